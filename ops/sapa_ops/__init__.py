@@ -1,0 +1,19 @@
+"""Operators for feature upsampling: similarity and assembly over windows or sampled points.
+
+Needs torch and nothing else. ``reference`` holds the float64 oracle of the tests.
+"""
+
+from .backends import BackendReport, backend_for, use_backend
+from .operators import point_assemble, point_similarity, window_assemble, window_similarity
+
+__version__ = '0.1.0'
+
+__all__ = [
+    'BackendReport',
+    'backend_for',
+    'point_assemble',
+    'point_similarity',
+    'use_backend',
+    'window_assemble',
+    'window_similarity',
+]

@@ -1,0 +1,106 @@
+"""Which form of an operator runs: one check serves the choice and the error text."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from . import compiled, eager
+
+
+def _eager_why_not(tensor: Tensor) -> str | None:
+    return None
+
+
+# In order of preference. A form is a module with the four operators.
+_FORMS = {'compiled': (compiled, compiled.why_not), 'eager': (eager, _eager_why_not)}
+_forced: str | None = None
+
+
+@dataclass(frozen=True)
+class BackendReport:
+    """Which form would run, and why the others would not.
+
+    Attributes:
+        name (str): 'compiled' or 'eager'.
+        unavailable (dict[str, str]): Reason for each form that cannot run or is not chosen.
+    """
+
+    name: str
+    unavailable: dict[str, str] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        reasons = ''.join(f'; not {form}: {why}' for form, why in self.unavailable.items())
+        return self.name + reasons
+
+
+def backend_for(tensor: Tensor) -> BackendReport:
+    """Tells which form of the operators would run on a tensor.
+
+    Args:
+        tensor (Tensor): An input, of the device and dtype in question.
+
+    Returns:
+        BackendReport: The form and, for each that would not run, why.
+
+    Raises:
+        RuntimeError: If a form is forced by :func:`use_backend` and cannot run on this tensor.
+    """
+    unavailable = {}
+    chosen = None
+    for name, (_, why_not) in _FORMS.items():
+        reason = why_not(tensor)
+        if reason is None and _forced not in (None, name):
+            reason = f"use_backend('{_forced}') is in force"
+        elif reason is None and chosen is not None:
+            reason = f'{chosen} is preferred'
+        elif reason is None:
+            chosen = name
+            continue
+        elif name == _forced:
+            raise RuntimeError(f"use_backend('{name}') cannot be honoured: {reason}")
+        unavailable[name] = reason
+    return BackendReport(chosen, unavailable)
+
+
+@contextmanager
+def use_backend(name: str) -> Iterator[None]:
+    """Forces one form of the operators, process-wide, while the context is open.
+
+    Args:
+        name (str): 'compiled' or 'eager'. An operator call on a tensor on which the form cannot
+            run raises a RuntimeError with the reason.
+
+    Raises:
+        ValueError: If there is no form of that name.
+    """
+    global _forced
+    if name not in _FORMS:
+        raise ValueError(f'use_backend: name must be one of {", ".join(_FORMS)}, got {name!r}')
+    previous, _forced = _forced, name
+    try:
+        yield
+    finally:
+        _forced = previous
+
+
+def dispatch(operator: str, tensors: tuple[Tensor, ...], *options: Any) -> Tensor:
+    """Runs an operator in the form that :func:`backend_for` names."""
+    module, _ = _FORMS[backend_for(tensors[0]).name]
+    return getattr(module, operator)(*tensors, *options)
+
+
+def autocast(*tensors: Tensor) -> tuple[Tensor, ...]:
+    """Casts the inputs to autocast's dtype, as it does for a matmul, where autocast is on.
+
+    float64 is left alone, as by autocast itself.
+    """
+    device_type = next((t.device.type for t in tensors if isinstance(t, Tensor)), 'cpu')
+    if not torch.is_autocast_enabled(device_type):
+        return tensors
+    dtype = torch.get_autocast_dtype(device_type)
+    halves = (torch.float16, torch.bfloat16, torch.float32)
+    return tuple(t.to(dtype) if isinstance(t, Tensor) and t.dtype in halves else t for t in tensors)

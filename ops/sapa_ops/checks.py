@@ -1,0 +1,105 @@
+"""Argument checks shared by all forms: each error names the argument, what came, what is allowed."""
+
+from torch import Tensor
+
+
+def check_maps(op: str, dims: int = 4, **tensors: Tensor) -> None:
+    """Checks that the tensors are floating point, agree in batch, dtype and device.
+
+    Args:
+        op (str): Name of the operator, for the message.
+        dims (int): Number of dimensions of the first tensor; the others have 4. Defaults to 4.
+        **tensors (Tensor): The operator's tensor arguments by name.
+
+    Raises:
+        TypeError: If an argument is no floating point tensor, or the dtypes differ.
+        ValueError: If the number of dimensions, the batch sizes or the devices differ.
+    """
+    first_name, first = next(iter(tensors.items()))
+    for name, tensor in tensors.items():
+        wanted = dims if name == first_name else 4
+        if not isinstance(tensor, Tensor) or not tensor.is_floating_point():
+            got = getattr(tensor, 'dtype', type(tensor).__name__)
+            raise TypeError(f'{op}: {name} must be a floating point tensor, got {got}')
+        if tensor.dim() != wanted:
+            raise ValueError(
+                f'{op}: {name} must have {wanted} dimensions, got shape {tuple(tensor.shape)}'
+            )
+        if 0 in tensor.shape[1:]:
+            raise ValueError(f'{op}: only the batch may be empty, {name} is {tuple(tensor.shape)}')
+        if tensor.shape[0] != first.shape[0]:
+            raise ValueError(
+                f'{op}: batch sizes must agree, got {first_name} with {first.shape[0]} '
+                f'and {name} with {tensor.shape[0]}'
+            )
+        if tensor.device != first.device:
+            raise ValueError(
+                f'{op}: all tensors must be on one device, got {first_name} on {first.device} '
+                f'and {name} on {tensor.device}'
+            )
+        if tensor.dtype != first.dtype:
+            raise TypeError(
+                f'{op}: dtypes must agree outside autocast, got {first_name} {first.dtype} '
+                f'and {name} {tensor.dtype}'
+            )
+
+
+def check_kernel_size(op: str, kernel_size: int) -> None:
+    """Checks that the kernel size is a positive odd integer.
+
+    Raises:
+        ValueError: If it is not.
+    """
+    if isinstance(kernel_size, bool) or not isinstance(kernel_size, int) or kernel_size < 1:
+        raise ValueError(f'{op}: kernel_size must be a positive odd integer, got {kernel_size!r}')
+    if kernel_size % 2 == 0:
+        raise ValueError(f'{op}: kernel_size must be odd, got {kernel_size}')
+
+
+def check_groups(op: str, name: str, channels: int, groups: int) -> None:
+    """Checks that the groups are positive and divide the channels evenly.
+
+    Raises:
+        ValueError: If they do not.
+    """
+    if isinstance(groups, bool) or not isinstance(groups, int) or groups < 1:
+        raise ValueError(f'{op}: groups must be a positive integer, got {groups!r}')
+    if channels % groups:
+        raise ValueError(f'{op}: {name} has {channels} channels, not divisible by groups={groups}')
+
+
+def check_sizes(op: str, high_name: str, high: Tensor, low_name: str, low: Tensor) -> None:
+    """Checks that the high-res map is at least as large as the low-res one.
+
+    Raises:
+        ValueError: If it is smaller in height or width.
+    """
+    high_size, low_size = tuple(high.shape[-2:]), tuple(low.shape[-2:])
+    if high_size[0] < low_size[0] or high_size[1] < low_size[1]:
+        raise ValueError(
+            f'{op}: {high_name} with (H, W) = {high_size} is smaller than {low_name} with '
+            f'(h, w) = {low_size}; it must be at least as large in both'
+        )
+
+
+def check_channels(op: str, name: str, channels: int, wanted: int, why: str) -> None:
+    """Checks a number of channels that follows from the other arguments.
+
+    Raises:
+        ValueError: If it differs.
+    """
+    if channels != wanted:
+        raise ValueError(f'{op}: {name} must have {wanted} channels ({why}), got {channels}')
+
+
+def check_same_size(op: str, name: str, tensor: Tensor, other_name: str, other: Tensor) -> None:
+    """Checks that two maps have the same height and width.
+
+    Raises:
+        ValueError: If they differ.
+    """
+    size, other_size = tuple(tensor.shape[-2:]), tuple(other.shape[-2:])
+    if size != other_size:
+        raise ValueError(
+            f'{op}: {name} must have the (H, W) of {other_name}, {other_size}, got {size}'
+        )

@@ -1,0 +1,127 @@
+"""The operators in plain PyTorch: any device, double backward, export.
+
+Taps and points are worked through one at a time, so that memory stays near that of inputs and
+output. float16 and bfloat16 are computed in float32 and rounded once, at the end.
+"""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+from torch.utils.checkpoint import checkpoint
+
+from .geometry import group_children, lowres_index, ungroup_children
+
+
+def window_similarity(query: Tensor, key: Tensor, kernel_size: int) -> Tensor:
+    """See :func:`sapa_ops.window_similarity`."""
+    high_h, high_w = query.shape[2:]
+    h, w = key.shape[2:]
+    grouped = group_children(_compute(query), h, w)
+    logits = [(grouped * tap).sum(1) for tap in _window_taps(_compute(key), kernel_size)]
+    return ungroup_children(torch.stack(logits, 1), high_h, high_w).to(query.dtype)
+
+
+def window_assemble(weight: Tensor, value: Tensor, kernel_size: int, groups: int = 1) -> Tensor:
+    """See :func:`sapa_ops.window_assemble`."""
+    high_h, high_w = weight.shape[2:]
+    c, h, w = value.shape[1:]
+    # Grouped children with the channel groups split off: (N, G, K*K | C/G, h, my, w, mx).
+    grouped = group_children(_compute(weight), h, w)
+    grouped = grouped.unflatten(1, (groups, kernel_size**2))
+    taps = _window_taps(_compute(value), kernel_size)
+    out = None
+    for tap, shifted in enumerate(taps):
+        shifted = shifted.unflatten(1, (groups, c // groups))
+        tap_weight = grouped[:, :, tap : tap + 1]
+        out = tap_weight * shifted if out is None else torch.addcmul(out, tap_weight, shifted)
+    return ungroup_children(out.flatten(1, 2), high_h, high_w).to(value.dtype)
+
+
+def point_similarity(query: Tensor, key: Tensor, offset: Tensor, groups: int) -> Tensor:
+    """See :func:`sapa_ops.point_similarity`."""
+    high_h, high_w = query.shape[2:]
+    h, w = key.shape[2:]
+    query_rows, key_rows = _rows(_compute(query), groups), _rows(_compute(key), groups)
+
+    def logit(query_rows, key_rows, x, y):
+        return (query_rows * _sample(key_rows, x, y, h, w)).sum(-1)
+
+    logits = [
+        _recomputed(logit, query_rows, key_rows, x, y) for x, y in _points(offset, groups, h, w)
+    ]
+    return torch.stack(logits, 2).unflatten(3, (high_h, high_w)).to(query.dtype)
+
+
+def point_assemble(weight: Tensor, value: Tensor, offset: Tensor) -> Tensor:
+    """See :func:`sapa_ops.point_assemble`."""
+    groups, _, high_h, high_w = weight.shape[1:]
+    h, w = value.shape[2:]
+    value_rows = _rows(_compute(value), groups)
+    point_weights = _compute(weight).flatten(3).unsqueeze(-1).unbind(2)
+
+    def weighted(point_weight, value_rows, x, y):
+        return point_weight * _sample(value_rows, x, y, h, w)
+
+    out = 0
+    for point_weight, (x, y) in zip(point_weights, _points(offset, groups, h, w)):
+        out = out + _recomputed(weighted, point_weight, value_rows, x, y)
+    out = out.transpose(2, 3).flatten(1, 2).unflatten(2, (high_h, high_w))
+    return out.to(value.dtype)
+
+
+def _compute(tensor: Tensor) -> Tensor:
+    return tensor.float() if tensor.dtype in (torch.float16, torch.bfloat16) else tensor
+
+
+def _window_taps(feature: Tensor, kernel_size: int):
+    """Yields the map shifted to each tap, as a view (N, C, h, 1, w, 1), zero padded."""
+    h, w = feature.shape[2:]
+    padded = F.pad(feature, (kernel_size // 2,) * 4)
+    for dy in range(kernel_size):
+        for dx in range(kernel_size):
+            yield padded[:, :, dy : dy + h, None, dx : dx + w, None]
+
+
+def _rows(feature: Tensor, groups: int) -> Tensor:
+    """(N, G*D, h, w) to (N, G, h*w, D): one row a position, so that a gather copies rows."""
+    return feature.unflatten(1, (groups, -1)).flatten(3).transpose(2, 3).contiguous()
+
+
+def _points(offset: Tensor, groups: int, h: int, w: int):
+    """Yields x and y of every point, (N, G, H*W) each, in low-res pixels."""
+    high_h, high_w = offset.shape[2:]
+    x, y = _compute(offset).unflatten(1, (groups, -1, 2)).unbind(3)
+    x = x + lowres_index(w, high_w, offset.device)
+    y = y + lowres_index(h, high_h, offset.device)[:, None]
+    return zip(x.flatten(3).unbind(2), y.flatten(3).unbind(2))
+
+
+def _sample(rows: Tensor, x: Tensor, y: Tensor, h: int, w: int) -> Tensor:
+    """Bilinear samples (N, G, P, D) of rows (N, G, h*w, D) at x, y (N, G, P), zero padded."""
+    n, groups, points = x.shape
+    d = rows.shape[-1]
+    valid = (y > -1) & (y < h) & (x > -1) & (x < w)
+    # Also keeps infinities and NaN away from the conversion to integers.
+    x, y = x.where(valid, 0), y.where(valid, 0)
+    left, top = x.detach().floor(), y.detach().floor()
+    map_start = torch.arange(n * groups, device=rows.device).view(n, groups, 1) * (h * w)
+    flat = rows.reshape(-1, d)
+    out = 0
+    for corner_y, weight_y in ((top, top + 1 - y), (top + 1, y - top)):
+        for corner_x, weight_x in ((left, left + 1 - x), (left + 1, x - left)):
+            inside = (corner_y >= 0) & (corner_y < h) & (corner_x >= 0) & (corner_x < w) & valid
+            row = corner_y.clamp(0, h - 1).long() * w + corner_x.clamp(0, w - 1).long()
+            corner = flat.index_select(0, (map_start + row).flatten())
+            corner = corner.view(n, groups, points, d)
+            out = out + (weight_y * weight_x * inside).unsqueeze(-1) * corner
+    return out
+
+
+def _recomputed(function, *inputs: Tensor) -> Tensor:
+    """Calls a function whose intermediates are recomputed in backward rather than kept.
+
+    The gathered corners of all points would take 4 * S times the memory of the output.
+    """
+    if torch.compiler.is_compiling() or not torch.is_grad_enabled():
+        return function(*inputs)
+    return checkpoint(function, *inputs, use_reentrant=False, preserve_rng_state=False)

@@ -1,0 +1,82 @@
+"""Where a high-res position lies on the low-res map: the one place that says so."""
+
+import torch
+from torch import Tensor
+
+
+def lowres_index(low: int, high: int, device: torch.device | str | None = None) -> Tensor:
+    """Low-res index of every high-res index along one axis.
+
+    ``floor((i + 0.5) * low / high)`` in exact integer arithmetic; equal to ``i // s`` where
+    ``high == s * low``.
+
+    Args:
+        low (int): Size of the low-res axis.
+        high (int): Size of the high-res axis.
+        device (torch.device | str, optional): Where to put the result. Defaults to None (CPU).
+
+    Returns:
+        Tensor: int64 of shape (high,), values in [0, low).
+    """
+    position = torch.arange(high, device=device)
+    return torch.div((2 * position + 1) * low, 2 * high, rounding_mode='floor')
+
+
+def group_children(feature: Tensor, h: int, w: int) -> Tensor:
+    """Groups the pixels of a high-res map by the low-res pixel that they belong to.
+
+    A view for exact multiples. Otherwise low-res pixels differ in the number of children, and
+    the missing ones are filled with a neighbour, which :func:`ungroup_children` drops again.
+
+    Args:
+        feature (Tensor): (N, C, H, W).
+        h (int): Low-res height.
+        w (int): Low-res width.
+
+    Returns:
+        Tensor: (N, C, h, ceil(H / h), w, ceil(W / w)).
+    """
+    n, c, high_h, high_w = feature.shape
+    if high_h % h:
+        feature = feature.index_select(2, _child_index(h, high_h, feature.device))
+    if high_w % w:
+        feature = feature.index_select(3, _child_index(w, high_w, feature.device))
+    return feature.reshape(n, c, h, -(-high_h // h), w, -(-high_w // w))
+
+
+def ungroup_children(grouped: Tensor, high_h: int, high_w: int) -> Tensor:
+    """Inverse of :func:`group_children`.
+
+    Args:
+        grouped (Tensor): (N, C, h, ceil(H / h), w, ceil(W / w)).
+        high_h (int): H.
+        high_w (int): W.
+
+    Returns:
+        Tensor: (N, C, H, W).
+    """
+    n, c, h, children_y, w, children_x = grouped.shape
+    feature = grouped.reshape(n, c, h * children_y, w * children_x)
+    if high_h % h:
+        feature = feature.index_select(2, _slot_index(h, high_h, feature.device))
+    if high_w % w:
+        feature = feature.index_select(3, _slot_index(w, high_w, feature.device))
+    return feature
+
+
+def _first_child(index: Tensor, low: int) -> Tensor:
+    return torch.searchsorted(index, torch.arange(low, device=index.device))
+
+
+def _child_index(low: int, high: int, device: torch.device) -> Tensor:
+    """High-res index of every slot of the grouped layout, (low * ceil(high / low),)."""
+    first = _first_child(lowres_index(low, high, device), low)
+    child = torch.arange(-(-high // low), device=device)
+    return (first[:, None] + child).clamp(max=high - 1).flatten()
+
+
+def _slot_index(low: int, high: int, device: torch.device) -> Tensor:
+    """Slot of every high-res index in the grouped layout, (high,)."""
+    index = lowres_index(low, high, device)
+    child = torch.arange(high, device=device) - _first_child(index, low)[index]
+    return index * -(-high // low) + child

@@ -1,0 +1,130 @@
+"""The four operators: check the arguments, then run the form that fits.
+
+Low-res maps are (h, w), high-res maps (H, W) with H >= h, W >= w; no exact multiple is needed.
+A high-res position (i, j) belongs to the low-res position
+``floor((i + 0.5) * h / H), floor((j + 0.5) * w / W)``. All take float16, bfloat16, float32 and
+float64, and any memory layout; under autocast the inputs are cast to autocast's dtype.
+"""
+
+from torch import Tensor
+
+from . import checks
+from .backends import autocast, dispatch
+
+
+def window_similarity(query: Tensor, key: Tensor, kernel_size: int) -> Tensor:
+    """Similarity of each high-res query with the keys in a window around its low-res position.
+
+    The inner product of Eq. 6 before normalisation, without scaling. Taps run row by row, then
+    column by column. A tap outside the map has similarity 0.
+
+    Args:
+        query (Tensor): (N, D, H, W), from the guide.
+        key (Tensor): (N, D, h, w), from the low-res feature.
+        kernel_size (int): Side K of the window; positive and odd.
+
+    Returns:
+        Tensor: (N, K*K, H, W), dtype of the query.
+
+    Raises:
+        TypeError: If an argument is no floating point tensor, or dtypes differ.
+        ValueError: If shapes, devices or the kernel size do not fit.
+    """
+    op = 'window_similarity'
+    query, key = autocast(query, key)
+    checks.check_maps(op, query=query, key=key)
+    checks.check_kernel_size(op, kernel_size)
+    checks.check_channels(op, 'key', key.shape[1], query.shape[1], 'as query')
+    checks.check_sizes(op, 'query', query, 'key', key)
+    return dispatch(op, (query, key), kernel_size)
+
+
+def window_assemble(weight: Tensor, value: Tensor, kernel_size: int, groups: int = 1) -> Tensor:
+    """Weighted sum of the values in a window around each high-res position's low-res position.
+
+    Eq. 2 with a window as the points. A tap outside the map has value 0.
+
+    Args:
+        weight (Tensor): (N, G*K*K, H, W).
+        value (Tensor): (N, C, h, w); channels split evenly over the groups.
+        kernel_size (int): Side K of the window; positive and odd.
+        groups (int): G, number of channel groups with weights of their own. Defaults to 1.
+
+    Returns:
+        Tensor: (N, C, H, W), dtype of the value.
+
+    Raises:
+        TypeError: If an argument is no floating point tensor, or dtypes differ.
+        ValueError: If shapes, devices, the kernel size or the groups do not fit.
+    """
+    op = 'window_assemble'
+    weight, value = autocast(weight, value)
+    checks.check_maps(op, weight=weight, value=value)
+    checks.check_kernel_size(op, kernel_size)
+    checks.check_groups(op, 'value', value.shape[1], groups)
+    wanted = groups * kernel_size**2
+    checks.check_channels(op, 'weight', weight.shape[1], wanted, 'groups * kernel_size**2')
+    checks.check_sizes(op, 'weight', weight, 'value', value)
+    return dispatch(op, (weight, value), kernel_size, groups)
+
+
+def point_similarity(query: Tensor, key: Tensor, offset: Tensor, groups: int) -> Tensor:
+    """Similarity of each high-res query with the keys at its own sampled points.
+
+    The inner product of Eq. 8 before normalisation. A point lies at the low-res index of the
+    position plus an offset in low-res pixels and is sampled bilinearly with zero padding; outside
+    the open interval (-1, size) its similarity is 0.
+
+    Args:
+        query (Tensor): (N, G*D, H, W), from the guide.
+        key (Tensor): (N, G*D, h, w), from the low-res feature.
+        offset (Tensor): (N, G*S*2, H, W); channels run group, point, (x, y).
+        groups (int): G, number of groups with queries, keys and points of their own.
+
+    Returns:
+        Tensor: (N, G, S, H, W), dtype of the query.
+
+    Raises:
+        TypeError: If an argument is no floating point tensor, or dtypes differ.
+        ValueError: If shapes, devices or the groups do not fit.
+    """
+    op = 'point_similarity'
+    query, key, offset = autocast(query, key, offset)
+    checks.check_maps(op, query=query, key=key, offset=offset)
+    checks.check_groups(op, 'query', query.shape[1], groups)
+    points = max(offset.shape[1] // (2 * groups), 1)
+    wanted = 2 * groups * points
+    checks.check_channels(op, 'offset', offset.shape[1], wanted, 'groups * points * 2')
+    checks.check_channels(op, 'key', key.shape[1], query.shape[1], 'as query')
+    checks.check_sizes(op, 'query', query, 'key', key)
+    checks.check_same_size(op, 'offset', offset, 'query', query)
+    return dispatch(op, (query, key, offset), groups)
+
+
+def point_assemble(weight: Tensor, value: Tensor, offset: Tensor) -> Tensor:
+    """Weighted sum of the values at each high-res position's own sampled points.
+
+    Eq. 8. Points are placed and sampled as in :func:`point_similarity`; outside they are 0.
+
+    Args:
+        weight (Tensor): (N, G, S, H, W).
+        value (Tensor): (N, C, h, w); channels split evenly over the groups.
+        offset (Tensor): (N, G*S*2, H, W); channels run group, point, (x, y).
+
+    Returns:
+        Tensor: (N, C, H, W), dtype of the value.
+
+    Raises:
+        TypeError: If an argument is no floating point tensor, or dtypes differ.
+        ValueError: If shapes or devices do not fit.
+    """
+    op = 'point_assemble'
+    weight, value, offset = autocast(weight, value, offset)
+    checks.check_maps(op, dims=5, weight=weight, value=value, offset=offset)
+    groups, points = weight.shape[1:3]
+    checks.check_groups(op, 'value', value.shape[1], groups)
+    wanted = 2 * groups * points
+    checks.check_channels(op, 'offset', offset.shape[1], wanted, 'groups * points * 2')
+    checks.check_sizes(op, 'weight', weight, 'value', value)
+    checks.check_same_size(op, 'offset', offset, 'weight', weight)
+    return dispatch(op, (weight, value, offset))

@@ -1,0 +1,151 @@
+"""The oracle: every operator as literal loops in float64.
+
+Written to be read beside the paper, differentiable through autograd, slow, and never
+dispatched to: tests hold the other forms against it.
+"""
+
+import math
+
+import torch
+from torch import Tensor
+
+
+def window_similarity(query: Tensor, key: Tensor, kernel_size: int) -> Tensor:
+    """Inner product of each query with the window of keys around its low-res position (Eq. 6)."""
+    query, key = query.double(), key.double()
+    _, _, high_h, high_w = query.shape
+    n, _, h, w = key.shape
+
+    def logit(i, j, y, x):
+        if not _inside(y, x, h, w):
+            return query.new_zeros(n)
+        return (query[:, :, i, j] * key[:, :, y, x]).sum(1)
+
+    return _stack_map(
+        [
+            [
+                torch.stack([logit(i, j, y, x) for y, x in _window(i, j, query, key, kernel_size)])
+                for j in range(high_w)
+            ]
+            for i in range(high_h)
+        ]
+    )
+
+
+def window_assemble(weight: Tensor, value: Tensor, kernel_size: int, groups: int = 1) -> Tensor:
+    """Weighted sum of the window of values around each low-res position (Eq. 2)."""
+    weight, value = weight.double(), value.double()
+    _, _, high_h, high_w = weight.shape
+    n, c, h, w = value.shape
+    taps = kernel_size * kernel_size
+
+    def pixel(i, j, channel):
+        group = channel // (c // groups)
+        total = value.new_zeros(n)
+        for tap, (y, x) in enumerate(_window(i, j, weight, value, kernel_size)):
+            if _inside(y, x, h, w):
+                total = total + weight[:, group * taps + tap, i, j] * value[:, channel, y, x]
+        return total
+
+    return _stack_map(
+        [
+            [torch.stack([pixel(i, j, channel) for channel in range(c)]) for j in range(high_w)]
+            for i in range(high_h)
+        ]
+    )
+
+
+def point_similarity(query: Tensor, key: Tensor, offset: Tensor, groups: int) -> Tensor:
+    """Inner product of each query with the keys at its sampled points (Eq. 8)."""
+    query, key, offset = query.double(), key.double(), offset.double()
+    n, channels, high_h, high_w = query.shape
+    d = channels // groups
+    points = offset.shape[1] // (2 * groups)
+
+    def logit(b, g, s, i, j):
+        own = slice(g * d, (g + 1) * d)
+        y, x = _point(b, g, s, i, j, offset, key, points)
+        return (query[b, own, i, j] * _bilinear(key[b, own], y, x)).sum()
+
+    logits = [
+        logit(b, g, s, i, j)
+        for b in range(n)
+        for g in range(groups)
+        for s in range(points)
+        for i in range(high_h)
+        for j in range(high_w)
+    ]
+    shape = (n, groups, points, high_h, high_w)
+    return torch.stack(logits).view(shape) if logits else query.new_zeros(shape)
+
+
+def point_assemble(weight: Tensor, value: Tensor, offset: Tensor) -> Tensor:
+    """Weighted sum of the values at the sampled points of each position (Eq. 8)."""
+    weight, value, offset = weight.double(), value.double(), offset.double()
+    n, groups, points, high_h, high_w = weight.shape
+    c = value.shape[1]
+    per_group = c // groups
+
+    def pixel(b, g, i, j):
+        own = slice(g * per_group, (g + 1) * per_group)
+        total = value.new_zeros(per_group)
+        for s in range(points):
+            y, x = _point(b, g, s, i, j, offset, value, points)
+            total = total + weight[b, g, s, i, j] * _bilinear(value[b, own], y, x)
+        return total
+
+    pixels = [
+        pixel(b, g, i, j)
+        for b in range(n)
+        for i in range(high_h)
+        for j in range(high_w)
+        for g in range(groups)
+    ]
+    if not pixels:
+        return value.new_zeros(n, c, high_h, high_w)
+    return torch.cat(pixels).view(n, high_h, high_w, c).permute(0, 3, 1, 2)
+
+
+def _low(i: int, low: int, high: int) -> int:
+    return ((2 * i + 1) * low) // (2 * high)
+
+
+def _inside(y: int, x: int, h: int, w: int) -> bool:
+    return 0 <= y < h and 0 <= x < w
+
+
+def _window(i: int, j: int, high: Tensor, low: Tensor, kernel_size: int):
+    """Low-res positions of the taps of high-res (i, j), row by row, then column by column."""
+    centre_y = _low(i, low.shape[2], high.shape[2])
+    centre_x = _low(j, low.shape[3], high.shape[3])
+    radius = kernel_size // 2
+    for dy in range(-radius, radius + 1):
+        for dx in range(-radius, radius + 1):
+            yield centre_y + dy, centre_x + dx
+
+
+def _point(b: int, g: int, s: int, i: int, j: int, offset: Tensor, low: Tensor, points: int):
+    """Sampling position (y, x) in low-res pixels; offset channels run group, point, (x, y)."""
+    channel = (g * points + s) * 2
+    x = _low(j, low.shape[3], offset.shape[3]) + offset[b, channel, i, j]
+    y = _low(i, low.shape[2], offset.shape[2]) + offset[b, channel + 1, i, j]
+    return y, x
+
+
+def _bilinear(feature: Tensor, y: Tensor, x: Tensor) -> Tensor:
+    """Bilinear sample of (C, h, w) with zero padding; zero outside the open (-1, size)."""
+    _, h, w = feature.shape
+    total = feature.new_zeros(feature.shape[0])
+    if not (-1 < y < h and -1 < x < w):
+        return total
+    top, left = math.floor(y.item()), math.floor(x.item())
+    for corner_y, weight_y in ((top, top + 1 - y), (top + 1, y - top)):
+        for corner_x, weight_x in ((left, left + 1 - x), (left + 1, x - left)):
+            if _inside(corner_y, corner_x, h, w):
+                total = total + weight_y * weight_x * feature[:, corner_y, corner_x]
+    return total
+
+
+def _stack_map(rows: list) -> Tensor:
+    """Nested [H][W] list of (C, N) tensors to (N, C, H, W)."""
+    return torch.stack([torch.stack(row) for row in rows]).permute(3, 2, 0, 1)
