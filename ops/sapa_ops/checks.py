@@ -1,4 +1,4 @@
-"""Argument checks shared by all forms: each error names the argument, what came, what is allowed."""
+"""Argument checks of all forms: errors name the argument, what came and what is allowed."""
 
 from torch import Tensor
 

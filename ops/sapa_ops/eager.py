@@ -4,6 +4,9 @@ Taps and points are worked through one at a time, so that memory stays near that
 output. float16 and bfloat16 are computed in float32 and rounded once, at the end.
 """
 
+import itertools
+import sys
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -39,34 +42,21 @@ def window_assemble(weight: Tensor, value: Tensor, kernel_size: int, groups: int
 
 def point_similarity(query: Tensor, key: Tensor, offset: Tensor, groups: int) -> Tensor:
     """See :func:`sapa_ops.point_similarity`."""
-    high_h, high_w = query.shape[2:]
-    h, w = key.shape[2:]
-    query_rows, key_rows = _rows(_compute(query), groups), _rows(_compute(key), groups)
 
-    def logit(query_rows, key_rows, x, y):
-        return (query_rows * _sample(key_rows, x, y, h, w)).sum(-1)
+    def inner_product(query_rows, sample):
+        return (query_rows * sample).sum(-1)
 
-    logits = [
-        _recomputed(logit, query_rows, key_rows, x, y) for x, y in _points(offset, groups, h, w)
-    ]
-    return torch.stack(logits, 2).unflatten(3, (high_h, high_w)).to(query.dtype)
+    query_rows = itertools.repeat(_rows(_compute(query), groups))
+    logits = list(_combine_samples(inner_product, query_rows, _compute(key), offset, groups))
+    return torch.stack(logits, 2).unflatten(3, query.shape[2:]).to(query.dtype)
 
 
 def point_assemble(weight: Tensor, value: Tensor, offset: Tensor) -> Tensor:
     """See :func:`sapa_ops.point_assemble`."""
-    groups, _, high_h, high_w = weight.shape[1:]
-    h, w = value.shape[2:]
-    value_rows = _rows(_compute(value), groups)
     point_weights = _compute(weight).flatten(3).unsqueeze(-1).unbind(2)
-
-    def weighted(point_weight, value_rows, x, y):
-        return point_weight * _sample(value_rows, x, y, h, w)
-
-    out = 0
-    for point_weight, (x, y) in zip(point_weights, _points(offset, groups, h, w)):
-        out = out + _recomputed(weighted, point_weight, value_rows, x, y)
-    out = out.transpose(2, 3).flatten(1, 2).unflatten(2, (high_h, high_w))
-    return out.to(value.dtype)
+    groups = weight.shape[1]
+    out = sum(_combine_samples(torch.mul, point_weights, _compute(value), offset, groups))
+    return out.transpose(2, 3).flatten(1, 2).unflatten(2, weight.shape[3:]).to(value.dtype)
 
 
 def _compute(tensor: Tensor) -> Tensor:
@@ -87,34 +77,62 @@ def _rows(feature: Tensor, groups: int) -> Tensor:
     return feature.unflatten(1, (groups, -1)).flatten(3).transpose(2, 3).contiguous()
 
 
-def _points(offset: Tensor, groups: int, h: int, w: int):
-    """Yields x and y of every point, (N, G, H*W) each, in low-res pixels."""
+def _combine_samples(combine, high_rows, low: Tensor, offset: Tensor, groups: int):
+    """Yields combine(high-res rows, samples of the low-res map) for every point.
+
+    Args:
+        combine (Callable): Takes (N, G, P, D or 1) and samples (N, G, P, D).
+        high_rows (Iterable[Tensor]): (N, G, H*W, D or 1) for every point.
+        low (Tensor): (N, G*D, h, w).
+        offset (Tensor): (N, G*S*2, H, W).
+        groups (int): G.
+    """
+    h, w = low.shape[2:]
+    low_rows = _rows(low, groups)
+    chunk = _chunk_size(low)
+
+    def step(rows, low_rows, x, y):
+        return combine(rows, _sample(low_rows, x, y, h, w))
+
+    for point in zip(high_rows, *_points(offset, groups, h, w), strict=False):
+        chunks = zip(*(tensor.split(chunk, 2) for tensor in point), strict=True)
+        steps = [_recomputed(step, rows, low_rows, x, y) for rows, x, y in chunks]
+        yield torch.cat(steps, 2)
+
+
+def _chunk_size(low: Tensor) -> int:
+    """Positions to sample at a time: about a million elements, to stay in cache."""
+    if torch.compiler.is_compiling():
+        return sys.maxsize  # The compiler fuses the steps; chunks would only fix the sizes.
+    return max(2**20 // max(low.shape[0] * low.shape[1], 1), 1)
+
+
+def _points(offset: Tensor, groups: int, h: int, w: int) -> tuple[tuple, tuple]:
+    """x and y of every point: S tensors (N, G, H*W) each, in low-res pixels."""
     high_h, high_w = offset.shape[2:]
     x, y = _compute(offset).unflatten(1, (groups, -1, 2)).unbind(3)
     x = x + lowres_index(w, high_w, offset.device)
     y = y + lowres_index(h, high_h, offset.device)[:, None]
-    return zip(x.flatten(3).unbind(2), y.flatten(3).unbind(2))
+    return x.flatten(3).unbind(2), y.flatten(3).unbind(2)
 
 
 def _sample(rows: Tensor, x: Tensor, y: Tensor, h: int, w: int) -> Tensor:
     """Bilinear samples (N, G, P, D) of rows (N, G, h*w, D) at x, y (N, G, P), zero padded."""
-    n, groups, points = x.shape
-    d = rows.shape[-1]
+    n, groups, _, d = rows.shape
     valid = (y > -1) & (y < h) & (x > -1) & (x < w)
     # Also keeps infinities and NaN away from the conversion to integers.
     x, y = x.where(valid, 0), y.where(valid, 0)
     left, top = x.detach().floor(), y.detach().floor()
-    map_start = torch.arange(n * groups, device=rows.device).view(n, groups, 1) * (h * w)
-    flat = rows.reshape(-1, d)
-    out = 0
+    weights, indices = [], []
     for corner_y, weight_y in ((top, top + 1 - y), (top + 1, y - top)):
         for corner_x, weight_x in ((left, left + 1 - x), (left + 1, x - left)):
             inside = (corner_y >= 0) & (corner_y < h) & (corner_x >= 0) & (corner_x < w) & valid
-            row = corner_y.clamp(0, h - 1).long() * w + corner_x.clamp(0, w - 1).long()
-            corner = flat.index_select(0, (map_start + row).flatten())
-            corner = corner.view(n, groups, points, d)
-            out = out + (weight_y * weight_x * inside).unsqueeze(-1) * corner
-    return out
+            weights.append(weight_y * weight_x * inside)
+            indices.append(corner_y.clamp(0, h - 1).long() * w + corner_x.clamp(0, w - 1).long())
+    map_start = torch.arange(n * groups, device=rows.device).view(n, groups, 1, 1) * (h * w)
+    index = map_start + torch.stack(indices, 2)
+    corners = rows.reshape(-1, d).index_select(0, index.flatten()).view(*index.shape, d)
+    return (torch.stack(weights, 2).unsqueeze(-1) * corners).sum(2)
 
 
 def _recomputed(function, *inputs: Tensor) -> Tensor:

@@ -1,0 +1,84 @@
+"""SegFormer's head with upsamplers in place of its interpolation."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from mmseg.models.decode_heads import SegformerHead
+from mmseg.registry import MODELS
+from torch import Tensor, nn
+
+from ..upsamplers import build_upsampler
+
+
+@MODELS.register_module()
+class UpsampleSegformerHead(SegformerHead):
+    """SegFormer's all-MLP head, its features upsampled step by step by any upsampler.
+
+    Each stage is embedded as in the stock head, then upsampled by factors of two to the size of
+    the finest stage, guided by the embedded features of the stages on its way, which are never
+    updated themselves (Fig. 6). Four stages take six separate upsamplers::
+
+        c4: upsamplers.0 (guide c3), 1 (c2), 2 (c1)
+        c3: upsamplers.3 (c2), 4 (c1)
+        c2: upsamplers.5 (c1)
+
+    Interpolation needs no intermediate steps: with 'bilinear' the head is the stock one.
+
+    Args:
+        upsample_cfg (dict, optional): Type and options of the upsampler, see
+            :func:`sapa_mm.upsamplers.build_upsampler`. Defaults to ``dict(type='bilinear')``.
+        **kwargs: Arguments of mmseg's ``SegformerHead`` but ``interpolate_mode``, which
+            ``upsample_cfg`` replaces.
+
+    Raises:
+        TypeError: If upsample_cfg is no dict, or interpolate_mode is given.
+        ValueError: If upsample_cfg's type or an option is unknown or does not fit the head.
+    """
+
+    def __init__(self, upsample_cfg: dict[str, Any] | None = None, **kwargs):
+        if 'interpolate_mode' in kwargs:
+            raise TypeError(
+                'UpsampleSegformerHead: interpolate_mode is replaced by upsample_cfg, '
+                f"e.g. upsample_cfg=dict(type={kwargs['interpolate_mode']!r})"
+            )
+        super().__init__(**kwargs)
+        cfg = dict(type='bilinear') if upsample_cfg is None else upsample_cfg
+        kind = cfg.get('type') if isinstance(cfg, dict) else None
+        if kind == 'bilinear':
+            cfg = {'align_corners': self.align_corners, **cfg}
+        self.single_step = kind in ('nearest', 'bilinear')
+        steps = sum(len(self._way(stage)) for stage in range(len(self.in_channels)))
+        self.upsamplers = nn.ModuleList(
+            build_upsampler(cfg, self.channels, self.channels, scale_factor=2) for _ in range(steps)
+        )
+
+    def forward(self, inputs: Sequence[Tensor]) -> Tensor:
+        """Predicts the logits.
+
+        Args:
+            inputs (Sequence[Tensor]): Features of the backbone's stages, finest first.
+
+        Returns:
+            Tensor: (N, num_classes, H, W), with the size of the finest stage.
+        """
+        stages = self._transform_inputs(inputs)
+        embedded = [conv(stage) for conv, stage in zip(self.convs, stages, strict=True)]
+        fused = self.fusion_conv(torch.cat(self.upsample(embedded), dim=1))
+        return self.cls_seg(fused)
+
+    def upsample(self, embedded: Sequence[Tensor]) -> list[Tensor]:
+        """Brings all embedded stages, finest first, to the size of the first."""
+        upsamplers = iter(self.upsamplers)
+        upsampled = []
+        for stage in reversed(range(len(embedded))):
+            feature = embedded[stage]
+            for guide in self._way(stage):
+                feature = next(upsamplers)(feature, embedded[guide])
+            upsampled.append(feature)
+        return upsampled[::-1]
+
+    def _way(self, stage: int) -> range:
+        """Stages whose sizes a stage passes through, up to the finest."""
+        first = 0 if self.single_step else stage - 1
+        return range(min(first, stage - 1), -1, -1)

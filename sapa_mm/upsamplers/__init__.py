@@ -1,0 +1,25 @@
+"""Upsamplers: ``upsampler(x, guide)``, the low-res feature first, plain torch modules."""
+
+from .base import Upsampler
+from .build import UPSAMPLERS, build_upsampler
+from .carafe import Carafe
+from .deconv import Deconv
+from .interpolation import Bilinear, Nearest
+from .pixel_shuffle import PixelShuffle
+from .sapa_b import SapaB
+from .sapa_d import SapaD
+from .sapa_i import SapaI
+
+__all__ = [
+    'UPSAMPLERS',
+    'Bilinear',
+    'Carafe',
+    'Deconv',
+    'Nearest',
+    'PixelShuffle',
+    'SapaB',
+    'SapaD',
+    'SapaI',
+    'Upsampler',
+    'build_upsampler',
+]

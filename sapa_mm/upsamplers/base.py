@@ -1,0 +1,128 @@
+"""What all upsamplers share: the interface, the checks of its inputs, renamed checkpoint keys."""
+
+from abc import abstractmethod
+
+import torch
+from torch import Tensor, nn
+
+
+class Upsampler(nn.Module):
+    """Upsamples a low-res feature, optionally under the guidance of a high-res one.
+
+    The order of the inputs is ``upsampler(x, guide)``: first the low-res decoder feature that is
+    upsampled, then the high-res encoder feature that guides. (The authors' repositories have it
+    the other way round.) An upsampler stands where a decoder used to interpolate.
+
+    Args:
+        in_channels (int): C, channels of x.
+        guide_channels (int, optional): C', channels of the guide. Defaults to ``in_channels``.
+        scale_factor (int): Ratio of upsampling where no guide gives the size. Defaults to 2.
+
+    Raises:
+        ValueError: If a number is not a positive integer.
+
+    Attributes:
+        guided (bool): Whether the upsampler needs a guide. One that does not takes the output's
+            size from a guide all the same.
+    """
+
+    guided: bool = False
+
+    #: Parameter names in other people's checkpoints, and ours.
+    renamed_keys: dict[str, str] = {}
+
+    def __init__(self, in_channels: int, guide_channels: int | None = None, scale_factor: int = 2):
+        super().__init__()
+        guide_channels = in_channels if guide_channels is None else guide_channels
+        self.check_positive(
+            in_channels=in_channels, guide_channels=guide_channels, scale_factor=scale_factor
+        )
+        self.in_channels = in_channels
+        self.guide_channels = guide_channels
+        self.scale_factor = scale_factor
+
+    def forward(self, x: Tensor, guide: Tensor | None = None) -> Tensor:
+        """Upsamples x to the guide's size, or by ``scale_factor`` where there is no guide.
+
+        Args:
+            x (Tensor): Low-res feature (N, C, h, w), any floating point dtype, any layout.
+            guide (Tensor, optional): High-res feature (N, C', H, W) with H >= h and W >= w, of
+                the dtype and device of x (dtypes may differ under autocast). Required if
+                ``guided``. Defaults to None.
+
+        Returns:
+            Tensor: (N, C, H, W).
+
+        Raises:
+            ValueError: If a guide is missing, or shapes or devices do not fit.
+            TypeError: If the dtypes of x and guide differ outside autocast.
+        """
+        self._check_inputs(x, guide)
+        if guide is None:
+            size = (x.shape[2] * self.scale_factor, x.shape[3] * self.scale_factor)
+        else:
+            size = (guide.shape[2], guide.shape[3])
+        return self.upsample(x, guide, size)
+
+    @abstractmethod
+    def upsample(self, x: Tensor, guide: Tensor | None, size: tuple[int, int]) -> Tensor:
+        """Upsamples checked inputs to the given (H, W)."""
+
+    def fail(self, message: str, error: type[Exception] = ValueError) -> None:
+        """Raises an error that names the upsampler."""
+        raise error(f'{type(self).__name__}: {message}')
+
+    def check_positive(self, **numbers: int) -> None:
+        """Raises ValueError for a named number that is not a positive integer."""
+        for name, number in numbers.items():
+            if isinstance(number, bool) or not isinstance(number, int) or number < 1:
+                self.fail(f'{name} must be a positive integer, got {number!r}')
+
+    def check_kernel_size(self, **sizes: int) -> None:
+        """Raises ValueError for a named kernel size that is not a positive odd integer."""
+        self.check_positive(**sizes)
+        for name, size in sizes.items():
+            if size % 2 == 0:
+                self.fail(f'{name} must be odd, got {size}')
+
+    def check_groups(self, channels: int, **groups: int) -> None:
+        """Raises ValueError for a named number of groups that does not divide the channels."""
+        self.check_positive(**groups)
+        for name, number in groups.items():
+            if channels % number:
+                self.fail(f'{name}={number} must divide the {channels} channels of x')
+
+    def _check_inputs(self, x: Tensor, guide: Tensor | None) -> None:
+        self._check_map('x', x, self.in_channels)
+        if guide is None:
+            if self.guided:
+                self.fail('guide is required: call upsampler(x, guide) with the high-res feature')
+            return
+        self._check_map('guide', guide, self.guide_channels if self.guided else None)
+        if guide.shape[2] < x.shape[2] or guide.shape[3] < x.shape[3]:
+            self.fail(
+                f'guide is smaller than x: (H, W) = {tuple(guide.shape[2:])} against '
+                f'(h, w) = {tuple(x.shape[2:])}; inputs are upsampler(x, guide), low-res first'
+            )
+        if not self.guided:
+            return
+        if guide.shape[0] != x.shape[0]:
+            self.fail(f'guide has batch size {guide.shape[0]}, x has {x.shape[0]}')
+        if guide.device != x.device:
+            self.fail(f'guide is on {guide.device}, x on {x.device}')
+        if guide.dtype != x.dtype and not torch.is_autocast_enabled(x.device.type):
+            self.fail(f'guide is {guide.dtype}, x is {x.dtype}', TypeError)
+
+    def _check_map(self, name: str, feature: Tensor, channels: int | None) -> None:
+        if feature.dim() != 4:
+            self.fail(f'{name} must be (N, C, H, W), got shape {tuple(feature.shape)}')
+        if channels is not None and feature.shape[1] != channels:
+            self.fail(f'{name} must have {channels} channels, got {feature.shape[1]}')
+
+    def _load_from_state_dict(self, state_dict, prefix, *args, **kwargs):
+        for theirs, ours in self.renamed_keys.items():
+            for key in [key for key in state_dict if key.startswith(f'{prefix}{theirs}.')]:
+                state_dict[f'{prefix}{ours}.{key[len(prefix) + len(theirs) + 1 :]}'] = (
+                    state_dict.pop(key)
+                )
+        super()._load_from_state_dict(state_dict, prefix, *args, **kwargs)

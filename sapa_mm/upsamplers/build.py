@@ -1,0 +1,87 @@
+"""From an ``upsample_cfg`` to an upsampler, and from our classes to mmengine's registry."""
+
+import inspect
+from typing import Any
+
+from .base import Upsampler
+from .carafe import Carafe
+from .deconv import Deconv
+from .interpolation import Bilinear, Nearest
+from .pixel_shuffle import PixelShuffle
+from .sapa_b import SapaB
+from .sapa_d import SapaD
+from .sapa_i import SapaI
+
+try:
+    from mmengine.registry import MODELS
+except ImportError:
+    MODELS = None
+
+#: mmcv registers these names itself; ours mean the same, and run on a CPU too.
+STOCK_UPSAMPLERS: dict[str, type[Upsampler]] = {
+    'nearest': Nearest,
+    'bilinear': Bilinear,
+    'deconv': Deconv,
+    'pixel_shuffle': PixelShuffle,
+    'carafe': Carafe,
+}
+OWN_UPSAMPLERS: dict[str, type[Upsampler]] = {'sapa_i': SapaI, 'sapa_b': SapaB, 'sapa_d': SapaD}
+UPSAMPLERS = STOCK_UPSAMPLERS | OWN_UPSAMPLERS
+
+_SET_BY_HOST = ('self', 'in_channels', 'guide_channels', 'scale_factor')
+
+if MODELS is not None:
+    for _name, _upsampler in OWN_UPSAMPLERS.items():
+        MODELS.register_module(name=_name, module=_upsampler)
+
+
+def build_upsampler(
+    cfg: dict[str, Any],
+    in_channels: int,
+    guide_channels: int | None = None,
+    scale_factor: int = 2,
+) -> Upsampler:
+    """Builds an upsampler from a head's or neck's ``upsample_cfg``.
+
+    Args:
+        cfg (dict): ``type``, one of the names in ``UPSAMPLERS`` or of an :class:`Upsampler` that
+            a user registered in mmengine's ``MODELS``, and options of that upsampler.
+        in_channels (int): Channels of the low-res feature.
+        guide_channels (int, optional): Channels of the guide. Defaults to ``in_channels``.
+        scale_factor (int): Ratio of upsampling. Defaults to 2.
+
+    Returns:
+        Upsampler: The module.
+
+    Raises:
+        TypeError: If cfg is no dict.
+        ValueError: If the type is missing or unknown, an option is unknown, or its value is not
+            allowed.
+    """
+    if not isinstance(cfg, dict):
+        raise TypeError(f'upsample_cfg must be a dict(type=...), got {cfg!r}')
+    if 'type' not in cfg:
+        raise ValueError(f'upsample_cfg must have a type, one of {_known()}; got {cfg!r}')
+    options = {name: value for name, value in cfg.items() if name != 'type'}
+    upsampler = _lookup(cfg['type'])
+    allowed = [name for name in inspect.signature(upsampler).parameters if name not in _SET_BY_HOST]
+    unknown = [name for name in options if name not in allowed]
+    if unknown:
+        raise ValueError(
+            f'upsample_cfg: {cfg["type"]} has no option {", ".join(unknown)}; '
+            f'allowed are {", ".join(allowed) or "none"}'
+        )
+    return upsampler(in_channels, guide_channels, scale_factor, **options)
+
+
+def _known() -> str:
+    return ', '.join(sorted(UPSAMPLERS))
+
+
+def _lookup(name: str) -> type[Upsampler]:
+    if name in UPSAMPLERS:
+        return UPSAMPLERS[name]
+    registered = MODELS.get(name) if MODELS is not None and isinstance(name, str) else None
+    if not (inspect.isclass(registered) and issubclass(registered, Upsampler)):
+        raise ValueError(f'upsample_cfg: type must be one of {_known()}, got {name!r}')
+    return registered

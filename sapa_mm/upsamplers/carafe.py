@@ -1,0 +1,63 @@
+"""CARAFE: content-aware reassembly of features."""
+
+from sapa_ops import window_assemble
+from torch import Tensor
+
+from .base import Upsampler
+from .kernel_prediction import kernel_prediction_convs, predict_kernels
+
+
+class Carafe(Upsampler):
+    """CARAFE (Wang et al., ICCV 2019), on CPU and GPU, for any output size.
+
+    Options and state dict keys are those of mmcv's ``CARAFEPack``.
+
+    Args:
+        in_channels (int): C, channels of x.
+        guide_channels (int, optional): Unused but for the interface. Defaults to None.
+        scale_factor (int): s, the ratio of upsampling. Defaults to 2.
+        up_kernel (int): K, size of the assembly window; positive and odd. Defaults to 5.
+        up_group (int): Channel groups with kernels of their own. Defaults to 1.
+        encoder_kernel (int): Kernel size of the content encoder; odd. Defaults to 3.
+        encoder_dilation (int): Its dilation. Defaults to 1.
+        compressed_channels (int): Channels that the encoder sees. Defaults to 64.
+
+    Raises:
+        ValueError: If a kernel size is even or not positive, or the groups do not divide C.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        guide_channels: int | None = None,
+        scale_factor: int = 2,
+        up_kernel: int = 5,
+        up_group: int = 1,
+        encoder_kernel: int = 3,
+        encoder_dilation: int = 1,
+        compressed_channels: int = 64,
+    ):
+        super().__init__(in_channels, guide_channels, scale_factor)
+        self.check_kernel_size(up_kernel=up_kernel, encoder_kernel=encoder_kernel)
+        self.check_groups(in_channels, up_group=up_group)
+        self.check_positive(
+            encoder_dilation=encoder_dilation, compressed_channels=compressed_channels
+        )
+        self.up_kernel = up_kernel
+        self.up_group = up_group
+        self.channel_compressor, self.content_encoder = kernel_prediction_convs(
+            in_channels,
+            up_group * up_kernel**2,
+            scale_factor,
+            encoder_kernel,
+            encoder_dilation,
+            compressed_channels,
+        )
+
+    def upsample(self, x: Tensor, guide: Tensor | None, size: tuple[int, int]) -> Tensor:
+        """See :meth:`Upsampler.forward`."""
+        weight = predict_kernels(
+            self.channel_compressor, self.content_encoder, x, self.scale_factor, size
+        )
+        weight = weight.unflatten(1, (self.up_group, -1)).softmax(2)
+        return window_assemble(weight.flatten(1, 2), x, self.up_kernel, self.up_group)

@@ -1,0 +1,45 @@
+"""Transposed convolution."""
+
+from torch import Tensor, nn
+
+from .base import Upsampler
+from .resize import fit
+
+
+class Deconv(Upsampler):
+    """Transposed convolution with a stride (Deconv in the paper's tables).
+
+    Args:
+        in_channels (int): C, channels of x.
+        guide_channels (int, optional): Unused but for the interface. Defaults to None.
+        scale_factor (int): Stride, the ratio of upsampling. Defaults to 2.
+        kernel_size (int): Positive and odd. Defaults to 3.
+
+    Raises:
+        ValueError: If the kernel size is even or not positive.
+    """
+
+    # mmcv builds the convolution itself.
+    renamed_keys = {'weight': 'deconv.weight', 'bias': 'deconv.bias'}
+
+    def __init__(
+        self,
+        in_channels: int,
+        guide_channels: int | None = None,
+        scale_factor: int = 2,
+        kernel_size: int = 3,
+    ):
+        super().__init__(in_channels, guide_channels, scale_factor)
+        self.check_kernel_size(kernel_size=kernel_size)
+        self.deconv = nn.ConvTranspose2d(
+            in_channels,
+            in_channels,
+            kernel_size,
+            stride=scale_factor,
+            padding=kernel_size // 2,
+            output_padding=scale_factor - 1,
+        )
+
+    def upsample(self, x: Tensor, guide: Tensor | None, size: tuple[int, int]) -> Tensor:
+        """See :meth:`Upsampler.forward`."""
+        return fit(self.deconv(x), size, self.scale_factor)

@@ -1,0 +1,45 @@
+"""Stock interpolation, under the names that mmcv gives it."""
+
+import torch.nn.functional as F
+from torch import Tensor
+
+from .base import Upsampler
+
+
+class Nearest(Upsampler):
+    """Nearest-neighbour interpolation, ``F.interpolate(mode='nearest')``.
+
+    Args:
+        in_channels (int): C, channels of x.
+        guide_channels (int, optional): Unused but for the interface. Defaults to None.
+        scale_factor (int): Ratio of upsampling without a guide. Defaults to 2.
+    """
+
+    def upsample(self, x: Tensor, guide: Tensor | None, size: tuple[int, int]) -> Tensor:
+        """See :meth:`Upsampler.forward`."""
+        return F.interpolate(x, size=size, mode='nearest')
+
+
+class Bilinear(Upsampler):
+    """Bilinear interpolation, ``F.interpolate(mode='bilinear')``.
+
+    Args:
+        in_channels (int): C, channels of x.
+        guide_channels (int, optional): Unused but for the interface. Defaults to None.
+        scale_factor (int): Ratio of upsampling without a guide. Defaults to 2.
+        align_corners (bool): As in ``F.interpolate``. Defaults to False.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        guide_channels: int | None = None,
+        scale_factor: int = 2,
+        align_corners: bool = False,
+    ):
+        super().__init__(in_channels, guide_channels, scale_factor)
+        self.align_corners = align_corners
+
+    def upsample(self, x: Tensor, guide: Tensor | None, size: tuple[int, int]) -> Tensor:
+        """See :meth:`Upsampler.forward`."""
+        return F.interpolate(x, size=size, mode='bilinear', align_corners=self.align_corners)

@@ -1,0 +1,46 @@
+"""Sub-pixel convolution."""
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from .base import Upsampler
+from .resize import fit
+
+
+class PixelShuffle(Upsampler):
+    """Convolution to s² times the channels, then pixel shuffle (PixelShuffle in the tables).
+
+    State dict keys are those of mmcv's ``PixelShufflePack``.
+
+    Args:
+        in_channels (int): C, channels of x.
+        guide_channels (int, optional): Unused but for the interface. Defaults to None.
+        scale_factor (int): s, the ratio of upsampling. Defaults to 2.
+        upsample_kernel (int): Kernel size of the convolution; positive and odd. Defaults to 3.
+
+    Raises:
+        ValueError: If the kernel size is even or not positive.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        guide_channels: int | None = None,
+        scale_factor: int = 2,
+        upsample_kernel: int = 3,
+    ):
+        super().__init__(in_channels, guide_channels, scale_factor)
+        self.check_kernel_size(upsample_kernel=upsample_kernel)
+        self.upsample_conv = nn.Conv2d(
+            in_channels,
+            in_channels * scale_factor**2,
+            upsample_kernel,
+            padding=upsample_kernel // 2,
+        )
+        nn.init.xavier_uniform_(self.upsample_conv.weight)
+        nn.init.zeros_(self.upsample_conv.bias)
+
+    def upsample(self, x: Tensor, guide: Tensor | None, size: tuple[int, int]) -> Tensor:
+        """See :meth:`Upsampler.forward`."""
+        high = F.pixel_shuffle(self.upsample_conv(x), self.scale_factor)
+        return fit(high, size, self.scale_factor)

@@ -1,0 +1,48 @@
+"""Maps and features brought to a size that is no exact multiple: the one place that does it."""
+
+import torch.nn.functional as F
+from sapa_ops.geometry import lowres_index
+from torch import Tensor
+
+
+def nearest_resize(low: Tensor, size: tuple[int, int]) -> Tensor:
+    """Nearest upsampling that agrees with the operators on who belongs to which low-res pixel.
+
+    (``F.interpolate`` takes ``floor(i * h / H)``, which differs for uneven ratios.)
+
+    Args:
+        low (Tensor): (N, C, h, w).
+        size (tuple[int, int]): H and W; any, smaller too.
+
+    Returns:
+        Tensor: (N, C, H, W).
+    """
+    n, c, h, w = low.shape
+    high_h, high_w = size
+    if high_h % h == 0 and high_w % w == 0:
+        # A view and a copy, and a sum in backward: no scatter.
+        grouped = low[:, :, :, None, :, None].expand(n, c, h, high_h // h, w, high_w // w)
+        return grouped.reshape(n, c, high_h, high_w)
+    rows = lowres_index(h, high_h, low.device)
+    columns = lowres_index(w, high_w, low.device)
+    return low.index_select(2, rows).index_select(3, columns)
+
+
+def fit(feature: Tensor, size: tuple[int, int], scale_factor: int) -> Tensor:
+    """Brings an upsampler's own output size to the wanted one.
+
+    Backbones round odd sizes up (23 -> 12), so that s * h exceeds H by less than s: the surplus
+    at the end is cropped. Anything else is resized bilinearly.
+
+    Args:
+        feature (Tensor): (N, C, s * h, s * w).
+        size (tuple[int, int]): H and W wanted.
+        scale_factor (int): s.
+
+    Returns:
+        Tensor: (N, C, H, W).
+    """
+    surplus = [own - wanted for own, wanted in zip(feature.shape[2:], size, strict=True)]
+    if all(0 <= extra < scale_factor for extra in surplus):
+        return feature[:, :, : size[0], : size[1]]
+    return F.interpolate(feature, size=size, mode='bilinear', align_corners=False)

@@ -1,0 +1,54 @@
+"""What SAPA-I, SAPA-B and SAPA-D share."""
+
+from torch import nn
+
+from .base import Upsampler
+
+_NUM_NORM_GROUPS = 32
+
+
+class Sapa(Upsampler):
+    """Base of the SAPA upsamplers: pre-normalisation, initialisation, authors' key names.
+
+    Args:
+        in_channels (int): C, channels of x.
+        guide_channels (int, optional): C', channels of the guide. Defaults to ``in_channels``.
+        scale_factor (int): Ratio of upsampling. Defaults to 2.
+        pre_norm (bool): Whether x and guide go through GroupNorm(32) before the weights (and
+            points) are generated; never the values. Section 3.7. Defaults to False.
+        guided (bool): Whether there is a guide to normalise. Defaults to True.
+
+    Raises:
+        ValueError: If pre_norm is on and C or C' is not divisible by 32.
+    """
+
+    guided = True
+    renamed_keys = {'q': 'query', 'k': 'key', 'norm_y': 'norm_guide'}
+
+    def __init__(
+        self,
+        in_channels: int,
+        guide_channels: int | None = None,
+        scale_factor: int = 2,
+        pre_norm: bool = False,
+        guided: bool = True,
+    ):
+        super().__init__(in_channels, guide_channels, scale_factor)
+        self.guided = guided
+        self.norm_x = self._norm('in_channels', self.in_channels, pre_norm)
+        self.norm_guide = self._norm('guide_channels', self.guide_channels, pre_norm and guided)
+
+    def _norm(self, name: str, channels: int, pre_norm: bool) -> nn.Module:
+        if not pre_norm:
+            return nn.Identity()
+        if channels % _NUM_NORM_GROUPS:
+            self.fail(f'pre_norm needs {name} divisible by {_NUM_NORM_GROUPS}, got {channels}')
+        return nn.GroupNorm(_NUM_NORM_GROUPS, channels)
+
+    @staticmethod
+    def embedding(in_channels: int, out_channels: int) -> nn.Conv2d:
+        """1×1 convolution as the authors initialise it: weights N(0, 0.02), biases 0."""
+        conv = nn.Conv2d(in_channels, out_channels, 1)
+        nn.init.normal_(conv.weight, std=0.02)
+        nn.init.zeros_(conv.bias)
+        return conv

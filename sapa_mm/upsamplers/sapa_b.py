@@ -1,0 +1,47 @@
+"""SAPA-B: similarity of embeddings over a window."""
+
+from torch import Tensor
+
+from .window_sapa import WindowSapa
+
+
+class SapaB(WindowSapa):
+    """SAPA-B, Eq. 6: the window weighted by the softmax of (M_x x)ᵀ(M_y y).
+
+    Call it as ``upsampler(x, guide)``, the low-res feature first.
+
+    Args:
+        in_channels (int): C, channels of x.
+        guide_channels (int, optional): C', channels of the guide. Defaults to C.
+        scale_factor (int): Unused but for the interface: the guide gives the size. Defaults to 2.
+        embed_dims (int): d, channels of the embeddings. Defaults to 32.
+        kernel_size (int): K, size of the window; positive and odd. Defaults to 5.
+        pre_norm (bool): Whether x and guide go through GroupNorm(32) before they are embedded
+            (section 3.7). Defaults to False.
+        similarity_norm (str): 'softmax', 'none', 'relu', 'sigmoid' or 'softplus' (Table 10).
+            Defaults to 'softmax'.
+
+    Raises:
+        ValueError: If an option is out of its range.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        guide_channels: int | None = None,
+        scale_factor: int = 2,
+        embed_dims: int = 32,
+        kernel_size: int = 5,
+        pre_norm: bool = False,
+        similarity_norm: str = 'softmax',
+    ):
+        super().__init__(
+            in_channels, guide_channels, scale_factor, kernel_size, pre_norm, similarity_norm
+        )
+        self.check_positive(embed_dims=embed_dims)
+        self.query = self.embedding(self.guide_channels, embed_dims)
+        self.key = self.embedding(self.in_channels, embed_dims)
+
+    def embed(self, x: Tensor, guide: Tensor) -> tuple[Tensor, Tensor]:
+        """Query (N, d, H, W) from the guide and key (N, d, h, w) from x."""
+        return self.query(guide), self.key(x)

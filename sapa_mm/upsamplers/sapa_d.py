@@ -1,0 +1,142 @@
+"""SAPA-D: similarity of embeddings over dynamically selected points."""
+
+import math
+
+import torch
+import torch.nn.functional as F
+from sapa_ops import point_assemble, point_similarity
+from torch import Tensor
+
+from .kernel_prediction import kernel_prediction_convs, predict_kernels
+from .resize import nearest_resize
+from .sapa import Sapa
+
+OFFSET_INITS = ('origin', 'grid')
+
+
+class SapaD(Sapa):
+    """SAPA-D, Eq. 8: points selected by learned offsets, weighted by the softmax of similarity.
+
+    Call it as ``upsampler(x, guide)``, the low-res feature first. Each group of channels has
+    points, queries and keys of its own. A point lies at the low-res index of the upsampled
+    position plus an offset in low-res pixels.
+
+    Args:
+        in_channels (int): C, channels of x; divisible by ``groups``.
+        guide_channels (int, optional): C', channels of the guide. Defaults to C.
+        scale_factor (int): s; with ``shared_offset=False`` the offsets are made for s² children
+            of each low-res pixel. Defaults to 2.
+        embed_dims (int): d, channels of the embeddings in one group. Defaults to 32.
+        num_points (int): S, points of one position in one group. Defaults to 9.
+        groups (int): g. Defaults to 4.
+        shared_offset (bool): Whether the children of a low-res pixel share its offsets (DOF 1 in
+            Table 2) or have their own (DOF s²). Defaults to False.
+        offset_init (str): 'origin', offsets start near zero, or 'grid', as a square window (needs
+            a square number of points); Table 12. Defaults to 'origin'.
+        pre_norm (bool): Whether x and guide go through GroupNorm(32) before points and weights
+            are generated, as Table 2 has it for SegFormer. Defaults to False.
+        guided (bool): False is the first row of Table 12: weights predicted from x alone, as
+            CARAFE does, for dynamically selected points. ``embed_dims`` has no effect then.
+            Defaults to True.
+
+    Raises:
+        ValueError: If an option is out of its range.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        guide_channels: int | None = None,
+        scale_factor: int = 2,
+        embed_dims: int = 32,
+        num_points: int = 9,
+        groups: int = 4,
+        shared_offset: bool = False,
+        offset_init: str = 'origin',
+        pre_norm: bool = False,
+        guided: bool = True,
+    ):
+        super().__init__(in_channels, guide_channels, scale_factor, pre_norm, guided)
+        self.check_positive(embed_dims=embed_dims, num_points=num_points)
+        self.check_groups(in_channels, groups=groups)
+        if offset_init not in OFFSET_INITS:
+            self.fail(f'offset_init must be one of {", ".join(OFFSET_INITS)}, got {offset_init!r}')
+        if offset_init == 'grid' and math.isqrt(num_points) ** 2 != num_points:
+            self.fail(f"offset_init='grid' needs a square num_points, got {num_points}")
+        self.num_points = num_points
+        self.groups = groups
+        self.shared_offset = shared_offset
+
+        if guided:
+            self.query = self.embedding(self.guide_channels, groups * embed_dims)
+            self.key = self.embedding(self.in_channels, groups * embed_dims)
+        else:
+            self.channel_compressor, self.content_encoder = kernel_prediction_convs(
+                in_channels, groups * num_points, scale_factor
+            )
+        children = 1 if shared_offset else scale_factor**2
+        self.offset = self.embedding(self.in_channels, groups * num_points * 2 * children)
+        if offset_init == 'grid':
+            grid = _window_grid(num_points).repeat(groups, 1).flatten()
+            with torch.no_grad():
+                self.offset.bias.copy_(grid.repeat_interleave(children))
+
+    def select_points(self, x: Tensor, size: tuple[int, int]) -> Tensor:
+        """Point selection from x (after pre_norm).
+
+        Args:
+            x (Tensor): (N, C, h, w).
+            size (tuple[int, int]): H and W.
+
+        Returns:
+            Tensor: Offsets (N, g*S*2, H, W) in low-res pixels; channels run group, point, (x, y).
+        """
+        offset = self.offset(x)
+        if not self.shared_offset:
+            offset = F.pixel_shuffle(offset, self.scale_factor)
+        return nearest_resize(offset, size)
+
+    def generate_weights(self, x: Tensor, guide: Tensor | None, offset: Tensor) -> Tensor:
+        """Weight generation from x and guide (after pre_norm).
+
+        Args:
+            x (Tensor): (N, C, h, w).
+            guide (Tensor, optional): (N, C', H, W); unused by the unguided variant.
+            offset (Tensor): (N, g*S*2, H, W).
+
+        Returns:
+            Tensor: (N, g, S, H, W), sums to 1 over the points.
+        """
+        if self.guided:
+            similarity = point_similarity(self.query(guide), self.key(x), offset, self.groups)
+        else:
+            similarity = predict_kernels(
+                self.channel_compressor,
+                self.content_encoder,
+                x,
+                self.scale_factor,
+                offset.shape[2:],
+            ).unflatten(1, (self.groups, self.num_points))
+        return similarity.softmax(2)
+
+    def upsample(self, x: Tensor, guide: Tensor | None, size: tuple[int, int]) -> Tensor:
+        """See :meth:`Upsampler.forward`."""
+        weight, offset = self.kernels(x, guide, size)
+        return point_assemble(weight, x, offset)
+
+    def kernels(
+        self, x: Tensor, guide: Tensor | None, size: tuple[int, int]
+    ) -> tuple[Tensor, Tensor]:
+        """Weights (N, g, S, H, W) and offsets (N, g*S*2, H, W) of all upsampled positions."""
+        normed = self.norm_x(x)
+        offset = self.select_points(normed, size)
+        guide = self.norm_guide(guide) if self.guided else None
+        return self.generate_weights(normed, guide, offset), offset
+
+
+def _window_grid(num_points: int) -> Tensor:
+    """(x, y) of a square window around 0, (S, 2), row by row, then column by column."""
+    side = math.isqrt(num_points)
+    axis = torch.arange(side) - (side - 1) / 2
+    y, x = torch.meshgrid(axis, axis, indexing='ij')
+    return torch.stack([x, y], -1).view(num_points, 2)
