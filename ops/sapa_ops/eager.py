@@ -4,8 +4,8 @@ Taps and points are worked through one at a time, so that memory stays near that
 output. float16 and bfloat16 are computed in float32 and rounded once, at the end.
 """
 
+import functools
 import itertools
-import sys
 
 import torch
 import torch.nn.functional as F
@@ -13,6 +13,12 @@ from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
 from .geometry import group_children, lowres_index, ungroup_children
+
+# Positions are sampled in chunks that stay in cache.
+_CHUNK_ELEMENTS = 2**20
+# Beyond this the sampled corners are recomputed in backward rather than kept: they take 4 * S
+# times the memory of the output.
+_MAX_KEPT_ELEMENTS = 2**26
 
 
 def window_similarity(query: Tensor, key: Tensor, kernel_size: int) -> Tensor:
@@ -87,24 +93,22 @@ def _combine_samples(combine, high_rows, low: Tensor, offset: Tensor, groups: in
         offset (Tensor): (N, G*S*2, H, W).
         groups (int): G.
     """
-    h, w = low.shape[2:]
+    n, channels, h, w = low.shape
     low_rows = _rows(low, groups)
-    chunk = _chunk_size(low)
+    xs, ys = _points(offset, groups, h, w)
 
     def step(rows, low_rows, x, y):
         return combine(rows, _sample(low_rows, x, y, h, w))
 
-    for point in zip(high_rows, *_points(offset, groups, h, w), strict=False):
+    run, chunk = step, xs[0].shape[2]
+    if not torch.compiler.is_compiling():  # A compiler plans memory itself.
+        chunk = max(_CHUNK_ELEMENTS // max(n * channels, 1), 1)
+        corners = 4 * len(xs) * n * channels * xs[0].shape[2]
+        if torch.is_grad_enabled() and corners > _MAX_KEPT_ELEMENTS:
+            run = functools.partial(checkpoint, step, use_reentrant=False, preserve_rng_state=False)
+    for point in zip(high_rows, xs, ys, strict=False):
         chunks = zip(*(tensor.split(chunk, 2) for tensor in point), strict=True)
-        steps = [_recomputed(step, rows, low_rows, x, y) for rows, x, y in chunks]
-        yield torch.cat(steps, 2)
-
-
-def _chunk_size(low: Tensor) -> int:
-    """Positions to sample at a time: about a million elements, to stay in cache."""
-    if torch.compiler.is_compiling():
-        return sys.maxsize  # The compiler fuses the steps; chunks would only fix the sizes.
-    return max(2**20 // max(low.shape[0] * low.shape[1], 1), 1)
+        yield torch.cat([run(rows, low_rows, x, y) for rows, x, y in chunks], 2)
 
 
 def _points(offset: Tensor, groups: int, h: int, w: int) -> tuple[tuple, tuple]:
@@ -118,28 +122,21 @@ def _points(offset: Tensor, groups: int, h: int, w: int) -> tuple[tuple, tuple]:
 
 def _sample(rows: Tensor, x: Tensor, y: Tensor, h: int, w: int) -> Tensor:
     """Bilinear samples (N, G, P, D) of rows (N, G, h*w, D) at x, y (N, G, P), zero padded."""
-    n, groups, _, d = rows.shape
+    n, groups, points = x.shape
     valid = (y > -1) & (y < h) & (x > -1) & (x < w)
     # Also keeps infinities and NaN away from the conversion to integers.
     x, y = x.where(valid, 0), y.where(valid, 0)
     left, top = x.detach().floor(), y.detach().floor()
-    weights, indices = [], []
+    map_start = torch.arange(n * groups, device=rows.device).view(n, groups, 1) * (h * w)
+    flat = rows.flatten(0, 2)
+    out = None
     for corner_y, weight_y in ((top, top + 1 - y), (top + 1, y - top)):
+        row = map_start + corner_y.clamp(0, h - 1).long() * w
+        weight_y = weight_y * ((corner_y >= 0) & (corner_y < h) & valid)
         for corner_x, weight_x in ((left, left + 1 - x), (left + 1, x - left)):
-            inside = (corner_y >= 0) & (corner_y < h) & (corner_x >= 0) & (corner_x < w) & valid
-            weights.append(weight_y * weight_x * inside)
-            indices.append(corner_y.clamp(0, h - 1).long() * w + corner_x.clamp(0, w - 1).long())
-    map_start = torch.arange(n * groups, device=rows.device).view(n, groups, 1, 1) * (h * w)
-    index = map_start + torch.stack(indices, 2)
-    corners = rows.reshape(-1, d).index_select(0, index.flatten()).view(*index.shape, d)
-    return (torch.stack(weights, 2).unsqueeze(-1) * corners).sum(2)
-
-
-def _recomputed(function, *inputs: Tensor) -> Tensor:
-    """Calls a function whose intermediates are recomputed in backward rather than kept.
-
-    The gathered corners of all points would take 4 * S times the memory of the output.
-    """
-    if torch.compiler.is_compiling() or not torch.is_grad_enabled():
-        return function(*inputs)
-    return checkpoint(function, *inputs, use_reentrant=False, preserve_rng_state=False)
+            index = row + corner_x.clamp(0, w - 1).long()
+            weight = weight_y * weight_x * ((corner_x >= 0) & (corner_x < w))
+            corner = flat.index_select(0, index.flatten()).unflatten(0, (n, groups, points))
+            weight = weight.unsqueeze(-1)
+            out = weight * corner if out is None else torch.addcmul(out, weight, corner)
+    return out

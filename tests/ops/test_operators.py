@@ -1,9 +1,12 @@
 """The forms of the operators against the float64 oracle."""
 
+import subprocess
+import sys
+
 import pytest
 import sapa_ops
 import torch
-from sapa_ops import reference
+from sapa_ops import eager, reference
 
 from .cases import OPERATORS, SIZES, TOLERANCES, Case, make_inputs, relayout
 
@@ -161,3 +164,42 @@ def test_torch_compile_and_export(operator):
     torch.testing.assert_close(compiled(*tensors), expected)
     exported = torch.export.export(module, tuple(tensors))
     torch.testing.assert_close(exported.module()(*tensors), expected)
+
+
+@pytest.mark.parametrize('operator', ['point_similarity', 'point_assemble'])
+def test_recomputing_in_chunks_changes_nothing(operator, monkeypatch):
+    """The path of large maps, taken for a small one."""
+    monkeypatch.setattr(eager, '_CHUNK_ELEMENTS', 50)
+    monkeypatch.setattr(eager, '_MAX_KEPT_ELEMENTS', 0)
+    tensors, options = make_inputs(operator, Case((2, 3), (4, 5)))
+    assert_matches_oracle(operator, 'eager', tensors, options)
+    tensors = [t.requires_grad_() for t in tensors]
+    assert torch.autograd.gradgradcheck(
+        lambda *t: call(operator, 'eager', t, options), tensors, atol=1e-6
+    )
+
+
+@pytest.mark.parametrize('call_operators', ['window', 'point'])
+def test_eager_memory_on_a_large_map(call_operators):
+    """256×120×120 upsampled by two: the output takes 56 MB, unfolded windows took 20 times that."""
+    script = f"""
+import resource, torch, sapa_ops
+peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+value = torch.randn(1, 256, 120, 120)
+if '{call_operators}' == 'window':
+    inputs = torch.rand(1, 32, 240, 240), torch.rand(1, 32, 120, 120)
+else:
+    inputs = torch.rand(1, 128, 240, 240), torch.rand(1, 128, 120, 120), torch.rand(1, 72, 240, 240)
+before = peak()
+with torch.no_grad(), sapa_ops.use_backend('eager'):
+    if '{call_operators}' == 'window':
+        weight = sapa_ops.window_similarity(*inputs, 5).softmax(1)
+        out = sapa_ops.window_assemble(weight, value, 5)
+    else:
+        weight = sapa_ops.point_similarity(*inputs, 4).softmax(2)
+        out = sapa_ops.point_assemble(weight, value, inputs[2])
+print(peak() - before)
+"""
+    result = subprocess.run([sys.executable, '-c', script], capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr
+    assert float(result.stdout) < 600

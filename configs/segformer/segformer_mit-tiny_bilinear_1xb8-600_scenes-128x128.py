@@ -1,0 +1,30 @@
+# A SegFormer small enough to be trained from scratch on a CPU in two minutes.
+_base_ = [
+    '../_base_/models/segformer_mit-b1.py',
+    '../_base_/datasets/scenes_semantic_128x128.py',
+    '../_base_/segmentation_runtime.py',
+]
+
+norm_cfg = dict(type='BN', requires_grad=True)
+model = dict(
+    data_preprocessor=dict(size=(128, 128)),
+    backbone=dict(
+        embed_dims=16, num_layers=[1, 1, 1, 1], drop_path_rate=0.0, mlp_ratio=2, init_cfg=None
+    ),
+    decode_head=dict(
+        in_channels=[16, 32, 80, 128], channels=64, num_classes=11, dropout_ratio=0.0,
+        norm_cfg=norm_cfg,
+    ),
+)  # fmt: skip
+optim_wrapper = dict(
+    type='OptimWrapper', optimizer=dict(type='AdamW', lr=2e-3, weight_decay=0.01)
+)
+param_scheduler = [
+    dict(type='LinearLR', start_factor=1e-2, by_epoch=False, begin=0, end=50),
+    dict(type='PolyLR', eta_min=0.0, power=1.0, begin=50, end=600, by_epoch=False),
+]
+train_cfg = dict(type='IterBasedTrainLoop', max_iters=600, val_interval=300)
+val_cfg = dict(type='ValLoop')
+test_cfg = dict(type='TestLoop')
+default_hooks = dict(checkpoint=dict(interval=300))
+randomness = dict(seed=0)

@@ -1,0 +1,185 @@
+"""Find out what is wrong with a dataset's files before a model is built and trained."""
+
+import inspect
+import json
+import os
+from collections.abc import Callable
+from typing import Any
+
+from mmengine.fileio import list_dir_or_file
+from mmengine.registry import DATASETS
+
+# Larger annotation files are not read twice; that they end as JSON ends shows a truncated one.
+_PARSED_BYTES = 64 * 2**20
+
+
+def check_dataset(dataset: Any, name: str = 'dataset') -> None:
+    """Check that the files which a dataset config points at are there. No image is opened.
+
+    Segmentation datasets of mmseg and COCO datasets of mmdet are checked, and those inside of
+    wrappers such as ``RepeatDataset`` and ``ConcatDataset``. Other datasets pass, and so does
+    data that is not on a local disk.
+
+    Args:
+        dataset (dict or Any): The config of a dataset. What is no config passes.
+        name (str): The key of this config, for the error message. Defaults to 'dataset'.
+
+    Raises:
+        FileNotFoundError: If a folder or an annotation file is missing.
+        ValueError: If a folder has no images or images without annotations, or an annotation file
+            is no complete JSON file.
+    """
+    if not isinstance(dataset, dict):
+        return
+    if 'dataset' in dataset:
+        check_dataset(dataset['dataset'], f'{name}.dataset')
+    elif 'datasets' in dataset:
+        for index, part in enumerate(dataset['datasets']):
+            check_dataset(part, f'{name}.datasets.{index}')
+    elif not dataset.get('backend_args'):
+        files = _Files(dataset, name)
+        check = _CHECKS.get(files.loader)
+        if check is not None:
+            check(files)
+
+
+class _Files:
+    """The files of a dataset, as its config and the defaults of its class say.
+
+    Args:
+        dataset (dict): The config of the dataset.
+        name (str): The key of the config.
+    """
+
+    def __init__(self, dataset: dict, name: str) -> None:
+        self.name = name
+        self._dataset = dataset
+        self._class = self._find_class(dataset.get('type'))
+
+    @staticmethod
+    def _find_class(kind: Any) -> type | None:
+        if not isinstance(kind, str):
+            return kind
+        with DATASETS.switch_scope_and_registry(None) as registry:
+            return registry.get(kind)
+
+    @property
+    def loader(self) -> str | None:
+        """The name of the class whose ``load_data_list`` the dataset uses."""
+        for base in inspect.getmro(self._class or object):
+            if 'load_data_list' in vars(base):
+                return base.__name__
+        return None
+
+    def setting(self, key: str) -> Any:
+        """Get a setting from the config, or the default of the first class that has one."""
+        if key in self._dataset:
+            return self._dataset[key]
+        for base in inspect.getmro(self._class):
+            parameter = inspect.signature(base.__init__).parameters.get(key)
+            if parameter is not None:
+                return parameter.default
+        return None
+
+    def path(self, key: str) -> str | None:
+        """Get the absolute path that a key such as 'data_prefix.img' gives, if it gives one."""
+        outer, _, inner = key.partition('.')
+        value = self.setting(outer)
+        if inner:
+            value = (value or {}).get(inner)
+        if value is None or (value == '' and not inner):
+            return None
+        return os.path.abspath(os.path.join(self.setting('data_root') or '', value))
+
+    def folder(self, key: str) -> str | None:
+        """Get the path of a key and check that it is a folder."""
+        path = self.path(key)
+        if path is not None and not os.path.isdir(path):
+            raise FileNotFoundError(f'{self.name}.{key}: no folder {path}; {self._advice()}')
+        return path
+
+    def file(self, key: str) -> str | None:
+        """Get the path of a key and check that it is a file."""
+        path = self.path(key)
+        if path is not None and not os.path.isfile(path):
+            raise FileNotFoundError(f'{self.name}.{key}: no file {path}; {self._advice()}')
+        return path
+
+    def loads_annotations(self) -> bool:
+        """Tell whether the pipeline reads annotations; a test set may have none."""
+        steps = self._dataset.get('pipeline', [])
+        return any('Annotations' in str(step.get('type')) for step in steps)
+
+    def _advice(self) -> str:
+        advice = f'point at the data with --cfg-options {self.name}.data_root=FOLDER'
+        root = self.setting('data_root') or ''
+        if 'scenes' in root:
+            advice += f', or make the generated scenes: python tools/make_scenes.py {root}'
+        return advice
+
+
+def _check_segmentation(files: _Files) -> None:
+    image_dir = files.folder('data_prefix.img_path')
+    suffix = files.setting('img_suffix')
+    if files.path('ann_file') is not None and not os.path.isdir(files.path('ann_file')):
+        with open(files.file('ann_file')) as lines:
+            images = {line.strip() + suffix for line in lines}
+        _refuse_missing(files, images - _list(image_dir), 'data_prefix.img_path', image_dir)
+    else:
+        images = _list(image_dir, suffix)
+    if not images:
+        raise ValueError(f'{files.name}.data_prefix.img_path: no images (*{suffix}) in {image_dir}')
+
+    map_dir = files.folder('data_prefix.seg_map_path') if files.loads_annotations() else None
+    if map_dir is not None:
+        maps = {image[: -len(suffix)] + files.setting('seg_map_suffix') for image in images}
+        _refuse_missing(files, maps - _list(map_dir), 'data_prefix.seg_map_path', map_dir)
+
+
+def _check_coco(files: _Files) -> None:
+    _check_json(files)
+    files.folder('data_prefix.img')
+
+
+def _check_json(files: _Files) -> None:
+    path = files.file('ann_file')
+    if path is None:
+        return
+    try:
+        with open(path, 'rb') as file:
+            if os.path.getsize(path) <= _PARSED_BYTES:
+                json.load(file)
+            else:
+                file.seek(-64, os.SEEK_END)
+                if not file.read().rstrip().endswith(b'}'):
+                    raise ValueError('it stops half-way')
+    except ValueError as error:
+        raise ValueError(
+            f'{files.name}.ann_file: {path} is not a complete JSON file ({error}); '
+            'copy or download it again'
+        ) from error
+
+
+def _list(folder: str | None, suffix: str | None = None) -> set[str]:
+    """List files the way the datasets do."""
+    if folder is None:
+        return set()
+    return set(list_dir_or_file(folder, list_dir=False, suffix=suffix, recursive=True))
+
+
+def _refuse_missing(files: _Files, missing: set[str], key: str, folder: str) -> None:
+    if missing:
+        first = ', '.join(sorted(missing)[:3])
+        raise ValueError(
+            f'{files.name}.{key}: {len(missing)} files are missing in {folder}: {first}'
+            + (', ...' if len(missing) > 3 else '')
+        )
+
+
+# By the class whose ``load_data_list`` a dataset uses: a subclass that finds its files in another
+# way is none of ours to judge.
+_CHECKS: dict[str, Callable[[_Files], None]] = {
+    'BaseSegDataset': _check_segmentation,
+    'CocoDataset': _check_coco,
+    'CocoPanopticDataset': _check_coco,
+}

@@ -1,0 +1,184 @@
+"""Checkpoints load without running code from the file, with upstream mmengine and with OneDL's.
+
+Upstream mmengine cannot load its own checkpoints with a current torch: ``torch.load`` defaults to
+``weights_only=True``, and the message hub's ``HistoryBuffer`` is not an allowed global. OneDL's
+loader falls back to plain unpickling, which runs whatever the file asks for. Importing this module
+replaces mmengine's loaders with ones that allow the few harmless globals mmengine writes, and
+nothing else.
+"""
+
+import functools
+import os
+import pickle
+import re
+import zipfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from typing import Any
+
+import torch
+from mmengine.runner import CheckpointLoader
+from mmengine.runner import checkpoint as mmengine_checkpoint
+
+from .harmless_globals import HARMLESS_GLOBALS
+
+TRUST_VARIABLE = 'SAPA_MM_TRUST_CHECKPOINTS'
+
+
+class CheckpointError(ValueError):
+    """A checkpoint that is damaged, no checkpoint at all, or refused."""
+
+
+def read_checkpoint(
+    path: str,
+    map_location: str | Callable | None = None,
+    name: str = 'checkpoint',
+    mmap: bool = False,
+) -> Any:
+    """Load a checkpoint file and refuse to run code from it.
+
+    Args:
+        path (str): The file.
+        map_location (str or callable, optional): Same as :func:`torch.load`. Defaults to None.
+        name (str): What error messages call the file, such as the argument it came from.
+            Defaults to 'checkpoint'.
+        mmap (bool): Whether to leave the tensors on disk until they are used, which makes a look
+            at a large file cheap. Defaults to False.
+
+    Returns:
+        Any: What was saved, as a rule a dict.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        CheckpointError: If the file is a directory, empty, truncated or not a checkpoint, or if
+            it needs globals that are not allowed. The environment variable
+            ``SAPA_MM_TRUST_CHECKPOINTS=1`` allows them all, which runs code from the file.
+    """
+    path = os.path.expanduser(path)
+    label = f'{name} {path}'
+    if not os.path.exists(path):
+        raise FileNotFoundError(f'{label} does not exist')
+    if not os.path.isfile(path):
+        raise CheckpointError(f'{label} is a directory; give the .pth file inside it')
+    if os.path.getsize(path) == 0:
+        raise CheckpointError(f'{label} is empty; use an earlier checkpoint or fetch it again')
+    is_zip = zipfile.is_zipfile(path)
+    if not is_zip and _starts_like_zip(path):
+        raise CheckpointError(
+            f'{label} is truncated: a save, copy or download of it stopped half-way; '
+            'use an earlier checkpoint or fetch it again'
+        )
+    with _safe_load(label, path if is_zip else None):
+        return torch.load(
+            path, map_location, weights_only=not _trusted(), mmap=True if mmap and is_zip else None
+        )
+
+
+def _starts_like_zip(path: str) -> bool:
+    with open(path, 'rb') as file:
+        return file.read(4) == b'PK\x03\x04'
+
+
+def _trusted() -> bool:
+    return os.environ.get(TRUST_VARIABLE, '') == '1'
+
+
+@contextmanager
+def _safe_load(label: str, zip_path: str | None = None) -> Iterator[None]:
+    """Allow mmengine's globals while a checkpoint loads, and explain what goes wrong.
+
+    Args:
+        label (str): What error messages call the checkpoint.
+        zip_path (str, optional): The file, if it is one in torch's zip format: its globals can be
+            listed without loading it. Defaults to None.
+
+    Raises:
+        CheckpointError: If the checkpoint is refused or cannot be read.
+    """
+    with _allowed(HARMLESS_GLOBALS):
+        try:
+            yield
+        except pickle.UnpicklingError as error:
+            refused = _refused_globals(error, zip_path)
+            if not refused:
+                raise CheckpointError(f'{label} is damaged or no checkpoint') from error
+            raise CheckpointError(
+                f'{label} is refused: loading it runs {", ".join(refused)}. '
+                f'If you trust whoever made it, set {TRUST_VARIABLE}=1 in the environment, '
+                'which executes code from the file'
+            ) from error
+        except Exception as error:
+            # A damaged file makes the unpickler fail in any way at all.
+            reason = str(error).partition('\n')[0]
+            raise CheckpointError(
+                f'{label} cannot be loaded: {type(error).__name__}: {reason}'
+            ) from error
+
+
+@contextmanager
+def _allowed(functions: list[Callable]) -> Iterator[None]:
+    """Allow globals for the time of a ``with`` block (torch 2.4 has no ``safe_globals``)."""
+    before = list(torch.serialization.get_safe_globals())  # torch 2.4 hands out its own list
+    torch.serialization.add_safe_globals(functions)
+    try:
+        yield
+    finally:
+        torch.serialization.clear_safe_globals()
+        torch.serialization.add_safe_globals(before)
+
+
+def _refused_globals(error: Exception, zip_path: str | None) -> list[str]:
+    """List the globals a checkpoint was refused for; torch's error names only the first."""
+    names = re.findall(r'GLOBAL (\S+)', str(error))[:1]
+    list_globals = getattr(torch.serialization, 'get_unsafe_globals_in_checkpoint', None)
+    if zip_path is not None and list_globals is not None:
+        with suppress(pickle.UnpicklingError):  # it does not know every operand
+            names = list_globals(zip_path) or names
+    return sorted(names)
+
+
+def load_from_local(filename: str, map_location: str | Callable | None = None) -> Any:
+    """Load a checkpoint from a path; see :func:`read_checkpoint`."""
+    return read_checkpoint(filename, map_location)
+
+
+def _guarded(loader: Callable) -> Callable:
+    """Make one of mmengine's loaders of remote checkpoints a safe one."""
+
+    @functools.wraps(loader)
+    def load(filename: str, map_location: str | Callable | None = None) -> Any:
+        if _trusted():
+            return loader(filename, map_location)
+        with _weights_only(), _safe_load(f'checkpoint {filename}'):
+            return loader(filename, map_location)
+
+    return load
+
+
+@contextmanager
+def _weights_only() -> Iterator[None]:
+    """Overrule the ``weights_only=False`` with which mmengine downloads, by torch's own switch."""
+    switch = 'TORCH_FORCE_WEIGHTS_ONLY_LOAD'
+    before = os.environ.get(switch)
+    os.environ[switch] = '1'
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[switch]
+        else:
+            os.environ[switch] = before
+
+
+def _install() -> None:
+    CheckpointLoader.register_scheme('', load_from_local, force=True)
+    for prefixes, loader in {
+        ('http://', 'https://'): mmengine_checkpoint.load_from_http,
+        ('modelzoo://', 'torchvision://'): mmengine_checkpoint.load_from_torchvision,
+        ('open-mmlab://', 'openmmlab://'): mmengine_checkpoint.load_from_openmmlab,
+        ('mmcls://',): mmengine_checkpoint.load_from_mmcls,
+    }.items():
+        CheckpointLoader.register_scheme(prefixes, _guarded(loader), force=True)
+
+
+_install()

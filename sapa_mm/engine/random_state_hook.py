@@ -1,0 +1,180 @@
+"""A resumed run ends with the weights of one that was never interrupted."""
+
+import random
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+from mmengine.dist import is_main_process
+from mmengine.hooks import Hook
+from mmengine.registry import HOOKS
+from torch.utils.data import DataLoader
+
+
+def get_random_state() -> dict:
+    """Get the states of all global random number generators.
+
+    Returns:
+        dict: States of ``random``, ``numpy.random``, torch on the CPU and, where there is one, on
+        the current CUDA device, made of numbers and tensors, so that a checkpoint that keeps them
+        loads with ``weights_only=True``.
+    """
+    # The transforms of mmcv, mmseg and mmdet draw from numpy's global state.
+    kind, keys, *rest = np.random.get_state()  # noqa: NPY002
+    state = {
+        'python': random.getstate(),
+        'numpy': (kind, keys.tolist(), *rest),
+        'torch': torch.get_rng_state(),
+    }
+    if torch.cuda.is_available():
+        state['cuda'] = torch.cuda.get_rng_state()
+    return state
+
+
+def set_random_state(state: dict) -> None:
+    """Set the states of all global random number generators.
+
+    Args:
+        state (dict): What :func:`get_random_state` gave.
+    """
+    random.setstate(state['python'])
+    np.random.set_state(state['numpy'])  # noqa: NPY002
+    # A runner loads checkpoints to its device; the setters want the states on the CPU.
+    torch.set_rng_state(state['torch'].cpu())
+    if 'cuda' in state and torch.cuda.is_available():
+        torch.cuda.set_rng_state(state['cuda'].cpu())
+
+
+@HOOKS.register_module()
+class RandomStateHook(Hook):
+    """Keep the random states in every checkpoint and continue from them on resume.
+
+    A run that is killed and resumed then ends with the same weights as one that ran through: with
+    the same seed, without loader workers (``num_workers=0``), and on deterministic operators.
+
+    Validation does not move the training's random states, so it may also be done at other
+    intervals, or not at all, with the same result.
+
+    In a distributed run only rank 0 saves checkpoints, so only its states continue; the other
+    ranks start again with the streams of their seeds.
+    """
+
+    # Last in every stage, so that what other hooks draw does not come after a restored state.
+    priority = 'LOWEST'
+
+    def __init__(self) -> None:
+        self._loaded: dict | None = None
+        self._before_val: dict | None = None
+
+    def before_save_checkpoint(self, runner, checkpoint: dict) -> None:
+        """Put the random states into the checkpoint.
+
+        Args:
+            runner (Runner): The runner.
+            checkpoint (dict): What is going to be saved.
+        """
+        # The best checkpoint is saved, and the last one once more, in the middle of validation.
+        checkpoint['random_state'] = self._before_val or get_random_state()
+
+    def after_load_checkpoint(self, runner, checkpoint: dict) -> None:
+        """Take the random states out of the checkpoint.
+
+        Args:
+            runner (Runner): The runner.
+            checkpoint (dict): What was loaded.
+        """
+        self._loaded = checkpoint.get('random_state')
+
+    def before_train(self, runner) -> None:
+        """See to it that the states are restored before the first batch of a resumed run.
+
+        Args:
+            runner (Runner): The runner.
+        """
+        loop = runner.train_loop
+        loader = loop.dataloader
+        if isinstance(loader, DataLoader) and loader.generator is None:
+            # Without one, a loader's iterator draws from the global state when it is made, and
+            # when that is differs between a resumed run and another.
+            loader.generator = torch.Generator().manual_seed(torch.initial_seed())
+
+        state, self._loaded = self._loaded, None
+        if runner.iter == 0 or not is_main_process():  # weights were loaded, nothing is resumed
+            return
+        if state is None:
+            runner.logger.warning(
+                'The checkpoint keeps no random states (it was saved without RandomStateHook): '
+                'this run will differ from an uninterrupted one.'
+            )
+        elif hasattr(loop, 'dataloader_iterator'):
+            loop.dataloader_iterator = _ResumedIterator(loop, lambda: set_random_state(state))
+        else:
+            self._loaded = state
+
+    def before_train_epoch(self, runner) -> None:
+        """Restore the states before the first epoch of a resumed, epoch-based run.
+
+        Args:
+            runner (Runner): The runner.
+        """
+        if self._loaded is not None:
+            set_random_state(self._loaded)
+            self._loaded = None
+
+    def before_val(self, runner) -> None:
+        """Remember the states of the training.
+
+        Args:
+            runner (Runner): The runner.
+        """
+        self._before_val = get_random_state()
+
+    def after_val(self, runner) -> None:
+        """Go back to the states of the training.
+
+        Args:
+            runner (Runner): The runner.
+        """
+        set_random_state(self._before_val)
+        self._before_val = None
+
+
+class _ResumedIterator:
+    """Stand in for an iteration-based loop's iterator until the first batch that is trained on.
+
+    Before that, the loop skips the batches of the interrupted run: upstream's loads them, which
+    draws random numbers, OneDL's calls ``skip_iter`` or, with ``fast_forward_on_resume``, does
+    nothing. No hook lies between the skipping and the first batch.
+
+    Args:
+        loop (IterBasedTrainLoop): The loop, whose ``dataloader_iterator`` this one replaces and
+            then puts back.
+        restore (Callable): What to call before the first batch is loaded.
+    """
+
+    def __init__(self, loop, restore: Callable[[], None]) -> None:
+        self._loop = loop
+        self._iterator = loop.dataloader_iterator
+        self._restore = restore
+        self._to_skip = 0 if getattr(loop, 'fast_forward_on_resume', False) else loop.iter
+
+    def __iter__(self):
+        return self
+
+    def __next__(self) -> Any:
+        if self._to_skip > 0:
+            self._to_skip -= 1
+        else:
+            self._restore()
+            self._loop.dataloader_iterator = self._iterator
+        return next(self._iterator)
+
+    def skip_iter(self, num_iters: int) -> None:
+        """Skip batches the way OneDL's iterator does.
+
+        Args:
+            num_iters (int): How many.
+        """
+        self._to_skip -= num_iters
+        self._iterator.skip_iter(num_iters)

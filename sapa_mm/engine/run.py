@@ -1,0 +1,53 @@
+"""Run what a config says."""
+
+from mmengine.config import Config
+from mmengine.registry import RUNNERS
+from mmengine.runner import Runner
+from torch import nn
+
+from .random_state_hook import RandomStateHook
+
+
+def build_runner(cfg: Config) -> Runner:
+    """Build the runner of a config, whichever of mmengine's it asks for.
+
+    Args:
+        cfg (Config): The config.
+
+    Returns:
+        Runner: The runner.
+    """
+    return RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(cfg)
+
+
+def run_training(cfg: Config) -> nn.Module:
+    """Train, keeping the random states in the checkpoints even if the config does not ask for it.
+
+    Args:
+        cfg (Config): The config, from :func:`~sapa_mm.engine.prepare_training.prepare_training`.
+
+    Returns:
+        nn.Module: The trained model.
+
+    Raises:
+        CheckpointError: If a checkpoint cannot be loaded.
+    """
+    runner = build_runner(cfg)
+    if not any(isinstance(hook, RandomStateHook) for hook in runner.hooks):
+        runner.register_hook(RandomStateHook())
+    return runner.train()
+
+
+def run_testing(cfg: Config) -> dict:
+    """Test a checkpoint.
+
+    Args:
+        cfg (Config): The config, from :func:`~sapa_mm.engine.prepare_testing.prepare_testing`.
+
+    Returns:
+        dict: The metrics, which are also logged and written to a JSON file in the work directory.
+
+    Raises:
+        CheckpointError: If the checkpoint cannot be loaded.
+    """
+    return build_runner(cfg).test()

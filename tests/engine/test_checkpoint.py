@@ -1,0 +1,195 @@
+"""Own checkpoints load, damaged and foreign ones are refused with a reason."""
+
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+from mmengine.runner import CheckpointLoader, load_checkpoint
+from torch import nn
+
+from sapa_mm.engine import CheckpointError, find_resumable, read_checkpoint
+from sapa_mm.engine.resume import resumed_seed
+
+from .tiny_run import build_runner
+
+
+@pytest.fixture(scope='module')
+def work_dir(tmp_path_factory):
+    work_dir = tmp_path_factory.mktemp('run')
+    build_runner(work_dir, max_iters=6).train()
+    return work_dir
+
+
+@pytest.fixture
+def run(work_dir, tmp_path):
+    """A copy of a run with iter_3.pth, iter_6.pth and a best checkpoint."""
+    for path in work_dir.glob('*.pth'):
+        os.link(path, tmp_path / path.name)
+        os.utime(tmp_path / path.name, (0, int('6' in path.name)))
+    (tmp_path / 'last_checkpoint').write_text(str(tmp_path / 'iter_6.pth'))
+    return tmp_path
+
+
+class Evil:
+    """Writes a file when it is unpickled."""
+
+    def __init__(self, marker):
+        self.marker = marker
+
+    def __reduce__(self):
+        return os.mkdir, (str(self.marker),)
+
+
+class ByName:
+    """Pickles as ``getattr(owner, name)``."""
+
+    def __init__(self, owner, name):
+        self.owner, self.name = owner, name
+
+    def __reduce__(self):
+        return getattr, (self.owner, self.name)
+
+
+def truncated(path, tmp_path):
+    data = path.read_bytes()
+    half = tmp_path / 'half.pth'
+    half.write_bytes(data[: len(data) // 2])
+    return half
+
+
+@pytest.mark.parametrize('name', ['iter_6.pth', 'best_tiny_calls_iter_6.pth'])
+def test_own_checkpoint_loads(work_dir, name):
+    allowed = set(torch.serialization.get_safe_globals())
+    checkpoint = CheckpointLoader.load_checkpoint(str(work_dir / name), map_location='cpu')
+    assert checkpoint['message_hub']['runtime_info']['best_score'] == 2
+    assert checkpoint['message_hub']['log_scalars']['train/loss'].current() > 0
+    assert set(torch.serialization.get_safe_globals()) == allowed
+
+
+@pytest.mark.parametrize('protocol', [2, 4])
+def test_numbers_of_numpy_load(tmp_path, protocol):
+    saved = {code: np.ones(2, code) for code in '?bhilqBHILQefd'}
+    torch.save(saved | {'scalar': np.float32(0.5)}, tmp_path / 'numbers.pth')
+    loaded = read_checkpoint(str(tmp_path / 'numbers.pth'))
+    assert loaded['scalar'] == np.float32(0.5)
+    for code, array in saved.items():
+        np.testing.assert_array_equal(loaded[code], array, strict=True)
+
+
+@pytest.mark.parametrize('core', [b'numpy.core', b'numpy._core'])
+def test_either_numpy_s_names_load(tmp_path, core):
+    torch.save(np.arange(3.0), tmp_path / 'old.pth', _use_new_zipfile_serialization=False)
+    data = (tmp_path / 'old.pth').read_bytes()
+    assert b'numpy._core' in data or b'numpy.core' in data
+    data = data.replace(b'numpy._core', b'numpy.core').replace(b'numpy.core', core)
+    (tmp_path / 'old.pth').write_bytes(data)
+    assert read_checkpoint(str(tmp_path / 'old.pth')).tolist() == [0, 1, 2]
+
+
+@pytest.mark.parametrize('zipped', [True, False])
+def test_foreign_code_is_refused_unless_trusted(tmp_path, monkeypatch, zipped):
+    path, marker = tmp_path / 'evil.pth', tmp_path / 'marker'
+    torch.save(
+        {'state_dict': {}, 'evil': Evil(marker)}, path, _use_new_zipfile_serialization=zipped
+    )
+    with pytest.raises(CheckpointError, match=r'evil.pth is refused.*mkdir.*TRUST_CHECKPOINTS=1'):
+        load_checkpoint(nn.Linear(1, 1), str(path))
+    assert not marker.exists()
+
+    monkeypatch.setenv('SAPA_MM_TRUST_CHECKPOINTS', '1')
+    load_checkpoint(nn.Linear(1, 1), str(path))
+    assert marker.exists()
+
+
+@pytest.mark.parametrize(
+    ('owner', 'name'), [(np.ndarray, 'tofile'), (torch.Tensor, '__subclasses__')]
+)
+def test_getattr_leads_nowhere(tmp_path, owner, name):
+    torch.save(ByName(owner, name), tmp_path / 'a.pth')
+    with pytest.raises(CheckpointError, match=r'a.pth is refused.*getattr'):
+        read_checkpoint(str(tmp_path / 'a.pth'))
+
+
+@pytest.mark.parametrize('trusted', [True, False])
+def test_downloads_are_guarded_too(tmp_path, monkeypatch, trusted):
+    marker = tmp_path / 'marker'
+    cache = tmp_path / 'hub' / 'checkpoints'
+    cache.mkdir(parents=True)
+    torch.save({'weight': torch.ones(1)}, cache / 'good.pth')
+    torch.save({'evil': Evil(marker)}, cache / 'evil.pth')
+    monkeypatch.setattr(torch.hub, '_hub_dir', str(tmp_path / 'hub'))
+    if trusted:
+        monkeypatch.setenv('SAPA_MM_TRUST_CHECKPOINTS', '1')
+
+    good = CheckpointLoader.load_checkpoint('https://nowhere.invalid/good.pth', 'cpu')
+    assert good['weight'] == 1
+    if trusted:
+        CheckpointLoader.load_checkpoint('https://nowhere.invalid/evil.pth')
+    else:
+        with pytest.raises(CheckpointError, match=r'evil.pth is refused.*mkdir'):
+            CheckpointLoader.load_checkpoint('https://nowhere.invalid/evil.pth')
+    assert marker.exists() == trusted
+    assert 'TORCH_FORCE_WEIGHTS_ONLY_LOAD' not in os.environ
+
+
+def test_failed_download_names_the_address():
+    with pytest.raises(CheckpointError, match=r'https://nowhere.invalid/a.pth cannot be loaded'):
+        CheckpointLoader.load_checkpoint('https://nowhere.invalid/a.pth')
+
+
+def test_damaged_files_are_explained(work_dir, tmp_path):
+    half = truncated(work_dir / 'iter_6.pth', tmp_path)
+    with pytest.raises(CheckpointError, match=r'half.pth is truncated'):
+        read_checkpoint(str(half))
+    (tmp_path / 'empty.pth').touch()
+    with pytest.raises(CheckpointError, match=r'empty.pth is empty'):
+        read_checkpoint(str(tmp_path / 'empty.pth'))
+    (tmp_path / 'text.pth').write_text('hello, this is no checkpoint')
+    with pytest.raises(CheckpointError, match=r'text.pth (is damaged|cannot be loaded)'):
+        read_checkpoint(str(tmp_path / 'text.pth'))
+    with pytest.raises(CheckpointError, match='is a directory'):
+        read_checkpoint(str(tmp_path))
+    with pytest.raises(FileNotFoundError, match=r'--resume .*missing.pth does not exist'):
+        read_checkpoint(str(tmp_path / 'missing.pth'), name='--resume')
+
+
+def test_importing_the_package_is_enough(work_dir):
+    """As a config's ``custom_imports`` does, with the hosts' own tools."""
+    code = (
+        'import sys, sapa_mm.engine\n'
+        'from mmengine.runner import CheckpointLoader\n'
+        'assert not {"mmseg", "mmdet"} & set(sys.modules)\n'
+        f'CheckpointLoader.load_checkpoint({str(work_dir / "iter_6.pth")!r}, logger=None)\n'
+    )
+    env = {**os.environ, 'PYTHONPATH': os.pathsep.join(sys.path)}
+    subprocess.run([sys.executable, '-c', code], check=True, env=env)
+
+
+def test_resumes_from_the_latest(run):
+    assert find_resumable(str(run)) == str(run / 'iter_6.pth')
+    assert resumed_seed(str(run / 'iter_6.pth')) == 3
+
+
+def test_resumes_from_the_one_before_a_truncated_one(run, monkeypatch):
+    warnings = []
+    monkeypatch.setattr('sapa_mm.engine.resume.print_log', lambda text, **_: warnings.append(text))
+    truncated(run / 'iter_6.pth', run).replace(run / 'iter_6.pth')
+    assert find_resumable(str(run)) == str(run / 'iter_3.pth')
+    assert len(warnings) == 1
+    assert 'iter_6.pth is truncated' in warnings[0]
+
+
+@pytest.mark.parametrize('pointer', ['gone/iter_9.pth', ''])
+def test_resumes_although_the_pointer_leads_nowhere(run, pointer):
+    (run / 'last_checkpoint').write_text(pointer)
+    assert find_resumable(str(run)) == str(run / 'iter_6.pth')
+
+
+def test_nothing_to_resume(run):
+    for path in run.glob('iter_*.pth'):
+        path.unlink()
+    assert find_resumable(str(run)) is None
+    assert find_resumable(str(run / 'missing')) is None

@@ -1,0 +1,53 @@
+"""The choice of a form, and what it says."""
+
+import pytest
+import sapa_ops
+import torch
+from sapa_ops import backends
+
+
+@pytest.fixture
+def compiled_available(monkeypatch):
+    """A compiled form that runs on everything (with the eager operators behind it)."""
+    forms = {'compiled': (backends.eager, lambda tensor: None), 'eager': backends._FORMS['eager']}
+    monkeypatch.setattr(backends, '_FORMS', forms)
+
+
+def test_eager_runs_where_nothing_is_compiled_and_says_why(monkeypatch):
+    monkeypatch.setattr(backends.compiled, 'why_not', lambda tensor: 'no library')
+    forms = {**backends._FORMS, 'compiled': (backends.compiled, lambda tensor: 'no library')}
+    monkeypatch.setattr(backends, '_FORMS', forms)
+    report = sapa_ops.backend_for(torch.zeros(1))
+    assert report.name == 'eager'
+    assert report.unavailable == {'compiled': 'no library'}
+    assert str(report) == 'eager; not compiled: no library'
+    with (
+        sapa_ops.use_backend('compiled'),
+        pytest.raises(RuntimeError, match="'compiled'.*no library"),
+    ):
+        sapa_ops.window_similarity(torch.zeros(1, 1, 2, 2), torch.zeros(1, 1, 1, 1), 3)
+
+
+def test_compiled_is_preferred(compiled_available):
+    report = sapa_ops.backend_for(torch.zeros(1))
+    assert report.name == 'compiled'
+    assert 'compiled is preferred' in report.unavailable['eager']
+
+
+def test_forcing_nests_and_ends(compiled_available):
+    tensor = torch.zeros(1)
+    with sapa_ops.use_backend('eager'):
+        assert "use_backend('eager')" in sapa_ops.backend_for(tensor).unavailable['compiled']
+        with sapa_ops.use_backend('compiled'):
+            assert sapa_ops.backend_for(tensor).name == 'compiled'
+        assert sapa_ops.backend_for(tensor).name == 'eager'
+    assert sapa_ops.backend_for(tensor).name == 'compiled'
+
+
+@pytest.mark.parametrize('name', ['reference', 'cuda', None])
+def test_unknown_form_is_refused(name):
+    with (
+        pytest.raises(ValueError, match='must be one of compiled, eager'),
+        sapa_ops.use_backend(name),
+    ):
+        pass

@@ -1,0 +1,110 @@
+"""What a user may get wrong ends as one line that says what, and exit code 2."""
+
+import os
+import runpy
+
+import pytest
+import torch
+
+from .configs import MMDET, MMSEG, write_ade, write_coco, write_config
+from .run_tool import TOOLS
+
+
+@pytest.fixture
+def seg(tmp_path):
+    pytest.importorskip('mmseg')
+    write_ade(tmp_path / 'data', count=2)
+    return write_config(tmp_path / 'seg.py', MMSEG, tmp_path / 'data')
+
+
+@pytest.fixture
+def det(tmp_path):
+    pytest.importorskip('mmdet')
+    write_coco(tmp_path / 'coco', count=2)
+    return write_config(tmp_path / 'det.py', MMDET, tmp_path / 'coco')
+
+
+@pytest.fixture
+def checkpoint(tmp_path):
+    torch.save({'state_dict': {}}, tmp_path / 'weights.pth')
+    return tmp_path / 'weights.pth'
+
+
+@pytest.fixture
+def error_of(monkeypatch, capsys, tmp_path):
+    """Run a tool in this process and return the one line that it complains with."""
+    monkeypatch.setenv('LOCAL_RANK', '0')
+    monkeypatch.chdir(tmp_path)
+
+    def run(tool, *args):
+        monkeypatch.setattr('sys.argv', [tool, *map(str, args)])
+        with pytest.raises(SystemExit) as end:
+            runpy.run_path(str(TOOLS / f'{tool}.py'), run_name='__main__')
+        assert end.value.code == 2
+        return capsys.readouterr().err.strip().splitlines()[-1]
+
+    return run
+
+
+def test_missing_config(error_of):
+    assert error_of('train', 'no.py') == 'error: config: no.py is not a file'
+
+
+def test_options_that_are_no_pairs(error_of, seg):
+    assert "takes key=value pairs, got 'oops'" in error_of('train', seg, '--cfg-options', 'oops')
+
+
+def test_options_that_do_not_fit(error_of, seg):
+    option = 'train_dataloader.dataset.pipeline.9.type=x'
+    assert '--cfg-options do not fit' in error_of('train', seg, '--cfg-options', option)
+
+
+def test_missing_images(error_of, seg, tmp_path):
+    error = error_of('train', seg, '--cfg-options', 'val_dataloader.dataset.data_root=elsewhere')
+    assert 'val_dataloader.dataset.data_prefix.img_path: no folder' in error
+    assert str(tmp_path / 'elsewhere' / 'images' / 'validation') in error
+    assert '--cfg-options val_dataloader.dataset.data_root=FOLDER' in error
+
+
+def test_truncated_annotations(error_of, det, tmp_path):
+    os.truncate(tmp_path / 'coco' / 'boxes.json', 100)
+    error = error_of('train', det)
+    assert 'train_dataloader.dataset.ann_file:' in error
+    assert 'boxes.json is not a complete JSON file' in error
+
+
+def test_amp_without_an_accelerator(error_of, seg, monkeypatch):
+    monkeypatch.setattr('sapa_mm.engine.prepare_training.get_device', lambda: 'cpu')
+    assert '--amp needs an accelerator' in error_of('train', seg, '--amp')
+
+
+def test_auto_scale_lr_without_a_base(error_of, seg):
+    assert '--auto-scale-lr needs' in error_of('train', seg, '--auto-scale-lr')
+
+
+def test_missing_checkpoints(error_of, seg):
+    assert '--resume no.pth does not exist' in error_of('train', seg, '--resume', 'no.pth')
+    assert 'checkpoint no.pth does not exist' in error_of('test', seg, 'no.pth')
+    option = 'load_from=no.pth'
+    assert 'load_from no.pth does not exist' in error_of('train', seg, '--cfg-options', option)
+    option = (
+        'model.backbone.init_cfg.type=Pretrained',
+        'model.backbone.init_cfg.checkpoint=no.pth',
+    )
+    error = error_of('train', seg, '--cfg-options', *option)
+    assert 'model.backbone.init_cfg.checkpoint no.pth does not exist' in error
+
+
+def test_truncated_checkpoint(error_of, seg, checkpoint):
+    os.truncate(checkpoint, 300)
+    assert f'checkpoint {checkpoint} is truncated' in error_of('test', seg, checkpoint)
+
+
+def test_out_of_the_wrong_kind(error_of, seg, det, checkpoint):
+    assert '--out takes a folder' in error_of('test', seg, checkpoint, '--out', 'a.pkl')
+    assert '--out takes a .pkl file' in error_of('test', det, checkpoint, '--out', 'folder')
+
+
+def test_tta_without_a_pipeline(error_of, seg, checkpoint):
+    seg.write_text(seg.read_text().replace('tta_pipeline', 'other'))
+    assert '--tta needs tta_pipeline' in error_of('test', seg, checkpoint, '--tta')

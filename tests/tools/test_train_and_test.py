@@ -1,0 +1,100 @@
+"""tools/train.py and tools/test.py, from images to metrics, with both hosts."""
+
+import json
+import pickle
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from sapa_mm.engine import read_checkpoint
+
+from .configs import MMDET, MMSEG, write_ade, write_coco, write_config
+from .run_tool import run_tool
+
+
+class Run:
+    """What the tests of one host share: a config, and a training that stopped and went on."""
+
+    def __init__(self, folder, text, write, last, half):
+        self.folder, self.last = folder, last
+        write(folder / 'data')
+        self.config = write_config(folder / 'config.py', text, folder / 'data')
+        self.work_dir = folder / 'run'
+        run_tool('train', self.config, '--work-dir', self.work_dir, '--cfg-options', half)
+        self.resume_log = run_tool('train', self.config, '--work-dir', self.work_dir, '--resume')
+
+    def test(self, name, *args):
+        """Run tools/test.py and return the metrics that it wrote."""
+        work_dir = self.folder / name
+        run_tool('test', self.config, self.work_dir / self.last, '--work-dir', work_dir, *args)
+        (metrics,) = work_dir.glob('*/*.json')
+        return json.loads(metrics.read_text())
+
+    def last_validation(self, key):
+        """The metric of the last validation while training."""
+        log = sorted(self.work_dir.glob('*/vis_data/scalars.json'))[-1]
+        scalars = [json.loads(line) for line in log.read_text().splitlines()]
+        return [line[key] for line in scalars if key in line][-1]
+
+    def weights(self, work_dir=None):
+        return read_checkpoint(str((work_dir or self.work_dir) / self.last))['state_dict']
+
+
+@pytest.fixture(scope='module')
+def seg(tmp_path_factory):
+    pytest.importorskip('mmseg')
+    folder = tmp_path_factory.mktemp('seg')
+    return Run(folder, MMSEG, write_ade, 'iter_4.pth', 'train_cfg.max_iters=2')
+
+
+@pytest.fixture(scope='module')
+def det(tmp_path_factory):
+    pytest.importorskip('mmdet')
+    folder = tmp_path_factory.mktemp('det')
+    return Run(folder, MMDET, write_coco, 'epoch_2.pth', 'train_cfg.max_epochs=1')
+
+
+@pytest.mark.parametrize('host', ['seg', 'det'])
+def test_resumed_run_ends_as_an_uninterrupted_one(request, host, tmp_path):
+    """The config has no seed, so the resumed run has to find the first one's."""
+    run = request.getfixturevalue(host)
+    assert 'resumed epoch' in run.resume_log
+    seed = read_checkpoint(str(run.work_dir / run.last))['meta']['seed']
+    whole = ('--work-dir', tmp_path, '--cfg-options', f'randomness.seed={seed}')
+    run_tool('train', run.config, *whole)
+    expected = run.weights(tmp_path)
+    resumed = run.weights()
+    assert all(torch.equal(resumed[key], expected[key]) for key in expected)
+
+
+def test_segmentation_is_measured_saved_and_drawn(seg):
+    out, drawn = seg.folder / 'out', seg.folder / 'drawn'
+    metrics = seg.test('measured', '--out', out, '--show-dir', drawn)
+    assert metrics['mIoU'] == pytest.approx(seg.last_validation('mIoU'))
+    assert sorted(path.name for path in out.iterdir()) == [f'{index}.png' for index in range(4)]
+    labels = np.array(Image.open(out / '0.png'))
+    assert labels.shape == (64, 64)
+    assert labels.min() >= 1  # as in ADE20K's files, where 0 is unlabelled
+    assert len(list(drawn.rglob('*.png'))) == 4
+
+
+def test_segmentation_with_test_time_augmentation(seg):
+    assert 'mIoU' in seg.test('tta', '--tta')
+
+
+def test_detections_are_measured_saved_and_drawn(det):
+    out, drawn = det.folder / 'out.pkl', det.folder / 'drawn'
+    metrics = det.test('measured', '--out', out, '--show-dir', drawn)
+    assert metrics['coco/bbox_mAP'] == pytest.approx(det.last_validation('coco/bbox_mAP'))
+    predictions = pickle.loads(out.read_bytes())
+    assert len(predictions) == 4
+    assert len(predictions[0]['pred_instances']['scores']) > 0
+    assert sorted(path.name for path in drawn.iterdir()) == [
+        f'{index}.png' for index in range(1, 5)
+    ]
+
+
+def test_detection_with_test_time_augmentation(det):
+    assert 'coco/bbox_mAP' in det.test('tta', '--tta')
