@@ -40,7 +40,7 @@ class UpsampleSegformerHead(SegformerHead):
         if 'interpolate_mode' in kwargs:
             raise TypeError(
                 'UpsampleSegformerHead: interpolate_mode is replaced by upsample_cfg, '
-                f"e.g. upsample_cfg=dict(type={kwargs['interpolate_mode']!r})"
+                f'e.g. upsample_cfg=dict(type={kwargs["interpolate_mode"]!r})'
             )
         super().__init__(**kwargs)
         cfg = dict(type='bilinear') if upsample_cfg is None else upsample_cfg

@@ -1,4 +1,4 @@
-# A SegFormer small enough to be trained from scratch on a CPU in two minutes.
+# A SegFormer small enough to be trained from scratch on a CPU in minutes.
 _base_ = [
     '../_base_/models/segformer_mit-b1.py',
     '../_base_/datasets/scenes_semantic_128x128.py',
@@ -21,9 +21,9 @@ optim_wrapper = dict(
 )
 param_scheduler = [
     dict(type='LinearLR', start_factor=1e-2, by_epoch=False, begin=0, end=50),
-    dict(type='PolyLR', eta_min=0.0, power=1.0, begin=50, end=600, by_epoch=False),
+    dict(type='PolyLR', eta_min=0.0, power=1.0, begin=50, end=300, by_epoch=False),
 ]
-train_cfg = dict(type='IterBasedTrainLoop', max_iters=600, val_interval=300)
+train_cfg = dict(type='IterBasedTrainLoop', max_iters=300, val_interval=300)
 val_cfg = dict(type='ValLoop')
 test_cfg = dict(type='TestLoop')
 default_hooks = dict(checkpoint=dict(interval=300))

@@ -1,0 +1,52 @@
+# make demo               train and compare on generated scenes, in .venv
+# make test               lint and tests on the OneDL stack, in .venv-onedl
+# make test STACK=openmmlab    the same on upstream OpenMMLab, in .venv-openmmlab
+
+PYTHON ?= python3
+STACK ?= onedl
+TEST_VENV := .venv-$(STACK)
+INSTALLED := setup.cfg ops/setup.cfg requirements.txt Makefile
+
+MMCV_onedl := onedl-mmcv==2.3.6
+MMCV_openmmlab := mmcv==2.1.0
+MMCV := $(MMCV_$(STACK))
+ifeq ($(MMCV),)
+$(error STACK must be onedl or openmmlab, got $(STACK))
+endif
+
+# Several processes with OpenMP threads of their own stall each other on few cores.
+export OMP_WAIT_POLICY := PASSIVE
+
+.PHONY: demo test clean
+
+demo: .venv/installed
+	.venv/bin/python tools/demo.py
+
+test: $(TEST_VENV)/installed
+	$(TEST_VENV)/bin/ruff check .
+	$(TEST_VENV)/bin/ruff format --check .
+	OMP_NUM_THREADS=1 $(TEST_VENV)/bin/python -m pytest -n 2
+
+# mmseg runs without mmcv's compiled operators, so the demo does not wait for them to build. Their
+# absence must not reach pip's cache, from where another environment would take it.
+.venv/installed: $(INSTALLED)
+	$(PYTHON) -m venv .venv
+	.venv/bin/pip install -r requirements.txt
+	MMCV_WITH_OPS=0 .venv/bin/pip install --no-build-isolation --no-cache-dir $(MMCV_onedl)
+	.venv/bin/pip install onedl-mmengine==0.10.12 onedl-mmsegmentation==1.4.2
+	.venv/bin/pip install --no-build-isolation -e ./ops -e .
+	touch $@
+
+$(TEST_VENV)/installed: $(INSTALLED)
+	$(PYTHON) -m venv $(TEST_VENV)
+	$(TEST_VENV)/bin/pip install -r requirements.txt
+	$(TEST_VENV)/bin/pip install --no-build-isolation $(MMCV)
+	# A cached build may lack the operators: then build it here.
+	$(TEST_VENV)/bin/python -c 'import torch, mmcv._ext' || $(TEST_VENV)/bin/pip install \
+		--no-build-isolation --no-cache-dir --force-reinstall --no-deps \
+		--no-binary :all: $(MMCV)
+	$(TEST_VENV)/bin/pip install --no-build-isolation -e ./ops -e '.[$(STACK),test]'
+	touch $@
+
+clean:
+	rm -rf .venv .venv-onedl .venv-openmmlab demo_output work_dirs data/scenes

@@ -1,0 +1,161 @@
+"""One picture of what two models predict, and of SAPA's kernels around a boundary."""
+
+from collections.abc import Sequence
+
+import matplotlib
+
+matplotlib.use('Agg')  # Writes files; a screen is not needed.
+
+import matplotlib.pyplot as plt
+import numpy as np
+import torch
+from mmengine.dataset import pseudo_collate
+from torch import nn
+from torch.utils.data import Dataset
+
+from .kernels import kernel_at, record_inputs
+
+_IGNORED = 255
+_MARGIN = 14  # pixels of the image around the kernels
+
+
+@torch.no_grad()
+def predict(model: nn.Module, sample: dict) -> np.ndarray:
+    """Predicts the label map (H, W) of one sample of a dataset."""
+    model.eval()
+    prediction = model.test_step(pseudo_collate([sample]))[0]
+    return prediction.pred_sem_seg.data[0].cpu().numpy()
+
+
+def draw_comparison(
+    models: dict[str, nn.Module], kernels_of: str, dataset: Dataset, index: int, path: str
+) -> None:
+    """Draws image, ground truth, two predictions, and kernels on both sides of a boundary.
+
+    Args:
+        models (dict[str, nn.Module]): Two segmentors by name. The one whose kernels are drawn has
+            a head with SAPA ``upsamplers``; the last of them is looked at.
+        kernels_of (str): Name of that one.
+        dataset (Dataset): Validation set of mmseg, with ``metainfo['palette']``.
+        index (int): Which of its samples.
+        path (str): Where the PNG goes.
+
+    Raises:
+        ValueError: If the sample has no boundary to look at.
+    """
+    sample = dataset[index]
+    image = sample['inputs'].flip(0).permute(1, 2, 0).numpy()  # BGR to RGB
+    truth = sample['data_samples'].gt_sem_seg.data[0].numpy()
+    upsampler = models[kernels_of].decode_head.upsamplers[-1]
+    with record_inputs(upsampler) as calls:
+        predictions = {name: predict(model, sample) for name, model in models.items()}
+    x, guide = calls[0]
+    inside, outside = find_boundary(truth, guide.shape[2:])
+    palette = np.array(dataset.metainfo['palette'], dtype=np.uint8)
+
+    figure, axes = plt.subplots(2, 4, figsize=(14, 7.4), layout='constrained')
+    top = {'image': image, 'ground truth': _colour(truth, palette)}
+    top.update({name: _colour(label, palette) for name, label in predictions.items()})
+    for axis, (title, picture) in zip(axes[0], top.items(), strict=True):
+        axis.imshow(picture)
+        axis.set_title(title)
+
+    cell = image.shape[0] / guide.shape[2]
+    marks = {'one side': inside, 'other side': outside}
+    _draw_zoom(axes[1, 0], image, truth, marks, cell)
+    for axis, (side, position) in zip(axes[1, 1:3], marks.items(), strict=True):
+        kernel = kernel_at(upsampler, x, guide, *position)
+        _draw_kernel(axis, image, truth, kernel, position, cell, image.shape[0] / x.shape[2])
+        axis.set_title(f'{kernels_of} kernel, {side}')
+    _draw_difference(axes[1, 3], list(predictions), list(predictions.values()), truth)
+    for axis in axes.flat:
+        axis.set_axis_off()
+    figure.savefig(path, dpi=110)
+    plt.close(figure)
+
+
+def find_boundary(truth: np.ndarray, grid: Sequence[int]) -> tuple[tuple[int, int], ...]:
+    """Finds two neighbouring cells of a feature map on different sides of a boundary.
+
+    Args:
+        truth (np.ndarray): Label map (H, W).
+        grid (Sequence[int]): Height and width of the feature map.
+
+    Returns:
+        tuple: (row, column) of the two cells nearest to the centre of the map that touch, and are
+        each of one label, and not the same.
+
+    Raises:
+        ValueError: If there are none.
+    """
+    rows, columns = grid
+    step_y, step_x = truth.shape[0] // rows, truth.shape[1] // columns
+    cells = truth[: rows * step_y, : columns * step_x].reshape(rows, step_y, columns, step_x)
+    low, high = cells.min((1, 3)), cells.max((1, 3))
+    pure = (low == high) & (low != _IGNORED)
+    found = pure[:, :-1] & pure[:, 1:] & (low[:, :-1] != low[:, 1:])
+    if not found.any():
+        raise ValueError('the label map has no boundary between two whole cells')
+    candidates = np.argwhere(found)
+    centre = np.array([rows, columns]) / 2
+    row, column = candidates[np.abs(candidates - centre).sum(1).argmin()].tolist()
+    return (row, column), (row, column + 1)
+
+
+def _colour(label: np.ndarray, palette: np.ndarray) -> np.ndarray:
+    coloured = palette[np.where(label == _IGNORED, 0, label)]
+    coloured[label == _IGNORED] = 0
+    return coloured
+
+
+def _zoom_to(axis, image: np.ndarray, truth: np.ndarray, position, cell: float) -> None:
+    axis.imshow(image)
+    for label in np.unique(truth):
+        axis.contour(truth == label, levels=[0.5], colors='white', linewidths=0.8)
+    y, x = ((p + 0.5) * cell for p in position)
+    axis.set_xlim(x - _MARGIN, x + _MARGIN)
+    axis.set_ylim(y + _MARGIN, y - _MARGIN)
+
+
+def _draw_zoom(axis, image, truth, marks, cell: float) -> None:
+    _zoom_to(axis, image, truth, next(iter(marks.values())), cell)
+    for marker, (row, column) in zip('os', marks.values(), strict=True):
+        axis.plot(
+            (column + 0.5) * cell - 0.5,
+            (row + 0.5) * cell - 0.5,
+            marker,
+            ms=11,
+            mfc='none',
+            mec='red',
+        )
+    axis.set_title('two positions at a boundary')
+
+
+def _draw_kernel(axis, image, truth, kernel, position, cell: float, stride: float) -> None:
+    _zoom_to(axis, image, truth, position, cell)
+    row, column = position
+    axis.plot((column + 0.5) * cell - 0.5, (row + 0.5) * cell - 0.5, 'r+', ms=14, mew=2)
+    points = (kernel.points + 0.5) * stride - 0.5
+    order = kernel.weights.argsort()
+    axis.scatter(
+        *points[order].T,
+        c=kernel.weights[order],
+        s=600 * kernel.weights[order] / kernel.weights.max() + 8,
+        cmap='plasma',
+        edgecolors='black',
+        linewidths=0.6,
+        alpha=0.85,
+    )
+
+
+def _draw_difference(axis, names, predictions, truth: np.ndarray) -> None:
+    first, second = (prediction == truth for prediction in predictions)
+    counted = truth != _IGNORED
+    picture = np.full((*truth.shape, 3), 235, np.uint8)
+    picture[counted & first & ~second] = (200, 40, 40)
+    picture[counted & ~first & second] = (30, 140, 60)
+    picture[counted & ~first & ~second] = (150, 150, 150)
+    axis.imshow(picture)
+    axis.set_title(
+        f'green: only {names[1]} right, red: only {names[0]}\ngrey: both wrong', fontsize=10
+    )
