@@ -27,12 +27,13 @@ test: $(TEST_VENV)/installed
 	$(TEST_VENV)/bin/ruff format --check .
 	OMP_NUM_THREADS=1 $(TEST_VENV)/bin/python -m pytest -n 2
 
-# mmseg runs without mmcv's compiled operators, so the demo does not wait for them to build. Their
-# absence must not reach pip's cache, from where another environment would take it.
+# mmseg runs without mmcv's compiled operators, and the demo does not wait for them: an isolated
+# build sees no torch and leaves them out. Such a build must not reach pip's cache, from where
+# another environment would take it.
 .venv/installed: $(INSTALLED)
 	$(PYTHON) -m venv .venv
 	.venv/bin/pip install -r requirements.txt
-	MMCV_WITH_OPS=0 .venv/bin/pip install --no-build-isolation --no-cache-dir $(MMCV_onedl)
+	.venv/bin/pip install --no-cache-dir $(MMCV_onedl)
 	.venv/bin/pip install onedl-mmengine==0.10.12 onedl-mmsegmentation==1.4.2
 	.venv/bin/pip install --no-build-isolation -e ./ops -e .
 	touch $@
