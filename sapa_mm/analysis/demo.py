@@ -5,7 +5,7 @@ import os
 from mmengine.config import Config
 from mmengine.registry import DATASETS
 
-from ..datasets import write_scenes
+from ..datasets.writers import RECORD, write_scenes
 from .comparison import format_table, train_and_measure
 from .comparison_picture import draw_comparison
 
@@ -27,7 +27,8 @@ def run_demo(configs: str, data_root: str, out: str, cfg_options: dict | None = 
     Returns:
         str: The table.
     """
-    write_scenes(data_root)
+    if not os.path.isfile(os.path.join(data_root, RECORD)):
+        write_scenes(data_root)
     options = {f'{split}_dataloader.dataset.data_root': data_root for split in ('train', 'val')}
     options.update(cfg_options or {})
     models = {}

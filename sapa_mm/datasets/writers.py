@@ -16,7 +16,7 @@ FORMAT_VERSION = 1
 VALIDATION_START = 50_000_000
 """Index of the first validation scene, so that neither subset depends on the other's size."""
 
-_RECORD = 'scenes.json'
+RECORD = 'scenes.json'
 _SUFFIXES = {'images': '.jpg', 'annotations': '.png', 'panoptic': '.png'}
 _SUBSETS = ('training', 'validation')
 
@@ -96,14 +96,14 @@ def write_scenes(
     _clear(root)
     for subset, indices in subsets.items():
         _write_subset(root, subset, indices, int(seed), size)
-    _write_json(root / _RECORD, record)
+    _write_json(root / RECORD, record)
     return record
 
 
 def _read_record(root):
     """The record of a finished generation, None if there is none that can be read."""
     try:
-        record = json.loads((root / _RECORD).read_text())
+        record = json.loads((root / RECORD).read_text())
     except (FileNotFoundError, ValueError):
         return None
     return record if isinstance(record, dict) else None
@@ -131,7 +131,7 @@ def _is_complete(root, subsets):
 
 def _clear(root):
     """Remove earlier scenes, and nothing else."""
-    known = [root / _RECORD, _partial(root / _RECORD)]
+    known = [root / RECORD, _partial(root / RECORD)]
     for subset in _SUBSETS:
         for path in _annotation_files(root, subset):
             known += [path, _partial(path)]

@@ -5,8 +5,7 @@ import os
 
 from mmengine.config import Config
 
-from sapa_mm.datasets.check import check_dataset
-
+from ..datasets.check import check_dataset
 from .load_config import check_checkpoint, load_config
 
 

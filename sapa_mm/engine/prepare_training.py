@@ -7,8 +7,7 @@ from mmengine.config import Config
 from mmengine.device import get_device
 from mmengine.logging import print_log
 
-from sapa_mm.datasets.check import check_dataset
-
+from ..datasets.check import check_dataset
 from .load_config import check_checkpoint, load_config
 from .resume import find_resumable, resumed_seed
 

@@ -1,0 +1,52 @@
+"""The demo, trained for real but shortly."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+pytest.importorskip('mmseg')
+
+from PIL import Image
+
+from sapa_mm.analysis.comparison_picture import find_boundary
+from sapa_mm.analysis.demo import run_demo
+from sapa_mm.datasets import write_scenes
+
+CONFIGS = Path(__file__).parents[2] / 'configs' / 'segformer'
+
+
+def test_demo_makes_table_and_picture(tmp_path, capsys):
+    scenes, out = tmp_path / 'scenes', tmp_path / 'out'
+    write_scenes(scenes, num_train=8, num_val=2)
+    options = {'train_cfg.max_iters': 2, 'train_dataloader.batch_size': 2}
+    table = run_demo(str(CONFIGS), str(scenes), str(out), options)
+    assert table in capsys.readouterr().out
+    assert (out / 'table.md').read_text() == table + '\n'
+
+    header, _, bilinear, sapa_d = table.splitlines()
+    assert header == '| upsampler | mIoU | parameters | s / iteration |'
+    cells = [[cell.strip() for cell in row.strip('|').split('|')] for row in (bilinear, sapa_d)]
+    assert [row[0] for row in cells] == ['Bilinear', 'SAPA-D']
+    assert 0 < float(cells[0][1]) < 100
+    parameters = [int(row[2].split()[0].replace(',', '')) for row in cells]
+    # Six of them: two convs to 4 * 16 channels, one to 4 * 4 * 2, and two GroupNorms.
+    assert parameters[1] - parameters[0] == 6 * (2 * (64 * 64 + 64) + 64 * 32 + 32 + 4 * 64)
+    assert float(cells[1][3]) > 0
+
+    picture = np.asarray(Image.open(out / 'comparison.png').convert('RGB'))
+    assert min(picture.shape[:2]) > 500
+    assert len(np.unique(picture.reshape(-1, 3), axis=0)) > 1000
+
+
+def test_find_boundary():
+    truth = np.zeros((16, 16), np.uint8)
+    truth[:, 8:] = 3
+    (row, column), other = find_boundary(truth, (4, 4))
+    assert (column, other) == (1, (row, 2))
+    truth[:] = 1
+    with pytest.raises(ValueError, match='no boundary'):
+        find_boundary(truth, (4, 4))
+    truth[:, 8:] = 255
+    with pytest.raises(ValueError, match='no boundary'):
+        find_boundary(truth, (4, 4))
