@@ -16,7 +16,7 @@ from torch.utils.data import Dataset
 from .kernels import kernel_at, record_inputs
 
 _IGNORED = 255
-_MARGIN = 14  # pixels of the image around the kernels
+_MARGIN = 20  # pixels of the image around the kernels
 
 
 @torch.no_grad()
@@ -50,7 +50,14 @@ def draw_comparison(
     with record_inputs(upsampler) as calls:
         predictions = {name: predict(model, sample) for name, model in models.items()}
     x, guide = calls[0]
-    inside, outside = find_boundary(truth, guide.shape[2:])
+    # Rather where the model gets both sides right: there the kernels show how.
+    right = np.where(predictions[kernels_of] == truth, truth, _IGNORED)
+    cells = find_boundary(right, guide.shape[2:]) or find_boundary(truth, guide.shape[2:])
+    if cells is None:
+        raise ValueError(
+            f'sample {index} has no boundary between two whole cells of the feature map'
+        )
+    marks = dict(zip(('one side', 'other side'), cells, strict=True))
     palette = np.array(dataset.metainfo['palette'], dtype=np.uint8)
 
     figure, axes = plt.subplots(2, 4, figsize=(14, 7.4), layout='constrained')
@@ -61,7 +68,6 @@ def draw_comparison(
         axis.set_title(title)
 
     cell = image.shape[0] / guide.shape[2]
-    marks = {'one side': inside, 'other side': outside}
     _draw_zoom(axes[1, 0], image, truth, marks, cell)
     for axis, (side, position) in zip(axes[1, 1:3], marks.items(), strict=True):
         kernel = kernel_at(upsampler, x, guide, *position)
@@ -74,28 +80,25 @@ def draw_comparison(
     plt.close(figure)
 
 
-def find_boundary(truth: np.ndarray, grid: Sequence[int]) -> tuple[tuple[int, int], ...]:
+def find_boundary(labels: np.ndarray, grid: Sequence[int]) -> tuple[tuple[int, int], ...] | None:
     """Finds two neighbouring cells of a feature map on different sides of a boundary.
 
     Args:
-        truth (np.ndarray): Label map (H, W).
+        labels (np.ndarray): Label map (H, W); 255 is no label.
         grid (Sequence[int]): Height and width of the feature map.
 
     Returns:
-        tuple: (row, column) of the two cells nearest to the centre of the map that touch, and are
-        each of one label, and not the same.
-
-    Raises:
-        ValueError: If there are none.
+        tuple | None: (row, column) of the two cells nearest to the centre of the map that touch,
+        and are each of one label, and not the same; None if there are none.
     """
     rows, columns = grid
-    step_y, step_x = truth.shape[0] // rows, truth.shape[1] // columns
-    cells = truth[: rows * step_y, : columns * step_x].reshape(rows, step_y, columns, step_x)
+    step_y, step_x = labels.shape[0] // rows, labels.shape[1] // columns
+    cells = labels[: rows * step_y, : columns * step_x].reshape(rows, step_y, columns, step_x)
     low, high = cells.min((1, 3)), cells.max((1, 3))
     pure = (low == high) & (low != _IGNORED)
     found = pure[:, :-1] & pure[:, 1:] & (low[:, :-1] != low[:, 1:])
     if not found.any():
-        raise ValueError('the label map has no boundary between two whole cells')
+        return None
     candidates = np.argwhere(found)
     centre = np.array([rows, columns]) / 2
     row, column = candidates[np.abs(candidates - centre).sum(1).argmin()].tolist()
