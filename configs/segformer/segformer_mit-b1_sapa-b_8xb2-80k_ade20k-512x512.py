@@ -2,7 +2,5 @@
 _base_ = './segformer_mit-b1_bilinear_8xb2-80k_ade20k-512x512.py'
 
 model = dict(
-    decode_head=dict(
-        upsample_cfg=dict(type='sapa_b', embed_dims=32, kernel_size=5, pre_norm=True)
-    )
+    decode_head=dict(upsample_cfg=dict(type='sapa_b', embed_dims=32, kernel_size=5, pre_norm=True))
 )

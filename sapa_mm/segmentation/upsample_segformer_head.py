@@ -8,7 +8,7 @@ from mmseg.models.decode_heads import SegformerHead
 from mmseg.registry import MODELS
 from torch import Tensor, nn
 
-from ..upsamplers import build_upsampler
+from ..upsamplers import Bilinear, Nearest, build_upsampler
 
 
 @MODELS.register_module()
@@ -45,9 +45,9 @@ class UpsampleSegformerHead(SegformerHead):
         super().__init__(**kwargs)
         cfg = dict(type='bilinear') if upsample_cfg is None else upsample_cfg
         kind = cfg.get('type') if isinstance(cfg, dict) else None
-        if kind == 'bilinear':
+        if kind in ('bilinear', Bilinear):
             cfg = {'align_corners': self.align_corners, **cfg}
-        self.single_step = kind in ('nearest', 'bilinear')
+        self.single_step = kind in ('nearest', Nearest, 'bilinear', Bilinear)
         steps = sum(len(self._way(stage)) for stage in range(len(self.in_channels)))
         self.upsamplers = nn.ModuleList(
             build_upsampler(cfg, self.channels, self.channels, scale_factor=2) for _ in range(steps)

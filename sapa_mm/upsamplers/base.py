@@ -121,8 +121,8 @@ class Upsampler(nn.Module):
 
     def _load_from_state_dict(self, state_dict, prefix, *args, **kwargs):
         for theirs, ours in self.renamed_keys.items():
-            for key in [key for key in state_dict if key.startswith(f'{prefix}{theirs}.')]:
-                state_dict[f'{prefix}{ours}.{key[len(prefix) + len(theirs) + 1 :]}'] = (
-                    state_dict.pop(key)
-                )
+            theirs, ours = f'{prefix}{theirs}', f'{prefix}{ours}'
+            # The name of a module or of a parameter.
+            for key in [key for key in state_dict if f'{key}.'.startswith(f'{theirs}.')]:
+                state_dict[ours + key[len(theirs) :]] = state_dict.pop(key)
         super()._load_from_state_dict(state_dict, prefix, *args, **kwargs)

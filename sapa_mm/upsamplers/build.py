@@ -45,7 +45,8 @@ def build_upsampler(
 
     Args:
         cfg (dict): ``type``, one of the names in ``UPSAMPLERS`` or of an :class:`Upsampler` that
-            a user registered in mmengine's ``MODELS``, and options of that upsampler.
+            a user registered in mmengine's ``MODELS``, or such a class itself, and options of that
+            upsampler.
         in_channels (int): Channels of the low-res feature.
         guide_channels (int, optional): Channels of the guide. Defaults to ``in_channels``.
         scale_factor (int): Ratio of upsampling. Defaults to 2.
@@ -78,10 +79,12 @@ def _known() -> str:
     return ', '.join(sorted(UPSAMPLERS))
 
 
-def _lookup(name: str) -> type[Upsampler]:
-    if name in UPSAMPLERS:
-        return UPSAMPLERS[name]
-    registered = MODELS.get(name) if MODELS is not None and isinstance(name, str) else None
-    if not (inspect.isclass(registered) and issubclass(registered, Upsampler)):
-        raise ValueError(f'upsample_cfg: type must be one of {_known()}, got {name!r}')
-    return registered
+def _lookup(kind: str | type[Upsampler]) -> type[Upsampler]:
+    upsampler = kind
+    if isinstance(kind, str):
+        upsampler = UPSAMPLERS.get(kind)
+        if upsampler is None and kind and MODELS is not None:
+            upsampler = MODELS.get(kind)
+    if not (inspect.isclass(upsampler) and issubclass(upsampler, Upsampler)):
+        raise ValueError(f'upsample_cfg: type must be one of {_known()}, got {kind!r}')
+    return upsampler

@@ -1,0 +1,48 @@
+"""Upsamplers with options, and inputs for them."""
+
+import torch
+
+from sapa_mm.upsamplers import build_upsampler
+
+# Every type with a tiny build of it.
+ALL_TYPES = {
+    'nearest': dict(),
+    'bilinear': dict(),
+    'deconv': dict(),
+    'pixel_shuffle': dict(),
+    'carafe': dict(up_kernel=3, compressed_channels=2),
+    'sapa_i': dict(kernel_size=3),
+    'sapa_b': dict(embed_dims=2, kernel_size=3),
+    'sapa_d': dict(embed_dims=2, num_points=3, groups=2),
+}
+
+
+def make_upsampler(kind, channels=4, guide_channels=None, scale_factor=2, seed=0, **options):
+    """An upsampler in float64 whose parameters are all drawn anew, so that each one matters."""
+    cfg = dict(type=kind, **options)
+    upsampler = build_upsampler(cfg, channels, guide_channels, scale_factor).double()
+    generator = torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        for parameter in upsampler.parameters():
+            fan_in = parameter[0].numel() if parameter.dim() > 1 else 4
+            noise = torch.randn(parameter.shape, generator=generator, dtype=torch.float64)
+            parameter.copy_(noise / fan_in**0.5)
+    return upsampler
+
+
+def make_inputs(upsampler, low, high, batch=2, dtype=torch.float64, seed=0):
+    """x and guide; values are rounded to dtype."""
+    generator = torch.Generator().manual_seed(seed)
+
+    def randn(channels, size):
+        shape = (batch, channels, *size)
+        return torch.randn(shape, generator=generator, dtype=torch.float64).to(dtype)
+
+    return randn(upsampler.in_channels, low), randn(upsampler.guide_channels, high)
+
+
+def keep_points_in_cells(upsampler):
+    """Keeps SAPA-D's points off the grid lines, where rounding would flip their gradient."""
+    with torch.no_grad():
+        upsampler.offset.weight *= 0.05
+        upsampler.offset.bias.floor_().add_(0.5)

@@ -1,0 +1,204 @@
+"""The upsamplers against their formulas written out in float64: values and all gradients."""
+
+import copy
+
+import pytest
+import torch
+
+from ..ops.cases import relayout
+from .cases import keep_points_in_cells, make_inputs, make_upsampler
+from .slow import slow_upsampler
+
+# (h, w), (H, W)
+SIZES = [
+    ((1, 1), (1, 1)),
+    ((1, 1), (2, 3)),
+    ((3, 4), (6, 8)),
+    ((12, 2), (23, 3)),
+    ((2, 7), (4, 9)),
+    ((5, 3), (5, 3)),
+    ((3, 2), (9, 5)),
+]
+SMALL = ((2, 3), (4, 5))
+TOLERANCES = {
+    torch.float64: 1e-10,
+    torch.float32: 2e-5,
+    # Embeddings, offsets and kernels are rounded on the way, each a part in 2^11 and 2^8.
+    torch.float16: 1e-2,
+    torch.bfloat16: 8e-2,
+}
+
+SAPA_OPTIONS = [
+    *[
+        (kind, dict(kernel_size=3, similarity_norm=norm))
+        for kind in ('sapa_i', 'sapa_b')
+        for norm in ('softmax', 'none', 'relu', 'sigmoid', 'softplus')
+    ],
+    ('sapa_i', dict()),
+    ('sapa_b', dict()),
+    ('sapa_i', dict(kernel_size=1)),
+    ('sapa_b', dict(kernel_size=7, embed_dims=3)),
+    *[
+        ('sapa_d', dict(groups=groups, num_points=points, shared_offset=shared))
+        for groups, points in ((1, 5), (2, 4), (4, 1))
+        for shared in (True, False)
+    ],
+    ('sapa_d', dict()),
+    ('sapa_d', dict(offset_init='grid', embed_dims=3)),
+    ('sapa_d', dict(guided=False)),
+    ('sapa_d', dict(guided=False, groups=2, num_points=3, shared_offset=True)),
+    ('sapa_d', dict(guided=False, num_points=4, offset_init='grid')),
+]
+TYPICAL = [
+    ('sapa_i', dict(kernel_size=3)),
+    ('sapa_b', dict(kernel_size=3, embed_dims=4)),
+    ('sapa_d', dict(num_points=3, groups=2, embed_dims=4)),
+    ('sapa_d', dict(num_points=3, groups=2, embed_dims=4, shared_offset=True)),
+    ('sapa_d', dict(num_points=3, groups=2, guided=False)),
+    ('carafe', dict(up_kernel=3, up_group=2)),
+]
+
+
+def assert_follows_formula(upsampler, kind, x, guide, **options):
+    """Values and gradients of x, guide and every parameter, at the tolerance of the dtype."""
+    tolerance = TOLERANCES[x.dtype]
+    x, guide = (t.detach().clone(memory_format=torch.preserve_format) for t in (x, guide))
+    slow_x, slow_guide = (t.detach().double().requires_grad_() for t in (x, guide))
+    params = {
+        name: parameter.detach().double().requires_grad_()
+        for name, parameter in upsampler.named_parameters()
+    }
+
+    out = upsampler(x.requires_grad_(), guide.requires_grad_())
+    expected = slow_upsampler(kind, params, slow_x, slow_guide, **options)
+    assert out.dtype == x.dtype
+    torch.testing.assert_close(out.double(), expected, atol=tolerance, rtol=tolerance)
+
+    seed = torch.linspace(-1, 1, expected.numel(), dtype=x.dtype).view(expected.shape)
+    out.backward(seed)
+    expected.backward(seed.double())
+    wanted = {'x': slow_x.grad, **{name: param.grad for name, param in params.items()}}
+    grads = {'x': x.grad, **{name: param.grad for name, param in upsampler.named_parameters()}}
+    assert (guide.grad is None) == (slow_guide.grad is None) == (not upsampler.guided)
+    if upsampler.guided:
+        wanted['guide'], grads['guide'] = slow_guide.grad, guide.grad
+    assert grads.keys() == wanted.keys()
+    for name, expected_grad in wanted.items():
+        # A gradient sums many terms; the error scales with the largest of them.
+        atol = tolerance * max(1.0, expected_grad.abs().max().item())
+        torch.testing.assert_close(
+            grads[name].double(), expected_grad, atol=atol, rtol=tolerance,
+            msg=lambda text, name=name: f'gradient of {name}: {text}',
+        )  # fmt: skip
+    return grads
+
+
+@pytest.mark.parametrize(('kind', 'options'), SAPA_OPTIONS)
+def test_options(kind, options):
+    upsampler = make_upsampler(kind, **options)
+    assert_follows_formula(upsampler, kind, *make_inputs(upsampler, *SMALL), **options)
+
+
+@pytest.mark.parametrize(('low', 'high'), SIZES)
+@pytest.mark.parametrize(('kind', 'options'), TYPICAL)
+def test_sizes(kind, options, low, high):
+    upsampler = make_upsampler(kind, **options)
+    assert_follows_formula(upsampler, kind, *make_inputs(upsampler, low, high, 1), **options)
+
+
+@pytest.mark.parametrize('kind', ['sapa_b', 'sapa_d', 'carafe'])
+def test_guide_of_other_channels(kind):
+    upsampler = make_upsampler(kind, guide_channels=3)
+    assert_follows_formula(upsampler, kind, *make_inputs(upsampler, *SMALL))
+
+
+@pytest.mark.parametrize(
+    ('kind', 'options'),
+    [
+        ('sapa_i', dict(kernel_size=3)),
+        ('sapa_b', dict(kernel_size=3)),
+        ('sapa_d', dict(num_points=4)),
+        ('sapa_d', dict(num_points=4, shared_offset=True)),
+        ('sapa_d', dict(num_points=4, guided=False)),
+    ],
+)
+def test_pre_norm(kind, options):
+    """Queries, keys and offsets see normalised features, the values are those of x."""
+    options = dict(options, pre_norm=True)
+    # Two channels in each of the 32 groups: with one, a single position would normalise to 0.
+    upsampler = make_upsampler(kind, 64, **options)
+    x, guide = make_inputs(upsampler, (2, 2), (3, 4), batch=1)
+    grads = assert_follows_formula(upsampler, kind, 3 * x + 1, 2 * guide - 1, **options)
+    norms = {'norm_x.weight', 'norm_x.bias'}
+    if upsampler.guided:
+        norms |= {'norm_guide.weight', 'norm_guide.bias'}
+    assert {name for name in grads if name.startswith('norm')} == norms
+    assert all(grads[name].abs().max() > 1e-3 for name in norms)
+
+
+@pytest.mark.parametrize('scale_factor', [1, 3])
+@pytest.mark.parametrize(('kind', 'options'), TYPICAL[3:])
+def test_scale_factors(kind, options, scale_factor):
+    upsampler = make_upsampler(kind, scale_factor=scale_factor, **options)
+    inputs = make_inputs(upsampler, (2, 3), (2 * scale_factor, 3 * scale_factor + 1))
+    assert_follows_formula(upsampler, kind, *inputs, scale_factor=scale_factor, **options)
+
+
+@pytest.mark.parametrize('dtype', TOLERANCES)
+@pytest.mark.parametrize('layout', ['contiguous', 'channels_last', 'sliced'])
+@pytest.mark.parametrize(('kind', 'options'), TYPICAL)
+def test_dtypes_and_layouts(kind, options, layout, dtype):
+    upsampler = make_upsampler(kind, **options)
+    if kind == 'sapa_d':
+        keep_points_in_cells(upsampler)
+    upsampler = upsampler.to(dtype)
+    x, guide = make_inputs(upsampler, *SMALL, dtype=dtype)
+    assert_follows_formula(upsampler, kind, relayout(x, layout), relayout(guide, layout), **options)
+
+
+@pytest.mark.parametrize('dtype', [torch.float16, torch.bfloat16])
+@pytest.mark.parametrize(
+    ('kind', 'options'), [('sapa_b', dict()), ('sapa_d', dict()), ('sapa_d', dict(guided=False))]
+)
+def test_half_modules_with_pre_norm(kind, options, dtype):
+    options = dict(options, pre_norm=True)
+    upsampler = make_upsampler(kind, 32, **options)
+    if kind == 'sapa_d':
+        keep_points_in_cells(upsampler)
+    upsampler = upsampler.to(dtype)
+    inputs = make_inputs(upsampler, (2, 2), (4, 4), batch=1, dtype=dtype)
+    assert_follows_formula(upsampler, kind, *inputs, **options)
+
+
+@pytest.mark.parametrize('pre_norm', [False, True])
+@pytest.mark.parametrize(
+    'dtypes', [(torch.float32, torch.bfloat16), (torch.bfloat16, torch.float32)]
+)
+@pytest.mark.parametrize('kind', ['sapa_i', 'sapa_b', 'sapa_d'])
+def test_autocast_takes_mixed_dtypes(kind, dtypes, pre_norm):
+    upsampler = make_upsampler(kind, 32, pre_norm=pre_norm).float()
+    for parameter in upsampler.parameters():
+        parameter.data = parameter.data.bfloat16().float()
+    x, guide = make_inputs(upsampler, (2, 2), (3, 4), batch=1, dtype=torch.bfloat16)
+    params = {name: p.detach().double() for name, p in upsampler.named_parameters()}
+    expected = slow_upsampler(kind, params, x.double(), guide.double(), pre_norm=pre_norm)
+    x, guide = x.to(dtypes[0]).requires_grad_(), guide.to(dtypes[1]).requires_grad_()
+    with torch.autocast('cpu', torch.bfloat16):
+        out = upsampler(x, guide)
+    assert out.dtype == torch.bfloat16
+    tolerance = TOLERANCES[torch.bfloat16]
+    torch.testing.assert_close(out.double(), expected, atol=tolerance, rtol=tolerance)
+    out.float().sum().backward()
+    assert x.grad.dtype == x.dtype
+    assert guide.grad.dtype == guide.dtype
+    with pytest.raises(TypeError, match='guide is torch.*x is torch'):
+        upsampler(x, guide)
+
+
+def test_inputs_are_left_as_they_are():
+    for kind, options in TYPICAL:
+        upsampler = make_upsampler(kind, **options)
+        inputs = make_inputs(upsampler, *SMALL)
+        before = copy.deepcopy(inputs)
+        upsampler(*inputs)
+        assert all(map(torch.equal, inputs, before))

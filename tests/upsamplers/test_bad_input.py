@@ -1,0 +1,135 @@
+"""Bad input: the error names the argument, what came and what is allowed."""
+
+import pytest
+import torch
+
+from sapa_mm.upsamplers import build_upsampler
+
+GUIDED = ('sapa_i', 'sapa_b', 'sapa_d')
+OTHERS = ('nearest', 'bilinear', 'deconv', 'pixel_shuffle', 'carafe')
+NORMS = 'softmax, none, relu, sigmoid, softplus'
+
+
+@pytest.mark.parametrize(
+    ('cfg', 'message'),
+    [
+        *[
+            (dict(type=kind, **{name: size}), f'{name} must be {allowed}, got {size}')
+            for kind, name in (
+                ('sapa_i', 'kernel_size'),
+                ('sapa_b', 'kernel_size'),
+                ('deconv', 'kernel_size'),
+                ('pixel_shuffle', 'upsample_kernel'),
+                ('carafe', 'up_kernel'),
+                ('carafe', 'encoder_kernel'),
+            )
+            for size, allowed in (
+                (4, 'odd'),
+                (0, 'a positive integer'),
+                (-3, 'a positive integer'),
+                (3.0, 'a positive integer'),
+                (True, 'a positive integer'),
+            )
+        ],
+        (dict(type='sapa_d', groups=3), 'groups=3 must divide the 32 channels of x'),
+        (dict(type='carafe', up_group=3), 'up_group=3 must divide the 32 channels of x'),
+        (dict(type='sapa_d', groups=0), 'groups must be a positive integer, got 0'),
+        (dict(type='sapa_d', num_points=-1), 'num_points must be a positive integer, got -1'),
+        (dict(type='sapa_d', embed_dims=0), 'embed_dims must be a positive integer, got 0'),
+        (dict(type='sapa_b', embed_dims='32'), "embed_dims must be a positive integer, got '32'"),
+        (dict(type='carafe', encoder_dilation=0), 'encoder_dilation must be a positive integer'),
+        (
+            dict(type='carafe', compressed_channels=0),
+            'compressed_channels must be a positive integer, got 0',
+        ),
+        (
+            dict(type='sapa_d', num_points=8, offset_init='grid'),
+            "offset_init='grid' needs a square num_points, got 8",
+        ),
+        (
+            dict(type='sapa_d', offset_init='centre'),
+            "offset_init must be one of origin, grid, got 'centre'",
+        ),
+        (dict(type='sapa_i', similarity_norm='l2'), f"one of {NORMS}, got 'l2'"),
+        (dict(type='sapa_b', similarity_norm=None), f'one of {NORMS}, got None'),
+    ],
+)
+def test_options(cfg, message):
+    with pytest.raises(ValueError, match=f'^[A-Z][A-Za-z]*: .*{message}'):
+        build_upsampler(cfg, 32)
+
+
+@pytest.mark.parametrize('name', ['in_channels', 'guide_channels', 'scale_factor'])
+@pytest.mark.parametrize('value', [0, -2, 2.0, '2', True])
+@pytest.mark.parametrize('kind', ['nearest', 'sapa_d'])
+def test_numbers_from_the_host(kind, name, value):
+    arguments = {'in_channels': 8, 'guide_channels': 8, 'scale_factor': 2, name: value}
+    with pytest.raises(ValueError, match=f'{name} must be a positive integer, got {value!r}'):
+        build_upsampler(dict(type=kind), **arguments)
+
+
+def test_sapa_i_needs_equal_channels():
+    message = 'SapaI: guide_channels must equal in_channels, got 16 and 32; sapa_b and sapa_d take'
+    with pytest.raises(ValueError, match=message):
+        build_upsampler(dict(type='sapa_i'), 32, 16)
+
+
+@pytest.mark.parametrize('kind', ['sapa_b', 'sapa_d'])
+@pytest.mark.parametrize(('name', 'channels'), [('in_', (48, 32)), ('guide_', (32, 48))])
+def test_pre_norm_needs_a_multiple_of_32(kind, name, channels):
+    with pytest.raises(ValueError, match=f'pre_norm needs {name}channels divisible by 32, got 48'):
+        build_upsampler(dict(type=kind, pre_norm=True), *channels)
+    build_upsampler(dict(type=kind, pre_norm=False), *channels)
+
+
+def test_sapa_i_with_pre_norm_needs_a_multiple_of_32():
+    with pytest.raises(ValueError, match='pre_norm needs in_channels divisible by 32, got 48'):
+        build_upsampler(dict(type='sapa_i', pre_norm=True), 48)
+
+
+X, GUIDE = torch.zeros(2, 8, 3, 4), torch.zeros(2, 8, 6, 8)
+
+
+@pytest.mark.parametrize(
+    ('x', 'guide', 'error', 'message'),
+    [
+        (X, None, ValueError, 'guide is required: call upsampler.x, guide. with the high-res'),
+        (X, GUIDE[:1], ValueError, 'guide has batch size 1, x has 2'),
+        (X, GUIDE.to('meta'), ValueError, 'guide is on meta, x on cpu'),
+        (X, GUIDE.half(), TypeError, 'guide is torch.float16, x is torch.float32'),
+        (X, GUIDE[:, :4], ValueError, 'guide must have 8 channels, got 4'),
+        (X, GUIDE[0], ValueError, r'guide must be \(N, C, H, W\), got shape \(8, 6, 8\)'),
+    ],
+)
+@pytest.mark.parametrize('kind', GUIDED)
+def test_inputs_of_guided_upsamplers(kind, x, guide, error, message):
+    upsampler = build_upsampler(dict(type=kind), 8)
+    with pytest.raises(error, match=f'^Sapa[IBD]: {message}'):
+        upsampler(x, guide)
+
+
+@pytest.mark.parametrize('kind', GUIDED + OTHERS)
+class TestInputsOfAll:
+    @pytest.mark.parametrize('size', [(2, 8), (6, 3), (2, 3)])
+    def test_guide_smaller_than_x(self, kind, size):
+        upsampler = build_upsampler(dict(type=kind), 8)
+        with pytest.raises(ValueError, match='guide is smaller than x') as error:
+            upsampler(X, GUIDE[:, :, : size[0], : size[1]])
+        message = str(error.value)
+        assert f'{size} against (h, w) = (3, 4)' in message
+        assert 'upsampler(x, guide), low-res first' in message
+
+    def test_swapped_inputs(self, kind):
+        upsampler = build_upsampler(dict(type=kind), 8)
+        with pytest.raises(ValueError, match='guide is smaller than x.*low-res first'):
+            upsampler(GUIDE, X)
+
+    def test_channels_of_x(self, kind):
+        upsampler = build_upsampler(dict(type=kind), 8)
+        with pytest.raises(ValueError, match='x must have 8 channels, got 4'):
+            upsampler(X[:, :4], GUIDE)
+
+    def test_dimensions_of_x(self, kind):
+        upsampler = build_upsampler(dict(type=kind), 8)
+        with pytest.raises(ValueError, match=r'x must be \(N, C, H, W\), got shape \(8, 3, 4\)'):
+            upsampler(X[0], GUIDE)

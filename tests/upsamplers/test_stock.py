@@ -1,0 +1,91 @@
+"""The upsamplers that are not SAPA, and the size of the output without a guide."""
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+from sapa_mm.upsamplers import build_upsampler
+
+from .cases import ALL_TYPES, make_inputs, make_upsampler
+
+UNGUIDED = {kind: options for kind, options in ALL_TYPES.items() if not kind.startswith('sapa')}
+UNGUIDED['sapa_d'] = dict(ALL_TYPES['sapa_d'], guided=False)
+EXACT, CROPPED, UNEVEN = ((6, 2), (12, 4)), ((6, 3), (11, 5)), ((5, 4), (7, 13))
+
+
+@pytest.mark.parametrize('scale_factor', [1, 2, 3])
+@pytest.mark.parametrize('kind', UNGUIDED)
+def test_without_a_guide_scales_by_the_factor(kind, scale_factor):
+    upsampler = make_upsampler(kind, scale_factor=scale_factor, **UNGUIDED[kind])
+    size = (2 * scale_factor, 3 * scale_factor)
+    x, guide = make_inputs(upsampler, (2, 3), size)
+    out = upsampler(x)
+    assert out.shape == (2, 4, *size)
+    assert torch.equal(out, upsampler(x, guide))
+
+
+@pytest.mark.parametrize('kind', UNGUIDED)
+def test_takes_only_the_size_from_a_guide(kind):
+    upsampler = make_upsampler(kind, **UNGUIDED[kind])
+    x, guide = make_inputs(upsampler, (2, 3), (3, 7))
+    out = upsampler(x, guide)
+    assert out.shape == (2, 4, 3, 7)
+    other = torch.empty(1, 9, 3, 7, dtype=torch.int8, device='meta')
+    assert torch.equal(out, upsampler(x, other))
+
+
+@pytest.mark.parametrize(('low', 'high'), [EXACT, CROPPED, UNEVEN, ((3, 3), (3, 3))])
+@pytest.mark.parametrize(
+    ('cfg', 'interpolation'),
+    [
+        (dict(type='nearest'), dict(mode='nearest')),
+        (dict(type='bilinear'), dict(mode='bilinear', align_corners=False)),
+        (dict(type='bilinear', align_corners=True), dict(mode='bilinear', align_corners=True)),
+    ],
+)
+def test_interpolation(cfg, interpolation, low, high):
+    upsampler = build_upsampler(cfg, 4)
+    x, guide = make_inputs(upsampler, low, high)
+    assert torch.equal(upsampler(x, guide), F.interpolate(x, high, **interpolation))
+
+
+def convolved(kind, upsampler, x):
+    """What deconv and pixel_shuffle give before the size is fitted."""
+    names = {name.rpartition('.')[2]: p for name, p in upsampler.named_parameters()}
+    weight, bias, s = names['weight'], names['bias'], upsampler.scale_factor
+    if kind == 'deconv':
+        padding = weight.shape[2] // 2
+        return F.conv_transpose2d(x, weight, bias, s, padding, output_padding=s - 1)
+    out = F.conv2d(x, weight, bias, padding='same')
+    n, c, h, w = x.shape
+    # Channels run output channel, row of the child, column of the child.
+    return out.view(n, c, s, s, h, w).permute(0, 1, 4, 2, 5, 3).reshape(n, c, s * h, s * w)
+
+
+@pytest.mark.parametrize('scale_factor', [2, 3])
+@pytest.mark.parametrize('kernel_size', [1, 3, 5])
+@pytest.mark.parametrize(
+    ('kind', 'option'), [('deconv', 'kernel_size'), ('pixel_shuffle', 'upsample_kernel')]
+)
+def test_convolutions(kind, option, kernel_size, scale_factor):
+    options = {option: kernel_size}
+    upsampler = make_upsampler(kind, 3, scale_factor=scale_factor, **options)
+    size = (4 * scale_factor, 3 * scale_factor)
+    x, guide = make_inputs(upsampler, (4, 3), size)
+    expected = convolved(kind, upsampler, x)
+    torch.testing.assert_close(upsampler(x, guide), expected)
+    # What exceeds the guide by less than the factor is cropped at the end.
+    cropped = upsampler(x, guide[:, :, 1:, : 1 - scale_factor])
+    torch.testing.assert_close(cropped, expected[:, :, :-1, : 1 - scale_factor])
+
+
+@pytest.mark.parametrize('high', [(13, 6), (8, 5), (4, 3)])
+@pytest.mark.parametrize('kind', ['deconv', 'pixel_shuffle'])
+def test_convolutions_resize_to_other_ratios(kind, high):
+    upsampler = make_upsampler(kind, 3)
+    x, guide = make_inputs(upsampler, (4, 3), high)
+    own = convolved(kind, upsampler, x)
+    expected = own if high == (8, 6) else F.interpolate(own, high, mode='bilinear')
+    if high == (8, 5):
+        expected = own[:, :, :, :5]
+    torch.testing.assert_close(upsampler(x, guide), expected)
