@@ -12,8 +12,8 @@ import argparse
 from sapa_mm.datasets import write_scenes
 
 
-def parse_args():
-    """Parse the command line."""
+def make_parser() -> argparse.ArgumentParser:
+    """Make the parser of the command line."""
     parser = argparse.ArgumentParser(
         description='Write the generated scenes in ADE20K layout and COCO formats.',
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
@@ -35,20 +35,24 @@ def parse_args():
         action='store_true',
         help='replace scenes that were written to the folder with other arguments',
     )
-    return parser.parse_args()
+    return parser
 
 
 def main():
     """Write the scenes."""
-    args = parse_args()
-    write_scenes(
-        args.out,
-        num_train=args.train,
-        num_val=args.val,
-        size=args.size,
-        seed=args.seed,
-        overwrite=args.overwrite,
-    )
+    parser = make_parser()
+    args = parser.parse_args()
+    try:
+        write_scenes(
+            args.out,
+            num_train=args.train,
+            num_val=args.val,
+            size=args.size,
+            seed=args.seed,
+            overwrite=args.overwrite,
+        )
+    except ValueError as error:
+        parser.error(str(error))
 
 
 if __name__ == '__main__':

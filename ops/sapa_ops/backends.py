@@ -88,9 +88,23 @@ def use_backend(name: str) -> Iterator[None]:
 
 
 def dispatch(operator: str, tensors: tuple[Tensor, ...], *options: Any) -> Tensor:
-    """Runs an operator in the form that :func:`backend_for` names."""
+    """Runs an operator in the form that :func:`backend_for` names.
+
+    The inputs have been cast by then, and what a form computes in float32 must stay so: autocast
+    is off inside.
+    """
     module, _ = _FORMS[backend_for(tensors[0]).name]
-    return getattr(module, operator)(*tensors, *options)
+    function = getattr(module, operator)
+    device_type = tensors[0].device.type
+    if not autocast_enabled(device_type):
+        return function(*tensors, *options)
+    with torch.autocast(device_type, enabled=False):
+        return function(*tensors, *options)
+
+
+def autocast_enabled(device_type: str) -> bool:
+    """Whether autocast is on for a type of device ('meta' has none)."""
+    return torch.amp.is_autocast_available(device_type) and torch.is_autocast_enabled(device_type)
 
 
 def autocast(*tensors: Tensor) -> tuple[Tensor, ...]:
@@ -99,8 +113,10 @@ def autocast(*tensors: Tensor) -> tuple[Tensor, ...]:
     float64 is left alone, as by autocast itself.
     """
     device_type = next((t.device.type for t in tensors if isinstance(t, Tensor)), 'cpu')
-    if not torch.is_autocast_enabled(device_type):
+    if not autocast_enabled(device_type):
         return tensors
     dtype = torch.get_autocast_dtype(device_type)
-    halves = (torch.float16, torch.bfloat16, torch.float32)
-    return tuple(t.to(dtype) if isinstance(t, Tensor) and t.dtype in halves else t for t in tensors)
+    castable = (torch.float16, torch.bfloat16, torch.float32)
+    return tuple(
+        t.to(dtype) if isinstance(t, Tensor) and t.dtype in castable else t for t in tensors
+    )

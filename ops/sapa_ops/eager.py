@@ -4,20 +4,17 @@ Taps and points are worked through one at a time, so that memory stays near that
 output. float16 and bfloat16 are computed in float32 and rounded once, at the end.
 """
 
-import functools
-import itertools
+from collections.abc import Callable
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-from torch.utils.checkpoint import checkpoint
 
 from .geometry import group_children, lowres_index, ungroup_children
 
-# Positions are sampled in chunks that stay in cache.
-_CHUNK_ELEMENTS = 2**20
-# Beyond this the sampled corners are recomputed in backward rather than kept: they take 4 * S
-# times the memory of the output.
+# The corners of sampled points take 4 * S times the memory of the output. That many elements are
+# gathered at a time, and from so many on they are gathered again in backward rather than kept.
+_CHUNK_ELEMENTS = 2**22
 _MAX_KEPT_ELEMENTS = 2**26
 
 
@@ -49,19 +46,25 @@ def window_assemble(weight: Tensor, value: Tensor, kernel_size: int, groups: int
 def point_similarity(query: Tensor, key: Tensor, offset: Tensor, groups: int) -> Tensor:
     """See :func:`sapa_ops.point_similarity`."""
 
-    def inner_product(query_rows, sample):
-        return (query_rows * sample).sum(-1)
+    def inner_products(corners, corner_weight, query):
+        products = (corners * query.unsqueeze(3)).sum(-1).view_as(corner_weight)
+        return (products * corner_weight).sum(-1)
 
-    query_rows = itertools.repeat(_rows(_compute(query), groups))
-    logits = list(_combine_samples(inner_product, query_rows, _compute(key), offset, groups))
-    return torch.stack(logits, 2).unflatten(3, query.shape[2:]).to(query.dtype)
+    query_rows = _rows(_compute(query), groups)
+    similarity = _gather_and_reduce(inner_products, _compute(key), offset, groups, query_rows)
+    return similarity.transpose(2, 3).unflatten(3, query.shape[2:]).to(query.dtype)
 
 
 def point_assemble(weight: Tensor, value: Tensor, offset: Tensor) -> Tensor:
     """See :func:`sapa_ops.point_assemble`."""
-    point_weights = _compute(weight).flatten(3).unsqueeze(-1).unbind(2)
+
+    def weighted_sums(corners, corner_weight, weight):
+        weight = (weight.unsqueeze(-1) * corner_weight).flatten(3)
+        return (weight.unsqueeze(-1) * corners).sum(3)
+
     groups = weight.shape[1]
-    out = sum(_combine_samples(torch.mul, point_weights, _compute(value), offset, groups))
+    weight_rows = _compute(weight).flatten(3).transpose(2, 3)
+    out = _gather_and_reduce(weighted_sums, _compute(value), offset, groups, weight_rows)
     return out.transpose(2, 3).flatten(1, 2).unflatten(2, weight.shape[3:]).to(value.dtype)
 
 
@@ -83,60 +86,112 @@ def _rows(feature: Tensor, groups: int) -> Tensor:
     return feature.unflatten(1, (groups, -1)).flatten(3).transpose(2, 3).contiguous()
 
 
-def _combine_samples(combine, high_rows, low: Tensor, offset: Tensor, groups: int):
-    """Yields combine(high-res rows, samples of the low-res map) for every point.
+def _gather_and_reduce(
+    reduce: Callable, low: Tensor, offset: Tensor, groups: int, high_rows: Tensor
+) -> Tensor:
+    """Gathers the four corners of every sampled point and reduces them, a few positions at a time.
 
     Args:
-        combine (Callable): Takes (N, G, P, D or 1) and samples (N, G, P, D).
-        high_rows (Iterable[Tensor]): (N, G, H*W, D or 1) for every point.
+        reduce (Callable): Takes corners (N, G, P, S*4, D), their bilinear weights (N, G, P, S, 4)
+            and a stretch of the high-res rows; returns (N, G, P, ...).
         low (Tensor): (N, G*D, h, w).
         offset (Tensor): (N, G*S*2, H, W).
         groups (int): G.
+        high_rows (Tensor): (N, G, H*W, ...).
+
+    Returns:
+        Tensor: (N, G, H*W, ...).
     """
-    n, channels, h, w = low.shape
+    h, w = low.shape[2:]
     low_rows = _rows(low, groups)
-    xs, ys = _points(offset, groups, h, w)
+    x, y = _points(offset, groups, h, w)
 
-    def step(rows, low_rows, x, y):
-        return combine(rows, _sample(low_rows, x, y, h, w))
+    def step(low_rows, x, y, high_rows):
+        index, corner_weight = _corners(x, y, h, w)
+        corners = low_rows.flatten(0, 2).index_select(0, index.flatten())
+        corners = corners.view(*index.shape[:3], index.shape[3] * 4, low_rows.shape[-1])
+        return reduce(corners, corner_weight, high_rows)
 
-    run, chunk = step, xs[0].shape[2]
-    if not torch.compiler.is_compiling():  # A compiler plans memory itself.
-        chunk = max(_CHUNK_ELEMENTS // max(n * channels, 1), 1)
-        corners = 4 * len(xs) * n * channels * xs[0].shape[2]
-        if torch.is_grad_enabled() and corners > _MAX_KEPT_ELEMENTS:
-            run = functools.partial(checkpoint, step, use_reentrant=False, preserve_rng_state=False)
-    for point in zip(high_rows, xs, ys, strict=False):
-        chunks = zip(*(tensor.split(chunk, 2) for tensor in point), strict=True)
-        yield torch.cat([run(rows, low_rows, x, y) for rows, x, y in chunks], 2)
+    gathered = 4 * x.shape[3] * low.shape[0] * low.shape[1]  # elements for one position
+    chunk = max(_CHUNK_ELEMENTS // max(gathered, 1), 1)
+    if torch.compiler.is_compiling():  # A compiler plans memory itself.
+        return step(low_rows, x, y, high_rows)
+    if gathered * x.shape[2] > _MAX_KEPT_ELEMENTS:
+        return _InChunks.apply(step, chunk, low_rows, x, y, high_rows)
+    stretches = zip(*(rows.split(chunk, 2) for rows in (x, y, high_rows)), strict=True)
+    return torch.cat([step(low_rows, *stretch) for stretch in stretches], 2)
 
 
-def _points(offset: Tensor, groups: int, h: int, w: int) -> tuple[tuple, tuple]:
-    """x and y of every point: S tensors (N, G, H*W) each, in low-res pixels."""
+class _InChunks(torch.autograd.Function):
+    """Calls step(low_rows, *rows) with a few rows at a time, and again in backward.
+
+    Results go straight to their place: kept until the end, they would lie in the gaps that the
+    gathered corners of a chunk leave, and the heap would grow by the size of those every time.
+    (``torch.utils.checkpoint`` for each chunk ends like that.)
+    """
+
+    @staticmethod
+    def forward(ctx, step: Callable, chunk: int, low_rows: Tensor, *rows: Tensor) -> Tensor:
+        ctx.step, ctx.chunk = step, chunk
+        ctx.save_for_backward(low_rows, *rows)
+        out = None
+        for start in range(0, rows[0].shape[2], chunk):
+            part = step(low_rows, *(r[_stretch(start, chunk)] for r in rows))
+            if out is None:
+                out = part.new_empty(*rows[0].shape[:3], *part.shape[3:])
+            out[_stretch(start, chunk)] = part
+        return out
+
+    @staticmethod
+    def backward(ctx, grad: Tensor):
+        low_rows, *rows = ctx.saved_tensors
+        if torch.is_grad_enabled():  # A second derivative needs the graph of the whole.
+            inputs = [t for t in ctx.saved_tensors if t.requires_grad]
+            out = ctx.step(low_rows, *rows)
+            grads = iter(torch.autograd.grad(out, inputs, grad, create_graph=True))
+            grads = [next(grads) if t.requires_grad else None for t in ctx.saved_tensors]
+            return None, None, *grads
+
+        low_rows = low_rows.detach().requires_grad_()
+        low_grad, *row_grads = (torch.zeros_like(t) for t in (low_rows, *rows))
+        for start in range(0, rows[0].shape[2], ctx.chunk):
+            stretch = _stretch(start, ctx.chunk)
+            parts = [r[stretch].detach().requires_grad_() for r in rows]
+            with torch.enable_grad():
+                out = ctx.step(low_rows, *parts)
+            grads = torch.autograd.grad(out, (low_rows, *parts), grad[stretch])
+            low_grad += grads[0]
+            for total, part in zip(row_grads, grads[1:], strict=True):
+                total[stretch] = part
+        return None, None, low_grad, *row_grads
+
+
+def _stretch(start: int, length: int) -> tuple[slice, slice, slice]:
+    return slice(None), slice(None), slice(start, start + length)
+
+
+def _points(offset: Tensor, groups: int, h: int, w: int) -> tuple[Tensor, Tensor]:
+    """x and y of every point in low-res pixels, (N, G, H*W, S) each."""
     high_h, high_w = offset.shape[2:]
     x, y = _compute(offset).unflatten(1, (groups, -1, 2)).unbind(3)
     x = x + lowres_index(w, high_w, offset.device)
     y = y + lowres_index(h, high_h, offset.device)[:, None]
-    return x.flatten(3).unbind(2), y.flatten(3).unbind(2)
+    return x.flatten(3).transpose(2, 3), y.flatten(3).transpose(2, 3)
 
 
-def _sample(rows: Tensor, x: Tensor, y: Tensor, h: int, w: int) -> Tensor:
-    """Bilinear samples (N, G, P, D) of rows (N, G, h*w, D) at x, y (N, G, P), zero padded."""
-    n, groups, points = x.shape
+def _corners(x: Tensor, y: Tensor, h: int, w: int) -> tuple[Tensor, Tensor]:
+    """Rows and bilinear weights of the corners around points (N, G, P, S): (N, G, P, S, 4)."""
+    n, groups = x.shape[:2]
     valid = (y > -1) & (y < h) & (x > -1) & (x < w)
     # Also keeps infinities and NaN away from the conversion to integers.
     x, y = x.where(valid, 0), y.where(valid, 0)
     left, top = x.detach().floor(), y.detach().floor()
-    map_start = torch.arange(n * groups, device=rows.device).view(n, groups, 1) * (h * w)
-    flat = rows.flatten(0, 2)
-    out = None
+    map_start = torch.arange(n * groups, device=x.device).view(n, groups, 1, 1) * (h * w)
+    indices, weights = [], []
     for corner_y, weight_y in ((top, top + 1 - y), (top + 1, y - top)):
         row = map_start + corner_y.clamp(0, h - 1).long() * w
         weight_y = weight_y * ((corner_y >= 0) & (corner_y < h) & valid)
         for corner_x, weight_x in ((left, left + 1 - x), (left + 1, x - left)):
-            index = row + corner_x.clamp(0, w - 1).long()
-            weight = weight_y * weight_x * ((corner_x >= 0) & (corner_x < w))
-            corner = flat.index_select(0, index.flatten()).unflatten(0, (n, groups, points))
-            weight = weight.unsqueeze(-1)
-            out = weight * corner if out is None else torch.addcmul(out, weight, corner)
-    return out
+            indices.append(row + corner_x.clamp(0, w - 1).long())
+            weights.append(weight_y * weight_x * ((corner_x >= 0) & (corner_x < w)))
+    return torch.stack(indices, -1), torch.stack(weights, -1)

@@ -2,18 +2,15 @@
 
 from collections.abc import Sequence
 
-import matplotlib
-
-matplotlib.use('Agg')  # Writes files; a screen is not needed.
-
-import matplotlib.pyplot as plt
+import mmcv
 import numpy as np
 import torch
+from matplotlib.figure import Figure
 from mmengine.dataset import pseudo_collate
 from torch import nn
 from torch.utils.data import Dataset
 
-from .kernels import kernel_at, record_inputs
+from .kernels import Kernel, kernel_at, record_inputs
 
 _IGNORED = 255
 _MARGIN = 20  # pixels of the image around the kernels
@@ -44,7 +41,8 @@ def draw_comparison(
         ValueError: If the sample has no boundary to look at.
     """
     sample = dataset[index]
-    image = sample['inputs'].flip(0).permute(1, 2, 0).numpy()  # BGR to RGB
+    # The image as it was before the pipeline resized it: of the annotation's size.
+    image = mmcv.imread(sample['data_samples'].img_path, channel_order='rgb')
     truth = sample['data_samples'].gt_sem_seg.data[0].numpy()
     upsampler = models[kernels_of].decode_head.upsamplers[-1]
     with record_inputs(upsampler) as calls:
@@ -60,24 +58,29 @@ def draw_comparison(
     marks = dict(zip(('one side', 'other side'), cells, strict=True))
     palette = np.array(dataset.metainfo['palette'], dtype=np.uint8)
 
-    figure, axes = plt.subplots(2, 4, figsize=(14, 7.4), layout='constrained')
+    figure = Figure(figsize=(14, 7.4), layout='constrained')
+    axes = figure.subplots(2, 4)
     top = {'image': image, 'ground truth': _colour(truth, palette)}
     top.update({name: _colour(label, palette) for name, label in predictions.items()})
     for axis, (title, picture) in zip(axes[0], top.items(), strict=True):
         axis.imshow(picture)
         axis.set_title(title)
 
-    cell = image.shape[0] / guide.shape[2]
-    _draw_zoom(axes[1, 0], image, truth, marks, cell)
-    for axis, (side, position) in zip(axes[1, 1:3], marks.items(), strict=True):
-        kernel = kernel_at(upsampler, x, guide, *position)
-        _draw_kernel(axis, image, truth, kernel, position, cell, image.shape[0] / x.shape[2])
+    size = np.array(truth.shape)
+    centres = {side: _to_pixels(cell, size / guide.shape[2:]) for side, cell in marks.items()}
+    _zoom_to(axes[1, 0], image, truth, centres['one side'])
+    for marker, (y, x_pixel) in zip('os', centres.values(), strict=True):
+        axes[1, 0].plot(x_pixel, y, marker, ms=11, mfc='none', mec='red')
+    axes[1, 0].set_title('two positions at a boundary')
+    for axis, (side, cell) in zip(axes[1, 1:3], marks.items(), strict=True):
+        kernel = kernel_at(upsampler, x, guide, *cell)
+        _zoom_to(axis, image, truth, centres[side])
+        _draw_kernel(axis, kernel, centres[side], size / x.shape[2:])
         axis.set_title(f'{kernels_of} kernel, {side}')
     _draw_difference(axes[1, 3], list(predictions), list(predictions.values()), truth)
     for axis in axes.flat:
         axis.set_axis_off()
     figure.savefig(path, dpi=110)
-    plt.close(figure)
 
 
 def find_boundary(labels: np.ndarray, grid: Sequence[int]) -> tuple[tuple[int, int], ...] | None:
@@ -111,37 +114,28 @@ def _colour(label: np.ndarray, palette: np.ndarray) -> np.ndarray:
     return coloured
 
 
-def _zoom_to(axis, image: np.ndarray, truth: np.ndarray, position, cell: float) -> None:
+def _to_pixels(index, scale: np.ndarray) -> np.ndarray:
+    """Position (y, x) on a feature map to that of its centre on the image."""
+    return (np.asarray(index) + 0.5) * scale - 0.5
+
+
+def _zoom_to(axis, image: np.ndarray, truth: np.ndarray, centre: np.ndarray) -> None:
     axis.imshow(image)
     for label in np.unique(truth):
         axis.contour(truth == label, levels=[0.5], colors='white', linewidths=0.8)
-    y, x = ((p + 0.5) * cell for p in position)
+    y, x = centre
     axis.set_xlim(x - _MARGIN, x + _MARGIN)
     axis.set_ylim(y + _MARGIN, y - _MARGIN)
 
 
-def _draw_zoom(axis, image, truth, marks, cell: float) -> None:
-    _zoom_to(axis, image, truth, next(iter(marks.values())), cell)
-    for marker, (row, column) in zip('os', marks.values(), strict=True):
-        axis.plot(
-            (column + 0.5) * cell - 0.5,
-            (row + 0.5) * cell - 0.5,
-            marker,
-            ms=11,
-            mfc='none',
-            mec='red',
-        )
-    axis.set_title('two positions at a boundary')
-
-
-def _draw_kernel(axis, image, truth, kernel, position, cell: float, stride: float) -> None:
-    _zoom_to(axis, image, truth, position, cell)
-    row, column = position
-    axis.plot((column + 0.5) * cell - 0.5, (row + 0.5) * cell - 0.5, 'r+', ms=14, mew=2)
-    points = (kernel.points + 0.5) * stride - 0.5
+def _draw_kernel(axis, kernel: Kernel, centre: np.ndarray, scale: np.ndarray) -> None:
+    """Draws the points of a kernel, coloured and sized by weight; scale is that of the low-res."""
+    axis.plot(centre[1], centre[0], 'r+', ms=14, mew=2)
+    points = _to_pixels(kernel.points[:, ::-1], scale)
     order = kernel.weights.argsort()
     axis.scatter(
-        *points[order].T,
+        points[order, 1],
+        points[order, 0],
         c=kernel.weights[order],
         s=600 * kernel.weights[order] / kernel.weights.max() + 8,
         cmap='plasma',

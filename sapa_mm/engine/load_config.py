@@ -1,10 +1,12 @@
 """What the configs of training and testing have in common."""
 
 import os
+from typing import Any
 
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
 
+from ..upsamplers.build import check_upsample_cfg
 from .checkpoint import read_checkpoint
 
 
@@ -26,13 +28,18 @@ def load_config(
 
     Raises:
         FileNotFoundError: If there is no such file.
-        ValueError: If an override does not fit the config.
+        ValueError: If it is no config of a model, or an override does not fit.
     """
     if not os.path.isfile(config):
         raise FileNotFoundError(f'config: {config} is not a file')
     os.environ.setdefault('LOCAL_RANK', str(local_rank))
 
-    cfg = Config.fromfile(config)
+    try:
+        cfg = Config.fromfile(config)
+    except (OSError, SyntaxError) as error:
+        raise ValueError(f'config: {config} cannot be read: {error}') from error
+    if 'model' not in cfg:
+        raise ValueError(f'config: {config} has no model')
     if cfg_options:
         try:
             cfg.merge_from_dict(cfg_options)
@@ -47,6 +54,27 @@ def load_config(
 
     init_default_scope(cfg.get('default_scope', 'mmengine'))
     return cfg
+
+
+def check_upsamplers(model: Any, name: str) -> None:
+    """Check the ``upsample_cfg`` of our heads and necks in a model's config.
+
+    Args:
+        model (Any): The config of the model or a part of it.
+        name (str): The key of this config, for the error message.
+
+    Raises:
+        TypeError: If an upsample_cfg is no dict.
+        ValueError: If its type or an option is unknown.
+    """
+    if isinstance(model, dict):
+        if 'upsample_cfg' in model and str(model.get('type')).startswith('Upsample'):
+            check_upsample_cfg(model['upsample_cfg'], f'{name}.upsample_cfg')
+        for key, value in model.items():
+            check_upsamplers(value, f'{name}.{key}')
+    elif isinstance(model, (list, tuple)):
+        for index, value in enumerate(model):
+            check_upsamplers(value, f'{name}.{index}')
 
 
 def check_checkpoint(path: str, name: str) -> None:

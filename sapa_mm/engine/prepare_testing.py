@@ -5,8 +5,8 @@ import os
 
 from mmengine.config import Config
 
-from ..datasets.check import check_dataset
-from .load_config import check_checkpoint, load_config
+from .check_dataset import check_dataset
+from .load_config import check_checkpoint, check_upsamplers, load_config
 
 
 def prepare_testing(
@@ -46,6 +46,7 @@ def prepare_testing(
             damaged.
     """
     cfg = load_config(config, work_dir, cfg_options, launcher, local_rank)
+    check_upsamplers(cfg.model, 'model')
     check_checkpoint(checkpoint, 'checkpoint')
     cfg.load_from = checkpoint
     cfg.resume = False

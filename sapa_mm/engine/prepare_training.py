@@ -7,8 +7,8 @@ from mmengine.config import Config
 from mmengine.device import get_device
 from mmengine.logging import print_log
 
-from ..datasets.check import check_dataset
-from .load_config import check_checkpoint, load_config
+from .check_dataset import check_dataset
+from .load_config import check_checkpoint, check_upsamplers, load_config
 from .resume import find_resumable, resumed_seed
 
 
@@ -48,6 +48,8 @@ def prepare_training(
             checkpoint is damaged.
     """
     cfg = load_config(config, work_dir, cfg_options, launcher, local_rank)
+    if 'train_dataloader' not in cfg:
+        raise ValueError(f'config: {config} has no train_dataloader')
     if amp:
         _use_amp(cfg)
     if auto_scale_lr:
@@ -55,7 +57,8 @@ def prepare_training(
     for key in ('train_dataloader', 'val_dataloader'):
         if cfg.get(key):
             check_dataset(cfg[key].get('dataset'), f'{key}.dataset')
-    _check_pretrained(cfg.get('model'), 'model')
+    check_upsamplers(cfg.model, 'model')
+    _check_pretrained(cfg.model, 'model')
     _set_resume(cfg, resume)
     return cfg
 
@@ -114,8 +117,7 @@ def _set_resume(cfg: Config, resume: str | None) -> None:
     cfg.load_from = checkpoint
     if '://' in checkpoint:
         return
-    check_checkpoint(checkpoint, '--resume')
-    seed = resumed_seed(checkpoint)
+    seed = resumed_seed(checkpoint, '--resume')
     own_seed = cfg.get('randomness', {}).get('seed')
     if own_seed not in (None, seed):
         print_log(

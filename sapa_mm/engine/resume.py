@@ -22,28 +22,50 @@ def find_resumable(work_dir: str) -> str | None:
         work_dir (str): The work directory of the run.
 
     Returns:
-        str or None: The path of the checkpoint, or None if there is none.
+        str or None: The path of the checkpoint, or None if the folder has no checkpoints.
+
+    Raises:
+        CheckpointError: If there are checkpoints but none to resume from: starting anew would
+            overwrite them.
     """
     latest = find_latest_checkpoint(work_dir)
     others = sorted(glob.glob(os.path.join(work_dir, '*.pth')), key=os.path.getmtime, reverse=True)
+    reasons = []
     for path in dict.fromkeys([latest, *others] if latest else others):
         try:
-            checkpoint = read_checkpoint(path, mmap=True)
+            resumed_seed(path)
         except (FileNotFoundError, CheckpointError) as error:
+            reasons.append(str(error))
             print_log(f'Not resuming: {error}', logger='current', level=logging.WARNING)
-            continue
-        if 'optimizer' in checkpoint:  # the best checkpoints keep weights only
+        else:
             return path
+    if others:
+        raise CheckpointError(
+            f'--resume: none of the checkpoints in {work_dir} can be resumed '
+            f'({"; ".join(reasons)}); name another one, or train in a new work directory'
+        )
     return None
 
 
-def resumed_seed(path: str) -> int | None:
-    """Get the random seed of the run that saved a checkpoint.
+def resumed_seed(path: str, name: str = 'checkpoint') -> int | None:
+    """Get the random seed of the run that saved a checkpoint, and see that it can be resumed.
 
     Args:
         path (str): The checkpoint.
+        name (str): What error messages call the file. Defaults to 'checkpoint'.
 
     Returns:
         int or None: The seed, or None if the checkpoint does not tell.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        CheckpointError: If it cannot be loaded, or keeps no state of a training, as published
+            weights and the best checkpoints of a run.
     """
-    return read_checkpoint(path, mmap=True).get('meta', {}).get('seed')
+    checkpoint = read_checkpoint(path, name=name, mmap=True)
+    if not isinstance(checkpoint, dict) or not {'meta', 'optimizer'} <= checkpoint.keys():
+        raise CheckpointError(
+            f'{name} {path} keeps weights only, no state of a training; start from it with '
+            '--cfg-options load_from=...'
+        )
+    return checkpoint['meta'].get('seed')

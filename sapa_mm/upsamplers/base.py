@@ -1,8 +1,6 @@
 """What all upsamplers share: the interface, the checks of its inputs, renamed checkpoint keys."""
 
-from abc import abstractmethod
-
-import torch
+from sapa_ops.backends import autocast_enabled
 from torch import Tensor, nn
 
 
@@ -64,9 +62,9 @@ class Upsampler(nn.Module):
             size = (guide.shape[2], guide.shape[3])
         return self.upsample(x, guide, size)
 
-    @abstractmethod
     def upsample(self, x: Tensor, guide: Tensor | None, size: tuple[int, int]) -> Tensor:
-        """Upsamples checked inputs to the given (H, W)."""
+        """Upsamples checked inputs to the given (H, W); what a subclass implements."""
+        raise NotImplementedError
 
     def fail(self, message: str, error: type[Exception] = ValueError) -> None:
         """Raises an error that names the upsampler."""
@@ -110,13 +108,19 @@ class Upsampler(nn.Module):
             self.fail(f'guide has batch size {guide.shape[0]}, x has {x.shape[0]}')
         if guide.device != x.device:
             self.fail(f'guide is on {guide.device}, x on {x.device}')
-        if guide.dtype != x.dtype and not torch.is_autocast_enabled(x.device.type):
+        if guide.dtype != x.dtype and not autocast_enabled(x.device.type):
             self.fail(f'guide is {guide.dtype}, x is {x.dtype}', TypeError)
 
     def _check_map(self, name: str, feature: Tensor, channels: int | None) -> None:
         if feature.dim() != 4:
             self.fail(f'{name} must be (N, C, H, W), got shape {tuple(feature.shape)}')
-        if channels is not None and feature.shape[1] != channels:
+        if 0 in feature.shape[1:]:
+            self.fail(f'{name} may be empty in the batch only, got shape {tuple(feature.shape)}')
+        if channels is None:
+            return
+        if not feature.is_floating_point():
+            self.fail(f'{name} must be floating point, got {feature.dtype}', TypeError)
+        if feature.shape[1] != channels:
             self.fail(f'{name} must have {channels} channels, got {feature.shape[1]}')
 
     def _load_from_state_dict(self, state_dict, prefix, *args, **kwargs):

@@ -59,32 +59,50 @@ def build_upsampler(
         ValueError: If the type is missing or unknown, an option is unknown, or its value is not
             allowed.
     """
-    if not isinstance(cfg, dict):
-        raise TypeError(f'upsample_cfg must be a dict(type=...), got {cfg!r}')
-    if 'type' not in cfg:
-        raise ValueError(f'upsample_cfg must have a type, one of {_known()}; got {cfg!r}')
+    upsampler = check_upsample_cfg(cfg)
     options = {name: value for name, value in cfg.items() if name != 'type'}
-    upsampler = _lookup(cfg['type'])
+    return upsampler(in_channels, guide_channels, scale_factor, **options)
+
+
+def check_upsample_cfg(cfg: dict[str, Any], name: str = 'upsample_cfg') -> type[Upsampler]:
+    """Checks type and names of the options of an ``upsample_cfg`` without building anything.
+
+    Args:
+        cfg (dict): See :func:`build_upsampler`.
+        name (str): What error messages call it. Defaults to 'upsample_cfg'.
+
+    Returns:
+        type[Upsampler]: The class that it asks for.
+
+    Raises:
+        TypeError: If cfg is no dict.
+        ValueError: If the type is missing or unknown, or an option is unknown.
+    """
+    if not isinstance(cfg, dict):
+        raise TypeError(f'{name} must be a dict(type=...), got {cfg!r}')
+    if 'type' not in cfg:
+        raise ValueError(f'{name} must have a type, one of {_known()}; got {cfg!r}')
+    upsampler = _lookup(cfg['type'], name)
     allowed = [name for name in inspect.signature(upsampler).parameters if name not in _SET_BY_HOST]
-    unknown = [name for name in options if name not in allowed]
+    unknown = [option for option in cfg if option not in ('type', *allowed)]
     if unknown:
         raise ValueError(
-            f'upsample_cfg: {cfg["type"]} has no option {", ".join(unknown)}; '
+            f'{name}: {cfg["type"]} has no option {", ".join(unknown)}; '
             f'allowed are {", ".join(allowed) or "none"}'
         )
-    return upsampler(in_channels, guide_channels, scale_factor, **options)
+    return upsampler
 
 
 def _known() -> str:
     return ', '.join(sorted(UPSAMPLERS))
 
 
-def _lookup(kind: str | type[Upsampler]) -> type[Upsampler]:
+def _lookup(kind: str | type[Upsampler], name: str) -> type[Upsampler]:
     upsampler = kind
     if isinstance(kind, str):
         upsampler = UPSAMPLERS.get(kind)
         if upsampler is None and kind and MODELS is not None:
             upsampler = MODELS.get(kind)
     if not (inspect.isclass(upsampler) and issubclass(upsampler, Upsampler)):
-        raise ValueError(f'upsample_cfg: type must be one of {_known()}, got {kind!r}')
+        raise ValueError(f'{name}: type must be one of {_known()}, got {kind!r}')
     return upsampler

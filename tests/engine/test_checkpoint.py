@@ -178,8 +178,9 @@ def test_resumes_from_the_one_before_a_truncated_one(run, monkeypatch):
     monkeypatch.setattr('sapa_mm.engine.resume.print_log', lambda text, **_: warnings.append(text))
     truncated(run / 'iter_6.pth', run).replace(run / 'iter_6.pth')
     assert find_resumable(str(run)) == str(run / 'iter_3.pth')
-    assert len(warnings) == 1
     assert 'iter_6.pth is truncated' in warnings[0]
+    # The best checkpoint of that iteration is whole, but has weights only.
+    assert all('keeps weights only' in warning for warning in warnings[1:])
 
 
 @pytest.mark.parametrize('pointer', ['gone/iter_9.pth', ''])
@@ -193,3 +194,19 @@ def test_nothing_to_resume(run):
         path.unlink()
     assert find_resumable(str(run)) is None
     assert find_resumable(str(run / 'missing')) is None
+
+
+def test_does_not_start_anew_over_broken_checkpoints(run):
+    (run / 'iter_3.pth').unlink()
+    truncated(run / 'iter_6.pth', run).replace(run / 'iter_6.pth')
+    with pytest.raises(CheckpointError, match='none of the checkpoints.*iter_6.pth is truncated'):
+        find_resumable(str(run))
+
+
+@pytest.mark.parametrize('content', [{'state_dict': {}}, torch.zeros(3)])
+def test_weights_cannot_be_resumed(tmp_path, content):
+    torch.save(content, tmp_path / 'weights.pth')
+    with pytest.raises(CheckpointError, match='--resume .*weights.pth keeps weights only'):
+        resumed_seed(str(tmp_path / 'weights.pth'), '--resume')
+    with pytest.raises(CheckpointError, match='none of the checkpoints'):
+        find_resumable(str(tmp_path))

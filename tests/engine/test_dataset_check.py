@@ -5,7 +5,7 @@ import json
 import pytest
 from mmengine.registry import DATASETS, init_default_scope
 
-from sapa_mm.datasets.check import check_dataset
+from sapa_mm.engine.check_dataset import check_dataset
 
 LOADING = [{'type': 'LoadImageFromFile'}, {'type': 'LoadAnnotations'}]
 
@@ -106,7 +106,7 @@ def test_detection(det, tmp_path):
 
 
 def test_large_annotation_file_is_judged_by_its_end(det, tmp_path, monkeypatch):
-    monkeypatch.setattr('sapa_mm.datasets.check._PARSED_BYTES', 0)
+    monkeypatch.setattr('sapa_mm.engine.check_dataset._PARSED_BYTES', 0)
     (tmp_path / 'boxes.json').write_text(json.dumps({'images': ['x' * 99]}))
     check_dataset(det)
     (tmp_path / 'boxes.json').write_text(json.dumps({'images': ['x' * 99]})[:-5])

@@ -14,7 +14,6 @@ def compiled_available(monkeypatch):
 
 
 def test_eager_runs_where_nothing_is_compiled_and_says_why(monkeypatch):
-    monkeypatch.setattr(backends.compiled, 'why_not', lambda tensor: 'no library')
     forms = {**backends._FORMS, 'compiled': (backends.compiled, lambda tensor: 'no library')}
     monkeypatch.setattr(backends, '_FORMS', forms)
     report = sapa_ops.backend_for(torch.zeros(1))

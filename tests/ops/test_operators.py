@@ -179,27 +179,35 @@ def test_recomputing_in_chunks_changes_nothing(operator, monkeypatch):
     )
 
 
-@pytest.mark.parametrize('call_operators', ['window', 'point'])
-def test_eager_memory_on_a_large_map(call_operators):
-    """256×120×120 upsampled by two: the output takes 56 MB, unfolded windows took 20 times that."""
+@pytest.mark.parametrize('kind', ['window', 'point'])
+@pytest.mark.parametrize('train', [False, True])
+def test_eager_memory_on_a_large_map(kind, train):
+    """256×120×120 upsampled by two: the output takes 56 MB, unfolded windows take 20 times that."""
     script = f"""
 import resource, torch, sapa_ops
-peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-value = torch.randn(1, 256, 120, 120)
-if '{call_operators}' == 'window':
-    inputs = torch.rand(1, 32, 240, 240), torch.rand(1, 32, 120, 120)
-else:
-    inputs = torch.rand(1, 128, 240, 240), torch.rand(1, 128, 120, 120), torch.rand(1, 72, 240, 240)
+
+def peak():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+def rand(channels, size):
+    return torch.rand(1, channels, size, size, requires_grad={train})
+
+value = rand(256, 120)
+window = '{kind}' == 'window'
+d = 32 if window else 128
+inputs = (rand(d, 240), rand(d, 120)) + (() if window else (rand(72, 240),))
 before = peak()
-with torch.no_grad(), sapa_ops.use_backend('eager'):
-    if '{call_operators}' == 'window':
+with sapa_ops.use_backend('eager'):
+    if window:
         weight = sapa_ops.window_similarity(*inputs, 5).softmax(1)
         out = sapa_ops.window_assemble(weight, value, 5)
     else:
         weight = sapa_ops.point_similarity(*inputs, 4).softmax(2)
         out = sapa_ops.point_assemble(weight, value, inputs[2])
+    if {train}:
+        out.sum().backward()
 print(peak() - before)
 """
     result = subprocess.run([sys.executable, '-c', script], capture_output=True, text=True)
     assert result.returncode == 0, result.stderr
-    assert float(result.stdout) < 600
+    assert float(result.stdout) < (1000 if train else 500)

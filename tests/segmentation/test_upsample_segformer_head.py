@@ -8,6 +8,7 @@ import torch.nn.functional as F
 
 pytest.importorskip('mmseg')
 
+from mmengine.registry import init_default_scope
 from mmengine.structures import PixelData
 from mmseg.models.decode_heads import SegformerHead
 from mmseg.registry import MODELS
@@ -31,6 +32,12 @@ UPSAMPLE_CFGS = [
 ]
 # (stage, guide) of the six upsamplers; stage 0 is the finest.
 WIRING = [(3, 2), (3, 1), (3, 0), (2, 1), (2, 0), (1, 0)]
+
+
+@pytest.fixture(autouse=True)
+def _scope():
+    """Heads build their losses in the default scope, which other tests may have changed."""
+    init_default_scope('mmseg')
 
 
 def head_cfg(**options):

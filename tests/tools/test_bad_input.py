@@ -1,6 +1,7 @@
 """What a user may get wrong ends as one line that says what, and exit code 2."""
 
 import os
+import re
 import runpy
 
 import pytest
@@ -108,3 +109,42 @@ def test_out_of_the_wrong_kind(error_of, seg, det, checkpoint):
 def test_tta_without_a_pipeline(error_of, seg, checkpoint):
     seg.write_text(seg.read_text().replace('tta_pipeline', 'other'))
     assert '--tta needs tta_pipeline' in error_of('test', seg, checkpoint, '--tta')
+
+
+@pytest.mark.parametrize('tool', ['train', 'test'])
+@pytest.mark.parametrize(
+    ('option', 'message'),
+    [
+        ('type=sapa_x', 'upsample_cfg: type must be one of bilinear, carafe, .*sapa_d'),
+        ('colour=1', 'upsample_cfg: bilinear has no option colour; allowed are align_corners'),
+    ],
+)
+def test_wrong_upsampler(error_of, seg, checkpoint, tool, option, message):
+    arguments = (seg, checkpoint) if tool == 'test' else (seg,)
+    head = ('type=UpsampleSegformerHead', 'upsample_cfg.type=bilinear', f'upsample_cfg.{option}')
+    options = [f'model.decode_head.{part}' for part in head]
+    error = error_of(tool, *arguments, '--cfg-options', *options)
+    assert re.match(f'error: model.decode_head.{message}', error)
+
+
+def test_resuming_what_cannot_be_resumed(error_of, seg, checkpoint, tmp_path):
+    assert 'keeps weights only' in error_of('train', seg, '--resume', checkpoint)
+    work_dir = tmp_path / 'run'
+    work_dir.mkdir()
+    (work_dir / 'iter_3.pth').write_bytes(checkpoint.read_bytes()[:50])
+    error = error_of('train', seg, '--work-dir', work_dir, '--resume')
+    assert 'none of the checkpoints' in error
+    assert 'iter_3.pth is truncated' in error
+
+
+def test_what_is_no_config(error_of, tmp_path):
+    (tmp_path / 'notes.md').write_text('# Notes')
+    assert 'notes.md cannot be read' in error_of('train', tmp_path / 'notes.md')
+    (tmp_path / 'broken.py').write_text('model = dict(')
+    assert 'broken.py cannot be read' in error_of('train', tmp_path / 'broken.py')
+    (tmp_path / 'empty.py').write_text('a = 1')
+    assert 'empty.py has no model' in error_of('train', tmp_path / 'empty.py')
+
+
+def test_wrong_number_of_scenes(error_of, tmp_path):
+    assert 'num_train' in error_of('make_scenes', tmp_path / 'scenes', '--train', 0)
