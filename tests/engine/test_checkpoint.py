@@ -190,7 +190,7 @@ def test_resumes_although_the_pointer_leads_nowhere(run, pointer):
 
 
 def test_nothing_to_resume(run):
-    for path in run.glob('iter_*.pth'):
+    for path in run.glob('*.pth'):
         path.unlink()
     assert find_resumable(str(run)) is None
     assert find_resumable(str(run / 'missing')) is None
