@@ -1,7 +1,8 @@
 """The operators in plain PyTorch: any device, double backward, export.
 
-Windows are worked through tap by tap, sampled points a few positions at a time, so that memory stays
-near that of inputs and output. float16 and bfloat16 are computed in float32 and rounded once, at the end.
+Windows are worked through tap by tap, sampled points a few positions at a time, so that memory
+stays near that of inputs and output. float16 and bfloat16 are computed in float32 and rounded once,
+at the end.
 """
 
 from collections.abc import Callable
