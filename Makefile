@@ -14,14 +14,12 @@ ifeq ($(MMCV),)
 $(error STACK must be onedl or openmmlab, got $(STACK))
 endif
 
-# Several processes with OpenMP threads of their own stall each other on few cores.
-export OMP_WAIT_POLICY := PASSIVE
-
 .PHONY: demo test clean
 
 demo: .venv/installed
 	.venv/bin/python tools/demo.py
 
+# One OpenMP thread for each of the test processes: with more they stall each other.
 test: $(TEST_VENV)/installed
 	$(TEST_VENV)/bin/ruff check .
 	$(TEST_VENV)/bin/ruff format --check .
