@@ -8,7 +8,7 @@ from mmengine.device import get_device
 from mmengine.logging import print_log
 
 from .check_dataset import check_dataset
-from .load_config import check_checkpoint, check_upsamplers, load_config
+from .load_config import check_checkpoint, check_upsamplers, load_config, nested_configs
 from .resume import find_resumable, resumed_seed
 
 
@@ -84,18 +84,13 @@ def _use_auto_scale_lr(cfg: Config) -> None:
     cfg.auto_scale_lr.enable = True
 
 
-def _check_pretrained(node: Any, name: str) -> None:
+def _check_pretrained(model: Any, name: str) -> None:
     """Check the local files from which a model's ``init_cfg`` or ``pretrained`` takes weights."""
-    if isinstance(node, dict):
-        if node.get('type') == 'Pretrained' and isinstance(node.get('checkpoint'), str):
-            check_checkpoint(node['checkpoint'], f'{name}.checkpoint')
-        if isinstance(node.get('pretrained'), str):
-            check_checkpoint(node['pretrained'], f'{name}.pretrained')
-        for key, value in node.items():
-            _check_pretrained(value, f'{name}.{key}')
-    elif isinstance(node, (list, tuple)):
-        for index, value in enumerate(node):
-            _check_pretrained(value, f'{name}.{index}')
+    for key, part in nested_configs(model, name):
+        if part.get('type') == 'Pretrained' and isinstance(part.get('checkpoint'), str):
+            check_checkpoint(part['checkpoint'], f'{key}.checkpoint')
+        if isinstance(part.get('pretrained'), str):
+            check_checkpoint(part['pretrained'], f'{key}.pretrained')
 
 
 def _set_resume(cfg: Config, resume: str | None) -> None:
