@@ -107,15 +107,20 @@ def autocast_enabled(device_type: str) -> bool:
     return torch.amp.is_autocast_available(device_type) and torch.is_autocast_enabled(device_type)
 
 
-def autocast(*tensors: Tensor) -> tuple[Tensor, ...]:
-    """Casts the inputs to autocast's dtype, as it does for a matmul, where autocast is on.
+def autocast(*tensors: Tensor, dtype: torch.dtype | None = None) -> tuple[Tensor, ...]:
+    """Casts the inputs as autocast does for its own operators, where it is on.
 
-    float64 is left alone, as by autocast itself.
+    Args:
+        *tensors (Tensor): Inputs; float64 is left alone, as by autocast itself.
+        dtype (torch.dtype, optional): What to cast to. Defaults to None, autocast's dtype.
+
+    Returns:
+        tuple[Tensor, ...]: The inputs.
     """
     device_type = next((t.device.type for t in tensors if isinstance(t, Tensor)), 'cpu')
     if not autocast_enabled(device_type):
         return tensors
-    dtype = torch.get_autocast_dtype(device_type)
+    dtype = dtype or torch.get_autocast_dtype(device_type)
     castable = (torch.float16, torch.bfloat16, torch.float32)
     return tuple(
         t.to(dtype) if isinstance(t, Tensor) and t.dtype in castable else t for t in tensors

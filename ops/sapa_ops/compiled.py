@@ -1,10 +1,39 @@
-"""Seam for the compiled form: C++ for the CPU, CUDA C++ for the GPU.
+"""The compiled form: C++ for the CPU, CUDA C++ for the GPU, through ``torch.ops.sapa_ops``.
 
-A library that registers ``torch.ops.sapa_ops`` fills in the four operators here; until then
-:func:`why_not` is all that the dispatch asks.
+The library brings kernels, autograd and autocast; here are the shapes and layouts of its results
+for torch.compile and torch.export.
 """
 
+import json
+import os
+from pathlib import Path
+
+import torch
 from torch import Tensor
+
+_DTYPES = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
+_HERE = Path(__file__).parent
+
+
+def _load() -> str | None:
+    """Loads the library; returns what went wrong, or None."""
+    named = os.environ.get('SAPA_OPS_LIBRARY')
+    found = [Path(named)] if named else sorted(_HERE.glob('_C*.so'))
+    if not found:
+        return 'no library was built'
+    try:
+        torch.ops.load_library(str(found[0]))
+    except OSError as error:
+        return f'{found[0]} cannot be loaded with torch {torch.__version__}: {error}'
+    return None
+
+
+def _why_not_built() -> dict[str, str]:
+    record = _HERE / '_build.json'
+    return json.loads(record.read_text()) if record.exists() else {}
+
+
+_load_error = _load()
 
 
 def why_not(tensor: Tensor) -> str | None:
@@ -16,4 +45,88 @@ def why_not(tensor: Tensor) -> str | None:
     Returns:
         str | None: The reason.
     """
-    return f'this version of sapa_ops has no compiled library for {tensor.device.type}'
+    device = tensor.device.type
+    if device not in ('cpu', 'cuda'):
+        return f'it has kernels for cpu and cuda only, the tensor is on {device}'
+    if _load_error is not None:
+        reason = _why_not_built().get(device)
+        return f'{_load_error}: {reason}' if reason else _load_error
+    if device == 'cuda' and not _has_cuda:
+        return _why_not_built().get('cuda', 'the library was built without CUDA')
+    if tensor.dtype not in _DTYPES:
+        return f'it has no kernel for {tensor.dtype}'
+    return None
+
+
+def window_similarity(query: Tensor, key: Tensor, kernel_size: int) -> Tensor:
+    """See :func:`sapa_ops.window_similarity`."""
+    return torch.ops.sapa_ops.window_similarity(query, key, kernel_size)
+
+
+def window_assemble(weight: Tensor, value: Tensor, kernel_size: int, groups: int = 1) -> Tensor:
+    """See :func:`sapa_ops.window_assemble`."""
+    return torch.ops.sapa_ops.window_assemble(weight, value, kernel_size, groups)
+
+
+def point_similarity(query: Tensor, key: Tensor, offset: Tensor, groups: int) -> Tensor:
+    """See :func:`sapa_ops.point_similarity`."""
+    return torch.ops.sapa_ops.point_similarity(query, key, offset, groups)
+
+
+def point_assemble(weight: Tensor, value: Tensor, offset: Tensor) -> Tensor:
+    """See :func:`sapa_ops.point_assemble`."""
+    return torch.ops.sapa_ops.point_assemble(weight, value, offset)
+
+
+def _empty_map(like: Tensor, channels: int, height: int, width: int) -> Tensor:
+    """A map in the layout of another: channels_last if the channels of that lie side by side.
+
+    csrc/bindings/arguments.h has the same rule.
+    """
+    size, stride = like.shape, like.stride()
+    side_by_side = size[1] > 1 and stride[1] == 1 and stride[3] >= size[1]
+    layout = torch.channels_last if side_by_side else torch.contiguous_format
+    return like.new_empty(size[0], channels, height, width).contiguous(memory_format=layout)
+
+
+def _register_fakes() -> None:
+    fake = torch.library.register_fake
+
+    @fake('sapa_ops::window_similarity')
+    def _(query, key, kernel_size, groups=1):
+        n, _, height, width = query.shape
+        return query.new_empty(n, groups * kernel_size**2, height, width)
+
+    @fake('sapa_ops::window_assemble')
+    def _(weight, value, kernel_size, groups=1):
+        return _empty_map(value, value.shape[1], *weight.shape[2:])
+
+    @fake('sapa_ops::window_adjoint')
+    def _(weight, high, height, width, kernel_size, groups=1):
+        return _empty_map(high, high.shape[1], height, width)
+
+    @fake('sapa_ops::point_similarity')
+    def _(query, key, offset, groups):
+        n, _, height, width = query.shape
+        return query.new_empty(n, groups, offset.shape[1] // (2 * groups), height, width)
+
+    @fake('sapa_ops::point_assemble')
+    def _(weight, value, offset):
+        return _empty_map(value, value.shape[1], *weight.shape[3:])
+
+    @fake('sapa_ops::point_adjoint')
+    def _(weight, high, offset, height, width):
+        return _empty_map(high, high.shape[1], height, width)
+
+    @fake('sapa_ops::point_gradients')
+    def _(weight, high, low, offset):
+        weight_grad = weight.new_empty(weight.shape)
+        return weight_grad, _empty_map(offset, *offset.shape[1:])
+
+
+_has_cuda = False
+if _load_error is None:
+    _register_fakes()
+    _has_cuda = torch._C._dispatch_has_kernel_for_dispatch_key(
+        'sapa_ops::window_similarity', 'CUDA'
+    )

@@ -3,9 +3,12 @@
 Low-res maps are (h, w), high-res maps (H, W) with H >= h, W >= w; no exact multiple is needed.
 A high-res position (i, j) belongs to the low-res position
 ``floor((i + 0.5) * h / H), floor((j + 0.5) * w / W)``. All take float16, bfloat16, float32 and
-float64, and any memory layout; under autocast the inputs are cast to autocast's dtype.
+float64, and any memory layout. Under autocast assembly casts its inputs to autocast's dtype, and
+similarity to float32, as the softmax that follows does: an inner product of many channels, which is
+not scaled, can leave float16's range.
 """
 
+import torch
 from torch import Tensor
 
 from . import checks
@@ -31,7 +34,7 @@ def window_similarity(query: Tensor, key: Tensor, kernel_size: int) -> Tensor:
         ValueError: If shapes, devices or the kernel size do not fit.
     """
     op = 'window_similarity'
-    query, key = autocast(query, key)
+    query, key = autocast(query, key, dtype=torch.float32)
     checks.check_maps(op, query=query, key=key)
     checks.check_kernel_size(op, kernel_size)
     checks.check_channels(op, 'key', key.shape[1], query.shape[1], 'as query')
@@ -89,7 +92,7 @@ def point_similarity(query: Tensor, key: Tensor, offset: Tensor, groups: int) ->
         ValueError: If shapes, devices or the groups do not fit.
     """
     op = 'point_similarity'
-    query, key, offset = autocast(query, key, offset)
+    query, key, offset = autocast(query, key, offset, dtype=torch.float32)
     checks.check_maps(op, query=query, key=key, offset=offset)
     checks.check_groups(op, 'query', query.shape[1], groups)
     points = max(offset.shape[1] // (2 * groups), 1)

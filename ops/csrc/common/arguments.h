@@ -1,0 +1,57 @@
+// What a kernel is called with: plain pointers, sizes and strides.
+#pragma once
+
+#include "geometry.h"
+#include "numbers.h"
+
+namespace sapa {
+
+// A map whose channels are split into groups: element (n, g, c, y, x) in elements from data.
+struct Map {
+  void* data;
+  Dtype dtype;
+  int64_t stride_n;
+  int64_t stride_g;
+  int64_t stride_c;
+  int64_t stride_y;
+  int64_t stride_x;
+
+  SAPA_HD int64_t offset(int64_t n, int64_t g, int64_t c, int64_t y, int64_t x) const {
+    return n * stride_n + g * stride_g + c * stride_c + y * stride_y + x * stride_x;
+  }
+};
+
+// All window operators are derivatives of one sum over batch, groups, high-res positions, taps and
+// channels: weight(n, g, tap, Y, X) * low(n, g, c, y, x) * high(n, g, c, Y, X), where (y, x) is the
+// position of the tap. Similarity is its derivative by weight, assembly by high, the adjoint of
+// assembly by low. Each operator reads two of the maps and writes the third.
+struct WindowArguments {
+  int64_t batch;
+  int64_t groups;
+  int64_t channels;  // of a group
+  int64_t kernel_size;
+  Axis y;
+  Axis x;
+  Map weight;  // channels are the taps, row by row
+  Map low;
+  Map high;
+};
+
+// The same with points for taps, low sampled bilinearly at the low-res index plus offset.
+struct PointArguments {
+  int64_t batch;
+  int64_t groups;
+  int64_t channels;  // of a group
+  int64_t points;
+  Axis y;
+  Axis x;
+  Map weight;       // channels are the points
+  Map low;
+  Map high;
+  Map offset;       // channels are point, (x, y)
+  // Only for point_gradients, which reads weight and writes the derivatives by weight and offset.
+  Map weight_grad;
+  Map offset_grad;
+};
+
+}  // namespace sapa

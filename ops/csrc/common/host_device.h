@@ -1,0 +1,38 @@
+// Code that both the host's compiler and nvcc read.
+#pragma once
+
+#include <cstdint>
+
+#ifdef __CUDACC__
+#define SAPA_HD __host__ __device__ __forceinline__
+#else
+#define SAPA_HD inline __attribute__((always_inline))
+#endif
+
+// Before a loop of constant length whose variables are to live in registers.
+#if defined(__CUDACC__) || defined(__clang__)
+#define SAPA_UNROLL _Pragma("unroll")
+#else
+#define SAPA_UNROLL _Pragma("GCC unroll 16")
+#endif
+
+namespace sapa {
+
+template <class T>
+SAPA_HD T smaller(T a, T b) {
+  return a < b ? a : b;
+}
+
+template <class T>
+SAPA_HD T larger(T a, T b) {
+  return a > b ? a : b;
+}
+
+
+// A number as a type, for lambdas.
+template <int VALUE>
+struct Constant {
+  static constexpr int value = VALUE;
+};
+
+}  // namespace sapa

@@ -1,0 +1,64 @@
+// What one low-res pixel does in the window operators. A Lane is some channels at once: a SIMD
+// vector on the CPU, a 16-byte load on the GPU.
+#pragma once
+
+#include "geometry.h"
+
+namespace sapa {
+
+// sum[child] += sum over taps of weight(tap, child) * low(dy, dx): each value that is loaded serves
+// all children of the pixel.
+template <class Lane, int CHILDREN, class Low, class Weight>
+SAPA_HD void window_assemble(Lane (&sum)[CHILDREN], Taps rows, Taps columns, int64_t kernel_size,
+                             const Low& low, const Weight& weight) {
+  for (int64_t dy = rows.begin; dy < rows.end; ++dy) {
+    for (int64_t dx = columns.begin; dx < columns.end; ++dx) {
+      const Lane value = low(dy, dx);
+      SAPA_UNROLL
+      for (int child = 0; child < CHILDREN; ++child) {
+        sum[child].add(weight(dy * kernel_size + dx, child), value);
+      }
+    }
+  }
+}
+
+// sum[child][tap] += high(child) * low(tap), by channel; the sum over the lanes comes last.
+template <class Lane, int CHILDREN, int TAPS, class Low, class High>
+SAPA_HD void window_similarity(Lane (&sum)[CHILDREN][TAPS], const Low& low, const High& high) {
+  Lane query[CHILDREN];
+  SAPA_UNROLL
+  for (int child = 0; child < CHILDREN; ++child) query[child] = high(child);
+  SAPA_UNROLL
+  for (int tap = 0; tap < TAPS; ++tap) {
+    const Lane key = low(tap);
+    SAPA_UNROLL
+    for (int child = 0; child < CHILDREN; ++child) sum[child][tap].add(query[child], key);
+  }
+}
+
+// sum += sum over all high-res (i, j) in whose window (y, x) is of weight(i, j, tap) * high(i, j).
+// An axis is an Axis, or a table of it.
+template <class Lane, class AnyAxis, class High, class Weight>
+SAPA_HD void window_adjoint(Lane& sum, int64_t y, int64_t x, const AnyAxis& axis_y,
+                            const AnyAxis& axis_x, int64_t kernel_size, const High& high,
+                            const Weight& weight) {
+  // Tap d of the window around p reads p + d - K/2: this pixel, from p = y + K/2 - d.
+  const int64_t radius = kernel_size / 2;
+  const int64_t py_end = smaller(y + radius + 1, axis_y.low);
+  const int64_t px_begin = larger<int64_t>(x - radius, 0);
+  const int64_t px_end = smaller(x + radius + 1, axis_x.low);
+  int64_t py = larger<int64_t>(y - radius, 0);
+  for (int64_t i = axis_y.first_child(py); py < py_end; ++py) {
+    const int64_t i_end = axis_y.first_child(py + 1);
+    for (; i < i_end; ++i) {
+      int64_t tap = (y + radius - py) * kernel_size + x + radius - px_begin;
+      int64_t j = axis_x.first_child(px_begin);
+      for (int64_t px = px_begin; px < px_end; ++px, --tap) {
+        const int64_t j_end = axis_x.first_child(px + 1);
+        for (; j < j_end; ++j) sum.add(weight(i, j, tap), high(i, j));
+      }
+    }
+  }
+}
+
+}  // namespace sapa

@@ -1,0 +1,177 @@
+// Rows of a map as the kernels want them: computing type, channels side by side. A map that lies in
+// memory like that is used in place, any other passes through a buffer of a few rows.
+#pragma once
+
+#include <type_traits>
+
+#include "../common/arguments.h"
+#include "transpose.h"
+
+namespace sapa {
+namespace SAPA_CPU_CAPABILITY {
+
+// Memory for a few rows. (The linker may merge what a std::vector compiles to for one instruction set
+// with that for another; what lies in this namespace stays apart.)
+template <class T>
+class Buffer {
+ public:
+  explicit Buffer(int64_t size) : data_(new T[size]) {}
+  Buffer(const Buffer&) = delete;
+  Buffer& operator=(const Buffer&) = delete;
+  ~Buffer() { delete[] data_; }
+
+  T& operator[](int64_t i) { return data_[i]; }
+  const T& operator[](int64_t i) const { return data_[i]; }
+  T* data() { return data_; }
+  const T* data() const { return data_; }
+
+ private:
+  T* data_;
+};
+
+// Part of a map: channels [channel, channel + channels) of group g of sample n, width columns.
+struct Part {
+  const Map& map;
+  int64_t n;
+  int64_t g;
+  int64_t channel;
+  int64_t channels;
+  int64_t width;
+
+  template <class A>
+  bool in_place() const {
+    return map.dtype == Number<A>::kDtype && (map.stride_c == 1 || channels == 1);
+  }
+  int64_t row(int64_t y) const { return map.offset(n, g, channel, y, 0); }
+};
+
+// So many columns are transposed at a time: one cache line of float. The next line of each channel
+// is asked for meanwhile; the processor does not foresee it with so many channels under way.
+constexpr int64_t kTile = 16;
+
+// Calls element(x, c), or where the map allows it block(x, c) for 8 x 8 of them, for a whole row.
+template <class T, class A, class Block, class Element, class Prefetch>
+SAPA_HD void for_each_tile(const Part& part, const Block& block, const Element& element,
+                           const Prefetch& prefetch) {
+  constexpr bool both_float = std::is_same_v<T, float> && std::is_same_v<A, float>;
+  for (int64_t x0 = 0; x0 < part.width; x0 += kTile) {
+    const int64_t x1 = smaller(x0 + kTile, part.width);
+    int64_t c = 0;
+    if (both_float && part.map.stride_x == 1 && x1 - x0 == kTile) {
+      for (; c + kTransposed <= part.channels; c += kTransposed) {
+        for (int64_t k = c; k < c + kTransposed; ++k) prefetch(x1, k);
+        for (int64_t x = x0; x < x1; x += kTransposed) block(x, c);
+      }
+    }
+    for (; c < part.channels; ++c) {
+      prefetch(x1, c);
+      for (int64_t x = x0; x < x1; ++x) element(x, c);
+    }
+  }
+}
+
+// Channels of a row side by side, from any map.
+template <class T, class A>
+void read_row(const Part& part, int64_t y, A* to) {
+  const T* map = static_cast<const T*>(part.map.data) + part.row(y);
+  const int64_t channels = part.channels;
+  auto at = [&](int64_t x, int64_t c) {
+    return map + c * part.map.stride_c + x * part.map.stride_x;
+  };
+  for_each_tile<T, A>(
+      part,
+      [&](int64_t x, int64_t c) {
+        if constexpr (std::is_same_v<T, float> && std::is_same_v<A, float>) {
+          transpose_block(at(x, c), part.map.stride_c, to + x * channels + c, channels);
+        }
+      },
+      [&](int64_t x, int64_t c) { to[x * channels + c] = static_cast<A>(widen(*at(x, c))); },
+      [&](int64_t x, int64_t c) { __builtin_prefetch(at(x, c)); });
+}
+
+// And back.
+template <class T, class A>
+void write_row(const Part& part, int64_t y, const A* from) {
+  T* map = static_cast<T*>(part.map.data) + part.row(y);
+  const int64_t channels = part.channels;
+  auto at = [&](int64_t x, int64_t c) {
+    return map + c * part.map.stride_c + x * part.map.stride_x;
+  };
+  for_each_tile<T, A>(
+      part,
+      [&](int64_t x, int64_t c) {
+        if constexpr (std::is_same_v<T, float> && std::is_same_v<A, float>) {
+          transpose_block(from + x * channels + c, channels, at(x, c), part.map.stride_c);
+        }
+      },
+      [&](int64_t x, int64_t c) {
+        *at(x, c) = Narrow<T>::from(static_cast<Accumulator<T>>(from[x * channels + c]));
+      },
+      [&](int64_t x, int64_t c) { __builtin_prefetch(at(x, c), 1); });
+}
+
+// Calls body(T{}) with the storage type; float64 is computed in double, all others in float.
+template <class A, class Body>
+void with_storage(Dtype dtype, const Body& body) {
+  if constexpr (sizeof(A) == sizeof(double)) {
+    body(double{});
+  } else {
+    if (dtype == Dtype::kFloat32) body(float{});
+    if (dtype == Dtype::kFloat16) body(Half{});
+    if (dtype == Dtype::kBFloat16) body(BFloat16{});
+  }
+}
+
+template <class A>
+class Rows {
+ public:
+  // Holds the last `capacity` rows.
+  Rows(const Part& part, int64_t capacity)
+      : part_(part),
+        capacity_(capacity),
+        in_place_(part.in_place<A>()),
+        stride_x_(in_place_ ? part.map.stride_x : part.channels),
+        buffer_(in_place_ ? 0 : capacity * part.width * part.channels) {}
+
+  // Goes on with other channels, no more than before. What has been read is forgotten.
+  void select(int64_t channel, int64_t channels) {
+    part_.channel = channel;
+    part_.channels = channels;
+    if (!in_place_) stride_x_ = channels;
+    next_ = 0;
+  }
+
+  // Makes rows [begin, end) readable; begin must not decrease from call to call.
+  void read(int64_t begin, int64_t end) {
+    if (in_place_) return;
+    for (int64_t y = larger(begin, next_); y < end; ++y) {
+      with_storage<A>(part_.map.dtype, [&](auto t) { read_row<decltype(t)>(part_, y, row(y)); });
+    }
+    next_ = larger(end, next_);
+  }
+
+  A* row(int64_t y) {
+    return in_place_ ? static_cast<A*>(part_.map.data) + part_.row(y)
+                     : buffer_.data() + y % capacity_ * part_.width * part_.channels;
+  }
+  int64_t stride_x() const { return stride_x_; }
+
+  // Puts rows [begin, end), all of whose elements have been written, in their place.
+  void write(int64_t begin, int64_t end) {
+    if (in_place_) return;
+    for (int64_t y = begin; y < end; ++y) {
+      with_storage<A>(part_.map.dtype, [&](auto t) { write_row<decltype(t)>(part_, y, row(y)); });
+    }
+  }
+
+ private:
+  Part part_;
+  int64_t capacity_;
+  bool in_place_;
+  int64_t stride_x_;
+  int64_t next_ = 0;
+  Buffer<A> buffer_;
+};
+
+}  // namespace SAPA_CPU_CAPABILITY
+}  // namespace sapa

@@ -1,0 +1,298 @@
+// The window operators on the CPU. A thread takes a run of low-res rows, with buffers for the rows
+// of the window and for those of the children.
+#pragma once
+
+#include "../common/window.h"
+#include "lane.h"
+#include "parallel.h"
+#include "rows.h"
+
+namespace sapa {
+namespace SAPA_CPU_CAPABILITY {
+
+// Pixels are worked on so many children at a time, and taps so many at a time: what the registers
+// of the instruction set hold.
+constexpr int kChildren = 4;
+constexpr int kTaps = kVectorBytes == 64 ? 4 : 2;
+constexpr int kLaneVectors = kVectorBytes == 64 ? 4 : 2;
+
+// Channels in a buffer, where a map has to pass through one.
+constexpr int64_t kBlockChannels = 64;
+
+// A run of low-res rows of some channels.
+struct Run {
+  int64_t n;
+  int64_t g;
+  int64_t channel;
+  int64_t channels;
+  int64_t begin;
+  int64_t end;
+};
+
+// Splits [0, batch * groups * blocks of channels * rows) over the threads, and each thread's piece
+// into runs.
+template <class Body>
+void for_each_run(const WindowArguments& a, int64_t block, const Parallel& parallel,
+                  const Body& body) {
+  const int64_t blocks = (a.channels + block - 1) / block;
+  const int64_t rows = a.y.low;
+  parallel.for_each(a.batch * a.groups * blocks * rows, [&](int64_t first, int64_t last) {
+    while (first < last) {
+      const int64_t begin = first % rows;
+      const int64_t end = smaller(rows, begin + last - first);
+      const int64_t part = first / rows;
+      const int64_t channel = part % blocks * block;
+      body(Run{part / blocks / a.groups, part / blocks % a.groups, channel,
+               smaller(block, a.channels - channel), begin, end});
+      first += end - begin;
+    }
+  });
+}
+
+template <class A>
+int64_t high_block(const WindowArguments& a) {
+  const bool in_place = Part{a.high, 0, 0, 0, a.channels, a.x.high}.in_place<A>();
+  return in_place ? a.channels : smaller(a.channels, kBlockChannels);
+}
+
+// Rows of the children of one low-res row, or of several.
+inline int64_t child_rows(const WindowArguments& a, int64_t rows = 1) {
+  return rows * ((a.y.high + a.y.low - 1) / a.y.low);
+}
+
+// first_child of all indices, so that inner loops need not divide.
+struct ChildTable {
+  int64_t low;
+  Buffer<int64_t> first;
+
+  explicit ChildTable(const Axis& axis) : low(axis.low), first(axis.low + 1) {
+    for (int64_t index = 0; index <= low; ++index) first[index] = axis.first_child(index);
+  }
+  int64_t first_child(int64_t index) const { return first[index]; }
+};
+
+// Calls body(integral constant COUNT, columns, rows) for all children of a pixel, COUNT at a time.
+template <class Body>
+SAPA_HD void for_each_child(int64_t i_begin, int64_t i_end, int64_t j_begin, int64_t j_end,
+                            const Body& body) {
+  const int64_t width = j_end - j_begin;
+  const int64_t count = (i_end - i_begin) * width;
+  int64_t i[kChildren];
+  int64_t j[kChildren];
+  int64_t next_i = i_begin;
+  int64_t next_j = j_begin;
+  for (int64_t done = 0; done < count;) {
+    const int children = count - done >= kChildren ? kChildren : 1;
+    for (int child = 0; child < children; ++child) {
+      i[child] = next_i;
+      j[child] = next_j;
+      if (++next_j == j_end) {
+        next_j = j_begin;
+        ++next_i;
+      }
+    }
+    if (children == kChildren) {
+      body(Constant<kChildren>{}, i, j);
+    } else {
+      body(Constant<1>{}, i, j);
+    }
+    done += children;
+  }
+}
+
+template <class A>
+void window_assemble_run(const WindowArguments& a, const ChildTable& columns, const Run& run) {
+  const int64_t k = a.kernel_size;
+  const int64_t block = high_block<A>(a);
+  Rows<A> low({a.low, run.n, run.g, 0, a.channels, a.x.low}, k);
+  Rows<A> weight({a.weight, run.n, run.g, 0, k * k, a.x.high}, child_rows(a));
+  Rows<A> high({a.high, run.n, run.g, 0, block, a.x.high}, child_rows(a));
+  Buffer<const A*> window(k);
+  for (int64_t y = run.begin; y < run.end; ++y) {
+    const Taps rows(y, k, a.y.low);
+    const int64_t top = y - k / 2;
+    const int64_t i_begin = a.y.first_child(y);
+    const int64_t i_end = a.y.first_child(y + 1);
+    low.read(top + rows.begin, top + rows.end);
+    weight.read(i_begin, i_end);
+    for (int64_t dy = rows.begin; dy < rows.end; ++dy) window[dy] = low.row(top + dy);
+
+    for (int64_t channel = 0; channel < a.channels; channel += block) {
+      const int64_t channels = smaller(block, a.channels - channel);
+      high.select(channel, channels);
+      for (int64_t x = 0; x < a.x.low; ++x) {
+        const Taps taps(x, k, a.x.low);
+        const int64_t left = (x - k / 2) * low.stride_x() + channel;
+        for_each_child(i_begin, i_end, columns.first_child(x), columns.first_child(x + 1),
+                       [&](auto children, const int64_t* i, const int64_t* j) {
+          constexpr int CHILDREN = decltype(children)::value;
+          const A* weights[CHILDREN];
+          A* out[CHILDREN];
+          SAPA_UNROLL
+          for (int child = 0; child < CHILDREN; ++child) {
+            weights[child] = weight.row(i[child]) + j[child] * weight.stride_x();
+            out[child] = high.row(i[child]) + j[child] * high.stride_x();
+          }
+          for_each_lane<A, kLaneVectors>(channels, [&](auto lane, int64_t c) {
+            using Lane = decltype(lane);
+            Lane sum[CHILDREN];
+            SAPA_UNROLL
+            for (int child = 0; child < CHILDREN; ++child) sum[child] = Lane::zero();
+            window_assemble(
+                sum, rows, taps, k,
+                [&](int64_t dy, int64_t dx) {
+                  return Lane::load(window[dy] + left + dx * low.stride_x() + c);
+                },
+                [&](int64_t tap, int child) { return weights[child][tap]; });
+            SAPA_UNROLL
+            for (int child = 0; child < CHILDREN; ++child) sum[child].store(out[child] + c);
+          });
+        });
+      }
+      high.write(i_begin, i_end);
+    }
+  }
+}
+
+// out[child][tap] = the inner products of CHILDREN queries with TAPS keys.
+template <int TAPS, class A, int CHILDREN>
+SAPA_HD void inner_products(const A* (&query)[CHILDREN], const A* key, int64_t key_stride,
+                            int64_t channels, A* (&out)[CHILDREN], int64_t tap) {
+  A total[CHILDREN][TAPS] = {};
+  auto add = [&](auto zero, int64_t begin, int64_t end) {
+    using Lane = decltype(zero);
+    Lane sum[CHILDREN][TAPS];
+    for (auto& child : sum) {
+      for (Lane& s : child) s = zero;
+    }
+    for (int64_t c = begin; c < end; c += Lane::kChannels) {
+      window_similarity(
+          sum, [&](int t) { return Lane::load(key + t * key_stride + c); },
+          [&](int child) { return Lane::load(query[child] + c); });
+    }
+    SAPA_UNROLL
+    for (int child = 0; child < CHILDREN; ++child) {
+      SAPA_UNROLL
+      for (int t = 0; t < TAPS; ++t) total[child][t] += sum[child][t].total();
+    }
+  };
+  const int64_t vectors = channels / kVectorSize<A> * kVectorSize<A>;
+  if (vectors > 0) add(VectorLane<A, 1>::zero(), 0, vectors);
+  if (vectors < channels) add(ScalarLane<A>::zero(), vectors, channels);
+  SAPA_UNROLL
+  for (int child = 0; child < CHILDREN; ++child) {
+    SAPA_UNROLL
+    for (int t = 0; t < TAPS; ++t) out[child][tap + t] = total[child][t];
+  }
+}
+
+template <class A>
+void window_similarity_run(const WindowArguments& a, const ChildTable& columns, const Run& run) {
+  const int64_t k = a.kernel_size;
+  Rows<A> low({a.low, run.n, run.g, 0, a.channels, a.x.low}, k);
+  Rows<A> high({a.high, run.n, run.g, 0, a.channels, a.x.high}, child_rows(a));
+  Rows<A> weight({a.weight, run.n, run.g, 0, k * k, a.x.high}, child_rows(a));
+  for (int64_t y = run.begin; y < run.end; ++y) {
+    const Taps rows(y, k, a.y.low);
+    const int64_t top = y - k / 2;
+    const int64_t i_begin = a.y.first_child(y);
+    const int64_t i_end = a.y.first_child(y + 1);
+    low.read(top + rows.begin, top + rows.end);
+    high.read(i_begin, i_end);
+
+    for (int64_t x = 0; x < a.x.low; ++x) {
+      const Taps taps(x, k, a.x.low);
+      const bool clipped = rows.end - rows.begin < k || taps.end - taps.begin < k;
+      const int64_t left = (x - k / 2) * low.stride_x();
+      for_each_child(i_begin, i_end, columns.first_child(x), columns.first_child(x + 1),
+                     [&](auto children, const int64_t* i, const int64_t* j) {
+        constexpr int CHILDREN = decltype(children)::value;
+        const A* query[CHILDREN];
+        A* out[CHILDREN];
+        SAPA_UNROLL
+        for (int child = 0; child < CHILDREN; ++child) {
+          query[child] = high.row(i[child]) + j[child] * high.stride_x();
+          out[child] = weight.row(i[child]) + j[child] * weight.stride_x();
+          if (clipped) {
+            for (int64_t tap = 0; tap < k * k; ++tap) out[child][tap] = 0;
+          }
+        }
+        for (int64_t dy = rows.begin; dy < rows.end; ++dy) {
+          const A* row = low.row(top + dy) + left;
+          int64_t dx = taps.begin;
+          for (; dx + kTaps <= taps.end; dx += kTaps) {
+            inner_products<kTaps>(query, row + dx * low.stride_x(), low.stride_x(), a.channels,
+                                  out, dy * k + dx);
+          }
+          for (; dx < taps.end; ++dx) {
+            inner_products<1>(query, row + dx * low.stride_x(), low.stride_x(), a.channels, out,
+                              dy * k + dx);
+          }
+        }
+      });
+    }
+    weight.write(i_begin, i_end);
+  }
+}
+
+template <class A>
+void window_adjoint_run(const WindowArguments& a, const ChildTable& rows,
+                        const ChildTable& columns, const Run& run) {
+  const int64_t k = a.kernel_size;
+  const int64_t capacity = child_rows(a, k);
+  Rows<A> low({a.low, run.n, run.g, run.channel, run.channels, a.x.low}, 1);
+  Rows<A> weight({a.weight, run.n, run.g, 0, k * k, a.x.high}, capacity);
+  Rows<A> high({a.high, run.n, run.g, run.channel, run.channels, a.x.high}, capacity);
+  Buffer<const A*> weight_rows(capacity);
+  Buffer<const A*> high_rows(capacity);
+  for (int64_t y = run.begin; y < run.end; ++y) {
+    const int64_t i_begin = rows.first_child(larger<int64_t>(0, y - k / 2));
+    const int64_t i_end = rows.first_child(smaller(a.y.low, y + k / 2 + 1));
+    weight.read(i_begin, i_end);
+    high.read(i_begin, i_end);
+    for (int64_t i = i_begin; i < i_end; ++i) {
+      weight_rows[i - i_begin] = weight.row(i);
+      high_rows[i - i_begin] = high.row(i);
+    }
+    A* out = low.row(y);
+    for (int64_t x = 0; x < a.x.low; ++x, out += low.stride_x()) {
+      for_each_lane<A, 4>(run.channels, [&](auto lane, int64_t c) {
+        using Lane = decltype(lane);
+        Lane sum = Lane::zero();
+        window_adjoint(
+            sum, y, x, rows, columns, k,
+            [&](int64_t i, int64_t j) {
+              return Lane::load(high_rows[i - i_begin] + j * high.stride_x() + c);
+            },
+            [&](int64_t i, int64_t j, int64_t tap) {
+              return weight_rows[i - i_begin][j * weight.stride_x() + tap];
+            });
+        sum.store(out + c);
+      });
+    }
+    low.write(y, y + 1);
+  }
+}
+
+template <class A>
+struct WindowKernels {
+  static void similarity(const WindowArguments& a, const Parallel& parallel) {
+    const ChildTable columns(a.x);
+    for_each_run(a, a.channels, parallel,
+                 [&](const Run& run) { window_similarity_run<A>(a, columns, run); });
+  }
+  static void assemble(const WindowArguments& a, const Parallel& parallel) {
+    const ChildTable columns(a.x);
+    for_each_run(a, a.channels, parallel,
+                 [&](const Run& run) { window_assemble_run<A>(a, columns, run); });
+  }
+  static void adjoint(const WindowArguments& a, const Parallel& parallel) {
+    const ChildTable rows(a.y);
+    const ChildTable columns(a.x);
+    for_each_run(a, smaller(a.channels, kBlockChannels), parallel,
+                 [&](const Run& run) { window_adjoint_run<A>(a, rows, columns, run); });
+  }
+};
+
+}  // namespace SAPA_CPU_CAPABILITY
+}  // namespace sapa

@@ -1,0 +1,198 @@
+"""How the compiled form is built: ahead of time by ``setup.py``, or just in time from here.
+
+Stands alone, so that ``setup.py`` can read it before the package is installed.
+
+    python ops/sapa_ops/build.py [--sanitize] [--folder FOLDER]
+
+builds just in time and prints where the library is; ``SAPA_OPS_LIBRARY`` names it to a later
+process.
+"""
+
+import argparse
+import os
+import re
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+
+_HERE = Path(__file__).resolve().parent
+_REQUESTS = ('auto', 'cpu', 'cuda', 'none')
+
+# Of the GPUs that a build without one at hand is for; the last also as PTX, for later ones.
+_CUDA_ARCHITECTURES = '7.5;8.0;8.6;9.0;10.0+PTX'
+
+
+@dataclass
+class Plan:
+    """What to build.
+
+    Attributes:
+        devices (tuple[str, ...]): Of 'cpu' and 'cuda'; empty if nothing is built.
+        unavailable (dict[str, str]): Why a device is not among them.
+        required (bool): Whether a failure is an error; otherwise the eager form is installed.
+    """
+
+    devices: tuple[str, ...] = ()
+    unavailable: dict[str, str] = field(default_factory=dict)
+    required: bool = False
+
+
+def plan() -> Plan:
+    """What ``SAPA_OPS_BUILD`` (auto, cpu, cuda or none) asks for and this machine can build.
+
+    Returns:
+        Plan: The devices, and why not the others.
+
+    Raises:
+        ValueError: If ``SAPA_OPS_BUILD`` is none of the four.
+        RuntimeError: If it asks for what this machine cannot build.
+    """
+    request = os.environ.get('SAPA_OPS_BUILD', 'auto')
+    if request not in _REQUESTS:
+        raise ValueError(f'SAPA_OPS_BUILD must be one of {", ".join(_REQUESTS)}, got {request!r}')
+    if request == 'none':
+        reason = 'it was built with SAPA_OPS_BUILD=none'
+        return Plan(unavailable={'cpu': reason, 'cuda': reason})
+
+    no_cpu = _why_no_cpu()
+    no_cuda = no_cpu or _why_no_cuda()
+    unavailable = {'cpu': no_cpu, 'cuda': no_cuda}
+    if request == 'cpu':
+        unavailable['cuda'] = 'it was built with SAPA_OPS_BUILD=cpu'
+    elif request == 'cuda' and no_cuda:
+        raise RuntimeError(f'SAPA_OPS_BUILD=cuda: {no_cuda}')
+    if request != 'auto' and no_cpu:
+        raise RuntimeError(f'SAPA_OPS_BUILD={request}: {no_cpu}')
+    devices = tuple(device for device, reason in unavailable.items() if reason is None)
+    reasons = {device: reason for device, reason in unavailable.items() if reason}
+    return Plan(devices, reasons, required=request != 'auto')
+
+
+def csrc() -> Path:
+    """The folder of the C++ and CUDA sources: in the package, or beside it in a source tree."""
+    return next(f for f in (_HERE / 'csrc', _HERE.parent / 'csrc') if f.is_dir())
+
+
+def settings(devices: tuple[str, ...], sanitize: bool = False) -> dict:
+    """Sources and flags: the one place that knows them, for both ways to build.
+
+    Args:
+        devices (tuple[str, ...]): Of 'cpu' and 'cuda'.
+        sanitize (bool): Whether AddressSanitizer and UndefinedBehaviorSanitizer watch the CPU
+            code. Defaults to False.
+
+    Returns:
+        dict: ``sources`` (list[Path]), ``cxx``, ``nvcc`` and ``link`` (lists of flags).
+    """
+    root = csrc()
+    sources = sorted((root / 'cpu').glob('*.cpp'))
+    sources += [path for path in sorted((root / 'bindings').glob('*.cpp')) if path.stem != 'cuda']
+    if 'cuda' in devices:
+        sources += [root / 'bindings' / 'cuda.cpp', *sorted((root / 'cuda').glob('*.cu'))]
+    cxx = ['-O3', '-fvisibility=hidden']
+    if sys.platform.startswith('linux'):
+        # Compiled for OpenMP but not linked to it: the symbols are those of torch's own copy. A
+        # second copy would bring a second pool of threads.
+        cxx.append('-fopenmp')
+    link = []
+    if sanitize:
+        watch = ['-fsanitize=address,undefined', '-fno-sanitize-recover=undefined']
+        cxx += ['-g', '-O1', '-fno-omit-frame-pointer', *watch]
+        link += watch
+    return dict(sources=sources, cxx=cxx, nvcc=nvcc_flags(), link=link)
+
+
+def nvcc_flags() -> list[str]:
+    """Flags of every CUDA compilation, architectures aside."""
+    return ['-O3', '--expt-relaxed-constexpr', '-Xcompiler=-fvisibility=hidden']
+
+
+def name_architectures() -> None:
+    """Sets ``TORCH_CUDA_ARCH_LIST`` where neither it nor a GPU says what to build for."""
+    import torch
+
+    if not torch.cuda.is_available():
+        os.environ.setdefault('TORCH_CUDA_ARCH_LIST', _CUDA_ARCHITECTURES)
+
+
+def build_just_in_time(folder: str | None = None, sanitize: bool = False) -> Path:
+    """Builds the library with torch's just-in-time builder (which needs ninja) and loads it.
+
+    Args:
+        folder (str, optional): Where to build. Defaults to None, torch's cache.
+        sanitize (bool): See :func:`settings`. Defaults to False.
+
+    Returns:
+        Path: The library.
+
+    Raises:
+        RuntimeError: If this machine cannot build, or the build fails.
+    """
+    wanted = plan()
+    if not wanted.devices:
+        raise RuntimeError(f'sapa_ops cannot be built: {wanted.unavailable["cpu"]}')
+    from torch.utils import cpp_extension
+
+    devices = ('cpu',) if sanitize else wanted.devices
+    chosen = settings(devices, sanitize)
+    if 'cuda' in devices:
+        name_architectures()
+    name = '_'.join(('sapa_ops', *devices, *(['sanitized'] if sanitize else [])))
+    if folder is not None:
+        Path(folder).mkdir(parents=True, exist_ok=True)
+    return Path(
+        cpp_extension.load(
+            name=name,
+            sources=[str(path) for path in chosen['sources']],
+            extra_cflags=chosen['cxx'],
+            extra_cuda_cflags=chosen['nvcc'],
+            extra_ldflags=chosen['link'],
+            build_directory=folder,
+            with_cuda='cuda' in devices,
+            is_python_module=False,
+        )
+    )
+
+
+def _why_no_cpu() -> str | None:
+    try:
+        import torch  # noqa: F401
+    except ImportError:
+        return 'torch was not installed when it was built'
+    compiler = os.environ.get('CXX', 'c++').split()[0]
+    if shutil.which(compiler) is None:
+        return f'no C++ compiler was found when it was built (looked for {compiler})'
+    return None
+
+
+def _why_no_cuda() -> str | None:
+    import torch
+
+    if torch.version.cuda is None:
+        return f'it was built with torch {torch.__version__}, which has no CUDA'
+    from torch.utils.cpp_extension import CUDA_HOME
+
+    nvcc = Path(CUDA_HOME) / 'bin' / 'nvcc' if CUDA_HOME else None
+    if nvcc is None or not nvcc.exists():
+        return 'no nvcc was found when it was built (CUDA_HOME, or nvcc in PATH)'
+    text = subprocess.run([nvcc, '--version'], capture_output=True, text=True).stdout
+    version = re.search(r'release (\d+)\.(\d+)', text)
+    if version is None or version[1] != torch.version.cuda.split('.')[0]:
+        found = '.'.join(version.groups()) if version else 'unknown'
+        return f'{nvcc} is of CUDA {found}, torch {torch.__version__} of {torch.version.cuda}'
+    return None
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Builds just in time and prints the library's path."""
+    parser = argparse.ArgumentParser(description='Build the compiled operators just in time.')
+    parser.add_argument('--sanitize', action='store_true', help='with ASan and UBSan, CPU only')
+    parser.add_argument('--folder', help="where to build (torch's cache of extensions)")
+    arguments = parser.parse_args(argv)
+    print(build_just_in_time(arguments.folder, arguments.sanitize))
+
+
+if __name__ == '__main__':
+    main()
