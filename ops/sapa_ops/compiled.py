@@ -24,7 +24,8 @@ def _load() -> str | None:
     try:
         torch.ops.load_library(str(found[0]))
     except OSError as error:
-        return f'{found[0]} cannot be loaded with torch {torch.__version__}: {error}'
+        why = error.__cause__ or error
+        return f'{found[0]} cannot be loaded with torch {torch.__version__}: {why}'
     return None
 
 

@@ -15,14 +15,20 @@ SAPA_HD int64_t quotient(int64_t a, int64_t b) {
 struct Axis {
   int64_t low;
   int64_t high;
+  int64_t ratio;  // high / low where that is exact, else 0
+
+  SAPA_HD Axis(int64_t low_size, int64_t high_size)
+      : low(low_size), high(high_size), ratio(high_size % low_size ? 0 : high_size / low_size) {}
 
   // Low-res index of a high-res one: floor((i + 0.5) * low / high).
-  SAPA_HD int64_t low_index(int64_t i) const { return quotient((2 * i + 1) * low, 2 * high); }
+  SAPA_HD int64_t low_index(int64_t i) const {
+    return ratio ? quotient(i, ratio) : quotient((2 * i + 1) * low, 2 * high);
+  }
 
   // The smallest i with low_index(i) >= index: the children of an index are
   // [first_child(index), first_child(index + 1)).
   SAPA_HD int64_t first_child(int64_t index) const {
-    return quotient(2 * high * index + low - 1, low) / 2;
+    return ratio ? index * ratio : quotient(2 * high * index + low - 1, low) / 2;
   }
 };
 

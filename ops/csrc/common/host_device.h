@@ -10,8 +10,10 @@
 #endif
 
 // Before a loop of constant length whose variables are to live in registers.
-#if defined(__CUDACC__) || defined(__clang__)
+#if defined(__CUDA_ARCH__) || defined(__clang__)
 #define SAPA_UNROLL _Pragma("unroll")
+#elif defined(__CUDACC__)  // the host's half of a CUDA source
+#define SAPA_UNROLL
 #else
 #define SAPA_UNROLL _Pragma("GCC unroll 16")
 #endif

@@ -19,28 +19,28 @@ SAPA_HD void point_assemble(Lane& sum, const A (&factor)[4], const Low& low) {
   for (int k = 0; k < 4; ++k) sum.add(factor[k], low(k));
 }
 
-// dot[k] += high * low at corner k, by channel; the sum over the lanes comes last.
-template <class Lane, class Low>
-SAPA_HD void corner_products(Lane (&dot)[4], const Lane& high, const Low& low) {
+// dot[k] += high * low at corner k, over the channels of a lane.
+template <class Lane, class Sum, class Low>
+SAPA_HD void corner_products(Sum (&dot)[4], const Lane& high, const Low& low) {
   SAPA_UNROLL
   for (int k = 0; k < 4; ++k) dot[k].add(high, low(k));
 }
 
 // The similarity from the products with the corners.
-template <class A, class Lane>
-SAPA_HD A point_similarity(const Lane (&dot)[4], const Corners<A>& corners) {
-  Lane sum = Lane::zero();
+template <class A, class Sum>
+SAPA_HD A point_similarity(const Sum (&dot)[4], const Corners<A>& corners) {
+  Sum sum = Sum::zero();
   SAPA_UNROLL
   for (int k = 0; k < 4; ++k) sum.add(corners.weight(k), dot[k]);
   return sum.total();
 }
 
 // The derivatives of the similarity by the offset.
-template <class A, class Lane>
-SAPA_HD void point_slopes(A& slope_x, A& slope_y, const Lane (&dot)[4],
+template <class A, class Sum>
+SAPA_HD void point_slopes(A& slope_x, A& slope_y, const Sum (&dot)[4],
                           const Corners<A>& corners) {
-  Lane along_x = Lane::zero();
-  Lane along_y = Lane::zero();
+  Sum along_x = Sum::zero();
+  Sum along_y = Sum::zero();
   SAPA_UNROLL
   for (int k = 0; k < 4; ++k) {
     along_x.add(corners.slope_x(k), dot[k]);

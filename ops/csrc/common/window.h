@@ -6,6 +6,38 @@
 
 namespace sapa {
 
+// Pixels are worked on so many children at a time.
+constexpr int kChildren = 4;
+
+// Calls body(Constant of a number, rows, columns) for all children of a pixel, kChildren at a time
+// as long as there are so many, then one by one.
+template <class Body>
+SAPA_HD void for_each_child(int64_t i_begin, int64_t i_end, int64_t j_begin, int64_t j_end,
+                            const Body& body) {
+  int64_t left = (i_end - i_begin) * (j_end - j_begin);
+  int64_t next_i = i_begin;
+  int64_t next_j = j_begin;
+  auto take = [&](int64_t& i, int64_t& j) {
+    i = next_i;
+    j = next_j;
+    if (++next_j == j_end) {
+      next_j = j_begin;
+      ++next_i;
+    }
+  };
+  int64_t i[kChildren];
+  int64_t j[kChildren];
+  for (; left >= kChildren; left -= kChildren) {
+    SAPA_UNROLL
+    for (int child = 0; child < kChildren; ++child) take(i[child], j[child]);
+    body(Constant<kChildren>{}, i, j);
+  }
+  for (; left > 0; --left) {
+    take(i[0], j[0]);
+    body(Constant<1>{}, i, j);
+  }
+}
+
 // sum[child] += sum over taps of weight(tap, child) * low(dy, dx): each value that is loaded serves
 // all children of the pixel.
 template <class Lane, int CHILDREN, class Low, class Weight>
@@ -22,9 +54,9 @@ SAPA_HD void window_assemble(Lane (&sum)[CHILDREN], Taps rows, Taps columns, int
   }
 }
 
-// sum[child][tap] += high(child) * low(tap), by channel; the sum over the lanes comes last.
-template <class Lane, int CHILDREN, int TAPS, class Low, class High>
-SAPA_HD void window_similarity(Lane (&sum)[CHILDREN][TAPS], const Low& low, const High& high) {
+// sum[child][tap] += high(child) * low(tap), over the channels of a lane.
+template <class Lane, class Sum, int CHILDREN, int TAPS, class Low, class High>
+SAPA_HD void window_similarity(Sum (&sum)[CHILDREN][TAPS], const Low& low, const High& high) {
   Lane query[CHILDREN];
   SAPA_UNROLL
   for (int child = 0; child < CHILDREN; ++child) query[child] = high(child);

@@ -10,9 +10,7 @@
 namespace sapa {
 namespace SAPA_CPU_CAPABILITY {
 
-// Pixels are worked on so many children at a time, and taps so many at a time: what the registers
-// of the instruction set hold.
-constexpr int kChildren = 4;
+// Taps of kChildren children, and vectors, that the registers of the instruction set hold.
 constexpr int kTaps = kVectorBytes == 64 ? 4 : 2;
 constexpr int kLaneVectors = kVectorBytes == 64 ? 4 : 2;
 
@@ -70,35 +68,6 @@ struct ChildTable {
   }
   int64_t first_child(int64_t index) const { return first[index]; }
 };
-
-// Calls body(integral constant COUNT, columns, rows) for all children of a pixel, COUNT at a time.
-template <class Body>
-SAPA_HD void for_each_child(int64_t i_begin, int64_t i_end, int64_t j_begin, int64_t j_end,
-                            const Body& body) {
-  const int64_t width = j_end - j_begin;
-  const int64_t count = (i_end - i_begin) * width;
-  int64_t i[kChildren];
-  int64_t j[kChildren];
-  int64_t next_i = i_begin;
-  int64_t next_j = j_begin;
-  for (int64_t done = 0; done < count;) {
-    const int children = count - done >= kChildren ? kChildren : 1;
-    for (int child = 0; child < children; ++child) {
-      i[child] = next_i;
-      j[child] = next_j;
-      if (++next_j == j_end) {
-        next_j = j_begin;
-        ++next_i;
-      }
-    }
-    if (children == kChildren) {
-      body(Constant<kChildren>{}, i, j);
-    } else {
-      body(Constant<1>{}, i, j);
-    }
-    done += children;
-  }
-}
 
 template <class A>
 void window_assemble_run(const WindowArguments& a, const ChildTable& columns, const Run& run) {
@@ -166,7 +135,7 @@ SAPA_HD void inner_products(const A* (&query)[CHILDREN], const A* key, int64_t k
       for (Lane& s : child) s = zero;
     }
     for (int64_t c = begin; c < end; c += Lane::kChannels) {
-      window_similarity(
+      window_similarity<Lane>(
           sum, [&](int t) { return Lane::load(key + t * key_stride + c); },
           [&](int child) { return Lane::load(query[child] + c); });
     }

@@ -1,0 +1,19 @@
+"""The CUDA sources compile with nvcc alone, without warnings, for every generation of GPUs."""
+
+import shutil
+
+import pytest
+
+from .nvcc import ARCHITECTURES, SOURCES, compile_cuda
+
+
+@pytest.mark.skipif(shutil.which('nvcc') is None, reason='no nvcc')
+@pytest.mark.parametrize('architecture', ARCHITECTURES)
+@pytest.mark.parametrize('source', SOURCES)
+def test_compiles_without_warnings(source, architecture):
+    report = compile_cuda(source, architecture)
+    assert not report.failed, report.output
+    assert 'warning' not in report.output
+    assert report.registers, 'ptxas reported no kernel'
+    # A few bytes at most: more means arrays in local memory.
+    assert max(report.spills) <= 128, report.output

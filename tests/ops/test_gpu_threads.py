@@ -1,0 +1,107 @@
+"""The code of the GPU's threads, run on the CPU, against the CPU's kernels.
+
+Everything but the launch itself: which thread does what, loads of 16 bytes, sums shared by threads.
+"""
+
+import itertools
+from pathlib import Path
+
+import pytest
+import torch
+from sapa_ops import backend_for, build
+
+from .cases import TOLERANCES
+
+SIZES = [
+    ((1, 1), (1, 1)),
+    ((1, 1), (2, 3)),
+    ((3, 4), (6, 8)),
+    ((2, 3), (6, 9)),
+    ((3, 2), (12, 8)),
+    ((5, 4), (7, 9)),
+    ((22, 3), (43, 6)),
+]
+
+# Of all groups together: whole 16-byte loads for every dtype, for some, for none.
+CHANNELS = [(64, 1), (48, 3), (12, 1), (6, 2), (7, 1)]
+
+
+@pytest.fixture(scope='module')
+def threads():
+    """torch.ops.sapa_ops_threads."""
+    unavailable = backend_for(torch.zeros(1)).unavailable
+    if 'compiled' in unavailable:
+        pytest.skip(unavailable['compiled'])
+    from torch.utils import cpp_extension
+
+    cpp_extension.load(
+        name='sapa_ops_threads',
+        sources=[str(Path(__file__).with_name('gpu_threads_on_cpu.cpp'))],
+        extra_cflags=['-O1'],
+        extra_include_paths=[str(build.csrc())],
+        is_python_module=False,
+    )
+    return torch.ops.sapa_ops_threads
+
+
+@pytest.fixture(params=itertools.product(SIZES, CHANNELS), ids=str)
+def maps(request):
+    """Makes random maps of one size, and the sizes: rand(shape...), (h, w), (H, W), C, G."""
+    (low, high), (channels, groups) = request.param
+    return low, high, channels, groups
+
+
+def rand(*shape, dtype, layout):
+    generator = torch.Generator().manual_seed(sum(shape))
+    tensor = torch.randn(*shape, generator=generator, dtype=torch.float64).mul(0.5).to(dtype)
+    return tensor.contiguous(memory_format=layout) if len(shape) == 4 else tensor
+
+
+def assert_same(got, wanted, dtype):
+    assert got.stride() == wanted.stride()
+    assert got.dtype == wanted.dtype
+    tolerance = TOLERANCES[dtype]
+    largest = wanted.abs().max().item()
+    torch.testing.assert_close(got, wanted, atol=tolerance * (1 + largest), rtol=tolerance)
+
+
+@pytest.mark.parametrize('layout', [torch.contiguous_format, torch.channels_last], ids=str)
+@pytest.mark.parametrize('dtype', TOLERANCES, ids=str)
+def test_window_operators(threads, maps, dtype, layout):
+    low, high, channels, groups = maps
+    ops = torch.ops.sapa_ops
+    for kernel_size in (1, 3, 5, 7, 9):
+        taps = groups * kernel_size**2
+        x = rand(2, channels, *low, dtype=dtype, layout=layout)
+        y = rand(2, channels, *high, dtype=dtype, layout=layout)
+        weight = rand(2, taps, *high, dtype=dtype, layout=layout)
+        for name, arguments in (
+            ('window_similarity', (y, x)),
+            ('window_assemble', (weight, x)),
+            ('window_adjoint', (weight, y, *low)),
+        ):
+            arguments = (*arguments, kernel_size, groups)
+            wanted = getattr(ops, name)(*arguments)
+            assert_same(getattr(threads, name)(*arguments), wanted, dtype)
+
+
+@pytest.mark.parametrize('layout', [torch.contiguous_format, torch.channels_last], ids=str)
+@pytest.mark.parametrize('dtype', TOLERANCES, ids=str)
+def test_point_operators(threads, maps, dtype, layout):
+    low, high, channels, groups = maps
+    ops = torch.ops.sapa_ops
+    x = rand(2, channels, *low, dtype=dtype, layout=layout)
+    y = rand(2, channels, *high, dtype=dtype, layout=layout)
+    weight = rand(2, groups, 3, *high, dtype=dtype, layout=layout)
+    offset = rand(2, groups * 6, *high, dtype=dtype, layout=layout) * 3
+    for name, arguments in (
+        ('point_similarity', (y, x, offset, groups)),
+        ('point_assemble', (weight, x, offset)),
+        ('point_adjoint', (weight, y, offset, *low)),
+        ('point_gradients', (weight, y, x, offset)),
+    ):
+        got, wanted = getattr(threads, name)(*arguments), getattr(ops, name)(*arguments)
+        if torch.is_tensor(got):
+            got, wanted = (got,), (wanted,)
+        for one, other in zip(got, wanted, strict=True):
+            assert_same(one, other, dtype)

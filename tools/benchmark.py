@@ -1,0 +1,59 @@
+"""Measure time and memory of SAPA's operators and of upsamplers against bilinear interpolation.
+
+Example:
+    python tools/benchmark.py --sizes 60 120 240 --subjects pipelines --out work_dirs/benchmark
+"""
+
+import argparse
+
+from sapa_mm.analysis.benchmark import DEVICES, DTYPES, BenchmarkSettings, run_benchmark
+from sapa_mm.analysis.benchmark_subjects import FORMS, LAYOUTS, PASSES, SUBJECTS
+
+
+def make_parser() -> argparse.ArgumentParser:
+    """Make the parser of the command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__.partition('\n')[0],
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    defaults = vars(BenchmarkSettings())
+
+    def add(name: str, text: str, **kind) -> None:
+        parser.add_argument(f'--{name}', default=defaults[name], help=text, **kind)
+
+    add('sizes', 'sides of the low-res maps in pixels', type=int, nargs='+', metavar='SIZE')
+    add('channels', 'channels of the maps, a multiple of 4', type=int)
+    add('batch', 'maps in a batch', type=int)
+    add('dtypes', 'number formats', nargs='+', choices=DTYPES)
+    add('layouts', 'memory layouts of all maps', nargs='+', choices=LAYOUTS)
+    add('passes', 'what a run consists of', nargs='+', choices=PASSES)
+    add('subjects', 'what is held against bilinear', nargs='+', choices=SUBJECTS)
+    add('forms', 'forms of the operators', nargs='+', choices=FORMS)
+    add('device', 'where to run', choices=DEVICES)
+    add('threads', 'CPU threads', type=int)
+    add('repeats', 'most runs of a contestant, 3 or more', type=int)
+    add('budget', 'seconds that a contestant may take beyond 3 runs', type=float)
+    add('seed', 'seed of inputs and weights', type=int)
+    parser.add_argument(
+        '--no-memory',
+        dest='memory',
+        action='store_false',
+        default=argparse.SUPPRESS,
+        help='leave out peak memory',
+    )
+    add('out', 'folder for benchmark.json, benchmark.md and benchmark.png')
+    return parser
+
+
+def main() -> None:
+    """Run the tool."""
+    parser = make_parser()
+    try:
+        settings = BenchmarkSettings(**vars(parser.parse_args()))
+    except ValueError as error:
+        parser.error(str(error))
+    run_benchmark(settings)
+
+
+if __name__ == '__main__':
+    main()
