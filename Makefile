@@ -5,7 +5,8 @@
 PYTHON ?= python3
 STACK ?= onedl
 TEST_VENV := .venv-$(STACK)
-INSTALLED := setup.cfg ops/setup.cfg requirements.txt Makefile
+INSTALLED := setup.cfg requirements.txt Makefile ops/setup.py ops/setup.cfg \
+	ops/sapa_ops/build.py $(shell find ops/csrc -type f)
 
 MMCV_onedl := onedl-mmcv==2.3.6
 MMCV_openmmlab := mmcv==2.1.0

@@ -20,6 +20,7 @@ from .benchmark_measure import (
     make_stopwatch,
     measure_memory,
     time_interleaved,
+    warm_up,
 )
 from .benchmark_report import add_ratios, format_table, write_report
 from .benchmark_subjects import (
@@ -120,6 +121,8 @@ class BenchmarkSettings:
 def run_benchmark(settings: BenchmarkSettings) -> dict[str, Any]:
     """Measures, prints the table and writes ``benchmark.json``, ``.md`` and ``.png``.
 
+    A script that calls this needs ``if __name__ == '__main__'``, as processes are started.
+
     Args:
         settings (BenchmarkSettings): What to measure.
 
@@ -207,12 +210,11 @@ def _measure_time(
         maps.setdefault(case.layout, Maps(case))
         try:
             trial = prepare(contestant, case, maps[case.layout])
-            result = _new_result(contestant, case, trial)
-            seconds = stopwatch(trial)
+            results, seconds = warm_up(trial, stopwatch, settings.budget)
         except RuntimeError as error:
             notes.append(_not_measured('time', contestant, case, error))
             continue
-        measured.append((contestant, case, result))
+        measured.append((contestant, case, _new_result(contestant, case, trial, results)))
         trials.append(trial)
         counts.append(affordable_runs(seconds, settings.repeats, settings.budget))
     times = time_interleaved(trials, counts, stopwatch)
@@ -223,7 +225,9 @@ def _measure_time(
     return measured
 
 
-def _new_result(contestant: Contestant, case: Case, trial: Trial) -> dict[str, Any]:
+def _new_result(
+    contestant: Contestant, case: Case, trial: Trial, results: Sequence[torch.Tensor]
+) -> dict[str, Any]:
     return {
         'subject': contestant.subject,
         'name': contestant.name,
@@ -232,7 +236,7 @@ def _new_result(contestant: Contestant, case: Case, trial: Trial) -> dict[str, A
         'dtype': case.dtype,
         'layout': case.layout,
         'pass': case.direction,
-        'bytes_to_move': trial.bytes_to_move(trial()),
+        'bytes_to_move': trial.bytes_to_move(results),
         'memory': None,
     }
 

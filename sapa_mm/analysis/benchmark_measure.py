@@ -56,6 +56,24 @@ def _gpu_stopwatch() -> Stopwatch:
     return stopwatch
 
 
+def warm_up(function: Callable[[], Any], stopwatch: Stopwatch, budget: float) -> tuple[Any, float]:
+    """Calls a function until it is warm: twice, or once if that takes a run's share of the budget.
+
+    Args:
+        function (Callable): What to call.
+        stopwatch (Callable): See :func:`make_stopwatch`.
+        budget (float): Seconds for all runs.
+
+    Returns:
+        tuple[Any, float]: What it returned, and the seconds that the last call took.
+    """
+    returned = []
+    seconds = stopwatch(lambda: returned.append(function()))
+    if seconds < budget / FEWEST_RUNS:
+        seconds = stopwatch(function)
+    return returned[0], seconds
+
+
 def affordable_runs(seconds: float, repeats: int, budget: float) -> int:
     """How often to run what takes so long.
 
@@ -153,9 +171,9 @@ def peak_memory(contestant: Contestant, case: Case) -> dict[str, float]:
 
     Returns:
         dict[str, float]: In MB of 10^6 bytes: ``peak`` beyond the inputs, ``output``,
-        ``gradients``, ``weights`` of a pipeline before and after the softmax (0 in a run with
-        gradients, which keep them), ``extra``, the peak beyond all those, and ``extra_percent``
-        of the output.
+        ``gradients``, ``weights`` that a pipeline holds while it makes its output (0 in a run
+        with gradients, where their number at the peak differs), ``extra``, the peak beyond all
+        those, and ``extra_percent`` of the output.
 
     Raises:
         RuntimeError: If the contestant cannot run.

@@ -39,9 +39,11 @@ _METHOD = """\
 - `/ bilinear`: time over that of bilinear interpolation of the same map. `eager / compiled`: how
   many times faster the compiled form is. `/ contiguous`: channels_last over contiguous.
 - `of copy bandwidth`: bytes that must move (inputs, output, gradients, each once) per time, over
-  the same for `copy`, which copies a map of the output's size into one that exists.
+  the same for `copy`, which copies a map of the output's size into one that exists. `clone`
+  copies it into a new one: new memory has a price on a CPU, which everything but `copy` pays.
 - `extra memory`: peak beyond inputs, output and gradients, and in % of the output. Without
-  gradients a pipeline's weights, before and after softmax, do not count either. {peak}
+  gradients a pipeline's weights after the softmax do not count either (those before it are freed
+  by then). {peak}
 """
 _CLOCK = {
     'cpu': 'Times are wall time; freeing the results does not count.',
@@ -144,7 +146,7 @@ def _cells(result: dict[str, Any]) -> tuple[str, ...]:
         _number(ratios['eager_to_this'], '.1f'),
         _number(ratios['to_contiguous'], '.2f'),
         _number(ratios['copy_bandwidth_share'], '.0%'),
-        f'{memory["extra"]:.1f} MB ({memory["extra_percent"]:.0f} %)' if memory else '',
+        f'{memory["extra"]:.1f} MB ({round(memory["extra_percent"])} %)' if memory else '',
     )
 
 
@@ -242,6 +244,9 @@ def _draw_panel(axis, results: Sequence[dict[str, Any]]) -> None:
         linear = [first * count / pixels[0] for count in pixels]
         axis.plot(pixels, linear, ':', color='grey', label='linear')
     axis.set(xscale='log', yscale='log', xlabel='output pixels', ylabel='ms')
+    ticks = sorted(set(_pixels(results)))
+    axis.set_xticks(ticks, [f'{tick:,}' for tick in ticks], fontsize=8)
+    axis.set_xticks([], minor=True)
     axis.legend(fontsize=8)
 
 

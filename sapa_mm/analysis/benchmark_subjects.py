@@ -139,14 +139,15 @@ class Maps:
         """The gradient of an output, of which a smaller one shows channels and layout."""
         side = SCALE * self.case.size
         shape = (*output.shape[:-2], side, side)
-        layout = 'contiguous' if output.is_contiguous() else 'channels_last'
+        channels_last = output.dim() == 4 and not output.is_contiguous()
+        layout = 'channels_last' if channels_last else 'contiguous'
         name = f'gradient {shape} {layout}'
         if name not in self._maps:
             self._maps[name] = self._make(shape, layout)
         return self._maps[name]
 
     def _make(self, shape: Sequence[int], layout: str, reach: float = 1) -> Tensor:
-        channels_last = layout == 'channels_last' and len(shape) == 4
+        channels_last = layout == 'channels_last' and len(shape) == 4  # of five there is none
         generator = torch.Generator(self.case.device).manual_seed(self.case.seed)
         # Filled in place: a copy in another layout would count as memory.
         return torch.empty(
@@ -220,9 +221,9 @@ class Trial:
         return sum({t.data_ptr(): t.nbytes for t in tensors}.values())
 
     def weight_bytes(self, output: Tensor) -> int:
-        """Bytes of a pipeline's weights before and after the softmax."""
+        """Bytes of the weights that a pipeline holds while it makes its output."""
         positions = output.shape[0] * output.shape[-2] * output.shape[-1]
-        return 2 * self.workload.taps * positions * output.element_size()
+        return self.workload.taps * positions * output.element_size()
 
 
 def prepare(contestant: Contestant, case: Case, maps: Maps) -> Trial:
@@ -305,6 +306,7 @@ _POINT = ('grouped_query', 'grouped_key', 'offset')
 _WORKLOADS: dict[str, dict[str, Workload]] = {
     'baselines': {
         'copy': Workload(_copy, ('target', 'guide'), differentiable=False),
+        'clone': Workload(torch.clone, ('guide',), differentiable=False),
         'bilinear': Workload(_bilinear, ('x',)),
     },
     'pipelines': {

@@ -1,37 +1,77 @@
-"""Inputs of the operator tests: every form is held against the oracle on these."""
+"""Inputs of the operator tests, and what the oracle makes of them: the measure of every form.
 
-from dataclasses import dataclass
+The oracle's loops are slow, so its results are kept for all that differ in form, device or memory
+layout only.
+"""
 
+from dataclasses import dataclass, replace
+from functools import cache
+
+import pytest
+import sapa_ops
 import torch
+from sapa_ops import compiled, reference
 
 OPERATORS = ('window_similarity', 'window_assemble', 'point_similarity', 'point_assemble')
+FORMS = ('eager', 'compiled')
+DEVICES = ('cpu', *(['cuda'] if torch.cuda.is_available() else []))
 
-# (h, w), (H, W): exact multiples, odd and uneven sizes, single pixels, the same size.
+# (h, w), (H, W): the same size, exact multiples up to 4, odd and uneven sizes, single pixels.
 SIZES = [
     ((1, 1), (1, 1)),
     ((1, 1), (2, 3)),
+    ((3, 5), (3, 5)),
     ((2, 3), (4, 6)),
     ((3, 2), (9, 6)),
     ((2, 2), (8, 8)),
-    ((3, 5), (3, 5)),
+    ((2, 3), (6, 12)),
     ((4, 3), (7, 5)),
     ((5, 4), (7, 9)),
+    ((7, 2), (9, 7)),
     ((6, 1), (11, 4)),
     ((2, 5), (5, 12)),
+    ((2, 22), (3, 43)),
 ]
 
-# Absolute and relative tolerance against the float64 oracle.
+# Against the float64 oracle, for values up to 1. Half types are computed in float32 and rounded
+# once: one unit in the last place.
 TOLERANCES = {
     torch.float64: 1e-10,
     torch.float32: 1e-5,
-    torch.float16: 2e-3,
-    torch.bfloat16: 1.6e-2,
+    torch.float16: 2**-10,
+    torch.bfloat16: 2**-7,
 }
+HALF = (torch.float16, torch.bfloat16)
+
+# Memory layouts. Seven, a prime: so `mixed_layouts` reaches every pair.
+LAYOUTS = (
+    'contiguous',
+    'channels_last',
+    'sliced',
+    'cropped',
+    'channel_slice',
+    'transposed',
+    'unaligned',
+)
 
 
 @dataclass(frozen=True)
 class Case:
-    """Sizes and options of one call."""
+    """Sizes and options of one call.
+
+    Attributes:
+        low (tuple[int, int]): (h, w).
+        high (tuple[int, int]): (H, W).
+        batch (int): N.
+        channels (int): Of all groups.
+        kernel_size (int): K, of the window operators.
+        groups (int): G. (``sapa_ops.window_similarity`` has none.)
+        points (int): S, of the point operators.
+        offsets (str): 'random', which reaches well outside, 'borders' or 'next to borders'.
+        constant (tuple[int, ...]): Dimensions along which no input changes, to be expanded.
+        upstream (str): 'random' gradients of the output, or 'ones', as ``out.sum()`` has them.
+        seed (int): Of all values.
+    """
 
     low: tuple[int, int] = (3, 4)
     high: tuple[int, int] = (6, 8)
@@ -40,39 +80,209 @@ class Case:
     kernel_size: int = 3
     groups: int = 2
     points: int = 3
+    offsets: str = 'random'
+    constant: tuple[int, ...] = ()
+    upstream: str = 'random'
     seed: int = 0
+
+
+@dataclass(frozen=True)
+class Solution:
+    """A case's inputs, rounded to the dtype, and the oracle's results in float64."""
+
+    tensors: tuple[torch.Tensor, ...]
+    options: tuple[int, ...]
+    out: torch.Tensor
+    upstream: torch.Tensor
+    grads: tuple[torch.Tensor, ...]
 
 
 def make_inputs(operator, case, dtype=torch.float64):
     """Tensors and options of an operator; values are already rounded to dtype."""
-    generator = torch.Generator().manual_seed(case.seed)
-
-    def randn(*shape):
-        # Scaled so that no sum over channels or taps leaves the range of float16.
-        return torch.randn(*shape, generator=generator, dtype=torch.float64).mul(0.5).to(dtype)
-
     n, c, g, k, s = case.batch, case.channels, case.groups, case.kernel_size, case.points
+    rand = _random(case, dtype)
     if operator == 'window_similarity':
-        return (randn(n, c, *case.high), randn(n, c, *case.low)), (k,)
+        return (rand(n, c, *case.high), rand(n, c, *case.low)), (k,)
     if operator == 'window_assemble':
-        return (randn(n, g * k * k, *case.high), randn(n, c, *case.low)), (k, g)
-    # Reaches well outside the map.
-    offset = randn(n, g * s * 2, *case.high) * 2 * max(case.low)
+        return (rand(n, g * k * k, *case.high), rand(n, c, *case.low)), (k, g)
     if operator == 'point_similarity':
-        return (randn(n, c, *case.high), randn(n, c, *case.low), offset), (g,)
-    return (randn(n, g, s, *case.high), randn(n, c, *case.low), offset), ()
+        return (rand(n, c, *case.high), rand(n, c, *case.low), make_offset(case, dtype)), (g,)
+    return (rand(n, g, s, *case.high), rand(n, c, *case.low), make_offset(case, dtype)), ()
+
+
+def make_offset(case, dtype):
+    """(N, G*S*2, H, W)."""
+    shape = (case.batch, case.groups * case.points * 2, *case.high)
+    if case.offsets == 'random':
+        reach = (1, 1) if case.constant else (2 * case.low[1], 2 * case.low[0])
+        reach = torch.tensor(reach, dtype=dtype).repeat(case.groups * case.points)
+        return _random(case, dtype)(*shape) * reach.view(-1, 1, 1)
+    offset = torch.empty(shape, dtype=dtype).unflatten(1, (case.groups, case.points, 2))
+    for axis in (0, 1):  # x, y
+        low, high = case.low[1 - axis], case.high[1 - axis]
+        index = ((2 * torch.arange(high) + 1) * low // (2 * high)).to(dtype)
+        borders = _borders(case.offsets, low, index)
+        for g in range(case.groups):
+            for s in range(case.points):
+                # The axes go through the borders at different steps.
+                border = borders[(s * (axis + 1) + g) % len(borders)]
+                offset[:, g, s, axis] = border if axis == 0 else border[:, None]
+    return offset.flatten(1, 3)
+
+
+@cache
+def solve(operator, case, dtype=torch.float64):
+    """The oracle's values and gradients."""
+    tensors, options = make_inputs(operator, case, dtype)
+    own = [t.double().requires_grad_() for t in tensors]
+    out = getattr(reference, operator)(*own, *options)
+    rand = _random(replace(case, seed=case.seed + 1), dtype)
+    upstream = rand(*out.shape) if case.upstream == 'random' else torch.ones(out.shape, dtype=dtype)
+    if case.batch == 0:
+        return Solution(tensors, options, out, upstream, own)
+    grads = torch.autograd.grad(out, own, upstream.double())
+    assert all(t.any() for t in (out, *grads)), 'a case of zeros shows nothing'
+    return Solution(tensors, options, out.detach(), upstream, grads)
+
+
+def call(operator, form, tensors, options):
+    """The public operator in one form; skips where someone chose to build without that form."""
+    skip_where_not_built(form, tensors[0])
+    with sapa_ops.use_backend(form):
+        return getattr(sapa_ops, operator)(*tensors, *options)
+
+
+def skip_where_not_built(form, tensor):
+    """Skips where SAPA_OPS_BUILD says why there is no such form; otherwise its absence is an error.
+
+    Args:
+        form (str): 'eager' or 'compiled'.
+        tensor (Tensor): An input.
+    """
+    why = compiled.why_not(tensor) if form == 'compiled' else None
+    if why is not None and 'SAPA_OPS_BUILD' in why:
+        pytest.skip(why)
+
+
+def assert_matches_oracle(
+    operator, form, case, dtype=torch.float64, device='cpu', layouts=('contiguous',) * 4
+):
+    """Values and gradients against the oracle.
+
+    Args:
+        operator (str): One of ``OPERATORS``.
+        form (str): One of ``FORMS``.
+        case (Case): What to compute.
+        dtype (torch.dtype): Of the inputs. Defaults to float64.
+        device (str): Where to compute. Defaults to 'cpu'.
+        layouts (tuple[str, ...]): Of the inputs, and last of the gradient of the output. Defaults
+            to all contiguous.
+    """
+    known = solve(operator, case, dtype)
+    *layouts, upstream_layout = layouts[-len(known.tensors) - 1 :]
+    tensors = [
+        relayout(t.to(device), layout).detach().requires_grad_()
+        for t, layout in zip(known.tensors, layouts, strict=True)
+    ]
+    out = call(operator, form, tensors, known.options)
+    assert out.dtype == dtype
+    assert out.device == tensors[0].device
+    assert_close(out, known.out, dtype)
+
+    if case.upstream == 'ones':
+        grads = torch.autograd.grad(out.sum(), tensors)
+    else:
+        upstream = relayout(known.upstream.to(device), upstream_layout)
+        grads = torch.autograd.grad(out, tensors, upstream)
+    for grad, wanted in zip(grads, known.grads, strict=True):
+        assert grad.dtype == dtype
+        assert_close(grad, wanted, dtype)
+
+
+def assert_close(actual, wanted, dtype):
+    """What a form computed in dtype against the oracle."""
+    half = dtype in HALF
+    tolerance = TOLERANCES[torch.float32 if half else dtype]
+    # A sum of many terms: the error scales with the largest.
+    scale = max(1.0, wanted.abs().max().item() if wanted.numel() else 1.0)
+    torch.testing.assert_close(
+        actual.detach().cpu().double(),
+        wanted.detach(),
+        atol=tolerance * scale,
+        rtol=TOLERANCES[dtype] / 2 if half else 0,  # rounding to the nearest
+    )
+
+
+def mixed_layouts(count):
+    """Pairs of layouts for every two of several tensors, as a list of tuples of count layouts."""
+    number = len(LAYOUTS)
+    return [
+        tuple(LAYOUTS[(first + step * tensor) % number] for tensor in range(count))
+        for first in range(number)
+        for step in range(number)
+    ]
 
 
 def relayout(tensor, layout):
-    """The same values in another memory layout."""
-    if layout == 'channels_last':
-        if tensor.dim() == 5:
-            return tensor.to(memory_format=torch.channels_last_3d)
-        return tensor.to(memory_format=torch.channels_last)
-    if layout == 'sliced':
-        padded = torch.full((*tensor.shape[:-1], tensor.shape[-1] * 2), torch.nan).to(tensor)
-        padded[..., ::2] = tensor
-        return padded[..., ::2]
+    """The same values in another memory layout; whatever else lies in that memory is NaN."""
     if layout == 'expanded':
-        return tensor[:1].expand_as(tensor)
+        constant = [d for d in range(tensor.dim()) if _is_constant(tensor, d)]
+        assert constant, 'nothing to expand'
+        shape = tensor.shape
+        for d in constant:
+            tensor = tensor.narrow(d, 0, 1)
+        return tensor.contiguous().expand(shape)
+    if tensor.dim() == 5:  # Groups and points, as channels of a map.
+        return relayout(tensor.flatten(1, 2), layout).unflatten(1, tensor.shape[1:3])
+    *outer, height, width = tensor.shape
+    if layout == 'channels_last':
+        return tensor.contiguous(memory_format=torch.channels_last)
+    if layout == 'sliced':
+        return _embedded(tensor, (*outer, height, 2 * width), lambda t: t[..., ::2])
+    if layout == 'cropped':
+        larger = (*outer, height + 2, width + 3)
+        return _embedded(tensor, larger, lambda t: t[..., 1 : 1 + height, 2 : 2 + width])
+    if layout == 'channel_slice':
+        n, c = outer
+        whole = torch.full((n, height, width, c + 5), torch.nan).to(tensor).permute(0, 3, 1, 2)
+        return whole[:, 1 : 1 + c].copy_(tensor)
+    if layout == 'transposed':
+        return tensor.mT.contiguous().mT
+    if layout == 'unaligned':
+        return _embedded(tensor, (tensor.numel() + 1,), lambda t: t[1:].view(tensor.shape))
     return tensor.contiguous()
+
+
+def _embedded(tensor, shape, view):
+    return view(torch.full(shape, torch.nan).to(tensor)).copy_(tensor)
+
+
+def _is_constant(tensor, dim):
+    return tensor.shape[dim] > 1 and torch.equal(tensor, tensor.narrow(dim, 0, 1).expand_as(tensor))
+
+
+def _random(case, dtype):
+    generator = torch.Generator().manual_seed(case.seed)
+
+    def rand(*shape):
+        drawn = [1 if d in case.constant else size for d, size in enumerate(shape)]
+        # Scaled so that no sum over channels or taps leaves the range of float16.
+        values = torch.randn(drawn, generator=generator, dtype=torch.float64) * 0.5
+        return values.to(dtype).expand(shape).contiguous()
+
+    return rand
+
+
+def _borders(kind, size, index):
+    """Offsets that bring each position of an axis to a border, or next to one."""
+    if kind == 'borders':
+        ends = torch.tensor([-1e30, 1e30, -torch.inf, torch.inf]).to(index)
+        near = [target - index for target in (-1, 0, size - 1, size, -0.5, size - 0.5)]
+        return [*near, *(end.expand_as(index) for end in ends)]
+    assert kind == 'next to borders'
+    up, down = torch.tensor(torch.inf).to(index), torch.tensor(-torch.inf).to(index)
+    return [
+        torch.nextafter(target - index, direction)
+        for target in (-1, size)
+        for direction in (up, down)
+    ]

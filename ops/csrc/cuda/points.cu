@@ -1,4 +1,4 @@
-#include "launch.cuh"
+#include "launch.h"
 #include "point_tasks.h"
 
 namespace sapa {
