@@ -33,7 +33,7 @@ def make_parser() -> argparse.ArgumentParser:
     add('threads', 'CPU threads', type=int)
     add('repeats', 'most runs of a contestant, 3 or more', type=int)
     add('budget', 'seconds that a contestant may take beyond 3 runs', type=float)
-    add('seed', 'seed of inputs and weights', type=int)
+    add('seed', 'seed of inputs, weights and the order of runs', type=int)
     parser.add_argument(
         '--no-memory',
         dest='memory',

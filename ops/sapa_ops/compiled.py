@@ -91,7 +91,17 @@ def _empty_map(like: Tensor, channels: int, height: int, width: int) -> Tensor:
 
 
 def _register_fakes() -> None:
-    fake = torch.library.register_fake
+    def fake(name):
+        def register(function):
+            def checked(*arguments, **options):
+                devices = {str(t.device) for t in arguments if isinstance(t, Tensor)}
+                if len(devices) > 1:
+                    raise ValueError(f'{name}: tensors are on {" and ".join(sorted(devices))}')
+                return function(*arguments, **options)
+
+            torch.library.register_fake(name)(checked)
+
+        return register
 
     @fake('sapa_ops::window_similarity')
     def _(query, key, kernel_size, groups=1):

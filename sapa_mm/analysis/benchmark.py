@@ -59,7 +59,7 @@ class BenchmarkSettings:
         repeats (int): Most runs of a contestant, 3 or more. Defaults to 20.
         budget (float): Seconds after which a contestant has run often enough, if three times or
             more. Defaults to 10.
-        seed (int): Seed of inputs and weights. Defaults to 0.
+        seed (int): Seed of inputs, weights and the order of runs. Defaults to 0.
         memory (bool): Whether peak memory is measured; on a CPU each contestant takes a process
             of its own for it. Defaults to True.
         out (str): Folder for the results. Defaults to 'work_dirs/benchmark'.
@@ -217,7 +217,7 @@ def _measure_time(
         measured.append((contestant, case, _new_result(contestant, case, trial, results)))
         trials.append(trial)
         counts.append(affordable_runs(seconds, settings.repeats, settings.budget))
-    times = time_interleaved(trials, counts, stopwatch)
+    times = time_interleaved(trials, counts, stopwatch, settings.seed)
     for (_, _, result), runs in zip(measured, times, strict=True):
         result['median_ms'] = 1e3 * statistics.median(runs)
         result['min_ms'] = 1e3 * min(runs)

@@ -1,6 +1,7 @@
 """Time and peak memory of the benchmark's contestants."""
 
 import multiprocessing
+import random
 import resource
 import sys
 import time
@@ -91,27 +92,34 @@ def affordable_runs(seconds: float, repeats: int, budget: float) -> int:
 
 
 def time_interleaved(
-    functions: Sequence[Callable[[], Any]], counts: Sequence[int], stopwatch: Stopwatch
+    functions: Sequence[Callable[[], Any]],
+    counts: Sequence[int],
+    stopwatch: Stopwatch,
+    seed: int = 0,
 ) -> list[list[float]]:
     """Times functions in turns, so that whatever else the machine does meets all of them.
 
     There are as many rounds as the most frequent one has runs. The runs of the others are spread
-    evenly over them.
+    evenly over them. The order changes from round to round, as each finds in the caches what the
+    one before it left there.
 
     Args:
         functions (Sequence[Callable]): What to call.
         counts (Sequence[int]): How often to call each.
         stopwatch (Callable): See :func:`make_stopwatch`.
+        seed (int): Seed of the order. Defaults to 0.
 
     Returns:
         list[list[float]]: Seconds of each run of each function.
     """
     seconds = [[] for _ in functions]
     rounds = max(counts, default=0)
+    order, shuffle = list(range(len(functions))), random.Random(seed).shuffle
     for turn in range(rounds):
-        for function, count, runs in zip(functions, counts, seconds, strict=True):
-            if (turn + 1) * count // rounds > turn * count // rounds:
-                runs.append(stopwatch(function))
+        shuffle(order)
+        for index in order:
+            if (turn + 1) * counts[index] // rounds > turn * counts[index] // rounds:
+                seconds[index].append(stopwatch(functions[index]))
     return seconds
 
 

@@ -28,9 +28,9 @@ _TEXT_COLUMNS = 6
 
 _METHOD = """\
 - A map (N, C, size, size) = ({batch}, {channels}, size, size) is upsampled to twice its size.
-- All contestants of a size and dtype run in turns in one process, after a warm-up. Times are
-  medians of up to {repeats} runs; slow contestants run less often ({budget:g} s each, never under
-  3 runs), spread over the whole time.
+- All contestants of a size and dtype run in turns in one process, after a warm-up, each round in
+  another order. Times are medians of up to {repeats} runs; slow contestants run less often
+  ({budget:g} s each, never under 3 runs), spread over the whole time.
 - {clock}
 - `forward` runs without gradients; `forward+backward` goes on to the gradients of all inputs and
   parameters.
@@ -42,8 +42,8 @@ _METHOD = """\
   the same for `copy`, which copies a map of the output's size into one that exists. `clone`
   copies it into a new one: new memory has a price on a CPU, which everything but `copy` pays.
 - `extra memory`: peak beyond inputs, output and gradients, and in % of the output. Without
-  gradients a pipeline's weights after the softmax do not count either (those before it are freed
-  by then). {peak}
+  gradients a pipeline's weights after the softmax do not count either (those before it are
+  freed by then). {peak}
 """
 _CLOCK = {
     'cpu': 'Times are wall time; freeing the results does not count.',
@@ -51,8 +51,8 @@ _CLOCK = {
     'cache is\n  flushed before each run.',
 }
 _MEMORY = {
-    'cpu': 'Measured\n  as resident memory, each in a process of its own; 1 MB is noise.',
-    'cuda': "Measured\n  by torch's allocator.",
+    'cpu': 'Measured as resident memory, each in a process of its own; 1 MB is\n  noise.',
+    'cuda': "Measured by torch's allocator.",
 }
 
 
@@ -141,13 +141,18 @@ def _cells(result: dict[str, Any]) -> tuple[str, ...]:
         result['dtype'],
         result['layout'],
         result['pass'],
-        f'{result["median_ms"]:.4g}',
+        _milliseconds(result['median_ms']),
         _number(ratios['to_bilinear'], '.2f'),
         _number(ratios['eager_to_this'], '.1f'),
         _number(ratios['to_contiguous'], '.2f'),
         _number(ratios['copy_bandwidth_share'], '.0%'),
         f'{memory["extra"]:.1f} MB ({round(memory["extra_percent"])} %)' if memory else '',
     )
+
+
+def _milliseconds(value: float) -> str:
+    """Four digits, or all that stand before the point."""
+    return f'{value:.4g}' if value < 1000 else f'{value:.0f}'
 
 
 def _number(value: float | None, form: str) -> str:
@@ -247,7 +252,7 @@ def _draw_panel(axis, results: Sequence[dict[str, Any]]) -> None:
     ticks = sorted(set(_pixels(results)))
     axis.set_xticks(ticks, [f'{tick:,}' for tick in ticks], fontsize=8)
     axis.set_xticks([], minor=True)
-    axis.legend(fontsize=8)
+    axis.legend(fontsize=8, loc='center left', bbox_to_anchor=(1, 0.5))
 
 
 def _pixels(results: Sequence[dict[str, Any]]) -> list[int]:

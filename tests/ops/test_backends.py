@@ -1,5 +1,9 @@
 """The choice of a form, and what it says."""
 
+import os
+import subprocess
+import sys
+
 import pytest
 import sapa_ops
 import torch
@@ -50,3 +54,25 @@ def test_unknown_form_is_refused(name):
         sapa_ops.use_backend(name),
     ):
         pass
+
+
+@pytest.mark.parametrize('content', [None, 'no library'])
+def test_a_library_that_cannot_be_loaded_leaves_the_eager_form(content, tmp_path):
+    library = tmp_path / 'sapa_ops.so'
+    if content is not None:
+        library.write_text(content)
+    script = (
+        'import sapa_ops, torch\n'
+        'print(sapa_ops.backend_for(torch.zeros(1)))\n'
+        'print(sapa_ops.window_similarity(torch.ones(1, 2, 2, 2), torch.ones(1, 2, 1, 1), 1))'
+    )
+    result = subprocess.run(
+        [sys.executable, '-c', script],
+        env={**os.environ, 'SAPA_OPS_LIBRARY': str(library)},
+        capture_output=True,
+        text=True,
+    )
+    assert result.returncode == 0, result.stderr
+    report, values = result.stdout.split('\n', 1)
+    assert report.startswith(f'eager; not compiled: {library} cannot be loaded with torch')
+    assert values.count('2.') == 4

@@ -213,12 +213,10 @@ def check_double_backward(operator):
 @pytest.mark.parametrize('operator', OPERATORS)
 @pytest.mark.parametrize('lower', range(3))
 def test_autocast_takes_mixed_dtypes(operator, form, device, half, lower):
-    """Similarity in float32, assembly in autocast's dtype; gradients in the dtype of their inputs."""
+    """Similarity in float32, assembly in autocast's dtype; gradients in their inputs' dtypes."""
     tensors, options = make_inputs(operator, Case((4, 3), (7, 6)), half)
     dtypes = [half if i == lower else torch.float32 for i in range(len(tensors))]
-    own = [
-        t.to(device, dtype).requires_grad_() for t, dtype in zip(tensors, dtypes, strict=True)
-    ]
+    own = [t.to(device, dtype).requires_grad_() for t, dtype in zip(tensors, dtypes, strict=True)]
     with torch.autocast(device, half):
         out = call(operator, form, own, options)
     expected_dtype = torch.float32 if operator.endswith('similarity') else half

@@ -170,31 +170,6 @@ def test_half_modules_with_pre_norm(kind, options, dtype):
     assert_follows_formula(upsampler, kind, *inputs, **options)
 
 
-@pytest.mark.parametrize('pre_norm', [False, True])
-@pytest.mark.parametrize(
-    'dtypes', [(torch.float32, torch.bfloat16), (torch.bfloat16, torch.float32)]
-)
-@pytest.mark.parametrize('kind', ['sapa_i', 'sapa_b', 'sapa_d'])
-def test_autocast_takes_mixed_dtypes(kind, dtypes, pre_norm):
-    upsampler = make_upsampler(kind, 32, pre_norm=pre_norm).float()
-    for parameter in upsampler.parameters():
-        parameter.data = parameter.data.bfloat16().float()
-    x, guide = make_inputs(upsampler, (2, 2), (3, 4), batch=1, dtype=torch.bfloat16)
-    params = {name: p.detach().double() for name, p in upsampler.named_parameters()}
-    expected = slow_upsampler(kind, params, x.double(), guide.double(), pre_norm=pre_norm)
-    x, guide = x.to(dtypes[0]).requires_grad_(), guide.to(dtypes[1]).requires_grad_()
-    with torch.autocast('cpu', torch.bfloat16):
-        out = upsampler(x, guide)
-    assert out.dtype == torch.bfloat16
-    tolerance = TOLERANCES[torch.bfloat16]
-    torch.testing.assert_close(out.double(), expected, atol=tolerance, rtol=tolerance)
-    out.float().sum().backward()
-    assert x.grad.dtype == x.dtype
-    assert guide.grad.dtype == guide.dtype
-    with pytest.raises(TypeError, match='guide is torch.*x is torch'):
-        upsampler(x, guide)
-
-
 def test_inputs_are_left_as_they_are():
     for kind, options in TYPICAL:
         upsampler = make_upsampler(kind, **options)

@@ -1,39 +1,115 @@
-"""torch.compile and torch.export see one graph."""
+"""torch.compile and torch.export see one graph, in which the compiled operators stay whole."""
 
 import pytest
+import sapa_ops
 import torch
+from torch._dynamo.testing import CompileCounterWithBackend
+from torch.export import Dim
 
-from .cases import make_inputs, make_upsampler
+from sapa_mm.upsamplers import UPSAMPLERS
+
+from ..ops.cases import FORMS, relayout, skip_where_not_built
+from .cases import ALL_TYPES, make_inputs, make_upsampler
 
 CASES = [
-    ('sapa_i', dict(kernel_size=3)),
-    ('sapa_b', dict(kernel_size=3, embed_dims=4)),
-    ('sapa_d', dict(num_points=2, groups=2, embed_dims=4)),
-    ('carafe', dict(up_kernel=3)),
+    *ALL_TYPES.items(),
+    ('sapa_d', dict(ALL_TYPES['sapa_d'], shared_offset=True)),
+    ('sapa_d', dict(num_points=3, groups=2, guided=False)),
 ]
+NAMES = [f'{kind}{len(options)}' for kind, options in CASES]
+OPERATORS = {
+    'carafe': ['window_assemble'],
+    'sapa_i': ['window_similarity', 'window_assemble'],
+    'sapa_b': ['window_similarity', 'window_assemble'],
+    'sapa_d': ['point_similarity', 'point_assemble'],
+}
+EXACT = [((3, 5), (6, 10)), ((7, 4), (14, 8)), ((9, 11), (18, 22))]
+UNEVEN = [((3, 5), (7, 11)), ((6, 4), (13, 9)), ((9, 11), (19, 24))]
 
 
-@pytest.mark.parametrize(('kind', 'options'), CASES)
-def test_compile(kind, options):
+@pytest.fixture(autouse=True)
+def reset():
     torch._dynamo.reset()
+    yield
+    torch._dynamo.reset()
+
+
+@pytest.fixture
+def on_compiled():
+    skip_where_not_built('compiled', torch.zeros(1))
+    with sapa_ops.use_backend('compiled'):
+        yield
+
+
+def results(run, upsampler, x, guide):
+    """Output and gradients of x, guide and parameters."""
+    x, guide = (t.detach().requires_grad_() for t in (x, guide))
+    tensors = [x, *([guide] if upsampler.guided else []), *upsampler.parameters()]
+    out = run(x, guide)
+    upstream = torch.linspace(-1, 1, out.numel(), dtype=out.dtype).view(out.shape)
+    return out, *torch.autograd.grad(out, tensors, upstream)
+
+
+def test_every_type_is_covered():
+    assert set(UPSAMPLERS) == {kind for kind, _ in CASES}
+
+
+@pytest.mark.parametrize('form', FORMS)
+@pytest.mark.parametrize('layout', ['contiguous', 'channels_last'])
+@pytest.mark.parametrize(('kind', 'options'), CASES, ids=NAMES)
+def test_compile(kind, options, layout, form):
+    skip_where_not_built(form, torch.zeros(1))
     upsampler = make_upsampler(kind, **options)
-    x, guide = make_inputs(upsampler, (3, 4), (5, 8))
+    inputs = [relayout(t, layout) for t in make_inputs(upsampler, (3, 4), (5, 8))]
     compiled = torch.compile(upsampler, fullgraph=True, backend='aot_eager')
-    outs, grads = [], []
-    for run in (upsampler, compiled):
-        upsampler.zero_grad()
-        own = x.clone().requires_grad_()
-        outs.append(run(own, guide))
-        outs[-1].square().sum().backward()
-        grads.append([own.grad, *(p.grad.clone() for p in upsampler.parameters())])
-    torch.testing.assert_close(outs[1], outs[0])
-    torch.testing.assert_close(grads[1], grads[0])
+    with sapa_ops.use_backend(form):
+        actual = results(compiled, upsampler, *inputs)
+        expected = results(upsampler, upsampler, *inputs)
+    torch.testing.assert_close(actual, expected)
 
 
-@pytest.mark.parametrize(('kind', 'options'), CASES)
+@pytest.mark.parametrize('sizes', [EXACT, UNEVEN], ids=['exact', 'uneven'])
+@pytest.mark.parametrize(('kind', 'options'), CASES, ids=NAMES)
+def test_compile_for_any_size(kind, options, sizes, on_compiled):
+    """One graph serves all exact multiples, one all other sizes."""
+    upsampler = make_upsampler(kind, **options)
+    backend = CompileCounterWithBackend('aot_eager')
+    compiled = torch.compile(upsampler, fullgraph=True, backend=backend, dynamic=True)
+    for low, high in sizes:
+        inputs = make_inputs(upsampler, low, high)
+        torch.testing.assert_close(
+            results(compiled, upsampler, *inputs), results(upsampler, upsampler, *inputs)
+        )
+    assert backend.frame_count == 1
+
+
+@pytest.mark.parametrize(('kind', 'options'), CASES, ids=NAMES)
 def test_export(kind, options):
     upsampler = make_upsampler(kind, **options)
     inputs = make_inputs(upsampler, (3, 4), (5, 8))
     exported = torch.export.export(upsampler, inputs).module()
     others = make_inputs(upsampler, (3, 4), (5, 8), seed=1)
     torch.testing.assert_close(exported(*others), upsampler(*others))
+
+
+@pytest.mark.parametrize('sizes', [EXACT, UNEVEN], ids=['exact', 'uneven'])
+@pytest.mark.parametrize(('kind', 'options'), CASES, ids=NAMES)
+def test_export_for_any_size(kind, options, sizes, on_compiled):
+    upsampler = make_upsampler(kind, **options)
+    h, w = Dim('h', max=512), Dim('w', max=512)
+    high = (
+        (2 * h, 2 * w) if sizes is EXACT else (Dim('H', min=5, max=2048), Dim('W', min=5, max=2048))
+    )
+    shapes = ({2: h, 3: w}, dict(zip((2, 3), high, strict=True)))
+    inputs = make_inputs(upsampler, *sizes[0])
+    exported = torch.export.export(upsampler, inputs, dynamic_shapes=shapes)
+
+    operators = list(OPERATORS.get(kind, []))
+    if options.get('guided') is False:
+        operators.remove('point_similarity')
+    targets = [str(node.target) for node in exported.graph.nodes if node.op == 'call_function']
+    ours = [target for target in targets if target.startswith('sapa_ops.')]
+    assert ours == [f'sapa_ops.{operator}.default' for operator in operators]
+    for low, high in sizes:
+        others = make_inputs(upsampler, low, high)
+        torch.testing.assert_close(exported.module()(*others), upsampler(*others))

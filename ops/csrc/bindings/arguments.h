@@ -95,6 +95,7 @@ inline PointArguments point_arguments(const at::Tensor& weight, const at::Tensor
   const int64_t n = low.size(0), c = low.size(1), h = high.size(2), w = high.size(3);
   const int64_t groups = weight.size(1), points = weight.size(2);
   check_sizes(low.size(2), low.size(3), h, w, c, groups);
+  TORCH_CHECK_VALUE(points >= 1, "sapa_ops: there must be a point or more for every group");
   check_shape("high", high, {n, c, h, w}, low);
   check_shape("weight", weight, {n, groups, points, h, w}, low);
   check_shape("offset", offset, {n, groups * points * 2, h, w}, low);

@@ -14,8 +14,15 @@ using torch::autograd::AutogradContext;
 using torch::autograd::Function;
 using torch::autograd::variable_list;
 
-// The saved maps in the order of their saving.
-variable_list saved(AutogradContext* ctx) { return ctx->get_saved_variables(); }
+// The saved maps, in order. While it lives, autocast does not touch the operators: a gradient is
+// computed in the precision of its forward pass, also where backward is called under autocast.
+struct Saved {
+  c10::impl::ExcludeDispatchKeyGuard no_autocast{c10::autocast_dispatch_keyset};
+  variable_list maps;
+
+  explicit Saved(AutogradContext* ctx) : maps(ctx->get_saved_variables()) {}
+  const Tensor& operator[](size_t i) const { return maps[i]; }
+};
 
 int64_t integer(AutogradContext* ctx, const char* name) { return ctx->saved_data[name].toInt(); }
 
@@ -30,7 +37,7 @@ struct WindowSimilarity : Function<WindowSimilarity> {
   }
 
   static variable_list backward(AutogradContext* ctx, const variable_list& grads) {
-    const auto maps = saved(ctx);
+    const Saved maps(ctx);
     const Tensor &query = maps[0], &key = maps[1], &grad = grads[0];
     const int64_t k = integer(ctx, "kernel_size"), groups = integer(ctx, "groups");
     Tensor query_grad, key_grad;
@@ -54,7 +61,7 @@ struct WindowAssemble : Function<WindowAssemble> {
   }
 
   static variable_list backward(AutogradContext* ctx, const variable_list& grads) {
-    const auto maps = saved(ctx);
+    const Saved maps(ctx);
     const Tensor &weight = maps[0], &value = maps[1], &grad = grads[0];
     const int64_t k = integer(ctx, "kernel_size"), groups = integer(ctx, "groups");
     Tensor weight_grad, value_grad;
@@ -79,7 +86,7 @@ struct WindowAdjoint : Function<WindowAdjoint> {
   }
 
   static variable_list backward(AutogradContext* ctx, const variable_list& grads) {
-    const auto maps = saved(ctx);
+    const Saved maps(ctx);
     const Tensor &weight = maps[0], &high = maps[1], &grad = grads[0];
     const int64_t k = integer(ctx, "kernel_size"), groups = integer(ctx, "groups");
     Tensor weight_grad, high_grad;
@@ -98,7 +105,7 @@ struct PointSimilarity : Function<PointSimilarity> {
   }
 
   static variable_list backward(AutogradContext* ctx, const variable_list& grads) {
-    const auto maps = saved(ctx);
+    const Saved maps(ctx);
     const Tensor &query = maps[0], &key = maps[1], &offset = maps[2], &grad = grads[0];
     Tensor query_grad, key_grad, offset_grad;
     if (ctx->needs_input_grad(0)) query_grad = calls::point_assemble(grad, key, offset);
@@ -121,7 +128,7 @@ struct PointAssemble : Function<PointAssemble> {
   }
 
   static variable_list backward(AutogradContext* ctx, const variable_list& grads) {
-    const auto maps = saved(ctx);
+    const Saved maps(ctx);
     const Tensor &weight = maps[0], &value = maps[1], &offset = maps[2], &grad = grads[0];
     Tensor weight_grad, value_grad, offset_grad;
     if (ctx->needs_input_grad(1)) {
@@ -146,7 +153,7 @@ struct PointAdjoint : Function<PointAdjoint> {
   }
 
   static variable_list backward(AutogradContext* ctx, const variable_list& grads) {
-    const auto maps = saved(ctx);
+    const Saved maps(ctx);
     const Tensor &weight = maps[0], &high = maps[1], &offset = maps[2], &grad = grads[0];
     Tensor high_grad;
     if (ctx->needs_input_grad(1)) high_grad = calls::point_assemble(weight, grad, offset);

@@ -1,0 +1,144 @@
+"""torch.compile and torch.export see one graph, in which the compiled operators stay whole."""
+
+import shutil
+from dataclasses import replace
+
+import pytest
+import sapa_ops
+import torch
+from torch._dynamo.testing import CompileCounterWithBackend
+from torch.export import Dim
+
+from .cases import DEVICES, FORMS, OPERATORS, Case, make_inputs, relayout, skip_where_not_built
+
+# No two dimensions of one size: the compiler would take them for one.
+CASE = Case((4, 6), (7, 11), batch=5, channels=22)
+OTHERS = [replace(CASE, low=(5, 4), high=(9, 11)), replace(CASE, low=(3, 7), high=(9, 20))]
+
+
+class Module(torch.nn.Module):
+    """An operator with its options."""
+
+    def __init__(self, operator, options):
+        super().__init__()
+        self.operator = operator
+        self.options = options
+
+    def forward(self, *tensors):
+        return getattr(sapa_ops, self.operator)(*tensors, *self.options)
+
+
+class Pipeline(torch.nn.Module):
+    """SAPA's use of the operators."""
+
+    def forward(self, query, key, value, offset):
+        weight = sapa_ops.window_similarity(query, key, 3).softmax(1)
+        out = sapa_ops.window_assemble(weight, value, 3)
+        weight = sapa_ops.point_similarity(out * query, key, offset, 2).softmax(2)
+        return sapa_ops.point_assemble(weight, value, offset)
+
+
+@pytest.fixture(autouse=True)
+def reset():
+    torch._dynamo.reset()
+    yield
+    torch._dynamo.reset()
+
+
+@pytest.fixture(params=FORMS)
+def form(request):
+    skip_where_not_built(request.param, torch.zeros(1))
+    with sapa_ops.use_backend(request.param):
+        yield request.param
+
+
+def make(operator, case=CASE, device='cpu', layout='contiguous'):
+    """The operator as a module, and inputs that require gradients."""
+    tensors, options = make_inputs(operator, case, torch.float32)
+    tensors = [relayout(t.to(device), layout).detach().requires_grad_() for t in tensors]
+    return Module(operator, options), tensors
+
+
+def results(function, tensors):
+    """Output and gradients."""
+    out = function(*tensors)
+    upstream = torch.linspace(-1, 1, out.numel(), device=out.device).view(out.shape)
+    return out, *torch.autograd.grad(out, tensors, upstream.to(out.dtype))
+
+
+def assert_same(actual, expected):
+    """Values, and the layout of the output. (That of gradients follows what a compiler gives.)"""
+    torch.testing.assert_close(actual, expected)
+    assert actual[0].stride() == expected[0].stride()
+
+
+@pytest.mark.parametrize('device', DEVICES)
+@pytest.mark.parametrize('layout', ['contiguous', 'channels_last'])
+@pytest.mark.parametrize('operator', OPERATORS)
+def test_compile(operator, form, layout, device):
+    module, tensors = make(operator, device=device, layout=layout)
+    optimised = torch.compile(module, fullgraph=True, backend='aot_eager')
+    assert_same(results(optimised, tensors), results(module, tensors))
+
+
+@pytest.mark.parametrize('device', DEVICES)
+@pytest.mark.parametrize('layout', ['contiguous', 'channels_last'])
+@pytest.mark.parametrize('operator', OPERATORS)
+def test_compile_for_any_size(operator, layout, device):
+    """One graph serves all sizes, the first that is met and later ones."""
+    skip_where_not_built('compiled', torch.zeros(1))
+    backend = CompileCounterWithBackend('aot_eager')
+    module, _ = make(operator)
+    optimised = torch.compile(module, fullgraph=True, backend=backend, dynamic=True)
+    for case in (CASE, *OTHERS, replace(CASE, batch=4)):
+        _, tensors = make(operator, case, device, layout)
+        assert_same(results(optimised, tensors), results(module, tensors))
+    assert backend.frame_count == 1
+
+
+@pytest.mark.parametrize('device', DEVICES)
+@pytest.mark.parametrize('operator', OPERATORS)
+def test_compile_under_autocast(operator, form, device):
+    module, (first, *rest) = make(operator, device=device)
+    tensors = [first.detach().bfloat16().requires_grad_(), *rest]
+    optimised = torch.compile(module, fullgraph=True, backend='aot_eager')
+    with torch.autocast(device, torch.bfloat16):
+        out, expected = optimised(*tensors), module(*tensors)
+    assert out.dtype == expected.dtype
+    torch.testing.assert_close(
+        results(lambda *_: out, tensors), results(lambda *_: expected, tensors)
+    )
+
+
+@pytest.mark.skipif(shutil.which('c++') is None, reason='inductor needs a C++ compiler')
+def test_inductor():
+    skip_where_not_built('compiled', torch.zeros(1))
+    (query, key, offset), _ = make_inputs('point_similarity', CASE, torch.float32)
+    tensors = [t.requires_grad_() for t in (query, key, key.flip(2), offset)]
+    optimised = torch.compile(Pipeline(), fullgraph=True)
+    torch.testing.assert_close(results(optimised, tensors), results(Pipeline(), tensors))
+
+
+@pytest.mark.parametrize('device', DEVICES)
+@pytest.mark.parametrize('operator', OPERATORS)
+def test_export(operator, form, device):
+    module, tensors = make(operator, device=device)
+    exported = torch.export.export(module, tuple(tensors))
+    torch.testing.assert_close(exported.module()(*tensors), module(*tensors))
+
+
+@pytest.mark.parametrize('device', DEVICES)
+@pytest.mark.parametrize('layout', ['contiguous', 'channels_last'])
+@pytest.mark.parametrize('operator', OPERATORS)
+def test_export_for_any_size(operator, layout, device):
+    skip_where_not_built('compiled', torch.zeros(1))
+    module, tensors = make(operator, device=device, layout=layout)
+    low, high = ((Dim(a, max=512), Dim(b, max=1024)) for a, b in ('hw', 'HW'))
+    shapes = [dict(zip((t.dim() - 2, t.dim() - 1), high, strict=True)) for t in tensors]
+    shapes[1] = dict(zip((2, 3), low, strict=True))
+    exported = torch.export.export(module, tuple(tensors), dynamic_shapes=(tuple(shapes),))
+    targets = [node.target for node in exported.graph.nodes if node.op == 'call_function']
+    assert targets.count(getattr(torch.ops.sapa_ops, operator).default) == 1
+    for case in (CASE, *OTHERS):
+        _, others = make(operator, case, device, layout)
+        assert_same([exported.module()(*others)], [module(*others)])

@@ -1,0 +1,75 @@
+"""Autocast: inputs of mixed dtypes, results in the lower one, gradients in the inputs' own."""
+
+import copy
+
+import pytest
+import sapa_ops
+import torch
+
+from ..ops.cases import FORMS, skip_where_not_built
+from .cases import ALL_TYPES, keep_points_in_cells, make_inputs, make_upsampler
+
+CASES = [
+    *ALL_TYPES.items(),
+    ('sapa_d', dict(num_points=3, groups=2, guided=False)),
+    *((kind, dict(ALL_TYPES[kind], pre_norm=True)) for kind in ('sapa_i', 'sapa_b', 'sapa_d')),
+]
+HALF, FLOAT = torch.bfloat16, torch.float32
+
+
+def make(kind, options):
+    """An upsampler whose parameters are the same in every dtype, and a copy in float64."""
+    upsampler = make_upsampler(kind, 32, **options).to(HALF).float()
+    if kind == 'sapa_d':
+        keep_points_in_cells(upsampler)
+        upsampler = upsampler.to(HALF).float()
+    return upsampler, copy.deepcopy(upsampler).double()
+
+
+def results(upsampler, x, guide):
+    """Output and gradients by name."""
+    x, guide = (t.detach().requires_grad_() for t in (x, guide))
+    out = upsampler(x, guide)
+    tensors = {'x': x, **dict(upsampler.named_parameters())}
+    if upsampler.guided:
+        tensors['guide'] = guide
+    upstream = torch.linspace(-1, 1, out.numel()).view(out.shape)
+    with torch.autocast('cpu', enabled=False):
+        grads = torch.autograd.grad(out, list(tensors.values()), upstream.to(out.dtype))
+    return out, dict(zip(tensors, grads, strict=True)), tensors
+
+
+@pytest.mark.parametrize('form', FORMS)
+@pytest.mark.parametrize('dtypes', [(FLOAT, HALF), (HALF, FLOAT), (FLOAT, FLOAT)], ids=str)
+@pytest.mark.parametrize(('kind', 'options'), CASES)
+def test_mixed_dtypes(kind, options, dtypes, form):
+    skip_where_not_built(form, torch.zeros(1))
+    upsampler, exact = make(kind, options)
+    x, guide = make_inputs(upsampler, (3, 2), (5, 4), dtype=HALF)
+    expected, expected_grads, _ = results(exact, x.double(), guide.double())
+    inputs = x.to(dtypes[0]), guide.to(dtypes[1])
+    with torch.autocast('cpu', HALF), sapa_ops.use_backend(form):
+        out, grads, tensors = results(upsampler, *inputs)
+
+    interpolates = kind in ('nearest', 'bilinear')
+    assert out.dtype == (dtypes[0] if interpolates else HALF)
+    assert_near(out, expected)
+    assert grads.keys() == expected_grads.keys()
+    for name, grad in grads.items():
+        assert grad.dtype == tensors[name].dtype, name
+        assert_near(grad, expected_grads[name])
+
+
+def assert_near(actual, expected):
+    """Embeddings, offsets and kernels are rounded on the way, each a part in 2^8."""
+    scale = max(1.0, expected.abs().max().item())
+    torch.testing.assert_close(actual.double(), expected, atol=5e-2 * scale, rtol=2e-2)
+
+
+@pytest.mark.parametrize('kind', ['sapa_i', 'sapa_b', 'sapa_d'])
+def test_mixed_dtypes_are_refused_outside(kind):
+    upsampler, _ = make(kind, ALL_TYPES[kind])
+    x, guide = make_inputs(upsampler, (2, 2), (3, 4), dtype=FLOAT)
+    for inputs in ((x.to(HALF), guide), (x, guide.to(HALF))):
+        with pytest.raises(TypeError, match=r'guide is torch.*x is torch'):
+            upsampler(*inputs)
