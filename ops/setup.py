@@ -48,6 +48,7 @@ class BuildPython(build_py):
     """Adds the record of what is not built."""
 
     def run(self):
+        """Copies the package, then leaves the record beside it."""
         super().run()
         if not self.dry_run:
             write_record(self, plan.unavailable)

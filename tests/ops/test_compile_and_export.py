@@ -46,8 +46,8 @@ def reset():
 
 
 @pytest.fixture(params=FORMS)
-def form(request):
-    skip_where_not_built(request.param, torch.zeros(1))
+def form(request, device):
+    skip_where_not_built(request.param, device)
     with sapa_ops.use_backend(request.param):
         yield request.param
 
@@ -86,7 +86,7 @@ def test_compile(operator, form, layout, device):
 @pytest.mark.parametrize('operator', OPERATORS)
 def test_compile_for_any_size(operator, layout, device):
     """One graph serves all sizes, the first that is met and later ones."""
-    skip_where_not_built('compiled', torch.zeros(1))
+    skip_where_not_built('compiled', device)
     backend = CompileCounterWithBackend('aot_eager')
     module, _ = make(operator)
     optimised = torch.compile(module, fullgraph=True, backend=backend, dynamic=True)
@@ -112,7 +112,7 @@ def test_compile_under_autocast(operator, form, device):
 
 @pytest.mark.skipif(shutil.which('c++') is None, reason='inductor needs a C++ compiler')
 def test_inductor():
-    skip_where_not_built('compiled', torch.zeros(1))
+    skip_where_not_built('compiled')
     (query, key, offset), _ = make_inputs('point_similarity', CASE, torch.float32)
     tensors = [t.requires_grad_() for t in (query, key, key.flip(2), offset)]
     optimised = torch.compile(Pipeline(), fullgraph=True)
@@ -131,7 +131,7 @@ def test_export(operator, form, device):
 @pytest.mark.parametrize('layout', ['contiguous', 'channels_last'])
 @pytest.mark.parametrize('operator', OPERATORS)
 def test_export_for_any_size(operator, layout, device):
-    skip_where_not_built('compiled', torch.zeros(1))
+    skip_where_not_built('compiled', device)
     module, tensors = make(operator, device=device, layout=layout)
     low, high = ((Dim(a, max=512), Dim(b, max=1024)) for a, b in ('hw', 'HW'))
     shapes = [dict(zip((t.dim() - 2, t.dim() - 1), high, strict=True)) for t in tensors]

@@ -8,7 +8,6 @@ import subprocess
 import sys
 
 import pytest
-import torch
 
 from .cases import skip_where_not_built
 
@@ -84,7 +83,7 @@ def peak_of(kind, form, layout='contiguous_format', size=120, train=False):
 @pytest.mark.parametrize('kind', ['window', 'point'])
 def test_compiled(kind, layout):
     """A few rows for each thread, or a few channels of the low-res map."""
-    skip_where_not_built('compiled', torch.zeros(1))
+    skip_where_not_built('compiled')
     assert peak_of(kind, 'compiled', layout) < 0.05
 
 
@@ -98,11 +97,11 @@ def test_eager(kind):
     [
         ('window', 'compiled', 1),
         ('point', 'compiled', 2.5),
-        ('window', 'eager', 12),
-        ('point', 'eager', 10),
+        ('window', 'eager', 14),
+        ('point', 'eager', 14),
     ],
 )
 def test_training(kind, form, most):
     """The gradients of the inputs and the weights are part of it."""
-    skip_where_not_built(form, torch.zeros(1))
+    skip_where_not_built(form)
     assert peak_of(kind, form, size=80, train=True) < most
