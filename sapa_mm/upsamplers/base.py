@@ -62,6 +62,12 @@ class Upsampler(nn.Module):
             size = (guide.shape[2], guide.shape[3])
         return self.upsample(x, guide, size)
 
+    def init_weights(self) -> None:
+        """Initialises the weights, when built and, by mmengine, after a host's own initialisation.
+
+        An upsampler that does not implement it keeps what its host, or torch, initialises.
+        """
+
     def upsample(self, x: Tensor, guide: Tensor | None, size: tuple[int, int]) -> Tensor:
         """Upsamples checked inputs to the given (H, W); what a subclass implements."""
         raise NotImplementedError

@@ -4,7 +4,11 @@ from sapa_ops import window_assemble
 from torch import Tensor
 
 from .base import Upsampler
-from .kernel_prediction import kernel_prediction_convs, predict_kernels
+from .kernel_prediction import (
+    init_kernel_prediction,
+    kernel_prediction_convs,
+    predict_kernels,
+)
 
 
 class Carafe(Upsampler):
@@ -53,6 +57,11 @@ class Carafe(Upsampler):
             encoder_dilation,
             compressed_channels,
         )
+        self.init_weights()
+
+    def init_weights(self) -> None:
+        """See :meth:`Upsampler.init_weights`."""
+        init_kernel_prediction(self.channel_compressor, self.content_encoder)
 
     def upsample(self, x: Tensor, guide: Tensor | None, size: tuple[int, int]) -> Tensor:
         """See :meth:`Upsampler.forward`."""

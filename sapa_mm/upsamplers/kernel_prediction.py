@@ -16,8 +16,6 @@ def kernel_prediction_convs(
 ) -> tuple[nn.Conv2d, nn.Conv2d]:
     """Builds the channel compressor and the content encoder.
 
-    Xavier initialisation, the encoder N(0, 0.001), as in mmcv's ``CARAFEPack``.
-
     Args:
         in_channels (int): C, channels of x.
         kernel_channels (int): Weights of one upsampled position, over all groups.
@@ -37,11 +35,20 @@ def kernel_prediction_convs(
         padding=encoder_dilation * (encoder_kernel // 2),
         dilation=encoder_dilation,
     )
+    return compressor, encoder
+
+
+def init_kernel_prediction(compressor: nn.Conv2d, encoder: nn.Conv2d) -> None:
+    """Initialises as mmcv's ``CARAFEPack`` does: Xavier, the encoder N(0, 0.001), biases 0.
+
+    Args:
+        compressor (nn.Conv2d): From :func:`kernel_prediction_convs`.
+        encoder (nn.Conv2d): Likewise.
+    """
     nn.init.xavier_uniform_(compressor.weight)
     nn.init.normal_(encoder.weight, std=0.001)
     nn.init.zeros_(compressor.bias)
     nn.init.zeros_(encoder.bias)
-    return compressor, encoder
 
 
 def predict_kernels(

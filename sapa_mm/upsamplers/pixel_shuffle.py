@@ -37,6 +37,10 @@ class PixelShuffle(Upsampler):
             upsample_kernel,
             padding=upsample_kernel // 2,
         )
+        self.init_weights()
+
+    def init_weights(self) -> None:
+        """Initialises as mmcv's ``PixelShufflePack`` does."""
         nn.init.xavier_uniform_(self.upsample_conv.weight)
         nn.init.zeros_(self.upsample_conv.bias)
 

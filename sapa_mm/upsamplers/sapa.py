@@ -45,10 +45,9 @@ class Sapa(Upsampler):
             self.fail(f'pre_norm needs {name} divisible by {_NUM_NORM_GROUPS}, got {channels}')
         return nn.GroupNorm(_NUM_NORM_GROUPS, channels)
 
-    @staticmethod
-    def embedding(in_channels: int, out_channels: int) -> nn.Conv2d:
-        """1×1 convolution as the authors initialise it: weights N(0, 0.02), biases 0."""
-        conv = nn.Conv2d(in_channels, out_channels, 1)
-        nn.init.normal_(conv.weight, std=0.02)
-        nn.init.zeros_(conv.bias)
-        return conv
+    def init_weights(self) -> None:
+        """Initialises the 1×1 convolutions as the authors do: weights N(0, 0.02), biases 0."""
+        for module in self.children():
+            if isinstance(module, nn.Conv2d):
+                nn.init.normal_(module.weight, std=0.02)
+                nn.init.zeros_(module.bias)

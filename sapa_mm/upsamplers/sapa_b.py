@@ -1,6 +1,6 @@
 """SAPA-B: similarity of embeddings over a window."""
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from .window_sapa import WindowSapa
 
@@ -39,8 +39,9 @@ class SapaB(WindowSapa):
             in_channels, guide_channels, scale_factor, kernel_size, pre_norm, similarity_norm
         )
         self.check_positive(embed_dims=embed_dims)
-        self.query = self.embedding(self.guide_channels, embed_dims)
-        self.key = self.embedding(self.in_channels, embed_dims)
+        self.query = nn.Conv2d(self.guide_channels, embed_dims, 1)
+        self.key = nn.Conv2d(self.in_channels, embed_dims, 1)
+        self.init_weights()
 
     def embed(self, x: Tensor, guide: Tensor) -> tuple[Tensor, Tensor]:
         """Query (N, d, H, W) from the guide and key (N, d, h, w) from x."""

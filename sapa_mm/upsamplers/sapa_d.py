@@ -5,9 +5,13 @@ import math
 import torch
 import torch.nn.functional as F
 from sapa_ops import point_assemble, point_similarity
-from torch import Tensor
+from torch import Tensor, nn
 
-from .kernel_prediction import kernel_prediction_convs, predict_kernels
+from .kernel_prediction import (
+    init_kernel_prediction,
+    kernel_prediction_convs,
+    predict_kernels,
+)
 from .resize import nearest_resize
 from .sapa import Sapa
 
@@ -66,18 +70,27 @@ class SapaD(Sapa):
         self.num_points = num_points
         self.groups = groups
         self.shared_offset = shared_offset
+        self.offset_init = offset_init
 
         if guided:
-            self.query = self.embedding(self.guide_channels, groups * embed_dims)
-            self.key = self.embedding(self.in_channels, groups * embed_dims)
+            self.query = nn.Conv2d(self.guide_channels, groups * embed_dims, 1)
+            self.key = nn.Conv2d(self.in_channels, groups * embed_dims, 1)
         else:
             self.channel_compressor, self.content_encoder = kernel_prediction_convs(
                 in_channels, groups * num_points, scale_factor
             )
         children = 1 if shared_offset else scale_factor**2
-        self.offset = self.embedding(self.in_channels, groups * num_points * 2 * children)
-        if offset_init == 'grid':
-            grid = _window_grid(num_points).repeat(groups, 1).flatten()
+        self.offset = nn.Conv2d(self.in_channels, groups * num_points * 2 * children, 1)
+        self.init_weights()
+
+    def init_weights(self) -> None:
+        """See :meth:`Upsampler.init_weights`."""
+        super().init_weights()
+        if not self.guided:
+            init_kernel_prediction(self.channel_compressor, self.content_encoder)
+        if self.offset_init == 'grid':
+            grid = _window_grid(self.num_points).repeat(self.groups, 1).flatten()
+            children = self.offset.out_channels // grid.numel()
             with torch.no_grad():
                 self.offset.bias.copy_(grid.repeat_interleave(children))
 
