@@ -2,12 +2,16 @@
 
 import inspect
 import json
+import mmap
 import os
+import re
 from collections.abc import Callable
 from typing import Any
 
 from mmengine.fileio import list_dir_or_file
 from mmengine.registry import DATASETS
+
+from .nested_configs import nested_configs
 
 # Larger annotation files are not read twice; that they end as JSON ends shows a truncated one.
 _PARSED_BYTES = 64 * 2**20
@@ -27,7 +31,7 @@ def check_dataset(dataset: Any, name: str = 'dataset') -> None:
     Raises:
         FileNotFoundError: If a folder or an annotation file is missing.
         ValueError: If a folder has no images or images without annotations, or an annotation file
-            is no complete JSON file.
+            is no complete JSON file or names images that are not there.
     """
     if not isinstance(dataset, dict):
         return
@@ -41,6 +45,31 @@ def check_dataset(dataset: Any, name: str = 'dataset') -> None:
         check = _CHECKS.get(files.loader)
         if check is not None:
             check(files)
+
+
+def check_evaluator(evaluator: Any, name: str) -> None:
+    """Check that the files which an evaluator's metrics read are there.
+
+    Args:
+        evaluator (dict or list or Any): The config of a metric, of several, or of an evaluator.
+        name (str): The key of this config, for the error message.
+
+    Raises:
+        FileNotFoundError: If an ``ann_file`` or the folder ``seg_prefix`` is missing.
+        ValueError: If an ``ann_file`` is no complete JSON file.
+    """
+    for key, metric in nested_configs(evaluator, name):
+        if metric.get('backend_args'):
+            continue
+        for argument, exists in (('ann_file', os.path.isfile), ('seg_prefix', os.path.isdir)):
+            path = metric.get(argument)
+            if isinstance(path, str) and not exists(path):
+                raise FileNotFoundError(
+                    f'{key}.{argument}: {path} does not exist; give the path that belongs to the '
+                    f"dataloader's data_root with --cfg-options {key}.{argument}=PATH"
+                )
+        if isinstance(metric.get('ann_file'), str):
+            _check_json(metric['ann_file'], f'{key}.ann_file')
 
 
 class _Files:
@@ -137,14 +166,22 @@ def _check_segmentation(files: _Files) -> None:
 
 
 def _check_coco(files: _Files) -> None:
-    _check_json(files)
-    files.folder('data_prefix.img')
-
-
-def _check_json(files: _Files) -> None:
-    path = files.file('ann_file')
-    if path is None:
+    annotations = files.file('ann_file')
+    image_dir = files.folder('data_prefix.img')
+    map_dir = files.folder('data_prefix.seg') if files.loads_annotations() else None
+    if annotations is None:
         return
+    _check_json(annotations, f'{files.name}.ann_file')
+    named = _file_names(annotations)
+    images = _list(image_dir)
+    # As CocoPanopticDataset finds them. Its annotations name them as well.
+    maps = {name.replace('.jpg', '.png') for name in named & images}
+    _refuse_missing(files, named - images - maps, 'data_prefix.img', image_dir)
+    if map_dir is not None:
+        _refuse_missing(files, maps - _list(map_dir), 'data_prefix.seg', map_dir)
+
+
+def _check_json(path: str, key: str) -> None:
     try:
         with open(path, 'rb') as file:
             if os.path.getsize(path) <= _PARSED_BYTES:
@@ -155,9 +192,15 @@ def _check_json(files: _Files) -> None:
                     raise ValueError('it stops half-way')
     except ValueError as error:
         raise ValueError(
-            f'{files.name}.ann_file: {path} is not a complete JSON file ({error}); '
-            'copy or download it again'
+            f'{key}: {path} is not a complete JSON file ({error}); copy or download it again'
         ) from error
+
+
+def _file_names(path: str) -> set[str]:
+    """Find what a COCO file calls ``file_name``, without parsing hundreds of megabytes."""
+    with open(path, 'rb') as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as text:
+        found = re.finditer(rb'"file_name"\s*:\s*("(?:[^"\\]|\\.)*")', text)
+        return {json.loads(match[1]) for match in found}
 
 
 def _list(folder: str | None, suffix: str | None = None) -> set[str]:

@@ -1,7 +1,6 @@
 """What the configs of training and testing have in common."""
 
 import os
-from collections.abc import Iterator
 from typing import Any
 
 from mmengine.config import Config
@@ -9,6 +8,7 @@ from mmengine.registry import init_default_scope
 
 from ..upsamplers.build import check_upsample_cfg
 from .checkpoint import read_checkpoint
+from .nested_configs import nested_configs
 
 
 def load_config(
@@ -71,26 +71,6 @@ def check_upsamplers(model: Any, name: str) -> None:
     for key, part in nested_configs(model, name):
         if 'upsample_cfg' in part and str(part.get('type')).startswith('Upsample'):
             check_upsample_cfg(part['upsample_cfg'], f'{key}.upsample_cfg')
-
-
-def nested_configs(config: Any, name: str) -> Iterator[tuple[str, dict]]:
-    """Walk through a config and the configs in it, outer ones first.
-
-    Args:
-        config (Any): A dict, or a list or tuple that may hold dicts; anything else has none.
-        name (str): Its key.
-
-    Yields:
-        tuple[str, dict]: The dotted key and the config of each.
-    """
-    children = ()
-    if isinstance(config, dict):
-        yield name, config
-        children = config.items()
-    elif isinstance(config, (list, tuple)):
-        children = enumerate(config)
-    for key, child in children:
-        yield from nested_configs(child, f'{name}.{key}')
 
 
 def check_checkpoint(path: str, name: str) -> None:

@@ -5,7 +5,7 @@ import os
 
 from mmengine.config import Config
 
-from .check_dataset import check_dataset
+from .check_dataset import check_dataset, check_evaluator
 from .load_config import check_checkpoint, check_upsamplers, load_config
 
 
@@ -53,6 +53,7 @@ def prepare_testing(
     if 'test_dataloader' not in cfg:
         raise ValueError(f'config: {config} has no test_dataloader')
     check_dataset(cfg.test_dataloader.get('dataset'), 'test_dataloader.dataset')
+    check_evaluator(cfg.get('test_evaluator'), 'test_evaluator')
     if out is not None:
         _save_predictions(cfg, out)
     if show_dir is not None:

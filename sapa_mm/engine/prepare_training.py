@@ -7,8 +7,9 @@ from mmengine.config import Config
 from mmengine.device import get_device
 from mmengine.logging import print_log
 
-from .check_dataset import check_dataset
-from .load_config import check_checkpoint, check_upsamplers, load_config, nested_configs
+from .check_dataset import check_dataset, check_evaluator
+from .load_config import check_checkpoint, check_upsamplers, load_config
+from .nested_configs import nested_configs
 from .resume import find_resumable, resumed_seed
 
 
@@ -57,6 +58,7 @@ def prepare_training(
     for key in ('train_dataloader', 'val_dataloader'):
         if cfg.get(key):
             check_dataset(cfg[key].get('dataset'), f'{key}.dataset')
+    check_evaluator(cfg.get('val_evaluator'), 'val_evaluator')
     check_upsamplers(cfg.model, 'model')
     _check_pretrained(cfg.model, 'model')
     _set_resume(cfg, resume)

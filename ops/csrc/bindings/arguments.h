@@ -64,18 +64,27 @@ inline void check_sizes(int64_t h, int64_t w, int64_t high_h, int64_t high_w, in
                     " channels do not split into groups=", groups);
 }
 
+// Channels of the weight. The bounds keep the product in 64 bits.
+inline int64_t window_channels(int64_t kernel_size, int64_t groups) {
+  constexpr int64_t kMaxKernelSize = 1 << 15, kMaxGroups = int64_t{1} << 31;
+  TORCH_CHECK_VALUE(kernel_size >= 1 && kernel_size < kMaxKernelSize && kernel_size % 2 == 1,
+                    "sapa_ops: kernel_size must be positive, odd and below ", kMaxKernelSize,
+                    ", got ", kernel_size);
+  TORCH_CHECK_VALUE(groups >= 1 && groups < kMaxGroups,
+                    "sapa_ops: groups must be positive and divide the channels, got ", groups);
+  return groups * kernel_size * kernel_size;
+}
+
 inline WindowArguments window_arguments(const at::Tensor& weight, const at::Tensor& low,
                                         const at::Tensor& high, int64_t kernel_size,
                                         int64_t groups) {
   check_dims("weight", weight, 4);
   check_dims("low", low, 4);
   check_dims("high", high, 4);
-  TORCH_CHECK_VALUE(kernel_size >= 1 && kernel_size % 2 == 1,
-                    "sapa_ops: kernel_size must be positive and odd, got ", kernel_size);
   const int64_t n = low.size(0), c = low.size(1), h = high.size(2), w = high.size(3);
   check_sizes(low.size(2), low.size(3), h, w, c, groups);
   check_shape("high", high, {n, c, h, w}, low);
-  check_shape("weight", weight, {n, groups * kernel_size * kernel_size, h, w}, low);
+  check_shape("weight", weight, {n, window_channels(kernel_size, groups), h, w}, low);
   return {n,
           groups,
           c / groups,

@@ -13,7 +13,7 @@ struct Operators {
   static at::Tensor window_similarity(const at::Tensor& query, const at::Tensor& key,
                                       int64_t kernel_size, int64_t groups) {
     check_dims("query", query, 4);
-    auto weight = empty_map(query, groups * kernel_size * kernel_size, query.size(2),
+    auto weight = empty_map(query, window_channels(kernel_size, groups), query.size(2),
                             query.size(3), at::MemoryFormat::Contiguous);
     const auto a = window_arguments(weight, key, query, kernel_size, groups);
     if (a.batch > 0) Kernels::window_similarity(a, query);
@@ -44,7 +44,8 @@ struct Operators {
                                      const at::Tensor& offset, int64_t groups) {
     check_dims("query", query, 4);
     check_dims("offset", offset, 4);
-    TORCH_CHECK_VALUE(groups >= 1, "sapa_ops: groups must be positive, got ", groups);
+    TORCH_CHECK_VALUE(groups >= 1 && groups <= offset.size(1) / 2,
+                      "sapa_ops: groups must be in 1..", offset.size(1) / 2, ", got ", groups);
     auto weight = at::empty(
         {query.size(0), groups, offset.size(1) / (2 * groups), query.size(2), query.size(3)},
         query.options());

@@ -1,0 +1,4 @@
+# Table 5, SAPA-D
+_base_ = './faster-rcnn_r50_fpn-nearest_1x_coco.py'
+
+model = dict(neck=dict(upsample_cfg=dict(type='sapa_d', embed_dims=32, num_points=9, groups=4)))

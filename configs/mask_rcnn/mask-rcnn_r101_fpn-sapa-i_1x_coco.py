@@ -1,0 +1,6 @@
+# ResNet-101, SAPA-I; Table 6 does not have it
+_base_ = './mask-rcnn_r50_fpn-sapa-i_1x_coco.py'
+
+model = dict(
+    backbone=dict(depth=101, init_cfg=dict(type='Pretrained', checkpoint='torchvision://resnet101'))
+)

@@ -1,0 +1,72 @@
+"""Panoptic annotations for training, without ``panopticapi``."""
+
+import numpy as np
+from mmdet.datasets.transforms import LoadAnnotations, LoadPanopticAnnotations
+from mmdet.registry import TRANSFORMS
+from mmdet.structures.mask import BitmapMasks
+
+from ..evaluation.panoptic_files import read_id_map
+from ..evaluation.panoptic_quality import Segments, find_segments
+
+_IGNORED = 255
+
+
+@TRANSFORMS.register_module()
+class LoadCocoPanopticAnnotations(LoadPanopticAnnotations):
+    """mmdet's ``LoadPanopticAnnotations`` without ``panopticapi``, which is on no package index.
+
+    Adds ``gt_masks`` (the things that are no crowd) and ``gt_seg_map`` (labels, uint8, 255 =
+    ignored) from the PNG file; see the stock class for the keys.
+
+    Args:
+        with_bbox (bool): Whether to load boxes. Defaults to True.
+        with_label (bool): Whether to load the boxes' labels. Defaults to True.
+        with_mask (bool): Whether to load masks. Defaults to True.
+        with_seg (bool): Whether to load the semantic map. Defaults to True.
+        box_type (str): See the stock class. Defaults to 'hbox'.
+
+    Raises:
+        FileNotFoundError: If the PNG file is missing.
+        ValueError: If it cannot be read, has another size than the image, has ids that the
+            annotation lacks, or lacks some that it has.
+    """
+
+    def __init__(
+        self,
+        with_bbox: bool = True,
+        with_label: bool = True,
+        with_mask: bool = True,
+        with_seg: bool = True,
+        box_type: str = 'hbox',
+    ):
+        # Not that of the stock class, which refuses to work without panopticapi.
+        LoadAnnotations.__init__(
+            self,
+            with_bbox=with_bbox,
+            with_label=with_label,
+            with_mask=with_mask,
+            with_seg=with_seg,
+            box_type=box_type,
+        )
+
+    def _load_masks_and_semantic_segs(self, results: dict) -> None:
+        path = results.get('seg_map_path')
+        if path is None:
+            return
+        infos = results['segments_info']
+        id_map = read_id_map(path)
+        size = (results['height'], results['width'])
+        if id_map.shape != size:
+            raise ValueError(f'{path} has (H, W) = {id_map.shape}, its annotation has {size}')
+        ids = [info['id'] for info in infos]
+        labels = [info['category'] for info in infos]
+        try:
+            found = find_segments(Segments.make(id_map, ids, labels))
+        except ValueError as error:
+            raise ValueError(f'{path} does not fit its annotation: {error}') from error
+        if self.with_mask:
+            things = [place for place, info in enumerate(infos, 1) if info['is_thing']]
+            masks = [(found == place).astype(np.uint8) for place in things]
+            results['gt_masks'] = BitmapMasks(masks, *size)
+        if self.with_seg:
+            results['gt_seg_map'] = np.array([_IGNORED, *labels], np.uint8)[found]

@@ -1,0 +1,5 @@
+"""Metrics that the host libraries lack; import it by ``custom_imports`` in a config."""
+
+from .panoptic_metric import PanopticMetric
+
+__all__ = ['PanopticMetric']

@@ -1,0 +1,201 @@
+"""Panoptic quality as a metric of mmengine."""
+
+import io
+import os
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import numpy as np
+from mmengine.evaluator import BaseMetric
+from mmengine.logging import print_log
+from mmengine.registry import METRICS
+from rich.console import Console
+from rich.table import Table
+
+from .panoptic_files import PanopticTruth, describe_segments, write_annotations, write_id_map
+from .panoptic_quality import Segments, average_quality, count_matches, panoptic_quality
+
+# mmdet's panoptic maps hold label + instance * 1000.
+_INSTANCE_OFFSET = 1000
+_KINDS = ('PQ', 'SQ', 'RQ')
+
+
+@METRICS.register_module()
+class PanopticMetric(BaseMetric):
+    """Panoptic quality (PQ), segmentation quality (SQ) and recognition quality (RQ), Table 7.
+
+    COCO's rules and mmdet's arguments, without ``panopticapi``. In percent, averaged over the
+    classes that occur, for all of them, things (``_th``) and stuff (``_st``); an average of no
+    class is 0. Images are evaluated in threads while the model goes on; a distributed run gives
+    exactly the metrics of a single process.
+
+    Args:
+        ann_file (str): The truth, a JSON file in COCO's panoptic format.
+        seg_prefix (str, optional): Folder of its PNG files. Required unless ``format_only``.
+        classwise (bool): Whether to report each class, too. Defaults to False.
+        format_only (bool): Whether to write the predictions and measure nothing.
+            Defaults to False.
+        outfile_prefix (str, optional): Where predictions go in COCO's panoptic format:
+            ``{outfile_prefix}.panoptic.json`` and the folder ``{outfile_prefix}.panoptic``, which
+            all processes must see. None writes nothing. Defaults to None.
+        num_workers (int): Threads that evaluate images. Defaults to 2.
+        collect_device (str): See ``BaseMetric``. Defaults to 'cpu'.
+        prefix (str, optional): Prefix of the metrics' names. Defaults to 'coco_panoptic'.
+
+    Raises:
+        FileNotFoundError: If ann_file or seg_prefix is missing.
+        ValueError: If ann_file is damaged, an argument is missing, a class of the dataset is not
+            in it, or an image's annotation or PNG file is missing, damaged or does not fit.
+    """
+
+    default_prefix = 'coco_panoptic'
+
+    def __init__(
+        self,
+        ann_file: str,
+        seg_prefix: str | None = None,
+        classwise: bool = False,
+        format_only: bool = False,
+        outfile_prefix: str | None = None,
+        num_workers: int = 2,
+        collect_device: str = 'cpu',
+        prefix: str | None = None,
+    ):
+        super().__init__(collect_device=collect_device, prefix=prefix)
+        if format_only and outfile_prefix is None:
+            raise ValueError('PanopticMetric: format_only needs outfile_prefix, got None')
+        if not format_only and seg_prefix is None:
+            raise ValueError('PanopticMetric: seg_prefix is the folder of PNG files, got None')
+        if num_workers < 1:
+            raise ValueError(f'PanopticMetric: num_workers must be positive, got {num_workers}')
+        self.classwise = classwise
+        self.format_only = format_only
+        self.outfile_prefix = outfile_prefix
+        self.num_workers = num_workers
+        self._truth = PanopticTruth(ann_file, None if format_only else seg_prefix)
+        self._workers: ThreadPoolExecutor | None = None
+
+    def process(self, data_batch: Any, data_samples: Sequence[dict]) -> None:
+        """Hands the predictions of a batch to the threads.
+
+        Args:
+            data_batch (Any): Unused.
+            data_samples (Sequence[dict]): With ``img_id``, ``img_path`` and
+                ``pred_panoptic_seg.sem_seg``, label + instance * 1000 of each pixel, (1, H, W).
+        """
+        if self._workers is None:
+            self._workers = ThreadPoolExecutor(self.num_workers)
+        for sample in data_samples:
+            panoptic = sample['pred_panoptic_seg']
+            values = panoptic['sem_seg'][0].cpu().numpy()
+            void = {len(self._classes), panoptic.get('ignore_index', len(self._classes))}
+            image = (sample['img_id'], sample['img_path'])
+            self.results.append(self._workers.submit(self._evaluate_image, *image, values, void))
+        # So that maps do not pile up. It also lets an error out soon.
+        waiting = 4 * self.num_workers
+        for result in self.results[-waiting - len(data_samples) : -waiting]:
+            result.result()
+
+    def evaluate(self, size: int) -> dict:
+        """Waits for the threads, then collects the results of all processes; see ``BaseMetric``."""
+        self.results = [result.result() for result in self.results]
+        if self._workers is not None:
+            self._workers.shutdown()
+            self._workers = None
+        return super().evaluate(size)
+
+    def compute_metrics(self, results: list[tuple[np.ndarray | None, dict | None]]) -> dict:
+        """Sums up the images.
+
+        Args:
+            results (list[tuple]): Counts and written annotation of each image.
+
+        Returns:
+            dict: PQ, SQ and RQ, for all, things and stuff, and with ``classwise`` for each class
+            (``{class}_PQ`` and so on), in percent.
+        """
+        if self.outfile_prefix is not None:
+            path = f'{self.outfile_prefix}.panoptic.json'
+            write_annotations(path, [entry for _, entry in results], self._truth.categories)
+            print_log(f'Panoptic predictions are written to {path}', logger='current')
+        if self.format_only:
+            return {}
+
+        counts = sum((count for count, _ in results), np.zeros((len(self._classes), 4)))
+        things = np.array([bool(category['isthing']) for category in self._categories])
+        metrics, rows = {}, []
+
+        def report(name, quality, number, before='', after=''):
+            rows.append((name, *(f'{value:.2f}' for value in quality), number))
+            for kind, value in zip(_KINDS, quality, strict=True):
+                metrics[f'{before}{kind}{after}'] = float(value)
+
+        report('All', *average_quality(counts))
+        report('Things', *average_quality(counts, things), after='_th')
+        report('Stuff', *average_quality(counts, ~things), after='_st')
+        if self.classwise:
+            for name, quality in zip(self._classes, panoptic_quality(counts), strict=True):
+                report(name, quality, '', before=f'{name}_')
+        print_log(f'Panoptic quality:\n{_format_table(rows)}', logger='current')
+        return metrics
+
+    @property
+    def _classes(self) -> Sequence[str]:
+        return self.dataset_meta['classes']
+
+    @property
+    def _categories(self) -> list[dict]:
+        """The category of each label."""
+        by_name = {category['name']: category for category in self._truth.categories}
+        missing = [name for name in self._classes if name not in by_name]
+        if missing:
+            raise ValueError(
+                f'PanopticMetric: ann_file has no category {", ".join(missing)}, which the '
+                f'dataset has; it has {", ".join(by_name)}'
+            )
+        return [by_name[name] for name in self._classes]
+
+    def _evaluate_image(
+        self, image_id: int, image_path: str, values: np.ndarray, void: set[int]
+    ) -> tuple[np.ndarray | None, dict | None]:
+        category_ids = [category['id'] for category in self._categories]
+        prediction = _to_segments(values, void)
+        annotation = counts = None
+        if self.outfile_prefix is not None:
+            stem, _ = os.path.splitext(os.path.basename(image_path))
+            file_name = f'{stem}.png'
+            path = os.path.join(f'{self.outfile_prefix}.panoptic', file_name)
+            write_id_map(path, prediction.id_map)
+            annotation = {
+                'image_id': image_id,
+                'file_name': file_name,
+                'segments_info': describe_segments(prediction, category_ids),
+            }
+        if not self.format_only:
+            labels = {number: label for label, number in enumerate(category_ids)}
+            try:
+                truth = self._truth.read(image_id, labels)
+                counts = count_matches(truth, prediction, len(category_ids))
+            except ValueError as error:
+                raise ValueError(f'PanopticMetric: image {image_path}: {error}') from error
+        return counts, annotation
+
+
+def _to_segments(values: np.ndarray, void: set[int]) -> Segments:
+    """Segments of a predicted map of label + instance * 1000, numbered from 1 on."""
+    occurring = np.flatnonzero(np.bincount(values.ravel()))
+    occurring = occurring[~np.isin(occurring % _INSTANCE_OFFSET, list(void))]
+    ids = np.arange(1, len(occurring) + 1)
+    id_of = np.zeros(values.max(initial=0) + 1, np.int64)
+    id_of[occurring] = ids
+    return Segments.make(id_of[values], ids, occurring % _INSTANCE_OFFSET)
+
+
+def _format_table(rows: list[tuple]) -> str:
+    table = Table('', *_KINDS, 'classes')
+    for row in rows:
+        table.add_row(*map(str, row))
+    console = Console(file=io.StringIO(), width=80)
+    console.print(table)
+    return console.file.getvalue()

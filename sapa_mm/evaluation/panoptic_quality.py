@@ -1,0 +1,181 @@
+"""Panoptic quality with COCO's rules, on segment ids in numpy arrays."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+VOID = 0
+"""Segment id of pixels without a label in the truth, and without a prediction."""
+
+
+@dataclass(frozen=True)
+class Segments:
+    """The segments of one image.
+
+    Attributes:
+        id_map (np.ndarray): Segment id of each pixel, integer (H, W); 0 is VOID.
+        ids (np.ndarray): Ids of the segments, int64 (S,), distinct and not 0. Exactly these
+            occur in the map.
+        labels (np.ndarray): Class of each segment, int64 (S,).
+        crowd (np.ndarray): Whether it is a crowd, bool (S,).
+    """
+
+    id_map: np.ndarray
+    ids: np.ndarray
+    labels: np.ndarray
+    crowd: np.ndarray
+
+    @classmethod
+    def make(
+        cls,
+        id_map: np.ndarray,
+        ids: Sequence[int],
+        labels: Sequence[int],
+        crowd: Sequence[bool] | None = None,
+    ) -> 'Segments':
+        """Makes them from sequences; ``crowd`` defaults to none at all."""
+        crowd = np.zeros(len(ids), bool) if crowd is None else np.asarray(crowd, bool)
+        return cls(id_map, np.asarray(ids, np.int64), np.asarray(labels, np.int64), crowd)
+
+
+def count_matches(truth: Segments, prediction: Segments, num_classes: int) -> np.ndarray:
+    """Matches the segments of one image.
+
+    A predicted and a true segment of one class match if their IoU is over 0.5. The union leaves
+    out the prediction's pixels on VOID. Crowd segments match nothing and are never missed. A
+    prediction without a match is no false positive if more than half of it lies on VOID or on
+    crowd of its class.
+
+    Args:
+        truth (Segments): The true segments.
+        prediction (Segments): The predicted segments, none of them crowd.
+        num_classes (int): C; labels are 0..C-1.
+
+    Returns:
+        np.ndarray: For each class the sum of the IoU of the matches, and the numbers of true
+        positives, false positives and false negatives; float64 (C, 4).
+
+    Raises:
+        ValueError: If the maps differ in shape, or a map does not hold exactly its segments.
+    """
+    if truth.id_map.shape != prediction.id_map.shape:
+        raise ValueError(
+            f'the prediction has (H, W) = {prediction.id_map.shape}, '
+            f'the truth has {truth.id_map.shape}'
+        )
+    # Row and column 0 are VOID, the others the segments in their order.
+    overlap = _overlap(
+        find_segments(truth, 'truth'), find_segments(prediction, 'prediction'),
+        len(truth.ids) + 1, len(prediction.ids) + 1,
+    )  # fmt: skip
+    true_area, predicted_area = overlap[1:].sum(1), overlap[:, 1:].sum(0)
+    on_void, overlap = overlap[0, 1:], overlap[1:, 1:]
+
+    same_class = truth.labels[:, None] == prediction.labels
+    union = true_area[:, None] + predicted_area - on_void - overlap
+    # In integers: an IoU of exactly one half is no match. No segment has two matches.
+    match = same_class & ~truth.crowd[:, None] & (2 * overlap > union)
+    rows, columns = np.nonzero(match)
+    ignored = on_void + (overlap * (same_class & truth.crowd[:, None])).sum(0)
+    missed = ~match.any(1) & ~truth.crowd
+    wrong = ~match.any(0) & (2 * ignored <= predicted_area)
+
+    def per_class(labels, weights=None):
+        return np.bincount(labels, weights, minlength=num_classes)
+
+    return np.stack(
+        [
+            per_class(truth.labels[rows], overlap[rows, columns] / union[rows, columns]),
+            per_class(truth.labels[rows]),
+            per_class(prediction.labels[wrong]),
+            per_class(truth.labels[missed]),
+        ],
+        axis=1,
+        dtype=np.float64,
+    )
+
+
+def panoptic_quality(counts: np.ndarray) -> np.ndarray:
+    """PQ, SQ and RQ of each class.
+
+    Args:
+        counts (np.ndarray): Sum of :func:`count_matches` over the images, float64 (C, 4).
+
+    Returns:
+        np.ndarray: Percentages, float64 (C, 3): PQ = sum of IoU / (TP + FP/2 + FN/2), SQ = sum of
+        IoU / TP and RQ = TP / (TP + FP/2 + FN/2). A quotient of nothing is 0.
+    """
+    iou, tp, fp, fn = counts.T
+    segments = tp + (fp + fn) / 2
+    quotients = [(iou, segments), (iou, tp), (tp, segments)]
+    return 100 * np.stack(
+        [np.divide(a, b, out=np.zeros_like(a), where=b > 0) for a, b in quotients], axis=1
+    )
+
+
+def average_quality(counts: np.ndarray, among: np.ndarray | None = None) -> tuple[np.ndarray, int]:
+    """Averages PQ, SQ and RQ over the classes that occur in the truth or the prediction.
+
+    Args:
+        counts (np.ndarray): See :func:`panoptic_quality`.
+        among (np.ndarray, optional): Classes that count, bool (C,). Defaults to all.
+
+    Returns:
+        tuple[np.ndarray, int]: The three averages in percent, zeros if no class occurs, and the
+        number of classes that occur.
+    """
+    occurs = counts[:, 1:].sum(1) > 0
+    if among is not None:
+        occurs &= among
+    number = int(occurs.sum())
+    if number == 0:
+        return np.zeros(3), 0
+    return panoptic_quality(counts[occurs]).mean(0), number
+
+
+def find_segments(segments: Segments, name: str = 'map') -> np.ndarray:
+    """Finds which segment each pixel belongs to.
+
+    Args:
+        segments (Segments): The segments of an image.
+        name (str): What error messages call the map. Defaults to 'map'.
+
+    Returns:
+        np.ndarray: int64 (H, W): 0 for VOID, 1 + the position in ``segments.ids`` otherwise.
+
+    Raises:
+        ValueError: If ids are not distinct or 0, the map has an id that is not among them, or one
+            of them is not in the map.
+    """
+    known, places = np.unique(np.append(segments.ids, VOID), return_index=True)
+    if len(known) != len(segments.ids) + 1:
+        raise ValueError(f'the ids of the {name} must be distinct and not {VOID}')
+    sorted_place = np.searchsorted(known, segments.id_map)
+    sorted_place[sorted_place == len(known)] = 0
+    strange = known[sorted_place] != segments.id_map
+    if strange.any():
+        ids = np.unique(segments.id_map[strange])
+        raise ValueError(
+            f'the {name} has {_listed(ids)} among its pixels but not among its segments'
+        )
+    number = (places + 1) % len(known)
+    found = number[sorted_place]
+    missing = np.bincount(found.ravel(), minlength=len(known))[1:] == 0
+    if missing.any():
+        ids = segments.ids[missing]
+        raise ValueError(
+            f'the {name} has {_listed(ids)} among its segments but not among its pixels'
+        )
+    return found
+
+
+def _overlap(rows: np.ndarray, columns: np.ndarray, num_rows: int, num_columns: int) -> np.ndarray:
+    """Numbers of pixels for each pair, int64 (num_rows, num_columns)."""
+    pairs = np.bincount((rows * num_columns + columns).ravel(), minlength=num_rows * num_columns)
+    return pairs.reshape(num_rows, num_columns)
+
+
+def _listed(ids: np.ndarray) -> str:
+    first = ', '.join(map(str, ids[:3]))
+    return f'{len(ids)} id(s), {first}{", ..." if len(ids) > 3 else ""},'
