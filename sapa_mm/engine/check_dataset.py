@@ -174,11 +174,13 @@ def _check_coco(files: _Files) -> None:
     _check_json(annotations, f'{files.name}.ann_file')
     named = _file_names(annotations)
     images = _list(image_dir)
-    # As CocoPanopticDataset finds them. Its annotations name them as well.
-    maps = {name.replace('.jpg', '.png') for name in named & images}
+    # Panoptic annotations name the maps as well, as CocoPanopticDataset finds them.
+    map_of = {name: name.replace('.jpg', '.png') for name in named}
+    maps = {map_of[name] for name in named if map_of[name] != name}
     _refuse_missing(files, named - images - maps, 'data_prefix.img', image_dir)
     if map_dir is not None:
-        _refuse_missing(files, maps - _list(map_dir), 'data_prefix.seg', map_dir)
+        expected = {map_of[name] for name in named & images}
+        _refuse_missing(files, expected - _list(map_dir), 'data_prefix.seg', map_dir)
 
 
 def _check_json(path: str, key: str) -> None:

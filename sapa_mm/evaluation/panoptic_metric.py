@@ -161,6 +161,11 @@ class PanopticMetric(BaseMetric):
     ) -> tuple[np.ndarray | None, dict | None]:
         category_ids = [category['id'] for category in self._categories]
         prediction = _to_segments(values, void)
+        if prediction.labels.max(initial=0) >= len(category_ids):
+            raise ValueError(
+                f'PanopticMetric: the model predicts label {prediction.labels.max()}, the dataset '
+                f'has the classes 0..{len(category_ids) - 1}'
+            )
         annotation = counts = None
         if self.outfile_prefix is not None:
             stem, _ = os.path.splitext(os.path.basename(image_path))

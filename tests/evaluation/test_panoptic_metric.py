@@ -281,6 +281,15 @@ class TestBadInput:
         with pytest.raises(ValueError, match='no category cloud, which the dataset has; it has'):
             measure(metric, samples(perfect))
 
+    def test_model_with_more_classes(self, root):
+        def predict(index):
+            return perfect(index) + 9
+
+        with pytest.raises(
+            ValueError, match=r'predicts label \d+, the dataset has the classes 0..10'
+        ):
+            measure(make_metric(root), samples(predict))
+
     @pytest.mark.parametrize(
         ('content', 'message'),
         [
