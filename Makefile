@@ -1,4 +1,5 @@
 # make demo               train and compare on generated scenes, in .venv
+# make demo-detection     the same with Panoptic FPN, in .venv-onedl
 # make test               lint and tests on the OneDL stack, in .venv-onedl
 # make test STACK=openmmlab    the same on upstream OpenMMLab, in .venv-openmmlab
 
@@ -15,10 +16,14 @@ ifeq ($(MMCV),)
 $(error STACK must be onedl or openmmlab, got $(STACK))
 endif
 
-.PHONY: demo test clean
+.PHONY: demo demo-detection test clean
 
 demo: .venv/installed
 	.venv/bin/python tools/demo.py
+
+# mmdet needs mmcv's compiled operators, as the tests do.
+demo-detection: $(TEST_VENV)/installed
+	$(TEST_VENV)/bin/python tools/demo.py detection --out demo_detection_output
 
 # One OpenMP thread for each of the test processes: with more they stall each other.
 test: $(TEST_VENV)/installed
@@ -49,4 +54,4 @@ $(TEST_VENV)/installed: $(INSTALLED)
 	touch $@
 
 clean:
-	rm -rf .venv .venv-onedl .venv-openmmlab demo_output work_dirs data/scenes
+	rm -rf .venv .venv-onedl .venv-openmmlab demo_output demo_detection_output work_dirs data/scenes

@@ -1,4 +1,4 @@
-"""Train SegFormer with bilinear and with SAPA-D on generated scenes and compare them."""
+"""Train a model with its stock interpolation and with SAPA-D on generated scenes; compare them."""
 
 import argparse
 from pathlib import Path
@@ -9,8 +9,15 @@ from sapa_mm.engine.arguments import CfgOptions
 
 def parse_args() -> argparse.Namespace:
     """Parse the command line."""
-    configs = Path(__file__).parents[1] / 'configs' / 'segformer'
+    configs = Path(__file__).parents[1] / 'configs'
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument(
+        'task',
+        nargs='?',
+        choices=['segmentation', 'detection'],
+        default='segmentation',
+        help='SegFormer (default), or Panoptic FPN',
+    )
     parser.add_argument('--configs', default=str(configs), help='folder of the configs')
     parser.add_argument('--data-root', default='data/scenes', help='the scenes; made if missing')
     parser.add_argument('--out', default='demo_output', help='where results go')

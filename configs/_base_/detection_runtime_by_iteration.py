@@ -3,6 +3,6 @@ _base_ = './detection_runtime.py'
 log_processor = dict(by_epoch=False)
 default_hooks = dict(
     logger=dict(log_metric_by_epoch=False),
-    checkpoint=dict(by_epoch=False, interval=200),
+    checkpoint=dict(by_epoch=False, interval=100),
 )
 randomness = dict(seed=0)

@@ -1,4 +1,4 @@
-"""The main job on the generated scenes: two upsamplers in SegFormer, one table, one picture."""
+"""The main jobs on the generated scenes: two upsamplers in one model, one table, one picture."""
 
 import os
 
@@ -6,20 +6,23 @@ from mmengine.config import Config
 from mmengine.registry import DATASETS
 
 from ..datasets.writers import RECORD, write_scenes
-from .comparison import format_table, train_and_measure
+from .comparison import Metric, compare
 from .comparison_picture import draw_comparison
+from .panoptic_picture import draw_panoptic
 
-_CONFIGS = {
-    'Bilinear': 'segformer_mit-tiny_bilinear_1xb8-300_scenes-128x128.py',
-    'SAPA-D': 'segformer_mit-tiny_sapa-d_1xb8-300_scenes-128x128.py',
-}
+_SEGFORMER = 'segformer/segformer_mit-tiny_{}_1xb8-300_scenes-128x128.py'
+_PANOPTIC_FPN = 'panoptic_fpn/panoptic-fpn_r18-small_{}_1xb8-300_scenes-160x160.py'
 
 
-def run_demo(configs: str, data_root: str, out: str, cfg_options: dict | None = None) -> str:
-    """Trains SegFormer with bilinear and with SAPA-D, same seed and schedule, and compares them.
+def run_demo(
+    task: str, configs: str, data_root: str, out: str, cfg_options: dict | None = None
+) -> str:
+    """Trains a model with the stock interpolation and with SAPA-D, same seed and schedule.
 
     Args:
-        configs (str): Folder of the SegFormer configs.
+        task (str): 'segmentation' for SegFormer, 'detection' for Panoptic FPN, which gives boxes,
+            masks and panoptic maps.
+        configs (str): Folder of the configs.
         data_root (str): Folder of the generated scenes; made where it is missing.
         out (str): Folder for ``table.md``, ``comparison.png`` and the work directories.
         cfg_options (dict, optional): Settings to override in both configs. Defaults to None.
@@ -29,25 +32,53 @@ def run_demo(configs: str, data_root: str, out: str, cfg_options: dict | None = 
     """
     if not os.path.isfile(os.path.join(data_root, RECORD)):
         write_scenes(data_root)
-    options = {f'{split}_dataloader.dataset.data_root': data_root for split in ('train', 'val')}
-    options.update(cfg_options or {})
-    models = {}
-    for name, file in _CONFIGS.items():
-        work_dir = os.path.join(out, 'work_dirs', name.lower())
-        models[name] = train_and_measure(name, os.path.join(configs, file), work_dir, options)
-
-    table = format_table(list(models.values()))
-    with open(os.path.join(out, 'table.md'), 'w') as file:
-        file.write(table + '\n')
-    cfg = Config.fromfile(os.path.join(configs, _CONFIGS['SAPA-D']))
-    cfg.merge_from_dict(options)
     picture = os.path.join(out, 'comparison.png')
-    draw_comparison(
-        {name: trained.model for name, trained in models.items()},
-        kernels_of='SAPA-D',
-        dataset=DATASETS.build(cfg.val_dataloader.dataset),
-        index=0,
-        path=picture,
-    )
+    compare_upsamplers = {'segmentation': _compare_segmentors, 'detection': _compare_detectors}
+    table = compare_upsamplers[task](configs, data_root, out, picture, cfg_options or {})
     print(f'\n{table}\n\nPicture: {picture}')
     return table
+
+
+def _compare_segmentors(configs, data_root, out, picture, cfg_options):
+    files = {
+        name: os.path.join(configs, _SEGFORMER.format(method))
+        for name, method in (('Bilinear', 'bilinear'), ('SAPA-D', 'sapa-d'))
+    }
+    options = {**_data_options(data_root), **cfg_options}
+    models, table = compare(files, [Metric('mIoU', 'mIoU')], out, options)
+    dataset = _validation_set(files['SAPA-D'], options)
+    draw_comparison(models, kernels_of='SAPA-D', dataset=dataset, index=0, path=picture)
+    return table
+
+
+def _compare_detectors(configs, data_root, out, picture, cfg_options):
+    files = {
+        name: os.path.join(configs, _PANOPTIC_FPN.format(method))
+        for name, method in (('Nearest', 'nearest'), ('SAPA-D', 'sapa-d'))
+    }
+    annotations = os.path.join(data_root, 'annotations')
+    options = {
+        **_data_options(data_root),
+        'val_evaluator.0.ann_file': os.path.join(annotations, 'panoptic_validation.json'),
+        'val_evaluator.0.seg_prefix': os.path.join(data_root, 'panoptic', 'validation'),
+        'val_evaluator.1.ann_file': os.path.join(annotations, 'instances_validation.json'),
+        **cfg_options,
+    }
+    metrics = [
+        Metric('box AP', 'coco/bbox_mAP', 100),
+        Metric('mask AP', 'coco/segm_mAP', 100),
+        Metric('PQ', 'coco_panoptic/PQ'),
+    ]
+    models, table = compare(files, metrics, out, options)
+    draw_panoptic(models, _validation_set(files['SAPA-D'], options), range(3), picture)
+    return table
+
+
+def _data_options(data_root):
+    return {f'{split}_dataloader.dataset.data_root': data_root for split in ('train', 'val')}
+
+
+def _validation_set(config, options):
+    cfg = Config.fromfile(config)
+    cfg.merge_from_dict(options)
+    return DATASETS.build(cfg.val_dataloader.dataset)

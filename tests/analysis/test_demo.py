@@ -1,4 +1,4 @@
-"""The demo, trained for real but shortly."""
+"""The demos, trained for real but shortly."""
 
 from pathlib import Path
 
@@ -9,18 +9,19 @@ pytest.importorskip('mmseg')
 
 from PIL import Image
 
+from sapa_mm.analysis.comparison import Metric, TrainedModel, format_table
 from sapa_mm.analysis.comparison_picture import find_boundary
 from sapa_mm.analysis.demo import run_demo
 from sapa_mm.datasets import write_scenes
 
-CONFIGS = Path(__file__).parents[2] / 'configs' / 'segformer'
+CONFIGS = Path(__file__).parents[2] / 'configs'
 
 
 def test_demo_makes_table_and_picture(tmp_path, capsys):
     scenes, out = tmp_path / 'scenes', tmp_path / 'out'
     write_scenes(scenes, num_train=8, num_val=2)
     options = {'train_cfg.max_iters': 2, 'train_dataloader.batch_size': 2}
-    table = run_demo(str(CONFIGS), str(scenes), str(out), options)
+    table = run_demo('segmentation', str(CONFIGS), str(scenes), str(out), options)
     assert table in capsys.readouterr().out
     assert (out / 'table.md').read_text() == table + '\n'
 
@@ -34,9 +35,41 @@ def test_demo_makes_table_and_picture(tmp_path, capsys):
     assert parameters[1] - parameters[0] == 6 * (2 * (64 * 64 + 64) + 64 * 32 + 32 + 4 * 64)
     assert float(cells[1][3]) > 0
 
-    picture = np.asarray(Image.open(out / 'comparison.png').convert('RGB'))
+    check_picture(out / 'comparison.png')
+
+
+def check_picture(path):
+    picture = np.asarray(Image.open(path).convert('RGB'))
     assert min(picture.shape[:2]) > 500
     assert len(np.unique(picture.reshape(-1, 3), axis=0)) > 1000
+
+
+def test_detection_demo_makes_table_and_picture(tmp_path):
+    pytest.importorskip('mmdet')
+    scenes, out = tmp_path / 'scenes', tmp_path / 'out'
+    write_scenes(scenes, num_train=4, num_val=2, size=(64, 80))
+    options = {'train_cfg.max_iters': 1, 'train_dataloader.batch_size': 2}
+    table = run_demo('detection', str(CONFIGS), str(scenes), str(out), options)
+    assert (out / 'table.md').read_text() == table + '\n'
+    header, _, nearest, sapa_d = table.splitlines()
+    assert header == '| upsampler | box AP | mask AP | PQ | parameters | s / iteration |'
+    cells = [[cell.strip() for cell in row.strip('|').split('|')] for row in (nearest, sapa_d)]
+    assert [row[0] for row in cells] == ['Nearest', 'SAPA-D']
+    parameters = [int(row[4].split()[0].replace(',', '')) for row in cells]
+    # Three of them: two convs to 4 * 16 channels, one to 4 * 9 * 2 * 4.
+    assert parameters[1] - parameters[0] == 3 * (2 * (64 * 64 + 64) + 64 * 288 + 288)
+    check_picture(out / 'comparison.png')
+
+
+def test_format_table():
+    rows = {
+        'a': TrainedModel(model=None, metrics=[12.5], parameters=1000, seconds_per_iteration=1),
+        'b': TrainedModel(model=None, metrics=[0.0], parameters=2500, seconds_per_iteration=2),
+    }
+    assert format_table(rows, [Metric('AP', 'ap', 100)]).splitlines()[2:] == [
+        '| a | 12.50 | 1,000 | 1.000 |',
+        '| b | 0.00 (-12.50) | 2,500 (+1,500) | 2.000 |',
+    ]
 
 
 def test_find_boundary():

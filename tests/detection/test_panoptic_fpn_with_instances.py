@@ -20,7 +20,7 @@ CONFIG = (
     Path(__file__).parents[2]
     / 'configs'
     / 'panoptic_fpn'
-    / 'panoptic-fpn_r18-small_sapa-d_1xb8-600_scenes-160x160.py'
+    / 'panoptic-fpn_r18-small_sapa-d_1xb8-300_scenes-160x160.py'
 )
 
 

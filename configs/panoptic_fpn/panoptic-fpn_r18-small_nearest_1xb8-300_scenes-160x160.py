@@ -3,7 +3,7 @@ _base_ = [
     '../_base_/models/panoptic-fpn_r50.py',
     '../_base_/models/small_detector.py',
     '../_base_/datasets/scenes_panoptic_160x160.py',
-    '../_base_/schedules/small_detection_600.py',
+    '../_base_/schedules/small_detection_300.py',
     '../_base_/detection_runtime_by_iteration.py',
 ]
 
