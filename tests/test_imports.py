@@ -69,6 +69,26 @@ assert MODELS.get('UpsampleSegformerHead') is sapa_mm.segmentation.UpsampleSegfo
     run_without(('mmdet',), script)
 
 
+def test_detection_needs_no_mmseg():
+    pytest.importorskip('mmdet')
+    script = """
+import sapa_mm.detection
+from mmdet.registry import MODELS
+assert MODELS.get('UpsampleFPN') is sapa_mm.detection.UpsampleFPN
+"""
+    run_without(('mmseg', 'panopticapi'), script)
+
+
+def test_evaluation_needs_mmengine_only():
+    pytest.importorskip('mmengine')
+    script = """
+import sapa_mm.evaluation
+from mmengine.registry import METRICS
+assert METRICS.get('PanopticMetric') is sapa_mm.evaluation.PanopticMetric
+"""
+    run_without(('mmseg', 'mmdet', 'panopticapi'), script)
+
+
 def test_scenes_need_no_torch():
     script = """
 from sapa_mm.datasets import generate_scene

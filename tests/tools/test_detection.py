@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -14,6 +15,7 @@ import pytest
 pytest.importorskip('mmdet')
 
 import mmdet
+from PIL import Image
 
 from .mixed_scenes import SIZES, write_mixed_scenes
 from .run_tool import TOOLS, run_tool
@@ -90,6 +92,41 @@ def test_boxes_masks_and_panoptic_maps_are_measured(root, trained, tmp_path):
     assert metrics['coco_panoptic/PQ_st'] > 0
     assert len(list((tmp_path / 'drawn').iterdir())) == len(SIZES)
     assert (tmp_path / 'out.pkl').stat().st_size > 0
+
+
+def test_nothing_detected(root, trained, tmp_path):
+    """mmdet reports no AP then, but the panoptic qualities are there: stuff needs no detection."""
+    options = [*options_for(root, PANOPTIC), 'model.test_cfg.rcnn.score_thr=2.0']
+    options.append('model.test_cfg.panoptic.score_thr=2.0')
+    run_tool(
+        'test', PANOPTIC, trained / 'iter_2.pth', '--work-dir', tmp_path, '--cfg-options', *options
+    )
+    metrics = metrics_in(tmp_path)
+    assert metrics['coco_panoptic/PQ_th'] == 0
+    assert metrics['coco_panoptic/PQ_st'] > 0
+
+
+def test_empty_truth(root, trained, tmp_path):
+    """All VOID, no instance: PQ of nothing is 0, and pycocotools says -1."""
+    own = tmp_path / 'own'
+    shutil.copytree(root, own)
+    for kind in ('panoptic', 'instances'):
+        path = own / 'annotations' / f'{kind}_validation.json'
+        content = json.loads(path.read_text())
+        if kind == 'instances':
+            content['annotations'] = []
+        for entry in content['annotations']:
+            entry['segments_info'] = []
+            png = own / 'panoptic' / 'validation' / entry['file_name']
+            Image.new('RGB', Image.open(png).size).save(png)
+        path.write_text(json.dumps(content))
+    run_tool(
+        'test', PANOPTIC, trained / 'iter_2.pth', '--work-dir', tmp_path / 'test',
+        '--cfg-options', *options_for(own, PANOPTIC),
+    )  # fmt: skip
+    metrics = metrics_in(tmp_path / 'test')
+    assert metrics['coco_panoptic/PQ'] == 0
+    assert metrics['coco/bbox_mAP'] == -1
 
 
 def test_two_processes_measure_the_same_as_one(root, trained, tmp_path):
