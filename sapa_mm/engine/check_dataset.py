@@ -172,15 +172,13 @@ def _check_coco(files: _Files) -> None:
     if annotations is None:
         return
     _check_json(annotations, f'{files.name}.ann_file')
-    named = _file_names(annotations)
+    named = _image_names(annotations)
     images = _list(image_dir)
-    # Panoptic annotations name the maps as well, as CocoPanopticDataset finds them.
-    map_of = {name: name.replace('.jpg', '.png') for name in named}
-    maps = {map_of[name] for name in named if map_of[name] != name}
-    _refuse_missing(files, named - images - maps, 'data_prefix.img', image_dir)
+    _refuse_missing(files, named - images, 'data_prefix.img', image_dir)
     if map_dir is not None:
-        expected = {map_of[name] for name in named & images}
-        _refuse_missing(files, expected - _list(map_dir), 'data_prefix.seg', map_dir)
+        # As CocoPanopticDataset finds them.
+        maps = {name.replace('.jpg', '.png') for name in named}
+        _refuse_missing(files, maps - _list(map_dir), 'data_prefix.seg', map_dir)
 
 
 def _check_json(path: str, key: str) -> None:
@@ -198,11 +196,16 @@ def _check_json(path: str, key: str) -> None:
         ) from error
 
 
-def _file_names(path: str) -> set[str]:
-    """Find what a COCO file calls ``file_name``, without parsing hundreds of megabytes."""
-    with open(path, 'rb') as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as text:
-        found = re.finditer(rb'"file_name"\s*:\s*("(?:[^"\\]|\\.)*")', text)
-        return {json.loads(match[1]) for match in found}
+def _image_names(path: str) -> set[str]:
+    """The files of the images in a COCO file; without parsing it if it is large."""
+    with open(path, 'rb') as file:
+        if os.path.getsize(path) <= _PARSED_BYTES:
+            return {image['file_name'] for image in json.load(file).get('images', [])}
+        with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as text:
+            found = re.finditer(rb'"file_name"\s*:\s*("(?:[^"\\]|\\.)*")', text)
+            names = {json.loads(match[1]) for match in found}
+    # Panoptic annotations name their maps, too.
+    return {name for name in names if not name.endswith('.png')}
 
 
 def _list(folder: str | None, suffix: str | None = None) -> set[str]:

@@ -1,6 +1,9 @@
 """Run what a config says."""
 
+import torch.distributed
 from mmengine.config import Config
+from mmengine.device import get_device
+from mmengine.dist import is_distributed
 from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
 from torch import nn
@@ -17,7 +20,22 @@ def build_runner(cfg: Config) -> Runner:
     Returns:
         Runner: The runner.
     """
+    if cfg.get('launcher') == 'pytorch' and get_device() == 'cpu':
+        _prepare_cpu_processes(cfg)
     return RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(cfg)
+
+
+def _prepare_cpu_processes(cfg: Config) -> None:
+    """Start what mmengine starts on CUDA devices only: the process group, and its wrapper."""
+    if not is_distributed():
+        torch.distributed.init_process_group('gloo')
+    wrapper = {
+        'type': 'MMDistributedDataParallel',
+        'device_ids': None,
+        'broadcast_buffers': False,
+        'find_unused_parameters': cfg.get('find_unused_parameters', False),
+    }
+    cfg.setdefault('model_wrapper_cfg', wrapper)
 
 
 def run_training(cfg: Config) -> nn.Module:

@@ -30,7 +30,7 @@ METRICS |= {'coco/bbox_mAP', 'coco/segm_mAP'}
 def options_for(root, config, iterations=2):
     """What a user sets on the command line, and batches of two."""
     options = [f'train_cfg.max_iters={iterations}', f'train_cfg.val_interval={iterations}']
-    options += ['default_hooks.checkpoint.interval=1', 'env_cfg.dist_cfg.backend=gloo']
+    options.append('default_hooks.checkpoint.interval=1')
     for split in ('train', 'val', 'test'):
         options.append(f'{split}_dataloader.dataset.data_root={root}')
         options.append(f'{split}_dataloader.batch_size=2')
@@ -42,10 +42,10 @@ def options_for(root, config, iterations=2):
         options.append(f'{evaluator}.0.ann_file={annotations}/panoptic_validation.json')
         options.append(f'{evaluator}.0.seg_prefix={root}/panoptic/validation')
         options.append(f'{evaluator}.1.ann_file={annotations}/instances_validation.json')
-    # A model that knows nothing yet detects something all the same.
+    # A model that knows nothing yet detects something all the same; stuff alone goes into the map.
     options.append('model.test_cfg.rcnn.score_thr=0.0')
     if config == PANOPTIC:
-        options.append('model.test_cfg.panoptic.score_thr=0.15')
+        options.append('model.test_cfg.panoptic.score_thr=2.0')
     return options
 
 
