@@ -63,7 +63,9 @@ class LoadCocoPanopticAnnotations(LoadPanopticAnnotations):
         try:
             found = find_segments(Segments.make(id_map, ids, labels))
         except ValueError as error:
-            raise ValueError(f'{path} does not fit its annotation: {error}') from error
+            raise ValueError(
+                f'{path} does not fit its annotation: {error}; both must come from one release'
+            ) from error
         if self.with_mask:
             things = [place for place, info in enumerate(infos, 1) if info['is_thing']]
             masks = [(found == place).astype(np.uint8) for place in things]

@@ -2,6 +2,7 @@
 
 import json
 import os
+import threading
 from collections.abc import Sequence
 
 import numpy as np
@@ -40,19 +41,20 @@ class PanopticTruth:
                 f'ann_file: {ann_file} is not a complete JSON file ({error})'
             ) from error
         # A test set has no annotations, only categories.
-        annotations = content.get('annotations', [] if seg_prefix is None else None)
+        needed = {'categories'} if seg_prefix is None else {'categories', 'annotations'}
+        entry_keys = {'image_id', 'file_name', 'segments_info'}
         if (
-            'categories' not in content
-            or annotations is None
-            or any('segments_info' not in entry for entry in annotations)
+            not isinstance(content, dict)
+            or not needed <= content.keys()
+            or not all(entry_keys <= entry.keys() for entry in content.get('annotations', []))
         ):
             raise ValueError(
                 f"ann_file: {ann_file} is not in COCO's panoptic format: it needs categories, and "
-                'annotations with segments_info'
+                'annotations with segments_info, image_id and file_name'
             )
         self.categories = content['categories']
         self._folder = seg_prefix
-        self._annotations = {entry['image_id']: entry for entry in annotations}
+        self._annotations = {entry['image_id']: entry for entry in content.get('annotations', [])}
 
     def read(self, image_id: int, labels: dict[int, int]) -> Segments:
         """Reads the segments of an image.
@@ -110,8 +112,10 @@ def read_id_map(path: str) -> np.ndarray:
 def write_id_map(path: str, id_map: np.ndarray) -> None:
     """Writes segment ids (H, W) below 2**24 as a panoptic PNG, whole or not at all."""
     os.makedirs(os.path.dirname(path), exist_ok=True)
-    Image.fromarray(id2rgb(id_map)).save(f'{path}.partial', format='PNG')
-    os.replace(f'{path}.partial', path)
+    # Two workers may write one image at a time: a distributed sampler repeats images.
+    partial = f'{path}.{os.getpid()}-{threading.get_ident()}.partial'
+    Image.fromarray(id2rgb(id_map)).save(partial, format='PNG')
+    os.replace(partial, path)
 
 
 def describe_segments(segments: Segments, category_ids: Sequence[int]) -> list[dict]:

@@ -91,7 +91,7 @@ class PanopticMetric(BaseMetric):
             values = panoptic['sem_seg'][0].cpu().numpy()
             void = {len(self._classes), panoptic.get('ignore_index', len(self._classes))}
             image = (sample['img_id'], sample['img_path'])
-            self.results.append(self._workers.submit(self._evaluate_image, *image, values, void))
+            self.results.append(self._workers.submit(self._work, *image, values, void))
         # So that maps do not pile up. It also lets an error out soon.
         waiting = 4 * self.num_workers
         for result in self.results[-waiting - len(data_samples) : -waiting]:
@@ -99,10 +99,13 @@ class PanopticMetric(BaseMetric):
 
     def evaluate(self, size: int) -> dict:
         """Waits for the threads, then collects the results of all processes; see ``BaseMetric``."""
-        self.results = [result.result() for result in self.results]
-        if self._workers is not None:
-            self._workers.shutdown()
-            self._workers = None
+        futures, self.results = self.results, []
+        workers, self._workers = self._workers, None
+        try:
+            self.results = [future.result() for future in futures]
+        finally:
+            if workers is not None:
+                workers.shutdown(cancel_futures=True)
         return super().evaluate(size)
 
     def compute_metrics(self, results: list[tuple[np.ndarray | None, dict | None]]) -> dict:
@@ -151,10 +154,16 @@ class PanopticMetric(BaseMetric):
         missing = [name for name in self._classes if name not in by_name]
         if missing:
             raise ValueError(
-                f'PanopticMetric: ann_file has no category {", ".join(missing)}, which the '
+                f'ann_file has no category {", ".join(missing)}, which the '
                 f'dataset has; it has {", ".join(by_name)}'
             )
         return [by_name[name] for name in self._classes]
+
+    def _work(self, image_id: int, image_path: str, *prediction: Any) -> tuple:
+        try:
+            return self._evaluate_image(image_id, image_path, *prediction)
+        except (FileNotFoundError, ValueError) as error:
+            raise type(error)(f'PanopticMetric: image {image_path}: {error}') from error
 
     def _evaluate_image(
         self, image_id: int, image_path: str, values: np.ndarray, void: set[int]
@@ -163,7 +172,7 @@ class PanopticMetric(BaseMetric):
         prediction = _to_segments(values, void)
         if prediction.labels.max(initial=0) >= len(category_ids):
             raise ValueError(
-                f'PanopticMetric: the model predicts label {prediction.labels.max()}, the dataset '
+                f'the model predicts label {prediction.labels.max()}, the dataset '
                 f'has the classes 0..{len(category_ids) - 1}'
             )
         annotation = counts = None
@@ -179,11 +188,8 @@ class PanopticMetric(BaseMetric):
             }
         if not self.format_only:
             labels = {number: label for label, number in enumerate(category_ids)}
-            try:
-                truth = self._truth.read(image_id, labels)
-                counts = count_matches(truth, prediction, len(category_ids))
-            except ValueError as error:
-                raise ValueError(f'PanopticMetric: image {image_path}: {error}') from error
+            truth = self._truth.read(image_id, labels)
+            counts = count_matches(truth, prediction, len(category_ids))
         return counts, annotation
 
 

@@ -2,6 +2,8 @@
 
 import json
 import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -15,7 +17,7 @@ from mmengine.registry import METRICS
 from sapa_mm.datasets import CLASSES, THING_CLASSES, generate_scene, id2rgb, write_scenes
 from sapa_mm.datasets.writers import VALIDATION_START
 from sapa_mm.evaluation import PanopticMetric
-from sapa_mm.evaluation.panoptic_files import read_id_map
+from sapa_mm.evaluation.panoptic_files import read_id_map, write_id_map
 
 from . import slow_panoptic
 
@@ -202,12 +204,58 @@ def test_empty_truth(root, tmp_path):
 
 def test_another_ignore_index(root):
     def filled(index):
-        return np.where(perfect(index) % 1000 == VOID, 255, perfect(index))
+        return np.where(disturbed(index) % 1000 == VOID, 255, disturbed(index))
 
     predictions = samples(filled)
     for sample in predictions:
         sample['pred_panoptic_seg']['ignore_index'] = 255
-    assert measure(make_metric(root), predictions)['coco_panoptic/PQ'] == 100
+    expected = measure(make_metric(root), samples(disturbed))
+    assert measure(make_metric(root), predictions) == expected
+
+
+def test_classes_in_another_order(root):
+    """Stuff first: then label + instance * 1000 is 0 for a segment."""
+    metric = make_metric(root)
+    metric.dataset_meta = dict(classes=CLASSES[::-1])
+
+    def reverse(index):
+        values = disturbed(index)
+        label = values % 1000
+        return np.where(label == VOID, VOID, values - label + VOID - 1 - label)
+
+    assert any((reverse(index) == 0).any() for index in IDS)
+    expected = measure(make_metric(root), samples(disturbed))
+    assert measure(metric, samples(reverse)) == pytest.approx(expected, abs=1e-9)
+
+
+def test_crowd_in_the_file(root, tmp_path):
+    """Nothing is missed where all of the truth is crowd, and nothing can be found."""
+    with open(paths(root)['ann_file']) as file:
+        content = json.load(file)
+    for entry in content['annotations']:
+        for segment in entry['segments_info']:
+            segment['iscrowd'] = 1
+    (tmp_path / 'crowd.json').write_text(json.dumps(content))
+    metric = make_metric(root, ann_file=str(tmp_path / 'crowd.json'))
+    metric.process({}, samples(perfect))
+    assert not sum(future.result()[0] for future in metric.results).any()
+    metric.evaluate(len(IDS))
+
+
+def test_maps_do_not_pile_up(root, monkeypatch):
+    metric = make_metric(root, num_workers=1)
+    monkeypatch.setattr(metric, '_evaluate_image', lambda *_: time.sleep(0.01))
+    for sample in samples(perfect) * 3:
+        metric.process({}, [sample])
+        assert sum(not future.done() for future in metric.results) <= 4
+
+
+def test_one_image_is_written_by_two_threads(tmp_path):
+    path, id_map = str(tmp_path / 'map.png'), np.arange(200 * 200).reshape(200, 200)
+    with ThreadPoolExecutor(2) as workers:
+        for future in [workers.submit(write_id_map, path, id_map) for _ in range(20)]:
+            future.result()
+    assert np.array_equal(read_id_map(path), id_map)
 
 
 def test_some_of_the_classes(root):
@@ -249,7 +297,9 @@ class TestBadInput:
             self.broken(root, tmp_path, lambda entry: entry['segments_info'].append(extra))
 
     def test_missing_png(self, root, tmp_path):
-        with pytest.raises(FileNotFoundError, match=r'no panoptic map .*gone\.png'):
+        with pytest.raises(
+            FileNotFoundError, match=rf'image .*scene_{IDS[2]}\.jpg: no panop.*gone\.png'
+        ):
             self.broken(root, tmp_path, lambda entry: entry.update(file_name='gone.png'))
 
     def test_broken_png(self, root, tmp_path):
@@ -285,16 +335,20 @@ class TestBadInput:
         def predict(index):
             return perfect(index) + 9
 
-        with pytest.raises(
-            ValueError, match=r'predicts label \d+, the dataset has the classes 0..10'
-        ):
-            measure(make_metric(root), samples(predict))
+        metric, before = make_metric(root), threading.active_count()
+        message = rf'image .*scene_{IDS[0]}\.jpg: .* label \d+, the dataset has the classes 0..10'
+        with pytest.raises(ValueError, match=message):
+            measure(metric, samples(predict))
+        # The failure leaves nothing behind.
+        assert threading.active_count() == before
+        assert measure(metric, samples(perfect))['coco_panoptic/PQ'] == 100
 
     @pytest.mark.parametrize(
         ('content', 'message'),
         [
             ('{"images": [', 'is not a complete JSON file'),
             ('{"images": [], "annotations": []}', "not in COCO's panoptic format"),
+            ('[]', "not in COCO's panoptic format"),
             ('{"categories": []}', 'it needs categories, and annotations with segments_info'),
             (
                 '{"annotations": [{"image_id": 1, "bbox": []}], "categories": []}',
