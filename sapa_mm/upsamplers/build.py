@@ -3,9 +3,13 @@
 import inspect
 from typing import Any
 
+from .a2u import A2U
 from .base import Upsampler
 from .carafe import Carafe
 from .deconv import Deconv
+from .dysample import DySample
+from .fade import Fade
+from .index_net import IndexNet
 from .interpolation import Bilinear, Nearest
 from .pixel_shuffle import PixelShuffle
 from .sapa_b import SapaB
@@ -25,7 +29,15 @@ STOCK_UPSAMPLERS: dict[str, type[Upsampler]] = {
     'pixel_shuffle': PixelShuffle,
     'carafe': Carafe,
 }
-OWN_UPSAMPLERS: dict[str, type[Upsampler]] = {'sapa_i': SapaI, 'sapa_b': SapaB, 'sapa_d': SapaD}
+OWN_UPSAMPLERS: dict[str, type[Upsampler]] = {
+    'sapa_i': SapaI,
+    'sapa_b': SapaB,
+    'sapa_d': SapaD,
+    'index_net': IndexNet,
+    'a2u': A2U,
+    'fade': Fade,
+    'dysample': DySample,
+}
 UPSAMPLERS = STOCK_UPSAMPLERS | OWN_UPSAMPLERS
 
 _SET_BY_HOST = ('self', 'in_channels', 'guide_channels', 'scale_factor')

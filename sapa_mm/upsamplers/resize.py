@@ -1,5 +1,6 @@
 """Maps and features brought to a size that is no exact multiple: the one place that does it."""
 
+import torch
 import torch.nn.functional as F
 from sapa_ops.geometry import lowres_index
 from torch import Tensor
@@ -26,6 +27,39 @@ def nearest_resize(low: Tensor, size: tuple[int, int]) -> Tensor:
     rows = lowres_index(h, high_h, low.device)
     columns = lowres_index(w, high_w, low.device)
     return low.index_select(2, rows).index_select(3, columns)
+
+
+def pad_to_even(guide: Tensor) -> Tensor:
+    """Pads zeros at the end for a filter of stride 2 that maps an even side to its half.
+
+    It maps an odd side to the half rounded up then. Without a branch on the size: on an even
+    side such a filter never reaches the zeros.
+
+    Args:
+        guide (Tensor): (N, C', H, W).
+
+    Returns:
+        Tensor: (N, C', H + 1, W + 1).
+    """
+    return F.pad(guide, (0, 1, 0, 1))
+
+
+def shuffle(children: Tensor, size: tuple[int, int]) -> Tensor:
+    """Pixel shuffle by two and a crop, of what comes of :func:`pad_to_even`.
+
+    In one step by indices: a graph traced with ``F.pixel_shuffle`` and a slice would be for even
+    or for odd sizes only.
+
+    Args:
+        children (Tensor): (N, C, 4, h', w'), the four of a channel row by row.
+        size (tuple[int, int]): H and W wanted, up to 2 * h' and 2 * w'.
+
+    Returns:
+        Tensor: (N, C, H, W).
+    """
+    rows, columns = (torch.arange(side, device=children.device) for side in size)
+    rows = rows[:, None]
+    return children[:, :, 2 * (rows % 2) + columns % 2, rows // 2, columns // 2]
 
 
 def fit(feature: Tensor, size: tuple[int, int], scale_factor: int) -> Tensor:

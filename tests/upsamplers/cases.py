@@ -14,6 +14,10 @@ ALL_TYPES = {
     'sapa_i': dict(kernel_size=3),
     'sapa_b': dict(embed_dims=2, kernel_size=3),
     'sapa_d': dict(embed_dims=2, num_points=3, groups=2),
+    'index_net': dict(),
+    'a2u': dict(),
+    'fade': dict(up_kernel=3, compressed_channels=2),
+    'dysample': dict(groups=2),
 }
 
 
@@ -27,6 +31,10 @@ def make_upsampler(kind, channels=4, guide_channels=None, scale_factor=2, seed=0
             fan_in = parameter[0].numel() if parameter.dim() > 1 else 4
             noise = torch.randn(parameter.shape, generator=generator, dtype=torch.float64)
             parameter.copy_(noise / fan_in**0.5)
+        for name, buffer in upsampler.named_buffers():
+            if buffer.is_floating_point():
+                noise = torch.rand(buffer.shape, generator=generator, dtype=torch.float64)
+                buffer.copy_(noise + (0.5 if name.endswith('var') else -0.5))
     return upsampler
 
 

@@ -71,7 +71,157 @@ def _carafe(params, x, guide, up_kernel=5, up_group=1, encoder_dilation=1, scale
     return torch.stack(pixels, -1).view(n, channels, *size)
 
 
-_UPSAMPLERS = {'sapa_i': _sapa_i, 'sapa_b': _sapa_b, 'sapa_d': _sapa_d, 'carafe': _carafe}
+def _fade(params, x, guide, up_kernel=5, gate=False, **_):
+    size = guide.shape[2:]
+    compressed = F.conv2d(x, params['channel_compressor.weight'])
+    from_guide = _conv(
+        params, 'content_encoder', _conv(params, 'guide_compressor', guide), padding=1
+    )
+    from_x = _nearest(_conv(params, 'content_encoder', compressed, padding=1), size)
+    weight = torch.exp(from_guide + from_x)
+    weight = weight / weight.sum(1, keepdim=True)
+    out = reference.window_assemble(weight, x, up_kernel)
+    if not gate:
+        return out
+    g = _nearest(1 / (1 + torch.exp(-_conv(params, 'gate', x))), size)
+    return g * guide + (1 - g) * out
+
+
+def _index_net(params, x, guide, variant='hin', training=False):
+    s, size = 2, guide.shape[2:]
+    n, channels, h, w = x.shape
+    padded = F.pad(guide, (0, -size[1] % s, 0, -size[0] % s))
+
+    def block(number):
+        name = f'index_blocks.{number}'
+        hidden = _plain_conv(padded, params[f'{name}.0.weight'], s, 1)
+        if training:
+            mean = hidden.mean((0, 2, 3))
+            variance = (hidden - mean.view(-1, 1, 1)).square().mean((0, 2, 3))
+        else:
+            mean, variance = params[f'{name}.1.running_mean'], params[f'{name}.1.running_var']
+        scale = params[f'{name}.1.weight'] / (variance + 1e-5).sqrt()
+        shift = params[f'{name}.1.bias'] - mean * scale
+        hidden = (hidden * scale.view(-1, 1, 1) + shift.view(-1, 1, 1)).clamp(0, 6)
+        return _plain_conv(hidden, params[f'{name}.3.weight'], 1, 0)
+
+    blocks = [block(number) for number in range(1 if variant == 'hin' else s * s)]
+    rows = []
+    for i, y in enumerate(low_indices(h, size[0])):
+        for j, z in enumerate(low_indices(w, size[1])):
+            child = (i % s) * s + j % s
+            if variant == 'hin':
+                logit = blocks[0][:, child : child + 1, i // s, j // s]
+            else:
+                logit = blocks[child][:, :, i // s, j // s]
+            rows.append(x[:, :, y, z] / (1 + torch.exp(-logit)))
+    return torch.stack(rows, -1).view(n, channels, *size)
+
+
+def _a2u(params, x, guide, **_):
+    n, channels, height, width = guide.shape
+    padded = F.pad(guide, (0, width % 2, 0, height % 2))
+    groups = 32 if channels % 32 == 0 else 1
+    images = []
+    for image in range(n):
+        pooled = torch.stack(
+            [
+                guide[image, :, _bin(i, height), _bin(j, width)].mean((1, 2))
+                for i in range(6)
+                for j in range(6)
+            ],
+            -1,
+        )
+        sides = []
+        for number in range(2):
+            weight = params['filters.weight'][number].flatten()
+            kernel = (weight @ pooled + params['filters.bias'][number]).view(1, 1, 6, 6)
+            filtered = torch.cat(
+                [_plain_conv(padded[image : image + 1, c : c + 1], kernel, 2, 2)[0]
+                 for c in range(channels)]
+            )  # fmt: skip
+            grouped = filtered.view(groups, -1)
+            grouped = grouped - grouped.mean(1, keepdim=True)
+            grouped = grouped / (grouped.square().mean(1, keepdim=True) + 1e-5).sqrt()
+            normed = grouped.view_as(filtered) * params[f'norms.{number}.weight'].view(-1, 1, 1)
+            normed = normed + params[f'norms.{number}.bias'].view(-1, 1, 1)
+            sides.append(torch.where(normed > 0, normed, 0.01 * normed))
+        affinity = (sides[0] * sides[1]).sum(0) / channels**0.5
+        descriptor = params['descriptor.weight'][:, :, 0, 0] @ guide[image].mean((1, 2))
+        descriptor = descriptor + params['descriptor.bias']
+        pixels = [
+            descriptor[torch.arange(9) * 4 + (i % 2) * 2 + j % 2] * affinity[i // 2, j // 2]
+            for i in range(height)
+            for j in range(width)
+        ]
+        images.append(torch.stack(pixels, -1).view(9, height, width))
+    weight = torch.exp(1 / (1 + torch.exp(-torch.stack(images))))
+    return reference.window_assemble(weight / weight.sum(1, keepdim=True), x, 3)
+
+
+def _dysample(params, x, guide, style='lp', groups=4, dynamic_scope=False, scale_factor=2, **_):
+    """As published: a grid for ``grid_sample``, its channels (x, y), group, child."""
+    s = scale_factor
+    n, channels, h, w = x.shape
+    source = x if style == 'lp' else F.pixel_shuffle(x, s)
+    offset = _conv(params, 'offset', source)
+    if dynamic_scope:
+        offset = offset * F.conv2d(source, params['scope.weight']).sigmoid() * 0.5
+    else:
+        offset = offset * 0.25
+    if style == 'pl':
+        offset = F.pixel_unshuffle(offset, s)
+    offset = offset.view(n, 2, groups, s, s, h, w)
+    grid = torch.empty(n, groups, s * h, s * w, 2, dtype=x.dtype)
+    for i in range(s * h):
+        for j in range(s * w):
+            child = offset[:, :, :, i % s, j % s, i // s, j // s]
+            start = torch.tensor([(j + 0.5) / s, (i + 0.5) / s], dtype=x.dtype).view(1, 2, 1)
+            size = torch.tensor([w, h], dtype=x.dtype).view(1, 2, 1)
+            grid[:, :, i, j] = (2 * (start + child) / size - 1).transpose(1, 2)
+    out = F.grid_sample(
+        x.reshape(n * groups, -1, h, w), grid.flatten(0, 1), padding_mode='border',
+        align_corners=False,
+    ).view(n, channels, s * h, s * w)  # fmt: skip
+    size = out.shape[2:] if guide is None else guide.shape[2:]
+    if all(0 <= own - wanted < s for own, wanted in zip(out.shape[2:], size, strict=True)):
+        return out[:, :, : size[0], : size[1]]
+    return F.interpolate(out, size=size, mode='bilinear')
+
+
+_UPSAMPLERS = {
+    'sapa_i': _sapa_i,
+    'sapa_b': _sapa_b,
+    'sapa_d': _sapa_d,
+    'carafe': _carafe,
+    'fade': _fade,
+    'index_net': _index_net,
+    'a2u': _a2u,
+    'dysample': _dysample,
+}
+
+
+def _plain_conv(feature, weight, stride, padding):
+    """A convolution without bias, output pixel by output pixel."""
+    padded = F.pad(feature, (padding,) * 4)
+    side = weight.shape[2]
+    rows = (padded.shape[2] - side) // stride + 1
+    columns = (padded.shape[3] - side) // stride + 1
+    pixels = [
+        torch.einsum(
+            'ncyx,ocyx->no',
+            padded[:, :, i * stride : i * stride + side, j * stride : j * stride + side],
+            weight,
+        )
+        for i in range(rows)
+        for j in range(columns)
+    ]
+    return torch.stack(pixels, -1).view(len(feature), -1, rows, columns)
+
+
+def _bin(number, length):
+    """The rows of one of six bins of an adaptive pooling."""
+    return slice(number * length // 6, -(-(number + 1) * length // 6))
 
 
 def _normed(params, x, guide, pre_norm=False, **options):

@@ -49,6 +49,17 @@ SAPA_OPTIONS = [
     ('sapa_d', dict(guided=False, groups=2, num_points=3, shared_offset=True)),
     ('sapa_d', dict(guided=False, num_points=4, offset_init='grid')),
 ]
+PEER_OPTIONS = [
+    ('fade', dict()),
+    ('fade', dict(up_kernel=3, compressed_channels=3, gate=True)),
+    ('index_net', dict(variant='m2o')),
+    ('dysample', dict()),
+    *[
+        ('dysample', dict(style=style, groups=groups, dynamic_scope=scope))
+        for style, groups in (('lp', 1), ('pl', 2))
+        for scope in (True, False)
+    ],
+]
 TYPICAL = [
     ('sapa_i', dict(kernel_size=3)),
     ('sapa_b', dict(kernel_size=3, embed_dims=4)),
@@ -56,6 +67,10 @@ TYPICAL = [
     ('sapa_d', dict(num_points=3, groups=2, embed_dims=4, shared_offset=True)),
     ('sapa_d', dict(num_points=3, groups=2, guided=False)),
     ('carafe', dict(up_kernel=3, up_group=2)),
+    ('fade', dict(up_kernel=3, compressed_channels=4)),
+    ('index_net', dict()),
+    ('a2u', dict()),
+    ('dysample', dict(groups=2)),
 ]
 
 
@@ -64,13 +79,16 @@ def assert_follows_formula(upsampler, kind, x, guide, **options):
     tolerance = TOLERANCES[x.dtype]
     x, guide = (t.detach().clone(memory_format=torch.preserve_format) for t in (x, guide))
     slow_x, slow_guide = (t.detach().double().requires_grad_() for t in (x, guide))
+    # Statistics of the batch have tests of their own: a single value has none.
+    upsampler.train(options.get('training', False))
     params = {
         name: parameter.detach().double().requires_grad_()
         for name, parameter in upsampler.named_parameters()
     }
+    buffers = {name: buffer.double() for name, buffer in upsampler.named_buffers()}
 
     out = upsampler(x.requires_grad_(), guide.requires_grad_())
-    expected = slow_upsampler(kind, params, slow_x, slow_guide, **options)
+    expected = slow_upsampler(kind, {**params, **buffers}, slow_x, slow_guide, **options)
     assert out.dtype == x.dtype
     torch.testing.assert_close(out.double(), expected, atol=tolerance, rtol=tolerance)
 
@@ -93,7 +111,7 @@ def assert_follows_formula(upsampler, kind, x, guide, **options):
     return grads
 
 
-@pytest.mark.parametrize(('kind', 'options'), SAPA_OPTIONS)
+@pytest.mark.parametrize(('kind', 'options'), SAPA_OPTIONS + PEER_OPTIONS)
 def test_options(kind, options):
     upsampler = make_upsampler(kind, **options)
     assert_follows_formula(upsampler, kind, *make_inputs(upsampler, *SMALL), **options)
@@ -106,7 +124,14 @@ def test_sizes(kind, options, low, high):
     assert_follows_formula(upsampler, kind, *make_inputs(upsampler, low, high, 1), **options)
 
 
-@pytest.mark.parametrize('kind', ['sapa_b', 'sapa_d', 'carafe'])
+@pytest.mark.parametrize('variant', ['hin', 'm2o'])
+def test_statistics_of_the_batch(variant):
+    upsampler = make_upsampler('index_net', variant=variant)
+    inputs = make_inputs(upsampler, (3, 2), (5, 4))
+    assert_follows_formula(upsampler, 'index_net', *inputs, variant=variant, training=True)
+
+
+@pytest.mark.parametrize('kind', ['sapa_b', 'sapa_d', 'carafe', 'fade', 'index_net', 'a2u'])
 def test_guide_of_other_channels(kind):
     upsampler = make_upsampler(kind, guide_channels=3)
     assert_follows_formula(upsampler, kind, *make_inputs(upsampler, *SMALL))
@@ -137,7 +162,9 @@ def test_pre_norm(kind, options):
 
 
 @pytest.mark.parametrize('scale_factor', [1, 3])
-@pytest.mark.parametrize(('kind', 'options'), TYPICAL[3:])
+@pytest.mark.parametrize(
+    ('kind', 'options'), [case for case in TYPICAL[3:] if case[0] not in ('a2u', 'index_net')]
+)
 def test_scale_factors(kind, options, scale_factor):
     upsampler = make_upsampler(kind, scale_factor=scale_factor, **options)
     inputs = make_inputs(upsampler, (2, 3), (2 * scale_factor, 3 * scale_factor + 1))

@@ -5,8 +5,8 @@ import torch
 
 from sapa_mm.upsamplers import build_upsampler
 
-GUIDED = ('sapa_i', 'sapa_b', 'sapa_d')
-OTHERS = ('nearest', 'bilinear', 'deconv', 'pixel_shuffle', 'carafe')
+GUIDED = ('sapa_i', 'sapa_b', 'sapa_d', 'fade', 'index_net', 'a2u')
+OTHERS = ('nearest', 'bilinear', 'deconv', 'pixel_shuffle', 'carafe', 'dysample')
 NORMS = 'softmax, none, relu, sigmoid, softplus'
 
 
@@ -21,6 +21,7 @@ NORMS = 'softmax, none, relu, sigmoid, softplus'
                 ('deconv', 'kernel_size'),
                 ('pixel_shuffle', 'upsample_kernel'),
                 ('carafe', 'up_kernel'),
+                ('fade', 'up_kernel'),
                 ('carafe', 'encoder_kernel'),
             )
             for size, allowed in (
@@ -50,6 +51,10 @@ NORMS = 'softmax, none, relu, sigmoid, softplus'
             dict(type='sapa_d', offset_init='centre'),
             "offset_init must be one of origin, grid, got 'centre'",
         ),
+        (dict(type='fade', compressed_channels=0), 'compressed_channels must be a positive'),
+        (dict(type='index_net', variant='o2o'), "variant must be one of hin, m2o, got 'o2o'"),
+        (dict(type='dysample', style='p'), "style must be one of lp, pl, got 'p'"),
+        (dict(type='dysample', groups=5), 'groups=5 must divide the 32 channels of x'),
         (dict(type='sapa_i', similarity_norm='l2'), f"one of {NORMS}, got 'l2'"),
         (dict(type='sapa_b', similarity_norm=None), f'one of {NORMS}, got None'),
     ],
@@ -66,6 +71,26 @@ def test_numbers_from_the_host(kind, name, value):
     arguments = {'in_channels': 8, 'guide_channels': 8, 'scale_factor': 2, name: value}
     with pytest.raises(ValueError, match=f'{name} must be a positive integer, got {value!r}'):
         build_upsampler(dict(type=kind), **arguments)
+
+
+@pytest.mark.parametrize(
+    'cfg', [dict(type='fade', gate=True), dict(type='index_net', variant='m2o')]
+)
+def test_guides_of_other_channels(cfg):
+    message = 'needs guide_channels equal to in_channels, got 16 and 32'
+    with pytest.raises(ValueError, match=message):
+        build_upsampler(cfg, 32, 16)
+
+
+def test_channels_that_do_not_shuffle():
+    with pytest.raises(ValueError, match="style='pl' needs in_channels divisible by 4, got 6"):
+        build_upsampler(dict(type='dysample', style='pl', groups=2), 6)
+
+
+@pytest.mark.parametrize('kind', ['a2u', 'index_net'])
+def test_what_upsamples_by_two_only(kind):
+    with pytest.raises(ValueError, match='scale_factor must be 2, got 3'):
+        build_upsampler(dict(type=kind), 32, scale_factor=3)
 
 
 def test_sapa_i_needs_equal_channels():
@@ -104,7 +129,7 @@ X, GUIDE = torch.zeros(2, 8, 3, 4), torch.zeros(2, 8, 6, 8)
 @pytest.mark.parametrize('kind', GUIDED)
 def test_inputs_of_guided_upsamplers(kind, x, guide, error, message):
     upsampler = build_upsampler(dict(type=kind), 8)
-    with pytest.raises(error, match=f'^Sapa[IBD]: {message}'):
+    with pytest.raises(error, match=rf'^\w+: {message}'):
         upsampler(x, guide)
 
 

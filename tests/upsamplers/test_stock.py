@@ -4,11 +4,11 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from sapa_mm.upsamplers import build_upsampler
+from sapa_mm.upsamplers import UPSAMPLERS, build_upsampler
 
 from .cases import ALL_TYPES, make_inputs, make_upsampler
 
-UNGUIDED = {kind: options for kind, options in ALL_TYPES.items() if not kind.startswith('sapa')}
+UNGUIDED = {kind: options for kind, options in ALL_TYPES.items() if not UPSAMPLERS[kind].guided}
 UNGUIDED['sapa_d'] = dict(ALL_TYPES['sapa_d'], guided=False)
 EXACT, CROPPED, UNEVEN = ((6, 2), (12, 4)), ((6, 3), (11, 5)), ((5, 4), (7, 13))
 

@@ -1,0 +1,75 @@
+"""A2U: affinity-aware upsampling."""
+
+import math
+
+import torch.nn.functional as F
+from sapa_ops import window_assemble
+from torch import Tensor, nn
+
+from .base import Upsampler
+from .resize import pad_to_even, shuffle
+
+_FILTER = 6
+_UP_KERNEL = 3
+
+
+class A2U(Upsampler):
+    """A2U (Dai et al., CVPR 2021), shared weights, from the guide alone.
+
+    Call it as ``upsampler(x, guide)``, the low-res feature first. Two filters of the image itself
+    give the guide's second-order features at low resolution; their product, the affinity, and a
+    global descriptor give the 3×3 kernels.
+
+    Args:
+        in_channels (int): C, channels of x.
+        guide_channels (int, optional): C', channels of the guide. Defaults to C.
+        scale_factor (int): 2, the ratio that A2U is defined for. Defaults to 2.
+
+    Raises:
+        ValueError: If scale_factor is not 2.
+    """
+
+    guided = True
+
+    def __init__(self, in_channels: int, guide_channels: int | None = None, scale_factor: int = 2):
+        super().__init__(in_channels, guide_channels, scale_factor)
+        if scale_factor != 2:
+            self.fail(f'scale_factor must be 2, got {scale_factor}')
+        groups = 32 if self.guide_channels % 32 == 0 else 1
+        self.filters = nn.Conv2d(self.guide_channels, 2, 1)
+        self.norms = nn.ModuleList(nn.GroupNorm(groups, self.guide_channels) for _ in range(2))
+        self.descriptor = nn.Conv2d(self.guide_channels, 4 * _UP_KERNEL**2, 1)
+
+    def upsample(self, x: Tensor, guide: Tensor, size: tuple[int, int]) -> Tensor:
+        """See :meth:`Upsampler.forward`."""
+        kernels = self.filters(F.adaptive_avg_pool2d(guide, _FILTER))
+        filtered = _filter(pad_to_even(guide), kernels).unbind(1)
+        first, second = (
+            F.leaky_relu(norm(feature), 0.01)
+            for norm, feature in zip(self.norms, filtered, strict=True)
+        )
+        affinity = (first * second).sum(1, keepdim=True) / math.sqrt(self.guide_channels)
+        descriptor = self.descriptor(F.adaptive_avg_pool2d(guide, 1))
+        logits = shuffle((descriptor * affinity).unflatten(1, (-1, 4)), size)
+        return window_assemble(logits.sigmoid().softmax(1), x, _UP_KERNEL)
+
+
+def _filter(feature: Tensor, kernels: Tensor) -> Tensor:
+    """Filters all channels of an image (C, H, W) with its own kernels, at stride 2.
+
+    Args:
+        feature (Tensor): (N, C, H + 1, W + 1), see :func:`pad_to_even`.
+        kernels (Tensor): (N, M, 6, 6).
+
+    Returns:
+        Tensor: (N, M, C, ceil(H / 2), ceil(W / 2)).
+    """
+    # Images as the groups of one convolution, channels as its batch.
+    filtered = F.conv2d(
+        feature.transpose(0, 1),
+        kernels.flatten(0, 1)[:, None].to(feature.dtype),
+        stride=2,
+        padding=2,
+        groups=feature.shape[0],
+    )
+    return filtered.unflatten(1, kernels.shape[:2]).permute(1, 2, 0, 3, 4)

@@ -1,0 +1,106 @@
+"""DySample: upsampling by dynamic sampling."""
+
+import torch
+import torch.nn.functional as F
+from sapa_ops import point_assemble
+from torch import Tensor, nn
+
+from .base import Upsampler
+from .resize import fit
+
+STYLES = ('lp', 'pl')
+
+
+class DySample(Upsampler):
+    """DySample (Liu et al., ICCV 2023): x sampled at learned points near the bilinear ones.
+
+    Not in the paper; the strongest later peer of the same authors. It needs no guide. State dicts
+    of the authors' module load.
+
+    Args:
+        in_channels (int): C, channels of x.
+        guide_channels (int, optional): Unused but for the interface. Defaults to None.
+        scale_factor (int): s, the ratio of upsampling. Defaults to 2.
+        style (str): 'lp', offsets from a 1×1 convolution of x, then shuffled; or 'pl', from the
+            shuffled x (C divisible by s²). Defaults to 'lp'.
+        groups (int): Groups of channels with points of their own. Defaults to 4.
+        dynamic_scope (bool): Whether the reach of the offsets is learned, up to half a low-res
+            pixel, instead of a quarter. Defaults to False.
+
+    Raises:
+        ValueError: If the style is unknown, or the groups or s² do not divide C.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        guide_channels: int | None = None,
+        scale_factor: int = 2,
+        style: str = 'lp',
+        groups: int = 4,
+        dynamic_scope: bool = False,
+    ):
+        super().__init__(in_channels, guide_channels, scale_factor)
+        self.check_groups(in_channels, groups=groups)
+        if style not in STYLES:
+            self.fail(f'style must be one of {", ".join(STYLES)}, got {style!r}')
+        children = scale_factor**2
+        if style == 'pl' and in_channels % children:
+            self.fail(f"style='pl' needs in_channels divisible by {children}, got {in_channels}")
+        self.style = style
+        self.groups = groups
+        channels = (in_channels, 2 * groups * children)
+        if style == 'pl':
+            channels = (in_channels // children, 2 * groups)
+        self.offset = nn.Conv2d(*channels, 1)
+        self.scope = nn.Conv2d(*channels, 1, bias=False) if dynamic_scope else None
+        self.init_weights()
+
+    def init_weights(self) -> None:
+        """See :meth:`Upsampler.init_weights`; offsets start near zero, scopes at a half."""
+        nn.init.normal_(self.offset.weight, std=0.001)
+        nn.init.zeros_(self.offset.bias)
+        if self.scope is not None:
+            nn.init.zeros_(self.scope.weight)
+
+    def upsample(self, x: Tensor, guide: Tensor | None, size: tuple[int, int]) -> Tensor:
+        """See :meth:`Upsampler.forward`."""
+        offset = self.select_points(x)
+        weight = offset.new_ones(x.shape[0], self.groups, 1, *offset.shape[2:])
+        return fit(point_assemble(weight, x, offset), size, self.scale_factor)
+
+    def select_points(self, x: Tensor) -> Tensor:
+        """Point selection from x.
+
+        Args:
+            x (Tensor): (N, C, h, w).
+
+        Returns:
+            Tensor: Offsets (N, g*2, s*h, s*w) from the low-res index, in low-res pixels; channels
+            run group, (x, y). No point lies outside of x.
+        """
+        source = F.pixel_shuffle(x, self.scale_factor) if self.style == 'pl' else x
+        offset = self.offset(source)
+        if self.scope is None:
+            offset = 0.25 * offset
+        else:
+            offset = 0.5 * offset * self.scope(source).sigmoid()
+        if self.style == 'lp':
+            offset = F.pixel_shuffle(offset, self.scale_factor)
+        # The authors' channels run (x, y), group.
+        offset = offset.unflatten(1, (2, self.groups))
+        axes = [
+            self._stay_inside(offset[:, 0], x.shape[3]),
+            self._stay_inside(offset[:, 1].transpose(2, 3), x.shape[2]).transpose(2, 3),
+        ]
+        return torch.stack(axes, 2).flatten(1, 2)
+
+    def _stay_inside(self, offset: Tensor, low: int) -> Tensor:
+        """Adds the bilinear position to offsets along the last axis; points stay on the map."""
+        high = torch.arange(low * self.scale_factor, device=offset.device)
+        index = high // self.scale_factor
+        # From integers that every dtype holds exactly.
+        twice = (2 * (high % self.scale_factor) + 1 - self.scale_factor).to(offset.dtype)
+        bilinear = twice / (2 * self.scale_factor)
+        least, most = (-index).to(offset.dtype), (low - 1 - index).to(offset.dtype)
+        return torch.maximum(torch.minimum(offset + bilinear, most), least)

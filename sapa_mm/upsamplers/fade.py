@@ -1,0 +1,75 @@
+"""FADE: fusing the assets of decoder and encoder."""
+
+import torch
+from sapa_ops import window_assemble
+from torch import Tensor, nn
+
+from .base import Upsampler
+from .kernel_prediction import init_kernel_prediction
+from .resize import nearest_resize
+
+
+class Fade(Upsampler):
+    """FADE (Lu et al., ECCV 2022): kernels from both features, semi-shift convolution.
+
+    Call it as ``upsampler(x, guide)``, the low-res feature first. One convolution sees the
+    compressed guide at high resolution and the compressed x at low resolution; their sum gives the
+    K×K kernel of each upsampled position. The paper's tables use it without the gate.
+
+    Args:
+        in_channels (int): C, channels of x.
+        guide_channels (int, optional): C', channels of the guide. Defaults to C.
+        scale_factor (int): Unused but for the interface: the guide gives the size. Defaults to 2.
+        up_kernel (int): K, size of the assembly window; positive and odd. Defaults to 5.
+        compressed_channels (int): d, channels that the shared convolution sees. Defaults to 64.
+        gate (bool): Whether a gate from x mixes the guide into the output,
+            ``g * guide + (1 - g) * upsampled``; needs C' = C. Defaults to False.
+
+    Raises:
+        ValueError: If a number is out of its range, or the gate is on and C' differs from C.
+    """
+
+    guided = True
+
+    def __init__(
+        self,
+        in_channels: int,
+        guide_channels: int | None = None,
+        scale_factor: int = 2,
+        up_kernel: int = 5,
+        compressed_channels: int = 64,
+        gate: bool = False,
+    ):
+        super().__init__(in_channels, guide_channels, scale_factor)
+        self.check_kernel_size(up_kernel=up_kernel)
+        self.check_positive(compressed_channels=compressed_channels)
+        if gate and self.guide_channels != in_channels:
+            self.fail(
+                f'gate needs guide_channels equal to in_channels, '
+                f'got {self.guide_channels} and {in_channels}'
+            )
+        self.up_kernel = up_kernel
+        self.guide_compressor = nn.Conv2d(self.guide_channels, compressed_channels, 1)
+        self.channel_compressor = nn.Conv2d(in_channels, compressed_channels, 1, bias=False)
+        self.content_encoder = nn.Conv2d(compressed_channels, up_kernel**2, 3, padding=1)
+        self.gate = nn.Conv2d(in_channels, 1, 1) if gate else None
+        self.init_weights()
+
+    def init_weights(self) -> None:
+        """See :meth:`Upsampler.init_weights`; as CARAFE's kernel prediction."""
+        init_kernel_prediction(self.guide_compressor, self.content_encoder)
+        nn.init.xavier_uniform_(self.channel_compressor.weight)
+        if self.gate is not None:
+            nn.init.xavier_uniform_(self.gate.weight)
+            nn.init.zeros_(self.gate.bias)
+
+    def upsample(self, x: Tensor, guide: Tensor, size: tuple[int, int]) -> Tensor:
+        """See :meth:`Upsampler.forward`."""
+        from_guide = self.content_encoder(self.guide_compressor(guide))
+        from_x = self.content_encoder(self.channel_compressor(x))
+        weight = (from_guide + nearest_resize(from_x, size)).softmax(1)
+        upsampled = window_assemble(weight, x, self.up_kernel)
+        if self.gate is None:
+            return upsampled
+        gate = nearest_resize(torch.sigmoid(self.gate(x)), size)
+        return gate * guide + (1 - gate) * upsampled

@@ -1,0 +1,79 @@
+"""IndexNet: upsampling weighted by an index map from the guide."""
+
+import torch
+from torch import Tensor, nn
+
+from .base import Upsampler
+from .resize import nearest_resize, pad_to_even, shuffle
+
+VARIANTS = ('hin', 'm2o')
+
+
+class IndexNet(Upsampler):
+    """IndexNet (Lu et al., ICCV 2019), with context and nonlinearity.
+
+    Call it as ``upsampler(x, guide)``, the low-res feature first. The output is the nearest
+    upsampling of x times an index map in (0, 1) that is predicted from the guide: one map for all
+    channels ('hin', the holistic index network of most tables) or one for each ('m2o', the
+    many-to-one depthwise index network with dense convolutions, for matting).
+
+    Args:
+        in_channels (int): C, channels of x.
+        guide_channels (int, optional): C', channels of the guide; with 'm2o' it must be C.
+            Defaults to C.
+        scale_factor (int): 2, the ratio that IndexNet is defined for. Defaults to 2.
+        variant (str): 'hin' or 'm2o'. Defaults to 'hin'.
+
+    Raises:
+        ValueError: If scale_factor is not 2, the variant is unknown, or it is 'm2o' and C' differs
+            from C.
+    """
+
+    guided = True
+
+    def __init__(
+        self,
+        in_channels: int,
+        guide_channels: int | None = None,
+        scale_factor: int = 2,
+        variant: str = 'hin',
+    ):
+        super().__init__(in_channels, guide_channels, scale_factor)
+        if scale_factor != 2:
+            self.fail(f'scale_factor must be 2, got {scale_factor}')
+        if variant not in VARIANTS:
+            self.fail(f'variant must be one of {", ".join(VARIANTS)}, got {variant!r}')
+        if variant == 'm2o' and self.guide_channels != in_channels:
+            self.fail(
+                f"variant='m2o' needs guide_channels equal to in_channels, "
+                f'got {self.guide_channels} and {in_channels}'
+            )
+        self.variant = variant
+        if variant == 'hin':
+            blocks = [self._index_block(2 * self.guide_channels, 4)]
+        else:
+            blocks = [self._index_block(in_channels, in_channels) for _ in range(4)]
+        self.index_blocks = nn.ModuleList(blocks)
+
+    def _index_block(self, hidden_channels: int, out_channels: int) -> nn.Sequential:
+        return nn.Sequential(
+            nn.Conv2d(
+                self.guide_channels,
+                hidden_channels,
+                4,
+                stride=2,
+                padding=1,
+                bias=False,
+            ),
+            nn.BatchNorm2d(hidden_channels),
+            nn.ReLU6(inplace=True),
+            nn.Conv2d(hidden_channels, out_channels, 1, bias=False),
+        )
+
+    def upsample(self, x: Tensor, guide: Tensor, size: tuple[int, int]) -> Tensor:
+        """See :meth:`Upsampler.forward`."""
+        padded = pad_to_even(guide)
+        logits = [block(padded) for block in self.index_blocks]
+        # (N, 1 or C, 4, H / 2, W / 2)
+        children = logits[0][:, None] if self.variant == 'hin' else torch.stack(logits, 2)
+        return shuffle(children.sigmoid(), size) * nearest_resize(x, size)

@@ -1,0 +1,120 @@
+"""UPerNet's head: the stock one with bilinear, three guided upsamplers otherwise."""
+
+import pytest
+import torch
+
+pytest.importorskip('mmseg')
+
+from mmengine.registry import init_default_scope
+from mmengine.structures import PixelData
+from mmseg.models.decode_heads import UPerHead
+from mmseg.registry import MODELS
+from mmseg.structures import SegDataSample
+
+from sapa_mm.segmentation import UpsampleUPerHead
+from sapa_mm.upsamplers import UPSAMPLERS
+
+CHANNELS = (4, 8, 12, 16)
+SIZES = {
+    'even': [(16, 24), (8, 12), (4, 6), (2, 3)],
+    'odd': [(23, 17), (12, 9), (6, 5), (3, 3)],
+}
+
+
+@pytest.fixture(autouse=True)
+def _scope():
+    init_default_scope('mmseg')
+
+
+def head_cfg(**options):
+    return {
+        **dict(
+            in_channels=CHANNELS,
+            in_index=(0, 1, 2, 3),
+            channels=32,
+            num_classes=5,
+            dropout_ratio=0.0,
+            pool_scales=(1, 2),
+            norm_cfg=dict(type='BN'),
+            align_corners=False,
+        ),
+        **options,
+    }
+
+
+def make_head(upsample_cfg, **options):
+    torch.manual_seed(0)
+    return UpsampleUPerHead(upsample_cfg=upsample_cfg, **head_cfg(**options))
+
+
+def make_features(sizes):
+    generator = torch.Generator().manual_seed(1)
+    return [
+        torch.randn(2, channels, *size, generator=generator)
+        for channels, size in zip(CHANNELS, SIZES[sizes], strict=True)
+    ]
+
+
+@pytest.mark.parametrize('sizes', SIZES)
+@pytest.mark.parametrize('align_corners', [False, True])
+@pytest.mark.parametrize('upsample_cfg', [None, dict(type='bilinear')])
+def test_bilinear_is_the_stock_head_bit_for_bit(upsample_cfg, align_corners, sizes):
+    head = make_head(upsample_cfg, align_corners=align_corners)
+    stock = UPerHead(**head_cfg(align_corners=align_corners))
+    head.load_state_dict(stock.state_dict(), strict=True)
+    features = make_features(sizes)
+    out, expected = head(features), stock(features)
+    assert torch.equal(out, expected)
+    out.square().sum().backward()
+    expected.square().sum().backward()
+    for name, parameter in stock.named_parameters():
+        assert torch.equal(head.get_parameter(name).grad, parameter.grad), name
+
+
+@pytest.mark.parametrize('sizes', SIZES)
+@pytest.mark.parametrize(
+    'upsample_cfg', [dict(type='sapa_b', embed_dims=8), dict(type='sapa_d', groups=1)]
+)
+def test_who_guides_whom(upsample_cfg, sizes):
+    head = make_head(upsample_cfg).eval()
+    laterals, calls = [], []
+    for conv in head.lateral_convs:
+        conv.register_forward_hook(lambda _, inputs, out: laterals.append((out, out.clone())))
+    for upsampler in head.upsamplers:
+        upsampler.register_forward_hook(lambda m, inputs, out: calls.append((m, *inputs, out)))
+    head(make_features(sizes))
+    assert [module for module, *_ in calls] == list(head.upsamplers)[::-1]
+    total = None
+    for level, (_, x, guide, out) in zip((3, 2, 1), calls, strict=True):
+        assert guide is laterals[level - 1][0]
+        assert out.shape[2:] == SIZES[sizes][level - 1]
+        assert total is None or torch.equal(x, total)
+        total = guide + out
+    for now, when_made in laterals:
+        assert torch.equal(now, when_made)
+
+
+@pytest.mark.parametrize('kind', sorted(UPSAMPLERS))
+def test_training_step(kind):
+    """Every parameter has a gradient, and following it lowers the loss."""
+    head = make_head(dict(type=kind))
+    features = [feature.requires_grad_() for feature in make_features('odd')]
+    labels = torch.randint(0, 5, (2, 1, 46, 34), generator=torch.Generator().manual_seed(2))
+    samples = [SegDataSample(gt_sem_seg=PixelData(data=label)) for label in labels]
+
+    def loss():
+        return head.loss(features, samples, train_cfg=None)['loss_ce']
+
+    before = loss()
+    before.backward()
+    without = [n for n, p in head.named_parameters() if p.grad is None or p.grad.abs().max() == 0]
+    assert without == []
+    torch.optim.SGD(head.parameters(), lr=0.01).step()
+    assert loss().item() < before.item()
+
+
+def test_builds_from_the_registry():
+    cfg = dict(type='UpsampleUPerHead', upsample_cfg=dict(type='sapa_d', groups=1), **head_cfg())
+    assert type(MODELS.build(cfg)) is UpsampleUPerHead
+    with pytest.raises(ValueError, match='sapa_d has no option colour'):
+        MODELS.build({**cfg, 'upsample_cfg': dict(type='sapa_d', colour=1)})
