@@ -64,6 +64,8 @@ def _filter(feature: Tensor, kernels: Tensor) -> Tensor:
     Returns:
         Tensor: (N, M, C, ceil(H / 2), ceil(W / 2)).
     """
+    if feature.shape[0] == 0:
+        return feature.new_zeros(*kernels.shape[:2], *F.avg_pool2d(feature, 2).shape[1:])
     # Images as the groups of one convolution, channels as its batch.
     filtered = F.conv2d(
         feature.transpose(0, 1),

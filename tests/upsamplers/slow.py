@@ -71,6 +71,25 @@ def _carafe(params, x, guide, up_kernel=5, up_group=1, encoder_dilation=1, scale
     return torch.stack(pixels, -1).view(n, channels, *size)
 
 
+def _deconv(params, x, guide, scale_factor=2, **_):
+    weight = params['deconv.weight'].flip(2, 3).transpose(0, 1)
+    n, channels, h, w = x.shape
+    spread = x.new_zeros(n, channels, scale_factor * h, scale_factor * w)
+    spread[:, :, ::scale_factor, ::scale_factor] = x
+    out = _plain_conv(spread, weight, 1, weight.shape[2] // 2)
+    return _fit(out + params['deconv.bias'].view(-1, 1, 1), guide, scale_factor)
+
+
+def _pixel_shuffle(params, x, guide, scale_factor=2, **_):
+    weight, s = params['upsample_conv.weight'], scale_factor
+    out = _plain_conv(x, weight, 1, weight.shape[2] // 2)
+    out = out + params['upsample_conv.bias'].view(-1, 1, 1)
+    n, channels, h, w = x.shape
+    # Channels run output channel, row of the child, column of the child.
+    out = out.view(n, channels, s, s, h, w).permute(0, 1, 4, 2, 5, 3)
+    return _fit(out.reshape(n, channels, s * h, s * w), guide, s)
+
+
 def _fade(params, x, guide, up_kernel=5, gate=False, **_):
     size = guide.shape[2:]
     compressed = F.conv2d(x, params['channel_compressor.weight'])
@@ -183,6 +202,10 @@ def _dysample(params, x, guide, style='lp', groups=4, dynamic_scope=False, scale
         x.reshape(n * groups, -1, h, w), grid.flatten(0, 1), padding_mode='border',
         align_corners=False,
     ).view(n, channels, s * h, s * w)  # fmt: skip
+    return _fit(out, guide, s)
+
+
+def _fit(out, guide, s):
     size = out.shape[2:] if guide is None else guide.shape[2:]
     if all(0 <= own - wanted < s for own, wanted in zip(out.shape[2:], size, strict=True)):
         return out[:, :, : size[0], : size[1]]
@@ -193,6 +216,8 @@ _UPSAMPLERS = {
     'sapa_i': _sapa_i,
     'sapa_b': _sapa_b,
     'sapa_d': _sapa_d,
+    'deconv': _deconv,
+    'pixel_shuffle': _pixel_shuffle,
     'carafe': _carafe,
     'fade': _fade,
     'index_net': _index_net,

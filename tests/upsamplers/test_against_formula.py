@@ -3,9 +3,10 @@
 import copy
 
 import pytest
+import sapa_ops
 import torch
 
-from ..ops.cases import relayout
+from ..ops.cases import FORMS, relayout, skip_where_not_built
 from .cases import keep_points_in_cells, make_inputs, make_upsampler
 from .slow import slow_upsampler
 
@@ -50,6 +51,8 @@ SAPA_OPTIONS = [
     ('sapa_d', dict(guided=False, num_points=4, offset_init='grid')),
 ]
 PEER_OPTIONS = [
+    *[('deconv', dict(kernel_size=size)) for size in (1, 3, 5)],
+    *[('pixel_shuffle', dict(upsample_kernel=size)) for size in (1, 3, 5)],
     ('fade', dict()),
     ('fade', dict(up_kernel=3, compressed_channels=3, gate=True)),
     ('index_net', dict(variant='m2o')),
@@ -66,6 +69,8 @@ TYPICAL = [
     ('sapa_d', dict(num_points=3, groups=2, embed_dims=4)),
     ('sapa_d', dict(num_points=3, groups=2, embed_dims=4, shared_offset=True)),
     ('sapa_d', dict(num_points=3, groups=2, guided=False)),
+    ('deconv', dict()),
+    ('pixel_shuffle', dict()),
     ('carafe', dict(up_kernel=3, up_group=2)),
     ('fade', dict(up_kernel=3, compressed_channels=4)),
     ('index_net', dict()),
@@ -171,16 +176,20 @@ def test_scale_factors(kind, options, scale_factor):
     assert_follows_formula(upsampler, kind, *inputs, scale_factor=scale_factor, **options)
 
 
+@pytest.mark.parametrize('form', FORMS)
 @pytest.mark.parametrize('dtype', TOLERANCES)
 @pytest.mark.parametrize('layout', ['contiguous', 'channels_last', 'sliced'])
 @pytest.mark.parametrize(('kind', 'options'), TYPICAL)
-def test_dtypes_and_layouts(kind, options, layout, dtype):
+def test_dtypes_and_layouts(kind, options, layout, dtype, form):
+    skip_where_not_built(form)
     upsampler = make_upsampler(kind, **options)
     if kind == 'sapa_d':
         keep_points_in_cells(upsampler)
     upsampler = upsampler.to(dtype)
     x, guide = make_inputs(upsampler, *SMALL, dtype=dtype)
-    assert_follows_formula(upsampler, kind, relayout(x, layout), relayout(guide, layout), **options)
+    with sapa_ops.use_backend(form):
+        inputs = relayout(x, layout), relayout(guide, layout)
+        assert_follows_formula(upsampler, kind, *inputs, **options)
 
 
 @pytest.mark.parametrize('dtype', [torch.float16, torch.bfloat16])
@@ -204,3 +213,10 @@ def test_inputs_are_left_as_they_are():
         before = copy.deepcopy(inputs)
         upsampler(*inputs)
         assert all(map(torch.equal, inputs, before))
+
+
+@pytest.mark.parametrize(('kind', 'options'), TYPICAL)
+def test_empty_batch(kind, options):
+    upsampler = make_upsampler(kind, **options).eval()
+    x, guide = make_inputs(upsampler, *SMALL, batch=0)
+    assert upsampler(x, guide).shape == (0, 4, *SMALL[1])
