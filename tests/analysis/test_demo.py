@@ -9,9 +9,10 @@ pytest.importorskip('mmseg')
 
 from PIL import Image
 
-from sapa_mm.analysis.comparison import Metric, TrainedModel, format_table
+from sapa_mm.analysis.comparison import Metric, format_table
 from sapa_mm.analysis.comparison_picture import find_boundary
 from sapa_mm.analysis.demo import run_demo
+from sapa_mm.analysis.training_result import TrainingResult
 from sapa_mm.datasets import write_scenes
 
 CONFIGS = Path(__file__).parents[2] / 'configs'
@@ -62,11 +63,12 @@ def test_detection_demo_makes_table_and_picture(tmp_path):
 
 
 def test_format_table():
-    rows = {
-        'a': TrainedModel(model=None, metrics=[12.5], parameters=1000, seconds_per_iteration=1),
-        'b': TrainedModel(model=None, metrics=[0.0], parameters=2500, seconds_per_iteration=2),
+    cost = dict(peak_memory=0, device='cpu')
+    results = {
+        'a': TrainingResult(dict(ap=0.125), 1000, 1, **cost),
+        'b': TrainingResult({}, 2500, 2, **cost),
     }
-    assert format_table(rows, [Metric('AP', 'ap', 100)]).splitlines()[2:] == [
+    assert format_table(results, [Metric('AP', 'ap', 100)]).splitlines()[2:] == [
         '| a | 12.50 | 1,000 | 1.000 |',
         '| b | 0.00 (-12.50) | 2,500 (+1,500) | 2.000 |',
     ]

@@ -1,0 +1,4 @@
+# DySample, in the setting of Table 5; not in the paper
+_base_ = './faster-rcnn_r50_fpn-nearest_1x_coco.py'
+
+model = dict(neck=dict(upsample_cfg=dict(type='dysample', style='lp', groups=4)))

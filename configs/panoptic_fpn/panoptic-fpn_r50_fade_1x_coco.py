@@ -1,0 +1,6 @@
+# Table 7, FADE
+_base_ = './panoptic-fpn_r50_nearest_1x_coco.py'
+
+model = dict(
+    neck=dict(upsample_cfg=dict(type='fade', up_kernel=5, compressed_channels=64, gate=False))
+)

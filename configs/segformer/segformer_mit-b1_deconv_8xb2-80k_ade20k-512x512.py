@@ -1,0 +1,4 @@
+# Table 3, Deconv
+_base_ = './segformer_mit-b1_bilinear_8xb2-80k_ade20k-512x512.py'
+
+model = dict(decode_head=dict(upsample_cfg=dict(type='deconv', kernel_size=3)))

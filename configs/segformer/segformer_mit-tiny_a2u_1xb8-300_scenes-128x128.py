@@ -1,0 +1,3 @@
+_base_ = './segformer_mit-tiny_bilinear_1xb8-300_scenes-128x128.py'
+
+model = dict(decode_head=dict(upsample_cfg=dict(type='a2u')))

@@ -1,0 +1,4 @@
+# Table 4, A2U
+_base_ = './upernet_r50_bilinear_8xb2-80k_ade20k-512x512.py'
+
+model = dict(decode_head=dict(upsample_cfg=dict(type='a2u')))

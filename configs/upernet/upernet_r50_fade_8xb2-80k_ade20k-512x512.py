@@ -1,0 +1,8 @@
+# Table 4, FADE
+_base_ = './upernet_r50_bilinear_8xb2-80k_ade20k-512x512.py'
+
+model = dict(
+    decode_head=dict(
+        upsample_cfg=dict(type='fade', up_kernel=5, compressed_channels=64, gate=False)
+    )
+)

@@ -1,0 +1,149 @@
+"""All upsamplers in one small model on the generated scenes, over several seeds."""
+
+import dataclasses
+import json
+import os
+import statistics
+import time
+
+from ..datasets.writers import RECORD, write_scenes
+from .training_result import TrainingFailed, TrainingResult, train_apart
+
+_CONFIG = 'segformer/segformer_mit-tiny_{}_1xb8-300_scenes-128x128.py'
+#: Title and name in the config's file, in the order of the paper's tables.
+UPSAMPLERS = {
+    'Bilinear': 'bilinear',
+    'Deconv': 'deconv',
+    'PixelShuffle': 'pixel-shuffle',
+    'CARAFE': 'carafe',
+    'IndexNet': 'index-net',
+    'A2U': 'a2u',
+    'FADE': 'fade',
+    'DySample': 'dysample',
+    'SAPA-I': 'sapa-i',
+    'SAPA-B': 'sapa-b',
+    'SAPA-D': 'sapa-d',
+}
+
+Results = dict[str, dict[int, TrainingResult]]
+
+
+def run_study(
+    configs: str,
+    data_root: str,
+    out: str,
+    upsamplers: list[str],
+    seeds: list[int],
+    cfg_options: dict | None = None,
+) -> list[str]:
+    """Trains SegFormer with each upsampler and each seed, one after another.
+
+    Finished runs are not repeated and interrupted ones go on, so that a call continues the one
+    before it. The table is written anew after each run.
+
+    Args:
+        configs (str): Folder of the configs.
+        data_root (str): Folder of the generated scenes; made where it is missing.
+        out (str): Folder for ``table.md``, ``results.json`` and the work directories.
+        upsamplers (list[str]): Keys of ``UPSAMPLERS``; the first is what the others are held
+            against.
+        seeds (list[int]): The seeds.
+        cfg_options (dict, optional): Settings to override in all configs. Defaults to None.
+
+    Returns:
+        list[str]: What went wrong, a line for each run that failed.
+    """
+    if not os.path.isfile(os.path.join(data_root, RECORD)):
+        write_scenes(data_root)
+    options = {f'{split}_dataloader.dataset.data_root': data_root for split in ('train', 'val')}
+    options |= cfg_options or {}
+    results: Results = {title: {} for title in upsamplers}
+    failures = []
+    runs = [(seed, title) for seed in seeds for title in upsamplers]
+    start = time.monotonic()
+    for done, (seed, title) in enumerate(runs):
+        print(f'Run {done + 1} of {len(runs)}: {title}, seed {seed}', flush=True)
+        config = os.path.join(configs, _CONFIG.format(UPSAMPLERS[title]))
+        work_dir = os.path.join(out, 'work_dirs', f'{UPSAMPLERS[title]}_seed-{seed}')
+        try:
+            result = train_apart(config, work_dir, {**options, 'randomness.seed': seed})
+        except TrainingFailed as error:
+            failures.append(str(error))
+            print(f'error: {error}', flush=True)
+            continue
+        results[title][seed] = result
+        table = write_results(results, out)
+        left = (time.monotonic() - start) / (done + 1) * (len(runs) - done - 1)
+        print(f'\n{table}\n\nStill {left / 60:.0f} minutes at this pace.', flush=True)
+    return failures
+
+
+def write_results(results: Results, out: str) -> str:
+    """Writes ``table.md`` and ``results.json``.
+
+    Args:
+        results (dict[str, dict[int, TrainingResult]]): By upsampler and seed.
+        out (str): The folder.
+
+    Returns:
+        str: The table.
+    """
+    table = format_study(results)
+    with open(os.path.join(out, 'table.md'), 'w') as file:
+        file.write(table + '\n')
+    content = {
+        title: {seed: dataclasses.asdict(result) for seed, result in by_seed.items()}
+        for title, by_seed in results.items()
+    }
+    with open(os.path.join(out, 'results.json'), 'w') as file:
+        json.dump(content, file, indent=1)
+    return table
+
+
+def format_study(results: Results) -> str:
+    """Formats the results as a Markdown table.
+
+    mIoU is the mean over the seeds, with the standard deviation of a sample where there are
+    several; its difference, and the ratios of time and memory, are against the first upsampler.
+    Time and memory are medians over the seeds.
+
+    Args:
+        results (dict[str, dict[int, TrainingResult]]): By upsampler and seed.
+
+    Returns:
+        str: The table.
+    """
+    titles = ['upsampler', 'seeds', 'mIoU', 'difference', 'parameters']
+    titles += ['s / iteration', 'ratio', 'peak memory, MB', 'ratio']
+    lines = [f'| {" | ".join(titles)} |', '|---' * len(titles) + '|']
+    rows = {title: _summarise(by_seed) for title, by_seed in results.items() if by_seed}
+    first = next(iter(rows.values()), None)
+    for title, row in rows.items():
+        spread = '' if row['spread'] is None else f' ± {row["spread"]:.2f}'
+        cells = [
+            title,
+            f'{row["seeds"]}',
+            f'{row["mean"]:.2f}{spread}',
+            f'{row["mean"] - first["mean"]:+.2f}',
+            f'{row["parameters"]:,}',
+            f'{row["seconds"]:.3f}',
+            f'{row["seconds"] / first["seconds"]:.2f}',
+            f'{row["memory"] / 1e6:.0f}',
+            f'{row["memory"] / first["memory"]:.2f}',
+        ]
+        lines.append(f'| {" | ".join(cells)} |')
+    devices = {result.device for by_seed in results.values() for result in by_seed.values()}
+    return '\n'.join([*lines, '', f'Measured on: {"; ".join(sorted(devices))}.'])
+
+
+def _summarise(by_seed: dict[int, TrainingResult]) -> dict:
+    runs = list(by_seed.values())
+    values = [run.metrics['mIoU'] for run in runs]
+    return dict(
+        seeds=len(runs),
+        mean=statistics.mean(values),
+        spread=statistics.stdev(values) if len(values) > 1 else None,
+        parameters=runs[0].parameters,
+        seconds=statistics.median(run.seconds_per_iteration for run in runs),
+        memory=statistics.median(run.peak_memory for run in runs),
+    )

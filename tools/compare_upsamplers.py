@@ -1,0 +1,53 @@
+"""Train SegFormer with every upsampler on generated scenes and compare them over seeds.
+
+Example:
+    python tools/compare_upsamplers.py --seeds 0 1 2 --out work_dirs/upsamplers
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+from sapa_mm.analysis.upsampler_study import UPSAMPLERS, run_study
+from sapa_mm.engine.arguments import CfgOptions, exit_on
+
+
+def parse_args() -> argparse.Namespace:
+    """Parse the command line."""
+    configs = Path(__file__).parents[1] / 'configs'
+    parser = argparse.ArgumentParser(
+        description=__doc__.partition('\n')[0],
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    parser.add_argument(
+        '--upsamplers',
+        nargs='+',
+        choices=UPSAMPLERS,
+        default=list(UPSAMPLERS),
+        help='what to compare; the first is what the others are held against',
+    )
+    parser.add_argument('--seeds', nargs='+', type=int, default=[0, 1, 2], help='random seeds')
+    parser.add_argument('--configs', default=str(configs), help='folder of the configs')
+    parser.add_argument('--data-root', default='data/scenes', help='the scenes; made if missing')
+    parser.add_argument(
+        '--out',
+        default='work_dirs/upsamplers',
+        help='where results go; called again with the same folder, the tool continues',
+    )
+    parser.add_argument(
+        '--cfg-options', nargs='+', action=CfgOptions, help='override settings of all configs'
+    )
+    return parser.parse_args()
+
+
+def main() -> None:
+    """Run the tool."""
+    with exit_on(FileNotFoundError, ValueError):
+        failures = run_study(**vars(parse_args()))
+    for failure in failures:
+        print(f'error: {failure}', file=sys.stderr)
+    sys.exit(1 if failures else 0)
+
+
+if __name__ == '__main__':
+    main()
