@@ -1,0 +1,189 @@
+"""Parameters and multiply-adds of configs, beside what the paper prints."""
+
+import os
+from dataclasses import dataclass, field
+from functools import partial
+
+from mmengine.config import Config
+from mmengine.registry import MODELS
+
+from ..engine.load_config import check_upsamplers, load_config
+from ..upsamplers import Upsampler
+from .flops import count_flops
+from .paper_notes import NOTES
+from .paper_tables import PaperRow, PaperTable
+from .parameters import count_parameters
+
+#: (H, W) of a detector's input before it is padded, the largest that COCO's configs resize to.
+DETECTION_SHAPE = (800, 1333)
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What a config's model costs.
+
+    Attributes:
+        trainable (int): Trainable parameters.
+        parameters (int): All parameters.
+        upsamplers (int): Parameters of the upsamplers.
+        shape (tuple[int, int]): (H, W) of the input that the multiply-adds are for.
+        counted (int): Multiply-adds of the model, see :class:`~.flops.Flops`; of a detector those
+            of the backbone and the neck: what follows depends on the proposals.
+        upsamplers_counted (int): Those of the upsamplers in it.
+        upsamplers_by_formula (int | None): The same by Table 1.
+    """
+
+    trainable: int
+    parameters: int
+    upsamplers: int
+    shape: tuple[int, int]
+    counted: int
+    upsamplers_counted: int
+    upsamplers_by_formula: int | None
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A printed figure and ours.
+
+    Attributes:
+        printed (str): As the paper has it; with a sign, it is an increment.
+        value (float): Ours, in the paper's unit (million or billion).
+        agrees (bool): Whether ours, rounded, is the printed figure.
+        note (str): Why it does not, where that is known.
+    """
+
+    printed: str
+    value: float
+    agrees: bool
+    note: str
+
+
+@dataclass(frozen=True)
+class ComplexityRow:
+    """A config, its cost and what the paper says of it.
+
+    Attributes:
+        title (str): The upsampler and the backbone, or the config.
+        config (str): Path of the config.
+        cost (Cost): What it costs.
+        cells (dict[str, Cell]): The paper's 'Params' and 'FLOPs', where it prints them. Defaults
+            to none.
+    """
+
+    title: str
+    config: str
+    cost: Cost
+    cells: dict[str, Cell] = field(default_factory=dict)
+
+
+def measure_cost(config: str, shape: tuple[int, int] | None = None) -> Cost:
+    """Builds a config's model, with random weights, and counts.
+
+    Args:
+        config (str): The config file.
+        shape (tuple[int, int], optional): (H, W) of the input. Defaults to the config's crop for a
+            segmentor, to ``DETECTION_SHAPE`` for a detector, padded as the config pads.
+
+    Returns:
+        Cost: The cost.
+
+    Raises:
+        FileNotFoundError: If there is no such config.
+        ValueError: If it is no config of a segmentor or detector, or an option does not fit.
+        RuntimeError: If ``sapa_ops`` has no compiled operators.
+    """
+    cfg = load_config(config, None, None, 'none', 0)
+    check_upsamplers(cfg.model, 'model')
+    _leave_out_weights(cfg.model)
+    model = MODELS.build(cfg.model)
+    is_detector = cfg.get('default_scope') == 'mmdet'
+    run = model.extract_feat if is_detector else partial(model, mode='tensor')
+    shape = _input_shape(cfg, shape, is_detector)
+    flops = count_flops(model, run, (1, 3, *shape))
+    return Cost(
+        trainable=count_parameters(model),
+        parameters=count_parameters(model, trainable_only=False),
+        upsamplers=sum(
+            count_parameters(module, trainable_only=False)
+            for module in model.modules()
+            if isinstance(module, Upsampler)
+        ),
+        shape=shape,
+        counted=flops.counted,
+        upsamplers_counted=flops.upsamplers,
+        upsamplers_by_formula=flops.upsamplers_by_formula,
+    )
+
+
+def measure_table(
+    table: PaperTable, configs: str, shape: tuple[int, int] | None = None
+) -> list[ComplexityRow]:
+    """Measures all rows of one of the paper's tables.
+
+    Args:
+        table (PaperTable): The table.
+        configs (str): Folder of the configs.
+        shape (tuple[int, int], optional): See :func:`measure_cost`.
+
+    Returns:
+        list[ComplexityRow]: Its rows.
+    """
+    rows, first = [], {}
+    for paper in table.rows:
+        config = os.path.join(configs, paper.config)
+        cost = measure_cost(config, shape)
+        base = first.setdefault(paper.backbone, cost)
+        cells = {
+            column: _compare(table, paper, column, value)
+            for column, value in (
+                ('Params', _parameters_of(cost, base, table) / 1e6),
+                ('FLOPs', (cost.counted if cost is base else cost.upsamplers_by_formula) / 1e9),
+            )
+            if column in paper.figures
+        }
+        rows.append(
+            ComplexityRow(
+                title=f'{paper.upsampler}, {paper.backbone}',
+                config=paper.config,
+                cost=cost,
+                cells=cells,
+            )
+        )
+    return rows
+
+
+def _parameters_of(cost: Cost, base: Cost, table: PaperTable) -> int:
+    """As the table counts them: of the first row all, of others what they add to it."""
+    own, first = (one.parameters if table.counts_frozen else one.trainable for one in (cost, base))
+    return own if cost is base else own - first
+
+
+def _compare(table: PaperTable, paper: PaperRow, column: str, value: float) -> Cell:
+    printed = paper.figures[column]
+    digits = len(printed.partition('.')[2])
+    # '+0' stands in columns of one digit.
+    agrees = round(value, max(digits, 1)) == float(printed)
+    note = NOTES.get((table.number, paper.upsampler, column), '')
+    return Cell(printed, value, agrees, note)
+
+
+def _leave_out_weights(part: dict | list) -> None:
+    """The counts need no pretrained weights."""
+    if isinstance(part, dict):
+        if isinstance(part.get('init_cfg'), dict) and part['init_cfg'].get('type') == 'Pretrained':
+            part['init_cfg'] = None
+        if isinstance(part.get('pretrained'), str):
+            part['pretrained'] = None
+    for child in part.values() if isinstance(part, dict) else part:
+        if isinstance(child, (dict, list)):
+            _leave_out_weights(child)
+
+
+def _input_shape(cfg: Config, shape: tuple[int, int] | None, is_detector: bool) -> tuple[int, int]:
+    preprocessor = cfg.model.get('data_preprocessor', {})
+    if shape is None:
+        crop = None if is_detector else preprocessor.get('size')
+        shape = DETECTION_SHAPE if crop is None else tuple(crop)
+    divisor = preprocessor.get('pad_size_divisor', 32)
+    return tuple(-(-side // divisor) * divisor for side in shape)

@@ -1,0 +1,165 @@
+"""Tables of costs as Markdown, CSV and JSON."""
+
+import csv
+import io
+import json
+import os
+from collections.abc import Sequence
+
+import torch
+
+from ..upsamplers import build_upsampler
+from .complexity import ComplexityRow, measure_cost, measure_table
+from .flops import count_flops
+from .paper_tables import PAPER_TABLES
+from .parameters import count_parameters
+from .table_1 import ROWS, flops_per_position
+
+FORMATS = ('md', 'csv', 'json')
+#: Rows of named columns; the last is a note.
+Table = list[dict[str, str | int | float | None]]
+_NOTE = 'note'
+
+
+def make_report(
+    configs: Sequence[str],
+    tables: Sequence[int],
+    root: str,
+    form: str = 'md',
+    shape: tuple[int, int] | None = None,
+) -> str:
+    """Counts the costs of configs and of the paper's tables.
+
+    Args:
+        configs (Sequence[str]): Config files.
+        tables (Sequence[int]): Numbers of tables, 1 or keys of ``PAPER_TABLES``.
+        root (str): Folder of the configs, for the tables.
+        form (str): 'md', 'csv' or 'json'. Defaults to 'md'.
+        shape (tuple[int, int], optional): (H, W) of the models' input, see
+            :func:`~.complexity.measure_cost`. Defaults to None.
+
+    Returns:
+        str: The report, ending with a newline. In Markdown the notes are under each table.
+    """
+    report = {}
+    for number in tables:
+        if number == 1:
+            report['Table 1: multiply-adds for each low-res position, and parameters'] = (
+                tabulate_table_1()
+            )
+        else:
+            table = PAPER_TABLES[number]
+            report[f'Table {number}: {table.title}'] = tabulate(measure_table(table, root, shape))
+    if configs:
+        names = [os.path.splitext(os.path.basename(config))[0] for config in configs]
+        report['Configs'] = tabulate(
+            [
+                ComplexityRow(name, config, measure_cost(config, shape))
+                for name, config in zip(names, configs, strict=True)
+            ]
+        )
+    if form == 'json':
+        return json.dumps(report, indent=1, ensure_ascii=False) + '\n'
+    write = {'md': _format_markdown, 'csv': _format_csv}[form]
+    return '\n'.join(write(title, table) for title, table in report.items())
+
+
+def tabulate_table_1(channels: int = 256) -> Table:
+    """Table 1: the paper's formulas evaluated, and the upsamplers counted.
+
+    Args:
+        channels (int): C, channels of x and guide. Defaults to 256.
+
+    Returns:
+        list[dict]: The rows; FLOPs are multiply-adds for each low-res position.
+    """
+    table, side = [], 64
+    for row in ROWS:
+        upsampler = build_upsampler(row.upsample_cfg, channels)
+        flops = count_flops(
+            upsampler,
+            lambda x, module=upsampler: module(x, torch.empty(1, channels, 2 * side, 2 * side)),
+            (1, channels, side, side),
+        )
+        table.append(
+            {
+                'module': row.title,
+                'FLOPs (x HW), printed': row.flops,
+                f'at C={channels}': flops_per_position(upsampler),
+                'counted': round(flops.counted / side**2),
+                'Params, printed': row.params,
+                'weights': sum(p.numel() for p in upsampler.parameters() if p.dim() > 1),
+                'with biases and norms': count_parameters(upsampler),
+                _NOTE: row.note,
+            }
+        )
+    return table
+
+
+def tabulate(rows: Sequence[ComplexityRow]) -> Table:
+    """Lays out the costs of configs.
+
+    Args:
+        rows (Sequence[ComplexityRow]): The configs.
+
+    Returns:
+        list[dict]: The rows; parameters in millions (M), multiply-adds in billions (G).
+    """
+    columns = [name for name in ('Params', 'FLOPs') if any(name in row.cells for row in rows)]
+    table = []
+    for row in rows:
+        cost = row.cost
+        cells = {
+            'model': row.title,
+            'trainable, M': round(cost.trainable / 1e6, 3),
+            'all, M': round(cost.parameters / 1e6, 3),
+            'upsamplers, M': round(cost.upsamplers / 1e6, 3),
+            'input': 'x'.join(map(str, cost.shape)),
+            'counted, G': round(cost.counted / 1e9, 3),
+            'upsamplers, G': _billions(cost.upsamplers_counted),
+            'by formula, G': _billions(cost.upsamplers_by_formula),
+        }
+        for column in columns:
+            cell = row.cells.get(column)
+            cells[f'paper: {column}'] = cell and cell.printed
+            cells[f'difference: {column}'] = cell and round(cell.value - float(cell.printed), 3)
+        wrong = {name: cell for name, cell in row.cells.items() if not cell.agrees}
+        notes = [f'{column}: {cell.note or "unexplained"}' for column, cell in wrong.items()]
+        table.append({**cells, _NOTE: '. '.join(notes)})
+    return table
+
+
+def _format_markdown(title: str, table: Table) -> str:
+    columns = [column for column in table[0] if column != _NOTE]
+    lines = [f'## {title}', '', f'| {" | ".join(columns)} |', '|---' * len(columns) + '|']
+    notes: list[str] = []
+    for row in table:
+        cells = [_format_cell(row[column]) for column in columns]
+        if row[_NOTE]:
+            if row[_NOTE] not in notes:
+                notes.append(row[_NOTE])
+            cells[0] += f' [{notes.index(row[_NOTE]) + 1}]'
+        lines.append(f'| {" | ".join(cells)} |')
+    for number, note in enumerate(notes, 1):
+        lines += ['', f'[{number}] {note}.']
+    return '\n'.join(lines) + '\n'
+
+
+def _format_csv(title: str, table: Table) -> str:
+    text = io.StringIO()
+    writer = csv.DictWriter(text, ['table', *table[0]], lineterminator='\n')
+    writer.writeheader()
+    writer.writerows({'table': title, **row} for row in table)
+    return text.getvalue()
+
+
+def _format_cell(value: str | int | float | None) -> str:
+    if value is None:
+        return '-'
+    if isinstance(value, str):
+        return value
+    return f'{value:,}' if isinstance(value, int) else f'{value:,.3f}'
+
+
+def _billions(number: int | None) -> float | None:
+    return None if number is None else round(number / 1e9, 3)

@@ -1,0 +1,113 @@
+"""Multiply-adds of a running model, by torch's own counter, to which our operators are taught."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import sapa_ops
+import torch
+from torch import Tensor, nn
+from torch._subclasses.fake_tensor import FakeTensorMode
+from torch.utils.flop_counter import FlopCounterMode
+
+from ..upsamplers import Upsampler
+from .table_1 import flops_per_position
+
+
+@dataclass(frozen=True)
+class Flops:
+    """Multiply-adds of one forward pass; each counts once.
+
+    Attributes:
+        counted (int): Of convolutions, matrix products, attention and this project's operators.
+            Interpolation, normalisation and elementwise steps are not counted.
+        upsamplers (int): That part of them that is the upsamplers'.
+        upsamplers_by_formula (int | None): Of the upsamplers, by Table 1 and the sizes of their
+            inputs. None if an upsampler has no formula.
+    """
+
+    counted: int
+    upsamplers: int
+    upsamplers_by_formula: int | None
+
+
+def count_flops(model: nn.Module, run: Callable[[Tensor], Any], shape: tuple[int, ...]) -> Flops:
+    """Counts one forward pass, without computing it: on tensors that have shapes only.
+
+    Args:
+        model (nn.Module): The model.
+        run (Callable[[Tensor], Any]): What to count, called with the input.
+        shape (tuple[int, ...]): Shape of the input.
+
+    Returns:
+        Flops: What was counted.
+
+    Raises:
+        RuntimeError: If ``sapa_ops`` has no compiled operators: plain PyTorch's steps are
+            elementwise and would not be counted.
+    """
+    counter = FlopCounterMode(display=False, custom_mapping=_our_operators())
+    # Upsampler, low-res positions, the counter's state before and after.
+    calls: list[list] = []
+
+    def enter(upsampler: Upsampler, inputs: tuple[Tensor, ...]) -> None:
+        positions = inputs[0].numel() // inputs[0].shape[1]
+        calls.append([upsampler, positions, counter.get_total_flops()])
+
+    def leave(upsampler: Upsampler, inputs: tuple[Tensor, ...], out: Tensor) -> None:
+        calls[-1].append(counter.get_total_flops())
+
+    upsamplers = [module for module in model.modules() if isinstance(module, Upsampler)]
+    hooks = [module.register_forward_pre_hook(enter) for module in upsamplers]
+    hooks += [module.register_forward_hook(leave) for module in upsamplers]
+    training = model.training
+    model.eval()
+    try:
+        with (
+            FakeTensorMode(allow_non_fake_inputs=True),
+            sapa_ops.use_backend('compiled'),
+            torch.no_grad(),
+            # Innermost, so that it sees the operators first.
+            counter,
+        ):
+            run(torch.empty(shape))
+    finally:
+        model.train(training)
+        for hook in hooks:
+            hook.remove()
+    formulas = [flops_per_position(upsampler) for upsampler, *_ in calls]
+    by_formula = None
+    if None not in formulas:
+        by_formula = sum(f * call[1] for f, call in zip(formulas, calls, strict=True))
+    # The counter counts a multiply-add as two.
+    return Flops(
+        counted=counter.get_total_flops() // 2,
+        upsamplers=sum(after - before for _, _, before, after in calls) // 2,
+        upsamplers_by_formula=by_formula,
+    )
+
+
+def _our_operators() -> dict:
+    """Two for each multiply-add, as the counter has it; a bilinear sample has four of them."""
+    if not hasattr(torch.ops.sapa_ops, 'window_similarity'):
+        # The context above says why.
+        return {}
+
+    def window_similarity(query, key, *_, out_shape, **__):
+        return 2 * _size(out_shape) * query[1]
+
+    def window_assemble(weight, value, kernel_size, *_, out_shape, **__):
+        return 2 * _size(out_shape) * kernel_size**2
+
+    def point_similarity(query, key, offset, groups, *_, out_shape, **__):
+        return 2 * _size(out_shape) * (query[1] // groups) * (4 + 1)
+
+    def point_assemble(weight, value, offset, *_, out_shape, **__):
+        return 2 * _size(out_shape) * weight[2] * (4 + 1)
+
+    formulas = (window_similarity, window_assemble, point_similarity, point_assemble)
+    return {getattr(torch.ops.sapa_ops, formula.__name__): formula for formula in formulas}
+
+
+def _size(shape: tuple[int, ...]) -> int:
+    return torch.Size(shape).numel()

@@ -1,0 +1,88 @@
+"""Settings with which a config of the paper trains and tests within seconds on a few scenes."""
+
+import json
+import uuid
+
+from sapa_mm.datasets import CLASSES, STUFF_CLASSES, THING_CLASSES
+
+LOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
+SIDE, SCALE = 64, (96, 64)
+
+
+def shrunken(cfg, scenes):
+    """Settings for one step and one validation on a few scenes.
+
+    Args:
+        cfg (Config): The config.
+        scenes (Path): Folder of scenes of some 64 pixels.
+
+    Returns:
+        dict: What to override.
+    """
+    options = {
+        f'train_cfg.max_{"epochs" if "max_epochs" in cfg.train_cfg else "iters"}': 1,
+        'train_cfg.val_interval': 1,
+        'default_hooks.checkpoint.interval': -1,
+        'default_hooks.checkpoint.save_last': False,
+        'default_hooks.logger.interval': 1,
+        'model.backbone.init_cfg': None,
+        'train_dataloader.batch_size': 2,
+        'visualizer.name': str(uuid.uuid4()),
+    }
+    for loader in LOADERS:
+        options[f'{loader}.dataset.data_root'] = str(scenes)
+        options[f'{loader}.num_workers'] = 0
+        options[f'{loader}.persistent_workers'] = False
+        for step, transform in enumerate(cfg[loader].dataset.pipeline):
+            key = f'{loader}.dataset.pipeline.{step}'
+            if 'scale' in transform:
+                options[f'{key}.scale'] = SCALE
+            if 'crop_size' in transform:
+                options[f'{key}.crop_size'] = (SIDE, SIDE)
+    own = _segmentor if cfg.default_scope == 'mmseg' else _detector
+    return options | own(cfg, scenes)
+
+
+def _segmentor(cfg, scenes):
+    return {'model.data_preprocessor.size': (SIDE, SIDE)}
+
+
+def _detector(cfg, scenes):
+    """With the classes of the scenes, and few proposals."""
+    panoptic = 'semantic_head' in cfg.model
+    kind = 'panoptic' if panoptic else 'instances'
+    metainfo = dict(classes=CLASSES if panoptic else THING_CLASSES)
+    options = {
+        'model.train_cfg.rpn_proposal.max_per_img': 50,
+        'model.train_cfg.rcnn.sampler.num': 16,
+        'model.test_cfg.rpn.max_per_img': 50,
+        'model.test_cfg.rcnn.max_per_img': 5,
+    }
+    if panoptic:
+        metainfo.update(thing_classes=THING_CLASSES, stuff_classes=STUFF_CLASSES)
+        for head in ('semantic_head', 'panoptic_fusion_head'):
+            options[f'model.{head}.num_things_classes'] = len(THING_CLASSES)
+            options[f'model.{head}.num_stuff_classes'] = len(STUFF_CLASSES)
+    for loader in LOADERS:
+        split = 'training' if loader == 'train_dataloader' else 'validation'
+        dataset = f'{loader}.dataset'
+        options[f'{dataset}.metainfo'] = metainfo
+        options[f'{dataset}.ann_file'] = f'annotations/{kind}_{split}.json'
+        options[f'{dataset}.data_prefix.img'] = f'images/{split}/'
+        if panoptic:
+            options[f'{dataset}.data_prefix.seg'] = f'panoptic/{split}/'
+    several = isinstance(cfg.val_evaluator, list)
+    for number, metric in enumerate(cfg.val_evaluator if several else [cfg.val_evaluator]):
+        key = f'val_evaluator.{number}' if several else 'val_evaluator'
+        truth = 'panoptic' if metric.type == 'PanopticMetric' else 'instances'
+        options[f'{key}.ann_file'] = str(scenes / 'annotations' / f'{truth}_validation.json')
+        if truth == 'panoptic':
+            options[f'{key}.seg_prefix'] = str(scenes / 'panoptic' / 'validation')
+    return options
+
+
+def last_metrics(work_dir):
+    """What the last validation of the last run in a work directory gave."""
+    log = max(work_dir.glob('*/vis_data/scalars.json'), key=lambda path: path.parent.parent.name)
+    lines = [json.loads(line) for line in log.read_text().splitlines()]
+    return [line for line in lines if 'loss' not in line][-1]

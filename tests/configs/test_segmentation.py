@@ -1,0 +1,193 @@
+"""The segmentation configs: what they say, and a run from training to testing."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip('mmseg')
+
+import mmseg
+from mmengine.config import Config
+
+from sapa_mm.datasets import CLASSES, PALETTE, write_scenes
+from sapa_mm.engine import read_checkpoint
+from sapa_mm.engine.prepare_testing import prepare_testing
+from sapa_mm.engine.prepare_training import prepare_training
+from sapa_mm.engine.run import run_testing, run_training
+
+from .shrunken import last_metrics, shrunken
+
+ROOT = Path(__file__).parents[2] / 'configs'
+FOLDERS = ('segformer', 'upernet')
+PATHS = {path.stem: path for folder in FOLDERS for path in (ROOT / folder).glob('*.py')}
+PAPER = sorted(name for name in PATHS if 'ade20k' in name)
+SCENES = sorted(name for name in PATHS if 'scenes' in name)
+METHODS = [
+    'bilinear', 'deconv', 'pixel-shuffle', 'carafe', 'index-net', 'a2u', 'fade', 'dysample',
+    'sapa-i', 'sapa-b', 'sapa-d',
+]  # fmt: skip
+
+
+def load(name):
+    return Config.fromfile(PATHS[name])
+
+
+def find(model, method):
+    """The one config of a model and an upsampler."""
+    (name,) = (name for name in PATHS if name.startswith(f'{model}_{method}_'))
+    return name
+
+
+def test_every_row_is_there():
+    assert sorted(PAPER + SCENES) == sorted(PATHS)
+    methods = {
+        'segformer_mit-b1': METHODS,
+        'segformer_mit-tiny': METHODS,
+        'upernet_r50': METHODS,
+        'upernet_r101': ['bilinear', 'sapa-d'],
+    }
+    expected = sorted(f'{model}_{method}' for model in methods for method in methods[model])
+    assert sorted('_'.join(name.split('_')[:3]) for name in PATHS) == expected
+
+
+@pytest.mark.parametrize('name', sorted(PATHS))
+def test_head_and_size(name):
+    cfg = load(name)
+    head = 'UpsampleUPerHead' if name.startswith('upernet') else 'UpsampleSegformerHead'
+    assert cfg.model.decode_head.type == head
+    crop = cfg.crop_size
+    assert tuple(cfg.model.data_preprocessor.size) == tuple(crop)
+    assert f'-{crop[0]}x{crop[1]}' in name
+
+
+@pytest.mark.parametrize('name', sorted(PATHS))
+def test_name_tells_the_schedule(name):
+    """..._{gpus}xb{batch}-{iterations}_{dataset}-..."""
+    cfg = load(name)
+    gpus_and_batch, iterations = name.split('_')[-2].split('-')
+    iterations = int(iterations.replace('k', '000'))
+    assert iterations == cfg.train_cfg.max_iters == cfg.param_scheduler[-1].end
+    gpus, batch = map(int, gpus_and_batch.split('xb'))
+    assert cfg.train_dataloader.batch_size == batch
+    if 'auto_scale_lr' in cfg:
+        assert cfg.auto_scale_lr.base_batch_size == gpus * batch
+
+
+@pytest.mark.parametrize('name', PAPER)
+def test_paper_configs_keep_the_recipe(name):
+    cfg = load(name)
+    init_cfg = cfg.model.backbone.init_cfg
+    assert init_cfg.type == 'Pretrained'
+    if name.startswith('upernet'):
+        depth = 101 if '_r101_' in name else 50
+        assert cfg.model.backbone.depth == depth
+        assert init_cfg.checkpoint == f'open-mmlab://resnet{depth}_v1c'
+    else:
+        assert init_cfg.checkpoint.startswith('https://')
+    for dataloader in (cfg.val_dataloader, cfg.test_dataloader):
+        aligned = dict(type='ResizeToMultiple', size_divisor=32)
+        assert aligned in dataloader.dataset.pipeline
+
+    upsample_cfg = cfg.model.decode_head.upsample_cfg
+    # Section 3.7: group normalisation in SegFormer.
+    normed = name.startswith('segformer') and upsample_cfg.type.startswith('sapa')
+    assert upsample_cfg.get('pre_norm', False) is normed
+    if upsample_cfg.type == 'sapa_d':
+        # Table 2.
+        assert (upsample_cfg.num_points, upsample_cfg.shared_offset) == (9, True)
+        assert upsample_cfg.groups == (4 if name.startswith('segformer') else 1)
+
+
+@pytest.mark.parametrize('model', ['segformer_mit-b1', 'segformer_mit-tiny', 'upernet_r50'])
+def test_rows_differ_in_the_upsampler_only(model):
+    base, *others = (load(find(model, method)).to_dict() for method in METHODS)
+    for cfg in (base, *others):
+        del cfg['model']['decode_head']['upsample_cfg']
+    assert all(cfg == base for cfg in others)
+
+
+def test_upernet_is_mmsegs():
+    """But for the head's upsampler."""
+    stock = Path(mmseg.__file__).parent / '.mim' / 'configs' / 'upernet'
+    if not stock.exists():
+        pytest.skip('this mmseg is installed without its configs')
+    theirs = Config.fromfile(stock / 'upernet_r50_4xb4-80k_ade20k-512x512.py')
+    ours = load(find('upernet_r50', 'bilinear'))
+    assert theirs.model.pop('pretrained') == ours.model.backbone.pop('init_cfg').checkpoint
+    ours.model.decode_head.type = 'UPerHead'
+    del ours.model.decode_head.upsample_cfg
+    assert ours.model.to_dict() == theirs.model.to_dict()
+    for part in ('param_scheduler', 'train_cfg', 'val_cfg', 'test_cfg'):
+        assert ours[part] == theirs[part], part
+    assert ours.optim_wrapper.optimizer == theirs.optim_wrapper.optimizer
+
+
+@pytest.mark.parametrize('name', SCENES)
+def test_scenes_configs_know_the_classes(name):
+    cfg = load(name)
+    assert cfg.model.decode_head.num_classes == len(CLASSES)
+    assert cfg.model.backbone.init_cfg is None
+    for loader in (cfg.train_dataloader, cfg.val_dataloader, cfg.test_dataloader):
+        metainfo = loader.dataset.metainfo
+        assert tuple(metainfo.classes) == tuple(CLASSES)
+        assert [tuple(color) for color in metainfo.palette] == [tuple(color) for color in PALETTE]
+        assert loader.dataset.reduce_zero_label is True
+
+
+@pytest.fixture(scope='module')
+def scenes(tmp_path_factory):
+    root = tmp_path_factory.mktemp('scenes')
+    write_scenes(root, num_train=4, num_val=2, size=(80, 72))
+    return root
+
+
+def test_training_and_testing(scenes, tmp_path, monkeypatch):
+    monkeypatch.setenv('LOCAL_RANK', '0')
+    name = find('segformer_mit-tiny', 'sapa-d')
+    options = {**shrunken(load(name), scenes), 'default_hooks.checkpoint.interval': 1}
+    run = dict(cfg_options=options, work_dir=str(tmp_path))
+    trained = run_training(prepare_training(str(PATHS[name]), **run))
+    validated = last_metrics(tmp_path)
+
+    checkpoint = str(tmp_path / 'iter_1.pth')
+    # The optimizer keeps nothing of a parameter that no gradient reached.
+    state = read_checkpoint(checkpoint)['optimizer']['state']
+    assert len(state) == sum(1 for p in trained.parameters() if p.requires_grad)
+
+    metrics = run_testing(prepare_testing(str(PATHS[name]), checkpoint, **run))
+    assert metrics['mIoU'] == pytest.approx(validated['mIoU'], abs=1e-2)
+
+
+def test_runs_with_mmsegs_own_tools(scenes, tmp_path):
+    """Unchanged but for what any user sets on the command line."""
+    tools = Path(mmseg.__file__).parent / '.mim' / 'tools'
+    if not (tools / 'train.py').exists():
+        pytest.skip('this mmseg is installed without its tools')
+    config = str(PATHS[find('segformer_mit-tiny', 'sapa-d')])
+    env = {**os.environ, 'PYTHONPATH': os.pathsep.join(sys.path), 'OMP_NUM_THREADS': '1'}
+
+    def run(tool, *args):
+        options = [
+            f'{loader}.dataset.data_root={scenes}'
+            for loader in ('train_dataloader', 'val_dataloader', 'test_dataloader')
+        ]
+        options += ['train_cfg.max_iters=2', 'train_cfg.val_interval=2']
+        options += ['default_hooks.checkpoint.interval=2', 'train_dataloader.batch_size=2']
+        options += ['train_dataloader.dataset.pipeline.2.crop_size=(64,64)']
+        options += ['model.data_preprocessor.size=(64,64)']
+        command = [sys.executable, str(tools / tool), config, *args, '--work-dir', str(tmp_path)]
+        result = subprocess.run(
+            [*command, '--cfg-options', *options], capture_output=True, text=True, env=env
+        )
+        assert result.returncode == 0, result.stdout + result.stderr
+        return result.stdout + result.stderr
+
+    run('train.py')
+    trained = last_metrics(tmp_path)
+    run('test.py', str(tmp_path / 'iter_2.pth'))
+    (tested,) = (json.loads(path.read_text()) for path in tmp_path.glob('*/*.json'))
+    assert tested['mIoU'] == pytest.approx(trained['mIoU'], abs=1e-2)

@@ -1,0 +1,64 @@
+"""Count parameters and multiply-adds of configs, or of the paper's tables, beside its figures.
+
+Example:
+    python tools/complexity.py --table 3
+    python tools/complexity.py configs/upernet/upernet_r50_sapa-d_8xb2-80k_ade20k-512x512.py
+"""
+
+import argparse
+from pathlib import Path
+
+from sapa_mm.analysis.complexity_report import FORMATS, make_report
+from sapa_mm.analysis.paper_tables import PAPER_TABLES
+from sapa_mm.engine.arguments import exit_on
+
+
+def parse_args() -> argparse.Namespace:
+    """Parse the command line."""
+    parser = argparse.ArgumentParser(description=__doc__.partition('\n')[0])
+    parser.add_argument('configs', nargs='*', help='config files')
+    parser.add_argument(
+        '--table',
+        dest='tables',
+        nargs='+',
+        type=int,
+        choices=[1, *PAPER_TABLES],
+        default=[],
+        help="the paper's tables",
+    )
+    parser.add_argument(
+        '--shape',
+        nargs=2,
+        type=int,
+        metavar=('H', 'W'),
+        help="size of the input (default: a segmentor's crop, 800 1333 for detectors)",
+    )
+    parser.add_argument(
+        '--format', dest='form', choices=FORMATS, default='md', help='output format'
+    )
+    parser.add_argument('--out', help='file to write to (default: standard output)')
+    parser.add_argument(
+        '--root', default=str(Path(__file__).parents[1] / 'configs'), help='folder of the configs'
+    )
+    args = parser.parse_args()
+    if not args.configs and not args.tables:
+        parser.error('name config files or --table')
+    if args.shape and min(args.shape) < 1:
+        parser.error(f'--shape takes positive numbers, got {args.shape}')
+    return args
+
+
+def main() -> None:
+    """Run the tool."""
+    args = vars(parse_args())
+    out = args.pop('out')
+    with exit_on(FileNotFoundError, ValueError, RuntimeError):
+        report = make_report(**args)
+    if out is None:
+        print(report, end='')
+    else:
+        Path(out).write_text(report)
+
+
+if __name__ == '__main__':
+    main()
