@@ -26,8 +26,8 @@ NOTES: dict[tuple[int, str, str], str] = {
         'repository prints 0.8'
     ),
     (4, 'FADE', 'Params'): (
-        "the paper's formula gives 0.24 M for three upsamplers of 512 channels; 0.14 M would be for "
-        '256'
+        "the paper's formula gives 0.24 M for three upsamplers of 512 channels; 0.14 M would be "
+        'for 256'
     ),
     (5, 'A2U', 'Params'): _A2U.format('0.04'),
     (7, 'A2U', 'Params'): _A2U.format('0.03'),

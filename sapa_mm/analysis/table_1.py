@@ -56,19 +56,20 @@ ROWS = (
         dict(type='sapa_d'),
         '5Cdg + 38Sdg + 36SC + 8SCg',
         '2Cdg + 8SCg',
-        "the paper's steps add up to 36Sdg (32Sdg + 4Sdg), its total, taken here, says 38Sdg; it "
-        'counts a bilinear sample as 8, the counter its 4 multiply-adds',
+        "the paper's steps add up to 36Sdg (32Sdg + 4Sdg), its total, taken here, says 38Sdg; "
+        'it counts a bilinear sample as 8, the counter its 4 multiply-adds',
     ),
-)  # fmt: skip
+)
 
 
 @singledispatch
 def flops_per_position(upsampler: Upsampler) -> int | None:
     """Multiply-adds of an upsampler for each low-res position, by Table 1.
 
-    The table has no row for deconvolution and pixel shuffle; Table 3 counts a convolution of
-    kernel size k at each high-res position for both, k²s²C². Nor for DySample, whose 1×1 convolution and
-    samples are counted as SAPA-D's. Interpolation counts as nothing, as in the paper.
+    The table has no row for deconvolution and pixel shuffle: Table 3 counts a convolution with a
+    kernel of side k at each high-res position for both, k²s²C². Nor for DySample, whose 1×1
+    convolution and samples are counted as SAPA-D's. Interpolation counts as nothing, as in the
+    paper.
 
     Args:
         upsampler (Upsampler): The upsampler.

@@ -63,7 +63,7 @@ def train_and_measure(cfg: Config) -> tuple[nn.Module, TrainingResult]:
         metrics={
             key.removeprefix('val/'): float(scalar.current())
             for key, scalar in scalars.items()
-            if key.startswith('val/')
+            if key.startswith('val/') and key not in ('val/time', 'val/data_time')
         },
         parameters=count_parameters(model),
         seconds_per_iteration=float(np.median(times)),
@@ -90,8 +90,8 @@ def train_apart(config: str, work_dir: str, cfg_options: dict) -> TrainingResult
         ValueError: See ``prepare_training``; or if the folder has a run with other settings in it.
         TrainingFailed: If the training ended with an error.
     """
-    cfg = prepare_training(config, work_dir=work_dir, cfg_options=cfg_options, resume='auto')
-    _claim(work_dir, cfg)
+    # Resuming would take over the seed of what is there.
+    _claim(work_dir, prepare_training(config, work_dir=work_dir, cfg_options=cfg_options))
     finished = _read_result(work_dir)
     if finished is not None:
         return finished
@@ -125,9 +125,7 @@ def _train_and_save(config: str, work_dir: str, cfg_options: dict) -> None:
 def _claim(work_dir: str, cfg: Config) -> None:
     """Sees that a folder has no run with other settings in it."""
     settings = cfg.to_dict()
-    # Not the same where a run is resumed.
-    for key in ('work_dir', 'resume', 'load_from'):
-        settings.pop(key, None)
+    del settings['work_dir']
     text = json.dumps(settings, sort_keys=True, indent=1, default=repr)
     path = os.path.join(work_dir, _SETTINGS)
     if os.path.isfile(path):

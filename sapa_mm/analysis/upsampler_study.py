@@ -7,6 +7,7 @@ import statistics
 import time
 
 from ..datasets.writers import RECORD, write_scenes
+from ..engine.load_config import load_config
 from .training_result import TrainingFailed, TrainingResult, train_apart
 
 _CONFIG = 'segformer/segformer_mit-tiny_{}_1xb8-300_scenes-128x128.py'
@@ -52,7 +53,16 @@ def run_study(
 
     Returns:
         list[str]: What went wrong, a line for each run that failed.
+
+    Raises:
+        FileNotFoundError: If there is no such config.
+        ValueError: If a setting does not fit, or ``out`` has runs with other settings in it.
     """
+    files = {
+        title: os.path.join(configs, _CONFIG.format(UPSAMPLERS[title])) for title in upsamplers
+    }
+    for file in files.values():
+        load_config(file, None, None, 'none', 0)
     if not os.path.isfile(os.path.join(data_root, RECORD)):
         write_scenes(data_root)
     options = {f'{split}_dataloader.dataset.data_root': data_root for split in ('train', 'val')}
@@ -63,10 +73,9 @@ def run_study(
     start = time.monotonic()
     for done, (seed, title) in enumerate(runs):
         print(f'Run {done + 1} of {len(runs)}: {title}, seed {seed}', flush=True)
-        config = os.path.join(configs, _CONFIG.format(UPSAMPLERS[title]))
         work_dir = os.path.join(out, 'work_dirs', f'{UPSAMPLERS[title]}_seed-{seed}')
         try:
-            result = train_apart(config, work_dir, {**options, 'randomness.seed': seed})
+            result = train_apart(files[title], work_dir, {**options, 'randomness.seed': seed})
         except TrainingFailed as error:
             failures.append(str(error))
             print(f'error: {error}', flush=True)

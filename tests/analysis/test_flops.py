@@ -1,0 +1,147 @@
+"""Multiply-adds: the formulas of Table 1, and the counter."""
+
+import pytest
+import sapa_ops
+import torch
+from torch import nn
+
+from sapa_mm.analysis.flops import count_flops
+from sapa_mm.analysis.table_1 import ROWS, flops_per_position
+from sapa_mm.upsamplers import UPSAMPLERS, Upsampler, build_upsampler
+
+from ..ops.cases import skip_where_not_built
+
+C = 256
+#: The paper's totals with its defaults: d=64 and K=5 or 3; d=32, S=9, g=4 for SAPA.
+TABLE_1 = {
+    'CARAFE': C * 64 + 36 * 25 * 64 + 100 * C,
+    'IndexNet HIN': 32 * C**2 + 12 * C,
+    'IndexNet M2O': 68 * C**2 + 4 * C,
+    'A2U': 73 * C + 36 + 36 * C,
+    'FADE': 5 * C * 64 + 45 * 25 * 64 + 100 * C,
+    'SAPA-I': 200 * C,
+    'SAPA-B': 5 * C * 32 + 100 * 32 + 100 * C,
+    'SAPA-D': 5 * C * 128 + 38 * 9 * 128 + 36 * 9 * C + 8 * 9 * C * 4,
+}
+PARAMS = {
+    'CARAFE': C * 64 + 36 * 25 * 64,
+    'IndexNet HIN': 32 * C**2 + 8 * C,
+    'IndexNet M2O': 68 * C**2,
+    'A2U': 36 * C + 2 * C,
+    'FADE': 2 * C * 64 + 9 * 25 * 64,
+    'SAPA-I': 0,
+    'SAPA-B': 2 * C * 32,
+    'SAPA-D': 2 * C * 128 + 8 * 9 * C * 4,
+}
+# Over 14592 low-res positions, SegFormer at 512x512, in billions (REFERENCE.md, section 3).
+SEGFORMER = [
+    (dict(type='carafe'), 1.45),
+    (dict(type='index_net'), 30.6),
+    (dict(type='a2u'), 0.41),
+    (dict(type='fade'), 2.62),
+    (dict(type='sapa_i'), 0.75),
+    (dict(type='sapa_b'), 1.02),
+    (dict(type='sapa_b', embed_dims=64), 1.66),
+    (dict(type='sapa_d', shared_offset=True), 4.51),
+    (dict(type='sapa_d'), 5.32),
+    (dict(type='deconv'), 34.4),
+    (dict(type='pixel_shuffle'), 34.4),
+    (dict(type='bilinear'), 0),
+]
+
+
+@pytest.mark.parametrize('row', ROWS, ids=lambda row: row.title)
+def test_table_1(row):
+    upsampler = build_upsampler(row.upsample_cfg, C)
+    assert flops_per_position(upsampler) == TABLE_1[row.title]
+    weights = sum(p.numel() for p in upsampler.parameters() if p.dim() > 1)
+    assert weights == PARAMS[row.title]
+
+
+@pytest.mark.parametrize(('cfg', 'billions'), SEGFORMER)
+def test_segformer(cfg, billions):
+    flops = flops_per_position(build_upsampler(cfg, C)) * 14592 / 1e9
+    digits = len(str(billions).partition('.')[2])
+    assert round(flops, digits) == billions
+
+
+def test_every_upsampler_has_a_formula():
+    for kind in UPSAMPLERS:
+        assert isinstance(flops_per_position(build_upsampler(dict(type=kind), 32)), int)
+
+
+def count(upsampler, channels=C, side=8):
+    guide = (2, upsampler.guide_channels, 2 * side, 2 * side)
+    flops = count_flops(
+        upsampler, lambda x: upsampler(x, torch.empty(guide)), (2, channels, side, side)
+    )
+    assert flops.counted == flops.upsamplers
+    return flops.counted / (2 * side**2)
+
+
+@pytest.mark.parametrize(
+    ('cfg', 'expected'),
+    [
+        # A bilinear sample counts 4, where the paper's formula has 8.
+        (dict(type='sapa_d'), 5 * C * 128 + 20 * 9 * 128 + 20 * 9 * C + 8 * 9 * C * 4),
+        (dict(type='sapa_b'), TABLE_1['SAPA-B']),
+        (dict(type='sapa_i'), TABLE_1['SAPA-I']),
+        (dict(type='carafe'), TABLE_1['CARAFE']),
+        (dict(type='fade'), TABLE_1['FADE']),
+        # Elementwise: the product with the index map.
+        (dict(type='index_net'), TABLE_1['IndexNet HIN'] - 4 * C),
+        (dict(type='index_net', variant='m2o'), TABLE_1['IndexNet M2O'] - 4 * C),
+        (dict(type='dysample'), 8 * C * 4 + 20 * C),
+        (dict(type='deconv'), 9 * C**2),
+        (dict(type='pixel_shuffle'), 36 * C**2),
+        (dict(type='bilinear'), 0),
+    ],
+)
+def test_counter(cfg, expected):
+    skip_where_not_built('compiled')
+    assert count(build_upsampler(cfg, C)) == expected
+
+
+def test_counter_with_other_channels():
+    """The formulas of the paper set C' = C; ours tell them apart."""
+    skip_where_not_built('compiled')
+    for cfg in (dict(type='sapa_b'), dict(type='fade'), dict(type='carafe', up_group=2)):
+        upsampler = build_upsampler(cfg, 64, 24)
+        assert count(upsampler, 64) == flops_per_position(upsampler)
+
+
+class Mine(Upsampler):
+    def upsample(self, x, guide, size):
+        return nn.functional.interpolate(x, size)
+
+
+def test_a_users_own_upsampler_has_no_formula():
+    skip_where_not_built('compiled')
+    model = nn.Sequential(nn.Conv2d(3, 4, 1), Mine(4), build_upsampler(dict(type='carafe'), 4))
+    flops = count_flops(model, model, (1, 3, 8, 8))
+    assert flops.upsamplers_by_formula is None
+    assert flops.counted == flops.upsamplers + 3 * 4 * 64
+
+
+def test_leaves_the_model_as_it_was():
+    skip_where_not_built('compiled')
+    model = nn.Sequential(build_upsampler(dict(type='carafe'), 4))
+    state = {name: value.clone() for name, value in model.state_dict().items()}
+    count_flops(model, model, (1, 4, 8, 8))
+    assert model.training
+    assert not model[0]._forward_hooks
+    assert not model[0]._forward_pre_hooks
+    assert all(torch.equal(value, state[name]) for name, value in model.state_dict().items())
+
+
+def test_says_what_it_needs(monkeypatch):
+    """Plain PyTorch's steps would not be counted."""
+    monkeypatch.setattr(sapa_ops.compiled, 'why_not', lambda tensor: 'there is no build')
+    monkeypatch.setitem(
+        sapa_ops.backends._FORMS,
+        'compiled',
+        (sapa_ops.compiled, lambda tensor: 'there is no build'),
+    )
+    model = build_upsampler(dict(type='carafe'), 4)
+    with pytest.raises(RuntimeError, match='there is no build'):
+        count_flops(model, model, (1, 4, 8, 8))

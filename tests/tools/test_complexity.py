@@ -1,0 +1,51 @@
+"""tools/complexity.py and tools/compare_upsamplers.py as a user starts them."""
+
+import json
+
+import pytest
+
+from ..ops.cases import skip_where_not_built
+from .run_tool import TOOLS, run_tool
+
+pytest.importorskip('mmseg')
+
+CONFIG = TOOLS.parent / 'configs/segformer/segformer_mit-tiny_sapa-d_1xb8-300_scenes-128x128.py'
+
+
+def test_table_and_config(tmp_path):
+    skip_where_not_built('compiled')
+    out = tmp_path / 'report.json'
+    run_tool(
+        'complexity', CONFIG, '--table', 1, '--shape', 64, 96, '--format', 'json', '--out', out
+    )
+    report = json.loads(out.read_text())
+    assert len(report) == 2
+    assert report['Configs'][0]['input'] == '64x96'
+
+
+@pytest.mark.parametrize(
+    ('arguments', 'message'),
+    [
+        ((), 'name config files or --table'),
+        (('--table', 2), 'argument --table: invalid choice: 2 (choose from '),
+        (('nowhere.py',), 'error: config: nowhere.py is not a file'),
+        ((CONFIG, '--shape', 0, 32), '--shape takes positive numbers, got [0, 32]'),
+        ((CONFIG, '--format', 'pdf'), "invalid choice: 'pdf'"),
+        ((CONFIG, '--out', '/nowhere/report.md'), 'error: --out: no folder /nowhere'),
+    ],
+)
+def test_bad_input(arguments, message):
+    assert message in run_tool('complexity', *arguments, code=2)
+
+
+@pytest.mark.parametrize(
+    ('arguments', 'message'),
+    [
+        (('--upsamplers', 'SAPA-E'), "argument --upsamplers: invalid choice: 'SAPA-E'"),
+        (('--seeds', 'one'), "argument --seeds: invalid int value: 'one'"),
+        (('--configs', '/nowhere'), 'error: config: /nowhere'),
+    ],
+)
+def test_bad_input_of_the_comparison(arguments, message, tmp_path):
+    folders = ('--data-root', tmp_path / 'scenes', '--out', tmp_path / 'out')
+    assert message in run_tool('compare_upsamplers', *folders, *arguments, code=2)
