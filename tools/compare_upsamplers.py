@@ -23,7 +23,7 @@ def parse_args() -> argparse.Namespace:
         '--upsamplers',
         nargs='+',
         choices=UPSAMPLERS,
-        default=list(UPSAMPLERS),
+        default=UPSAMPLERS,
         help='what to compare; the first is what the others are held against',
     )
     parser.add_argument('--seeds', nargs='+', type=int, default=[0, 1, 2], help='random seeds')

@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
-#: Titles of the paper and names in the configs' files.
-UPSAMPLERS = {
+#: Titles of the paper, and of DySample, and their names in the configs' files.
+CONFIG_NAMES = {
     'Nearest': 'nearest',
     'Bilinear': 'bilinear',
     'Deconv': 'deconv',
@@ -12,6 +12,7 @@ UPSAMPLERS = {
     'IndexNet': 'index-net',
     'A2U': 'a2u',
     'FADE': 'fade',
+    'DySample': 'dysample',
     'SAPA-I': 'sapa-i',
     'SAPA-B': 'sapa-b',
     'SAPA-D': 'sapa-d',
@@ -57,7 +58,7 @@ def _table(number, title, config, columns, text, counts_frozen=False):
     rows = []
     for line in text.strip().splitlines():
         upsampler, backbone, *figures = line.split()
-        path = config.format(backbone=backbone.lower(), upsampler=UPSAMPLERS[upsampler])
+        path = config.format(backbone=backbone.lower(), upsampler=CONFIG_NAMES[upsampler])
         figures = dict(zip(columns.split(','), figures, strict=True))
         rows.append(PaperRow(upsampler, backbone, path, figures))
     return PaperTable(number, title, tuple(rows), counts_frozen)

@@ -11,11 +11,12 @@ import numpy as np
 import torch
 from mmengine.config import Config
 from mmengine.device import get_device
-from mmengine.logging import MessageHub
+from mmengine.hooks import Hook
+from mmengine.runner import Runner
 from torch import nn
 
 from ..engine.prepare_training import prepare_training
-from ..engine.run import run_training
+from ..engine.run import build_trainer
 from .parameters import count_parameters
 
 _RESULT, _SETTINGS = 'result.json', 'settings.json'
@@ -45,6 +46,15 @@ class TrainingFailed(RuntimeError):
     """A training in a process of its own ended with an error; its log tells which."""
 
 
+class _LastValidation(Hook):
+    """Keeps what the last validation gave."""
+
+    metrics: dict[str, float] | None = None
+
+    def after_val_epoch(self, runner: Runner, metrics: dict[str, float] | None = None) -> None:
+        self.metrics = metrics
+
+
 def train_and_measure(cfg: Config) -> tuple[nn.Module, TrainingResult]:
     """Trains in this process.
 
@@ -56,15 +66,16 @@ def train_and_measure(cfg: Config) -> tuple[nn.Module, TrainingResult]:
         tuple[nn.Module, TrainingResult]: The trained model, and what was measured.
     """
     before = _largest_size()
-    model = run_training(cfg)
-    scalars = MessageHub.get_current_instance().log_scalars
-    times, _ = scalars['train/time'].data
+    runner = build_trainer(cfg)
+    validation = _LastValidation()
+    runner.register_hook(validation)
+    model = runner.train()
+    if validation.metrics is None:
+        # Resumed from the last checkpoint, the validation after it had been cut short.
+        runner.val()
+    times, _ = runner.message_hub.log_scalars['train/time'].data
     return model, TrainingResult(
-        metrics={
-            key.removeprefix('val/'): float(scalar.current())
-            for key, scalar in scalars.items()
-            if key.startswith('val/') and key not in ('val/time', 'val/data_time')
-        },
+        metrics={name: float(value) for name, value in validation.metrics.items()},
         parameters=count_parameters(model),
         seconds_per_iteration=float(np.median(times)),
         peak_memory=_peak_memory(before),

@@ -8,23 +8,12 @@ import time
 
 from ..datasets.writers import RECORD, write_scenes
 from ..engine.load_config import load_config
+from .paper_tables import CONFIG_NAMES
 from .training_result import TrainingFailed, TrainingResult, train_apart
 
 _CONFIG = 'segformer/segformer_mit-tiny_{}_1xb8-300_scenes-128x128.py'
-#: Title and name in the config's file, in the order of the paper's tables.
-UPSAMPLERS = {
-    'Bilinear': 'bilinear',
-    'Deconv': 'deconv',
-    'PixelShuffle': 'pixel-shuffle',
-    'CARAFE': 'carafe',
-    'IndexNet': 'index-net',
-    'A2U': 'a2u',
-    'FADE': 'fade',
-    'DySample': 'dysample',
-    'SAPA-I': 'sapa-i',
-    'SAPA-B': 'sapa-b',
-    'SAPA-D': 'sapa-d',
-}
+#: Titles; SegFormer's own interpolation is bilinear.
+UPSAMPLERS = [title for title in CONFIG_NAMES if title != 'Nearest']
 
 Results = dict[str, dict[int, TrainingResult]]
 
@@ -46,7 +35,7 @@ def run_study(
         configs (str): Folder of the configs.
         data_root (str): Folder of the generated scenes; made where it is missing.
         out (str): Folder for ``table.md``, ``results.json`` and the work directories.
-        upsamplers (list[str]): Keys of ``UPSAMPLERS``; the first is what the others are held
+        upsamplers (list[str]): Of ``UPSAMPLERS``; the first is what the others are held
             against.
         seeds (list[int]): The seeds.
         cfg_options (dict, optional): Settings to override in all configs. Defaults to None.
@@ -59,7 +48,7 @@ def run_study(
         ValueError: If a setting does not fit, or ``out`` has runs with other settings in it.
     """
     files = {
-        title: os.path.join(configs, _CONFIG.format(UPSAMPLERS[title])) for title in upsamplers
+        title: os.path.join(configs, _CONFIG.format(CONFIG_NAMES[title])) for title in upsamplers
     }
     for file in files.values():
         load_config(file, None, None, 'none', 0)
@@ -73,7 +62,7 @@ def run_study(
     start = time.monotonic()
     for done, (seed, title) in enumerate(runs):
         print(f'Run {done + 1} of {len(runs)}: {title}, seed {seed}', flush=True)
-        work_dir = os.path.join(out, 'work_dirs', f'{UPSAMPLERS[title]}_seed-{seed}')
+        work_dir = os.path.join(out, 'work_dirs', f'{CONFIG_NAMES[title]}_seed-{seed}')
         try:
             result = train_apart(files[title], work_dir, {**options, 'randomness.seed': seed})
         except TrainingFailed as error:

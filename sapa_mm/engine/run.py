@@ -38,8 +38,23 @@ def _prepare_cpu_processes(cfg: Config) -> None:
     cfg.setdefault('model_wrapper_cfg', wrapper)
 
 
+def build_trainer(cfg: Config) -> Runner:
+    """Build a runner whose checkpoints keep the random states, even where the config is silent.
+
+    Args:
+        cfg (Config): The config, from :func:`~sapa_mm.engine.prepare_training.prepare_training`.
+
+    Returns:
+        Runner: The runner.
+    """
+    runner = build_runner(cfg)
+    if not any(isinstance(hook, RandomStateHook) for hook in runner.hooks):
+        runner.register_hook(RandomStateHook())
+    return runner
+
+
 def run_training(cfg: Config) -> nn.Module:
-    """Train, keeping the random states in the checkpoints even if the config does not ask for it.
+    """Train; see :func:`build_trainer`.
 
     Args:
         cfg (Config): The config, from :func:`~sapa_mm.engine.prepare_training.prepare_training`.
@@ -50,10 +65,7 @@ def run_training(cfg: Config) -> nn.Module:
     Raises:
         CheckpointError: If a checkpoint cannot be loaded.
     """
-    runner = build_runner(cfg)
-    if not any(isinstance(hook, RandomStateHook) for hook in runner.hooks):
-        runner.register_hook(RandomStateHook())
-    return runner.train()
+    return build_trainer(cfg).train()
 
 
 def run_testing(cfg: Config) -> dict:

@@ -8,6 +8,7 @@ import pytest
 pytest.importorskip('mmseg')
 
 from sapa_mm.analysis import training_result
+from sapa_mm.analysis.paper_tables import CONFIG_NAMES
 from sapa_mm.analysis.training_result import TrainingFailed, TrainingResult, train_apart
 from sapa_mm.analysis.upsampler_study import UPSAMPLERS, format_study, run_study
 from sapa_mm.datasets import write_scenes
@@ -27,8 +28,8 @@ def options(tmp_path_factory):
 
 
 def test_titles_have_configs():
-    for name in UPSAMPLERS.values():
-        assert Path(CONFIG.replace('bilinear', name)).is_file()
+    for title in UPSAMPLERS:
+        assert Path(CONFIG.replace('bilinear', CONFIG_NAMES[title])).is_file()
 
 
 def test_a_run_is_done_once_and_resumed(options, tmp_path, monkeypatch):
@@ -54,8 +55,14 @@ def test_a_run_is_done_once_and_resumed(options, tmp_path, monkeypatch):
     log = sorted(tmp_path.glob('*/*.log'))[-1].read_text()
     assert 'resumed epoch: 0, iter: 1' in log
 
+    # As if it had been killed during the last validation.
+    (tmp_path / 'result.json').unlink()
+    again = train_apart(CONFIG, work_dir, options)
+    assert again.metrics == result.metrics
+    assert again.seconds_per_iteration > 0
+
     monkeypatch.setattr(training_result, '_train_and_save', None)
-    assert train_apart(CONFIG, work_dir, options) == resumed
+    assert train_apart(CONFIG, work_dir, options) == again
 
 
 def test_a_run_that_fails(options, tmp_path):

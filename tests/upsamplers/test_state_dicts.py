@@ -148,3 +148,16 @@ def test_modules_of_mmcv(kind):
             kernel = weight[:, :, i, j].view(2, 2, 25).repeat_interleave(4, 1)
             expected[:, :, i, j] = (window * kernel).sum(2)
     torch.testing.assert_close(target(x, guide), expected)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason='needs a GPU')
+@pytest.mark.parametrize('up_group', [1, 2])
+def test_carafe_equals_mmcvs_operator(up_group):
+    mmcv_cnn = pytest.importorskip('mmcv.cnn')
+    pytest.importorskip('mmcv.ops')
+    cfg = dict(type='carafe', channels=8, scale_factor=2, up_group=up_group)
+    source = drawn_anew(mmcv_cnn.build_upsample_layer(cfg)).cuda()
+    target = Carafe(8, up_group=up_group).cuda()
+    target.load_state_dict(source.state_dict(), strict=True)
+    x = torch.randn(2, 8, 12, 10, device='cuda')
+    torch.testing.assert_close(target(x), source(x))
