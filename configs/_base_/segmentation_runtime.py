@@ -1,4 +1,6 @@
-custom_imports = dict(imports=['sapa_mm.segmentation'], allow_failed_imports=False)
+custom_imports = dict(
+    imports=['sapa_mm.segmentation', 'sapa_mm.evaluation'], allow_failed_imports=False
+)
 default_scope = 'mmseg'
 env_cfg = dict(
     cudnn_benchmark=True,

@@ -3,11 +3,8 @@
 import io
 import os
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
-from typing import Any
 
 import numpy as np
-from mmengine.evaluator import BaseMetric
 from mmengine.logging import print_log
 from mmengine.registry import METRICS
 from rich.console import Console
@@ -15,6 +12,7 @@ from rich.table import Table
 
 from .panoptic_files import PanopticTruth, describe_segments, write_annotations, write_id_map
 from .panoptic_quality import Segments, average_quality, count_matches, panoptic_quality
+from .threaded_metric import ThreadedMetric
 
 # mmdet's panoptic maps hold label + instance * 1000.
 _INSTANCE_OFFSET = 1000
@@ -22,7 +20,7 @@ _KINDS = ('PQ', 'SQ', 'RQ')
 
 
 @METRICS.register_module()
-class PanopticMetric(BaseMetric):
+class PanopticMetric(ThreadedMetric):
     """Panoptic quality (PQ), segmentation quality (SQ) and recognition quality (RQ), Table 7.
 
     COCO's rules and mmdet's arguments, without ``panopticapi``. In percent, averaged over the
@@ -62,51 +60,30 @@ class PanopticMetric(BaseMetric):
         collect_device: str = 'cpu',
         prefix: str | None = None,
     ):
-        super().__init__(collect_device=collect_device, prefix=prefix)
+        super().__init__(num_workers, collect_device, prefix)
         if format_only and outfile_prefix is None:
             raise ValueError('PanopticMetric: format_only needs outfile_prefix, got None')
         if not format_only and seg_prefix is None:
             raise ValueError('PanopticMetric: seg_prefix is the folder of PNG files, got None')
-        if num_workers < 1:
-            raise ValueError(f'PanopticMetric: num_workers must be positive, got {num_workers}')
         self.classwise = classwise
         self.format_only = format_only
         self.outfile_prefix = outfile_prefix
-        self.num_workers = num_workers
         self._truth = PanopticTruth(ann_file, None if format_only else seg_prefix)
-        self._workers: ThreadPoolExecutor | None = None
 
-    def process(self, data_batch: Any, data_samples: Sequence[dict]) -> None:
-        """Hands the predictions of a batch to the threads.
+    def prepare(self, sample: dict) -> tuple:
+        """Takes what one image needs.
 
         Args:
-            data_batch (Any): Unused.
-            data_samples (Sequence[dict]): With ``img_id``, ``img_path`` and
-                ``pred_panoptic_seg.sem_seg``, label + instance * 1000 of each pixel, (1, H, W).
-        """
-        if self._workers is None:
-            self._workers = ThreadPoolExecutor(self.num_workers)
-        for sample in data_samples:
-            panoptic = sample['pred_panoptic_seg']
-            values = panoptic['sem_seg'][0].cpu().numpy()
-            void = {len(self._classes), panoptic.get('ignore_index', len(self._classes))}
-            image = (sample['img_id'], sample['img_path'])
-            self.results.append(self._workers.submit(self._work, *image, values, void))
-        # So that maps do not pile up. It also lets an error out soon.
-        waiting = 4 * self.num_workers
-        for result in self.results[-waiting - len(data_samples) : -waiting]:
-            result.result()
+            sample (dict): With ``img_id``, ``img_path`` and ``pred_panoptic_seg.sem_seg``,
+                label + instance * 1000 of each pixel, (1, H, W).
 
-    def evaluate(self, size: int) -> dict:
-        """Waits for the threads, then collects the results of all processes; see ``BaseMetric``."""
-        futures, self.results = self.results, []
-        workers, self._workers = self._workers, None
-        try:
-            self.results = [future.result() for future in futures]
-        finally:
-            if workers is not None:
-                workers.shutdown(cancel_futures=True)
-        return super().evaluate(size)
+        Returns:
+            tuple: Arguments of :meth:`evaluate_image`.
+        """
+        panoptic = sample['pred_panoptic_seg']
+        void = {len(self._classes), panoptic.get('ignore_index', len(self._classes))}
+        values = panoptic['sem_seg'][0].cpu().numpy()
+        return sample['img_id'], sample['img_path'], values, void
 
     def compute_metrics(self, results: list[tuple[np.ndarray | None, dict | None]]) -> dict:
         """Sums up the images.
@@ -159,15 +136,24 @@ class PanopticMetric(BaseMetric):
             )
         return [by_name[name] for name in self._classes]
 
-    def _work(self, image_id: int, image_path: str, *prediction: Any) -> tuple:
-        try:
-            return self._evaluate_image(image_id, image_path, *prediction)
-        except (FileNotFoundError, ValueError) as error:
-            raise type(error)(f'PanopticMetric: image {image_path}: {error}') from error
-
-    def _evaluate_image(
+    def evaluate_image(
         self, image_id: int, image_path: str, values: np.ndarray, void: set[int]
     ) -> tuple[np.ndarray | None, dict | None]:
+        """Counts matches and writes the prediction, as asked for.
+
+        Args:
+            image_id (int): The image.
+            image_path (str): Its file.
+            values (np.ndarray): (H, W), label + instance * 1000.
+            void (set[int]): Labels that stand for no segment.
+
+        Returns:
+            tuple[np.ndarray | None, dict | None]: Counts, and annotation of the written prediction.
+
+        Raises:
+            FileNotFoundError: If the truth is missing.
+            ValueError: If truth or prediction do not fit.
+        """
         category_ids = [category['id'] for category in self._categories]
         prediction = _to_segments(values, void)
         if prediction.labels.max(initial=0) >= len(category_ids):

@@ -19,7 +19,7 @@ from .shrunken import last_metrics, shrunken
 
 ROOT = Path(__file__).parents[2] / 'configs'
 CONFIGS = sorted(path for path in ROOT.glob('*/*.py') if path.parent.name != '_base_')
-KEYS = {'mmseg': ['mIoU'], 'panoptic': ['coco_panoptic/PQ', 'coco_panoptic/SQ_th']}
+KEYS = {'mmseg': ['mIoU', 'bIoU'], 'panoptic': ['coco_panoptic/PQ', 'coco_panoptic/SQ_th']}
 
 
 @pytest.mark.parametrize('path', sorted(ROOT.rglob('*.py')), ids=lambda path: path.stem)

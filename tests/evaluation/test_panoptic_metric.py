@@ -244,7 +244,7 @@ def test_crowd_in_the_file(root, tmp_path):
 
 def test_maps_do_not_pile_up(root, monkeypatch):
     metric = make_metric(root, num_workers=1)
-    monkeypatch.setattr(metric, '_evaluate_image', lambda *_: time.sleep(0.01))
+    monkeypatch.setattr(metric, 'evaluate_image', lambda *_: time.sleep(0.01))
     for sample in samples(perfect) * 3:
         metric.process({}, [sample])
         assert sum(not future.done() for future in metric.results) <= 4

@@ -1,0 +1,78 @@
+"""A metric that evaluates images in threads while the model goes on."""
+
+from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any
+
+from mmengine.evaluator import BaseMetric
+
+
+class ThreadedMetric(BaseMetric):
+    """Base of metrics whose images are evaluated one by one, each in a thread.
+
+    A subclass implements :meth:`prepare`, :meth:`evaluate_image` and ``compute_metrics``; the
+    results of the images reach the latter in their order, those of all processes of a distributed
+    run.
+
+    Args:
+        num_workers (int): Threads. Defaults to 2.
+        collect_device (str): See ``BaseMetric``. Defaults to 'cpu'.
+        prefix (str, optional): See ``BaseMetric``. Defaults to None.
+
+    Raises:
+        ValueError: If num_workers is not positive.
+    """
+
+    def __init__(
+        self, num_workers: int = 2, collect_device: str = 'cpu', prefix: str | None = None
+    ):
+        super().__init__(collect_device=collect_device, prefix=prefix)
+        if num_workers < 1:
+            raise ValueError(
+                f'{type(self).__name__}: num_workers must be positive, got {num_workers}'
+            )
+        self.num_workers = num_workers
+        self._workers: ThreadPoolExecutor | None = None
+
+    def prepare(self, sample: dict) -> tuple:
+        """Takes from a data sample what :meth:`evaluate_image` needs, on the CPU."""
+        raise NotImplementedError
+
+    def evaluate_image(self, *prepared: Any) -> Any:
+        """Evaluates an image, in a thread."""
+        raise NotImplementedError
+
+    def process(self, data_batch: Any, data_samples: Sequence[dict]) -> None:
+        """Hands the images of a batch to the threads.
+
+        Args:
+            data_batch (Any): Unused.
+            data_samples (Sequence[dict]): See :meth:`prepare`.
+        """
+        if self._workers is None:
+            self._workers = ThreadPoolExecutor(self.num_workers)
+        for sample in data_samples:
+            image = sample.get('img_path', 'without a path')
+            future = self._workers.submit(self._evaluate_named, image, self.prepare(sample))
+            self.results.append(future)
+        # So that maps do not pile up. It also lets an error out soon.
+        waiting = 4 * self.num_workers
+        for result in self.results[-waiting - len(data_samples) : -waiting]:
+            result.result()
+
+    def evaluate(self, size: int) -> dict:
+        """Waits for the threads, then collects the results of all processes; see ``BaseMetric``."""
+        futures: list[Future] = self.results
+        workers, self._workers, self.results = self._workers, None, []
+        try:
+            self.results = [future.result() for future in futures]
+        finally:
+            if workers is not None:
+                workers.shutdown(cancel_futures=True)
+        return super().evaluate(size)
+
+    def _evaluate_named(self, image: str, prepared: tuple) -> Any:
+        try:
+            return self.evaluate_image(*prepared)
+        except (FileNotFoundError, ValueError) as error:
+            raise type(error)(f'{type(self).__name__}: image {image}: {error}') from error
