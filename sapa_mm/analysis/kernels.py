@@ -70,10 +70,11 @@ def kernel_at(upsampler: Upsampler, x: Tensor, guide: Tensor, row: int, column: 
         weights = weights[0, :, :, row, column].flatten() / upsampler.groups
         offsets = offsets[0, :, row, column].view(-1, 2).cpu()
     elif isinstance(upsampler, WindowSapa):
-        weights = upsampler.generate_weights(x, guide)[0, :, row, column]
+        weights = upsampler.generate_weights(x, guide)[0, :, row, column] / upsampler.groups
         radius = upsampler.kernel_size // 2
         taps = torch.arange(-radius, radius + 1)
-        offsets = torch.stack(torch.meshgrid(taps, taps, indexing='xy'), -1).view(-1, 2)
+        window = torch.stack(torch.meshgrid(taps, taps, indexing='xy'), -1).view(-1, 2)
+        offsets = window.repeat(upsampler.groups, 1)
     else:
         raise TypeError(f'upsampler must be one of SAPA, got {type(upsampler).__name__}')
     return Kernel((centre + offsets).float().numpy(), weights.float().cpu().numpy())

@@ -20,6 +20,8 @@ class SapaB(WindowSapa):
             (section 3.7). Defaults to False.
         similarity_norm (str): 'softmax', 'none', 'relu', 'sigmoid' or 'softplus' (Table 10).
             Defaults to 'softmax'.
+        groups (int): g, groups of channels with embeddings of d channels and kernels of their own
+            (Table 13). Defaults to 1.
 
     Raises:
         ValueError: If an option is out of its range.
@@ -34,15 +36,22 @@ class SapaB(WindowSapa):
         kernel_size: int = 5,
         pre_norm: bool = False,
         similarity_norm: str = 'softmax',
+        groups: int = 1,
     ):
         super().__init__(
-            in_channels, guide_channels, scale_factor, kernel_size, pre_norm, similarity_norm
+            in_channels,
+            guide_channels,
+            scale_factor,
+            kernel_size,
+            pre_norm,
+            similarity_norm,
+            groups,
         )
         self.check_positive(embed_dims=embed_dims)
-        self.query = nn.Conv2d(self.guide_channels, embed_dims, 1)
-        self.key = nn.Conv2d(self.in_channels, embed_dims, 1)
+        self.query = nn.Conv2d(self.guide_channels, groups * embed_dims, 1)
+        self.key = nn.Conv2d(self.in_channels, groups * embed_dims, 1)
         self.init_weights()
 
     def embed(self, x: Tensor, guide: Tensor) -> tuple[Tensor, Tensor]:
-        """Query (N, d, H, W) from the guide and key (N, d, h, w) from x."""
+        """Query (N, g*d, H, W) from the guide and key (N, g*d, h, w) from x."""
         return self.query(guide), self.key(x)

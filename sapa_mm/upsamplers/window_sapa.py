@@ -18,6 +18,7 @@ class WindowSapa(Sapa):
         pre_norm (bool): See :class:`Sapa`. Defaults to False.
         similarity_norm (str): Normalisation of the similarity, 'softmax', 'none', 'relu',
             'sigmoid' or 'softplus' (Table 10). Defaults to 'softmax'.
+        groups (int): g, groups of channels with kernels of their own. Defaults to 1.
 
     Raises:
         ValueError: If an option is out of its range.
@@ -31,17 +32,20 @@ class WindowSapa(Sapa):
         kernel_size: int = 5,
         pre_norm: bool = False,
         similarity_norm: str = 'softmax',
+        groups: int = 1,
     ):
         super().__init__(in_channels, guide_channels, scale_factor, pre_norm)
         self.check_kernel_size(kernel_size=kernel_size)
         if similarity_norm not in SIMILARITY_NORMS:
             known = ', '.join(SIMILARITY_NORMS)
             self.fail(f'similarity_norm must be one of {known}, got {similarity_norm!r}')
+        self.check_groups(in_channels, groups=groups)
         self.kernel_size = kernel_size
+        self.groups = groups
         self.similarity_norm = similarity_norm
 
     def embed(self, x: Tensor, guide: Tensor) -> tuple[Tensor, Tensor]:
-        """Query (N, D, H, W) from the guide and key (N, D, h, w) from x."""
+        """Query (N, g*D, H, W) from the guide and key (N, g*D, h, w) from x."""
         return guide, x
 
     def generate_weights(self, x: Tensor, guide: Tensor) -> Tensor:
@@ -52,12 +56,15 @@ class WindowSapa(Sapa):
             guide (Tensor): (N, C', H, W).
 
         Returns:
-            Tensor: (N, K*K, H, W); taps run row by row, then column by column.
+            Tensor: (N, g*K*K, H, W); taps run row by row, then column by column.
         """
         query, key = self.embed(self.norm_x(x), self.norm_guide(guide))
+        # Groups as images.
+        query, key = (t.unflatten(1, (self.groups, -1)).flatten(0, 1) for t in (query, key))
         similarity = window_similarity(query, key, self.kernel_size)
-        return normalize_similarity(similarity, self.similarity_norm, dim=1)
+        weight = normalize_similarity(similarity, self.similarity_norm, dim=1)
+        return weight.unflatten(0, (-1, self.groups)).flatten(1, 2)
 
     def upsample(self, x: Tensor, guide: Tensor, size: tuple[int, int]) -> Tensor:
         """See :meth:`Upsampler.forward`."""
-        return window_assemble(self.generate_weights(x, guide), x, self.kernel_size)
+        return window_assemble(self.generate_weights(x, guide), x, self.kernel_size, self.groups)

@@ -48,11 +48,16 @@ def test_points_and_weights_make_the_output(kind, position):
     torch.testing.assert_close(sampled, expected, atol=1e-4, rtol=1e-4)
 
 
-def test_groups_are_listed_together():
-    upsampler, (x, guide) = upsampler_of('sapa_d', groups=4, num_points=3), inputs()
+@pytest.mark.parametrize(
+    ('kind', 'options'),
+    [('sapa_d', dict(num_points=3)), ('sapa_b', dict(kernel_size=3))],
+)
+def test_groups_are_listed_together(kind, options):
+    upsampler, (x, guide) = upsampler_of(kind, groups=4, **options), inputs()
     kernel = kernel_at(upsampler, x, guide, 2, 2)
-    assert kernel.points.shape == (12, 2)
-    assert kernel.weights.shape == (12,)
+    points = 4 * (3 if kind == 'sapa_d' else 9)
+    assert kernel.points.shape == (points, 2)
+    assert kernel.weights.shape == (points,)
     assert kernel.weights.sum() == pytest.approx(1, abs=1e-5)
 
 

@@ -23,11 +23,12 @@ def _sapa_i(params, x, guide, **options):
     return _window_sapa(query, key, x, **options)
 
 
-def _sapa_b(params, x, guide, embed_dims=32, **options):
+def _sapa_b(params, x, guide, embed_dims=32, groups=1, **options):
     key, query, options = _normed(params, x, guide, **options)
     query, key = _conv(params, 'query', query), _conv(params, 'key', key)
-    assert query.shape[1] == key.shape[1] == embed_dims
-    return _window_sapa(query, key, x, **options)
+    assert query.shape[1] == key.shape[1] == groups * embed_dims
+    parts = zip(query.chunk(groups, 1), key.chunk(groups, 1), x.chunk(groups, 1), strict=True)
+    return torch.cat([_window_sapa(*part, **options) for part in parts], 1)
 
 
 def _window_sapa(query, key, x, kernel_size=5, similarity_norm='softmax'):

@@ -39,6 +39,8 @@ SAPA_OPTIONS = [
     ('sapa_b', dict()),
     ('sapa_i', dict(kernel_size=1)),
     ('sapa_b', dict(kernel_size=7, embed_dims=3)),
+    ('sapa_b', dict(kernel_size=3, embed_dims=3, groups=2)),
+    ('sapa_b', dict(kernel_size=3, embed_dims=2, groups=4, similarity_norm='relu')),
     *[
         ('sapa_d', dict(groups=groups, num_points=points, shared_offset=shared))
         for groups, points in ((1, 5), (2, 4), (4, 1))
@@ -66,6 +68,7 @@ PEER_OPTIONS = [
 TYPICAL = [
     ('sapa_i', dict(kernel_size=3)),
     ('sapa_b', dict(kernel_size=3, embed_dims=4)),
+    ('sapa_b', dict(kernel_size=3, embed_dims=2, groups=2)),
     ('sapa_d', dict(num_points=3, groups=2, embed_dims=4)),
     ('sapa_d', dict(num_points=3, groups=2, embed_dims=4, shared_offset=True)),
     ('sapa_d', dict(num_points=3, groups=2, guided=False)),
@@ -168,7 +171,7 @@ def test_pre_norm(kind, options):
 
 @pytest.mark.parametrize('scale_factor', [1, 3])
 @pytest.mark.parametrize(
-    ('kind', 'options'), [case for case in TYPICAL[3:] if case[0] not in ('a2u', 'index_net')]
+    ('kind', 'options'), [case for case in TYPICAL[4:] if case[0] not in ('a2u', 'index_net')]
 )
 def test_scale_factors(kind, options, scale_factor):
     upsampler = make_upsampler(kind, scale_factor=scale_factor, **options)

@@ -34,6 +34,7 @@ NORMS = 'softmax, none, relu, sigmoid, softplus'
         ],
         (dict(type='sapa_d', groups=3), 'groups=3 must divide the 32 channels of x'),
         (dict(type='carafe', up_group=3), 'up_group=3 must divide the 32 channels of x'),
+        (dict(type='sapa_b', groups=5), 'groups=5 must divide the 32 channels of x'),
         (dict(type='sapa_d', groups=0), 'groups must be a positive integer, got 0'),
         (dict(type='sapa_d', num_points=-1), 'num_points must be a positive integer, got -1'),
         (dict(type='sapa_d', embed_dims=0), 'embed_dims must be a positive integer, got 0'),

@@ -13,6 +13,7 @@ from .cases import ALL_TYPES, make_inputs, make_upsampler
 
 CASES = [
     *ALL_TYPES.items(),
+    ('sapa_b', dict(ALL_TYPES['sapa_b'], groups=2)),
     ('sapa_d', dict(ALL_TYPES['sapa_d'], shared_offset=True)),
     ('sapa_d', dict(num_points=3, groups=2, guided=False)),
 ]
