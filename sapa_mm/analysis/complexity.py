@@ -144,7 +144,7 @@ def measure_table(
         }
         rows.append(
             ComplexityRow(
-                title=f'{paper.upsampler}, {paper.backbone}',
+                title=paper.title,
                 config=paper.config,
                 cost=cost,
                 cells=cells,

@@ -1,6 +1,7 @@
-"""Tables 3 to 7 of the paper, and the configs that reproduce their rows."""
+"""Tables 3 to 7 and 10 to 13 of the paper, and the configs that reproduce their rows."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 #: Titles of the paper, and of DySample, and their names in the configs' files.
 CONFIG_NAMES = {
@@ -29,12 +30,24 @@ class PaperRow:
         config (str): The config that reproduces the row, relative to ``configs``.
         figures (dict[str, str]): As printed, by column; with a sign, they are increments over the
             table's first row of that backbone.
+        options (dict[str, Any]): Options of the upsampler that the row, or Table 2, states.
+            Defaults to none.
+        is_ablation (bool): Whether its options tell it from the table's other rows. Defaults to
+            False.
     """
 
     upsampler: str
     backbone: str
     config: str
     figures: dict[str, str]
+    options: dict[str, Any] = field(default_factory=dict)
+    is_ablation: bool = False
+
+    @property
+    def title(self) -> str:
+        """What it is called in a report."""
+        options = [f'{name}={value}' for name, value in self.options.items()]
+        return ', '.join([self.upsampler, self.backbone, *(options if self.is_ablation else [])])
 
 
 @dataclass(frozen=True)
@@ -45,13 +58,26 @@ class PaperTable:
         number (int): Its number in the paper.
         title (str): What it is about.
         rows (tuple[PaperRow, ...]): Its rows.
-        counts_frozen (bool): Whether its parameters include frozen ones.
+        counts_frozen (bool): Whether its parameters include frozen ones. Defaults to False.
     """
 
     number: int
     title: str
     rows: tuple[PaperRow, ...]
-    counts_frozen: bool
+    counts_frozen: bool = False
+
+
+#: SAPA-D's settings for the models of Tables 3 to 7: points, groups, offset DOF 1, groupnorm.
+_TABLE_2 = {
+    number: dict(num_points=9, groups=groups, shared_offset=shared, pre_norm=pre_norm)
+    for number, groups, shared, pre_norm in (
+        (3, 4, True, True),
+        (4, 1, True, False),
+        (5, 4, False, False),
+        (6, 4, False, False),
+        (7, 4, False, False),
+    )
+}
 
 
 def _table(number, title, config, columns, text, counts_frozen=False):
@@ -60,8 +86,22 @@ def _table(number, title, config, columns, text, counts_frozen=False):
         upsampler, backbone, *figures = line.split()
         path = config.format(backbone=backbone.lower(), upsampler=CONFIG_NAMES[upsampler])
         figures = dict(zip(columns.split(','), figures, strict=True))
-        rows.append(PaperRow(upsampler, backbone, path, figures))
+        options = _TABLE_2[number] if upsampler == 'SAPA-D' else {}
+        rows.append(PaperRow(upsampler, backbone, path, figures, options))
     return PaperTable(number, title, tuple(rows), counts_frozen)
+
+
+def _segformer(upsampler, suffix, options, miou):
+    name = CONFIG_NAMES[upsampler] + suffix
+    config = f'segformer/segformer_mit-b1_{name}_8xb2-80k_ade20k-512x512.py'
+    return PaperRow(upsampler, 'B1', config, dict(mIoU=miou), options, is_ablation=True)
+
+
+def _faster_rcnn(upsampler, suffix, options, ap, latency=None):
+    name = CONFIG_NAMES[upsampler] + suffix
+    config = f'faster_rcnn/faster-rcnn_r50_fpn-{name}_1x_coco.py'
+    figures = dict(AP=ap) if latency is None else {'AP': ap, 'latency (ms)': latency}
+    return PaperRow(upsampler, 'R50', config, figures, options, is_ablation=True)
 
 
 _BOXES = 'AP,AP50,AP75,APs,APm,APl'
@@ -166,6 +206,80 @@ _TABLES = (
         SAPA-D        R101  +0.4  43.5  50.2  33.6  79.2  52.9
         """,
         counts_frozen=True,
+    ),
+    PaperTable(
+        10,
+        'Normalisation functions with SegFormer-B1',
+        tuple(
+            _segformer('SAPA-B', suffix, dict(similarity_norm=norm), miou)
+            for norm, suffix, miou in (
+                ('none', '-none', '41.5'),
+                ('softmax', '', '43.2'),
+                ('relu', '-relu', '40.8'),
+                ('sigmoid', '-sigmoid', '42.8'),
+                ('softplus', '-softplus', '42.7'),
+            )
+        ),
+    ),
+    PaperTable(
+        11,
+        'Embedding dimension and kernel size with SegFormer-B1',
+        tuple(
+            _segformer('SAPA-B', suffix, dict(embed_dims=dims, kernel_size=size), miou)
+            for dims, size, suffix, miou in (
+                (16, 5, '-d16', '43.0'),
+                (32, 5, '', '43.2'),
+                (64, 5, '-d64', '43.2'),
+                (32, 3, '-k3', '43.1'),
+                (32, 7, '-k7', '42.5'),
+            )
+        ),
+    ),
+    PaperTable(
+        12,
+        'Guidance, offset DOF and initialisation with SegFormer-B1 and Faster R-CNN-R50',
+        tuple(
+            row(
+                'SAPA-D',
+                suffix,
+                dict(guided=guided, shared_offset=shared, offset_init=init),
+                figure,
+            )
+            for guided, shared, init, *figures in (
+                (False, False, 'origin', '-unguided', '42.46', '-unguided', '38.9'),
+                (True, False, 'origin', '-dof4', '43.11', '', '39.2'),
+                (True, True, 'origin', '', '44.68', '-dof1', '38.8'),
+                (True, False, 'grid', '-dof4-grid', '43.05', '-grid', '38.8'),
+                (True, True, 'grid', '-grid', '44.41', '-dof1-grid', '38.7'),
+            )
+            for row, suffix, figure in (
+                (_segformer, *figures[:2]),
+                (_faster_rcnn, *figures[2:]),
+            )
+        ),
+    ),
+    PaperTable(
+        13,
+        'Points and groups with Faster R-CNN-R50; latency as in Figure 12',
+        (
+            *(
+                _faster_rcnn('SAPA-D', suffix, dict(num_points=points, groups=groups), ap, latency)
+                for points, groups, suffix, ap, latency in (
+                    (9, 1, '-g1', '38.5', '17.0'),
+                    (9, 2, '-g2', '38.8', '20.3'),
+                    (9, 4, '', '39.2', '25.6'),
+                    (9, 8, '-g8', '39.2', '33.6'),
+                    (2, 4, '-p2', '38.8', '13.1'),
+                    (4, 4, '-p4', '39.2', '16.0'),
+                    (16, 4, '-p16', '39.3', '44.5'),
+                    (25, 4, '-p25', '39.3', '63.0'),
+                )
+            ),
+            _faster_rcnn('SAPA-B', '', dict(kernel_size=5, groups=1), '37.8', '25.6'),
+            _faster_rcnn('SAPA-B', '-g4', dict(kernel_size=5, groups=4), '37.3', '36.5'),
+            _faster_rcnn('CARAFE', '', dict(up_kernel=5, up_group=1), '38.6', '11.5'),
+            _faster_rcnn('CARAFE', '-g4', dict(up_kernel=5, up_group=4), '38.5', '16.7'),
+        ),
     ),
 )
 PAPER_TABLES: dict[int, PaperTable] = {table.number: table for table in _TABLES}

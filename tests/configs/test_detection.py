@@ -17,12 +17,22 @@ from sapa_mm.detection import UpsampleFPN, UpsampleFPNCARAFE
 ROOT = Path(__file__).parents[2] / 'configs'
 FOLDERS = ('faster_rcnn', 'mask_rcnn', 'panoptic_fpn')
 PATHS = {path.stem: path for folder in FOLDERS for path in (ROOT / folder).glob('*.py')}
-PAPER = sorted(name for name in PATHS if name.endswith('_coco') and 'plain' not in name)
 SCENES = sorted(name for name in PATHS if 'scenes' in name)
 PLAIN = 'faster-rcnn_r50_plain-fpn-sapa-d_1x_coco'
 SAPA = ['sapa-i', 'sapa-b', 'sapa-d']
 PEERS = ['deconv', 'pixel-shuffle', 'carafe', 'index-net', 'a2u', 'fade', 'dysample']
 METHODS = ['nearest', *PEERS, *SAPA]
+# Tables 12 and 13; tests/analysis compares them with the tables.
+ABLATIONS = [
+    f'faster-rcnn_r50_fpn-{method}_1x_coco'
+    for method in (
+        *(f'sapa-d-{part}' for part in ('unguided', 'dof1', 'grid', 'dof1-grid')),
+        *(f'sapa-d-{part}' for part in ('g1', 'g2', 'g8', 'p2', 'p4', 'p16', 'p25')),
+        'sapa-b-g4',
+        'carafe-g4',
+    )
+]
+PAPER = sorted({name for name in PATHS if name.endswith('_coco')} - {PLAIN, *ABLATIONS})
 # Table 2: 9 points, 4 groups, offset DOF s².
 SAPA_D = dict(num_points=9, groups=4, shared_offset=False, offset_init='origin')
 
@@ -54,7 +64,7 @@ def test_every_row_is_there():
     ]
     found = ['_'.join(name.split('_')[:3]) for name in [*PAPER, *SCENES]]
     assert sorted(found) == sorted(expected)
-    assert sorted([*PAPER, PLAIN, *SCENES]) == sorted(PATHS)
+    assert sorted([*PAPER, PLAIN, *ABLATIONS, *SCENES]) == sorted(PATHS)
 
 
 class TestPaper:

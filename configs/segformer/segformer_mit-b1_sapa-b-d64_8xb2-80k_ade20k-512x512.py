@@ -1,0 +1,4 @@
+# Table 11, embedding dimension 64
+_base_ = './segformer_mit-b1_sapa-b_8xb2-80k_ade20k-512x512.py'
+
+model = dict(decode_head=dict(upsample_cfg=dict(embed_dims=64)))

@@ -1,0 +1,4 @@
+# Table 12, no guidance, offset DOF s², origin
+_base_ = './segformer_mit-b1_sapa-d_8xb2-80k_ade20k-512x512.py'
+
+model = dict(decode_head=dict(upsample_cfg=dict(guided=False, shared_offset=False)))
