@@ -2,8 +2,6 @@
 
 import multiprocessing
 import random
-import resource
-import sys
 import time
 from collections.abc import Callable, Sequence
 from multiprocessing.connection import Connection
@@ -12,6 +10,7 @@ from typing import Any
 import torch
 
 from .benchmark_subjects import Case, Contestant, Maps, prepare
+from .process_memory import peak_rss, reset_peak_rss
 
 FEWEST_RUNS = 3
 
@@ -195,10 +194,11 @@ def peak_memory(contestant: Contestant, case: Case) -> dict[str, float]:
         output, *gradients = trial()
         peak = torch.cuda.max_memory_allocated() - before
     else:
-        _reset_peak_rss()
-        before = _peak_rss()
+        # Inputs are made in place: where the peak cannot be reset, it hardly exceeds them.
+        reset_peak_rss()
+        before = peak_rss()
         output, *gradients = trial()
-        peak = _peak_rss() - before
+        peak = peak_rss() - before
     memory = {
         'peak': peak / _MB,
         'output': output.nbytes / _MB,
@@ -208,22 +208,3 @@ def peak_memory(contestant: Contestant, case: Case) -> dict[str, float]:
     memory['extra'] = memory['peak'] - sum(memory[k] for k in ('output', 'gradients', 'weights'))
     memory['extra_percent'] = 100 * memory['extra'] / memory['output']
     return memory
-
-
-def _reset_peak_rss() -> None:
-    try:
-        with open('/proc/self/clear_refs', 'w') as file:
-            file.write('5')
-    except OSError:
-        pass  # the peak so far stands; inputs are made in place, so that it hardly exceeds them
-
-
-def _peak_rss() -> int:
-    """Peak resident memory of this process in bytes."""
-    # ru_maxrss is the second choice: on Linux it starts at the peak of the parent process.
-    try:
-        with open('/proc/self/status') as file:
-            return next(1024 * int(line.split()[1]) for line in file if line.startswith('VmHWM'))
-    except (OSError, StopIteration):
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        return peak if sys.platform == 'darwin' else 1024 * peak

@@ -4,8 +4,6 @@ import dataclasses
 import json
 import multiprocessing
 import os
-import resource
-import sys
 
 import numpy as np
 import torch
@@ -18,6 +16,7 @@ from torch import nn
 from ..engine.prepare_training import prepare_training
 from ..engine.run import build_trainer
 from .parameters import count_parameters
+from .process_memory import peak_rss, reset_peak_rss
 
 _RESULT, _SETTINGS = 'result.json', 'settings.json'
 
@@ -65,7 +64,7 @@ def train_and_measure(cfg: Config) -> tuple[nn.Module, TrainingResult]:
     Returns:
         tuple[nn.Module, TrainingResult]: The trained model, and what was measured.
     """
-    before = _largest_size()
+    before = _reset_peak_memory()
     runner = build_trainer(cfg)
     validation = _LastValidation()
     runner.register_hook(validation)
@@ -156,16 +155,17 @@ def _write(path: str, text: str) -> None:
     os.replace(f'{path}.partial', path)
 
 
-def _largest_size():
-    """In bytes; Linux counts in KiB, macOS in bytes."""
-    size = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return size if sys.platform == 'darwin' else 1024 * size
+def _reset_peak_memory():
+    if get_device() == 'cuda':
+        torch.cuda.reset_peak_memory_stats()
+    reset_peak_rss()
+    return peak_rss()
 
 
 def _peak_memory(before):
     if get_device() == 'cuda':
         return torch.cuda.max_memory_allocated()
-    return _largest_size() - before
+    return peak_rss() - before
 
 
 def _describe_device():

@@ -115,7 +115,7 @@ def test_tta_without_a_pipeline(error_of, seg, checkpoint):
 @pytest.mark.parametrize(
     ('option', 'message'),
     [
-        ('type=sapa_x', 'upsample_cfg: type must be one of bilinear, carafe, .*sapa_d'),
+        ('type=sapa_x', 'upsample_cfg: type must be one of a2u, bilinear, .*sapa_d'),
         ('colour=1', 'upsample_cfg: bilinear has no option colour; allowed are align_corners'),
     ],
 )
