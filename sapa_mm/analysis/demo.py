@@ -45,7 +45,8 @@ def _compare_segmentors(configs, data_root, out, picture, cfg_options):
         for name, method in (('Bilinear', 'bilinear'), ('SAPA-D', 'sapa-d'))
     }
     options = {**_data_options(data_root), **cfg_options}
-    models, table = compare(files, [Metric('mIoU', 'mIoU')], out, options)
+    metrics = [Metric('mIoU', 'mIoU'), Metric('bIoU', 'bIoU')]
+    models, table = compare(files, metrics, out, options)
     dataset = _validation_set(files['SAPA-D'], options)
     draw_comparison(models, kernels_of='SAPA-D', dataset=dataset, index=0, path=picture)
     return table

@@ -27,14 +27,14 @@ def test_demo_makes_table_and_picture(tmp_path, capsys):
     assert (out / 'table.md').read_text() == table + '\n'
 
     header, _, bilinear, sapa_d = table.splitlines()
-    assert header == '| upsampler | mIoU | parameters | s / iteration |'
+    assert header == '| upsampler | mIoU | bIoU | parameters | s / iteration |'
     cells = [[cell.strip() for cell in row.strip('|').split('|')] for row in (bilinear, sapa_d)]
     assert [row[0] for row in cells] == ['Bilinear', 'SAPA-D']
-    assert 0 < float(cells[0][1]) < 100
-    parameters = [int(row[2].split()[0].replace(',', '')) for row in cells]
+    assert all(0 < float(cell) < 100 for cell in cells[0][1:3])
+    parameters = [int(row[3].split()[0].replace(',', '')) for row in cells]
     # Six of them: two convs to 4 * 16 channels, one to 4 * 4 * 2, and two GroupNorms.
     assert parameters[1] - parameters[0] == 6 * (2 * (64 * 64 + 64) + 64 * 32 + 32 + 4 * 64)
-    assert float(cells[1][3]) > 0
+    assert float(cells[1][4]) > 0
 
     check_picture(out / 'comparison.png')
 
