@@ -8,8 +8,8 @@ import argparse
 import sys
 from pathlib import Path
 
-from sapa_mm.analysis.upsampler_study import UPSAMPLERS, run_study
 from sapa_mm.engine.arguments import CfgOptions, exit_on
+from sapa_mm.reproduction.upsampler_study import UPSAMPLERS, run_study
 
 
 def parse_args() -> argparse.Namespace:

@@ -3,6 +3,7 @@ _base_ = [
     '../_base_/models/segformer_mit-b1.py',
     '../_base_/datasets/scenes_semantic_128x128.py',
     '../_base_/segmentation_runtime.py',
+    '../_base_/schedules/small_segmentation_300.py',
 ]
 
 norm_cfg = dict(type='BN', requires_grad=True)
@@ -16,13 +17,4 @@ model = dict(
         norm_cfg=norm_cfg,
     ),
 )  # fmt: skip
-optim_wrapper = dict(type='OptimWrapper', optimizer=dict(type='AdamW', lr=2e-3, weight_decay=0.01))
-param_scheduler = [
-    dict(type='LinearLR', start_factor=1e-2, by_epoch=False, begin=0, end=50),
-    dict(type='PolyLR', eta_min=0.0, power=1.0, begin=50, end=300, by_epoch=False),
-]
-train_cfg = dict(type='IterBasedTrainLoop', max_iters=300, val_interval=300)
-val_cfg = dict(type='ValLoop')
-test_cfg = dict(type='TestLoop')
 default_hooks = dict(checkpoint=dict(interval=100))
-randomness = dict(seed=0)

@@ -2,7 +2,6 @@
 
 import datetime
 import os
-import platform
 import shlex
 import statistics
 import sys
@@ -36,6 +35,7 @@ from .benchmark_subjects import (
     list_contestants,
     prepare,
 )
+from .device import cpu_model
 
 DTYPES = ('float32', 'bfloat16', 'float16', 'float64')
 DEVICES = ('cpu', 'cuda')
@@ -254,7 +254,7 @@ def _measure_memory(
 
 
 def _conditions(settings: BenchmarkSettings) -> dict[str, Any]:
-    device = torch.cuda.get_device_name() if settings.device == 'cuda' else _cpu_model()
+    device = torch.cuda.get_device_name() if settings.device == 'cuda' else cpu_model()
     library = torch.ops.sapa_ops
     # Without the compiled form there is no such operator.
     capability = library.cpu_capability() if hasattr(library, 'cpu_capability') else None
@@ -268,15 +268,6 @@ def _conditions(settings: BenchmarkSettings) -> dict[str, Any]:
         'cpu_capability': capability,
         'settings': asdict(settings),
     }
-
-
-def _cpu_model() -> str:
-    try:
-        with open('/proc/cpuinfo') as file:
-            names = [line.split(':', 1)[1].strip() for line in file if 'model name' in line]
-    except OSError:
-        names = []
-    return names[0] if names else platform.processor() or platform.machine()
 
 
 def _can_be_folder(path: str) -> bool:

@@ -9,6 +9,7 @@ from ..datasets.writers import RECORD, write_scenes
 from .comparison import Metric, compare
 from .comparison_picture import draw_comparison
 from .panoptic_picture import draw_panoptic
+from .scenes_options import scenes_options
 
 _SEGFORMER = 'segformer/segformer_mit-tiny_{}_1xb8-300_scenes-128x128.py'
 _PANOPTIC_FPN = 'panoptic_fpn/panoptic-fpn_r18-small_{}_1xb8-300_scenes-160x160.py'
@@ -44,7 +45,7 @@ def _compare_segmentors(configs, data_root, out, picture, cfg_options):
         name: os.path.join(configs, _SEGFORMER.format(method))
         for name, method in (('Bilinear', 'bilinear'), ('SAPA-D', 'sapa-d'))
     }
-    options = {**_data_options(data_root), **cfg_options}
+    options = {**scenes_options(Config.fromfile(files['SAPA-D']), data_root), **cfg_options}
     metrics = [Metric('mIoU', 'mIoU'), Metric('bIoU', 'bIoU')]
     models, table = compare(files, metrics, out, options)
     dataset = _validation_set(files['SAPA-D'], options)
@@ -57,14 +58,7 @@ def _compare_detectors(configs, data_root, out, picture, cfg_options):
         name: os.path.join(configs, _PANOPTIC_FPN.format(method))
         for name, method in (('Nearest', 'nearest'), ('SAPA-D', 'sapa-d'))
     }
-    annotations = os.path.join(data_root, 'annotations')
-    options = {
-        **_data_options(data_root),
-        'val_evaluator.0.ann_file': os.path.join(annotations, 'panoptic_validation.json'),
-        'val_evaluator.0.seg_prefix': os.path.join(data_root, 'panoptic', 'validation'),
-        'val_evaluator.1.ann_file': os.path.join(annotations, 'instances_validation.json'),
-        **cfg_options,
-    }
+    options = {**scenes_options(Config.fromfile(files['SAPA-D']), data_root), **cfg_options}
     metrics = [
         Metric('box AP', 'coco/bbox_mAP', 100),
         Metric('mask AP', 'coco/segm_mAP', 100),
@@ -73,10 +67,6 @@ def _compare_detectors(configs, data_root, out, picture, cfg_options):
     models, table = compare(files, metrics, out, options)
     draw_panoptic(models, _validation_set(files['SAPA-D'], options), range(3), picture)
     return table
-
-
-def _data_options(data_root):
-    return {f'{split}_dataloader.dataset.data_root': data_root for split in ('train', 'val')}
 
 
 def _validation_set(config, options):

@@ -10,3 +10,5 @@ optim_wrapper = dict(
     optimizer=dict(type='AdamW', lr=1e-3, weight_decay=0.01),
     clip_grad=dict(max_norm=10),
 )
+# The learning rate is for one process with 8 images.
+auto_scale_lr = dict(enable=False, base_batch_size=8)

@@ -4,12 +4,14 @@ import dataclasses
 import json
 import os
 import statistics
-import time
 
+from ..analysis.paper_tables import CONFIG_NAMES
+from ..analysis.scenes_options import scenes_options
+from ..analysis.training_result import TrainingResult
 from ..datasets.writers import RECORD, write_scenes
 from ..engine.load_config import load_config
-from .paper_tables import CONFIG_NAMES
-from .training_result import TrainingFailed, TrainingResult, train_apart
+from .train_all import train_all
+from .training_run import TrainingRun
 
 _CONFIG = 'segformer/segformer_mit-tiny_{}_1xb8-300_scenes-128x128.py'
 #: Titles; SegFormer's own interpolation is bilinear.
@@ -45,35 +47,27 @@ def run_study(
 
     Raises:
         FileNotFoundError: If there is no such config.
-        ValueError: If a setting does not fit, or ``out`` has runs with other settings in it.
+        ValueError: If a config cannot be read.
     """
-    files = {
-        title: os.path.join(configs, _CONFIG.format(CONFIG_NAMES[title])) for title in upsamplers
-    }
-    for file in files.values():
-        load_config(file, None, None, 'none', 0)
+    runs, keys = [], {}
+    for seed in seeds:
+        for title in upsamplers:
+            config = os.path.join(configs, _CONFIG.format(CONFIG_NAMES[title]))
+            options = scenes_options(load_config(config, None, None, 'none', 0), data_root)
+            options |= {**(cfg_options or {}), 'randomness.seed': seed}
+            work_dir = os.path.join(out, 'work_dirs', f'{CONFIG_NAMES[title]}_seed-{seed}')
+            runs.append(TrainingRun(f'{title}, seed {seed}', config, work_dir, options))
+            keys[work_dir] = title, seed
     if not os.path.isfile(os.path.join(data_root, RECORD)):
         write_scenes(data_root)
-    options = {f'{split}_dataloader.dataset.data_root': data_root for split in ('train', 'val')}
-    options |= cfg_options or {}
     results: Results = {title: {} for title in upsamplers}
-    failures = []
-    runs = [(seed, title) for seed in seeds for title in upsamplers]
-    start = time.monotonic()
-    for done, (seed, title) in enumerate(runs):
-        print(f'Run {done + 1} of {len(runs)}: {title}, seed {seed}', flush=True)
-        work_dir = os.path.join(out, 'work_dirs', f'{CONFIG_NAMES[title]}_seed-{seed}')
-        try:
-            result = train_apart(files[title], work_dir, {**options, 'randomness.seed': seed})
-        except TrainingFailed as error:
-            failures.append(str(error))
-            print(f'error: {error}', flush=True)
-            continue
+
+    def keep(run: TrainingRun, result: TrainingResult) -> None:
+        title, seed = keys[run.work_dir]
         results[title][seed] = result
-        table = write_results(results, out)
-        left = (time.monotonic() - start) / (done + 1) * (len(runs) - done - 1)
-        print(f'\n{table}\n\nStill {left / 60:.0f} minutes at this pace.', flush=True)
-    return failures
+        print(f'\n{write_results(results, out)}\n', flush=True)
+
+    return train_all(runs, on_result=keep)
 
 
 def write_results(results: Results, out: str) -> str:
@@ -87,6 +81,7 @@ def write_results(results: Results, out: str) -> str:
         str: The table.
     """
     table = format_study(results)
+    os.makedirs(out, exist_ok=True)
     with open(os.path.join(out, 'table.md'), 'w') as file:
         file.write(table + '\n')
     content = {

@@ -1,0 +1,184 @@
+"""Time of upsamplers alone, as in Table 13 and Figure 12, on whatever device there is."""
+
+import json
+import os
+import statistics
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from functools import partial
+
+import torch
+
+from ..analysis.benchmark_measure import (
+    affordable_runs,
+    make_stopwatch,
+    time_interleaved,
+    warm_up,
+)
+from ..analysis.device import describe_device
+from ..analysis.flops import count_flops
+from ..analysis.paper_tables import CONFIG_NAMES, PAPER_TABLES, PaperRow
+from ..analysis.parameters import count_parameters
+from ..upsamplers import build_upsampler
+
+#: What the others are held against.
+REFERENCE = 'CARAFE'
+#: Channels and low-res side of Figure 12.
+CHANNELS, SIDE = 256, 120
+
+_FILE = 'latency.json'
+_FIGURE_12 = {
+    **{title: {} for title in CONFIG_NAMES if title not in ('Nearest', 'PixelShuffle', 'Deconv')},
+    'SAPA-D, 4 points': dict(num_points=4),
+}
+
+
+@dataclass(frozen=True)
+class Latency:
+    """An upsampler's time.
+
+    Attributes:
+        seconds (float): Median of the runs.
+        ratio (float): To that of CARAFE, in the same measurement.
+        parameters (int): Its parameters.
+        flops (int): Its multiply-adds, counted.
+    """
+
+    seconds: float
+    ratio: float
+    parameters: int
+    flops: int
+
+
+def latency_name(row: PaperRow) -> str:
+    """What a row of Table 13 is called among the latencies."""
+    options = ', '.join(f'{name}={value}' for name, value in row.options.items())
+    return f'{row.upsampler}, {options}'
+
+
+def measure_latency(
+    out: str,
+    device: str,
+    channels: int = CHANNELS,
+    side: int = SIDE,
+    repeats: int = 9,
+    budget: float = 4.0,
+) -> dict[str, Latency]:
+    """Times a step of x2 by each upsampler of Figure 12 and Table 13, float32, forward only.
+
+    All are timed in turns, so that their ratios hold on this device. The result is added to the
+    folder's ``latency.json``, in which each device has a place.
+
+    Args:
+        out (str): Folder of the results.
+        device (str): 'cpu' or 'cuda'.
+        channels (int): Channels of x and guide. Defaults to 256.
+        side (int): Height and width of x. Defaults to 120.
+        repeats (int): Most runs of each. Defaults to 9.
+        budget (float): Seconds for the runs of each beyond the third. Defaults to 4.
+
+    Returns:
+        dict[str, Latency]: By name.
+    """
+    subjects = {
+        title: dict(type=_type(title.partition(',')[0]), **options)
+        for title, options in _FIGURE_12.items()
+    }
+    for row in PAPER_TABLES[13].rows:
+        subjects[latency_name(row)] = dict(type=_type(row.upsampler), **row.options)
+    generator = torch.Generator().manual_seed(0)
+    x, guide = (
+        torch.randn(1, channels, size, size, generator=generator).to(device)
+        for size in (side, 2 * side)
+    )
+    modules = {
+        name: build_upsampler(cfg, channels).eval().to(device) for name, cfg in subjects.items()
+    }
+    with torch.no_grad():
+        seconds = _time(
+            [lambda m=m: m(x, guide) for m in modules.values()], device, repeats, budget
+        )
+    by_name = dict(zip(modules, seconds, strict=True))
+    latencies = {
+        name: Latency(
+            by_name[name],
+            by_name[name] / by_name[REFERENCE],
+            count_parameters(module),
+            _count_flops(subjects[name], channels, side),
+        )
+        for name, module in modules.items()
+    }
+    _save(out, describe_device(device), latencies)
+    return latencies
+
+
+def read_latencies(out: str) -> dict[str, dict[str, Latency]]:
+    """Reads what was measured.
+
+    Args:
+        out (str): Folder of the results.
+
+    Returns:
+        dict[str, dict[str, Latency]]: By device and name.
+    """
+    path = os.path.join(out, _FILE)
+    if not os.path.isfile(path):
+        return {}
+    with open(path) as file:
+        content = json.load(file)
+    return {
+        device: {name: Latency(**values) for name, values in latencies.items()}
+        for device, latencies in content.items()
+    }
+
+
+def figure_12(latencies: dict[str, Latency]) -> dict[str, Latency]:
+    """Selects what Figure 12 shows.
+
+    Args:
+        latencies (dict[str, Latency]): By name, with the rows of Table 13.
+
+    Returns:
+        dict[str, Latency]: Without them.
+    """
+    return {name: one for name, one in latencies.items() if name in _FIGURE_12}
+
+
+def _type(title: str) -> str:
+    return CONFIG_NAMES[title].replace('-', '_')
+
+
+def _time(functions: Sequence, device: str, repeats: int, budget: float) -> list[float]:
+    stopwatch = make_stopwatch(device)
+    counts = []
+    for function in functions:
+        _, seconds = warm_up(function, stopwatch, budget)
+        counts.append(affordable_runs(seconds, repeats, budget))
+    return [statistics.median(times) for times in time_interleaved(functions, counts, stopwatch)]
+
+
+def _count_flops(cfg: dict, channels: int, side: int) -> int:
+    upsampler = build_upsampler(cfg, channels)
+    guide = (1, channels, 2 * side, 2 * side)
+    run = partial(_upsample, upsampler, guide)
+    return count_flops(upsampler, run, (1, channels, side, side)).counted
+
+
+def _upsample(upsampler, guide_shape, x):
+    return upsampler(x, torch.empty(guide_shape))
+
+
+def _save(out: str, device: str, latencies: dict[str, Latency]) -> None:
+    os.makedirs(out, exist_ok=True)
+    content = {
+        **read_latencies(out),
+        device: latencies,
+    }
+    text = json.dumps(
+        {d: {n: asdict(one) for n, one in values.items()} for d, values in content.items()},
+        indent=1,
+    )
+    path = os.path.join(out, _FILE)
+    with open(f'{path}.partial', 'w') as file:
+        file.write(text)
+    os.replace(f'{path}.partial', path)

@@ -1,0 +1,246 @@
+"""The paper's tables beside what was measured, as data; see the other files for its forms."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from ..analysis.complexity import ComplexityRow, measure_table
+from ..analysis.paper_tables import PaperRow, PaperTable
+from ..analysis.training_result import TrainingResult
+from .latency import REFERENCE, Latency, latency_name, read_latencies
+from .measured import Measured, is_metric, measured
+from .table_runs import runs_on_disk
+
+#: The paper's milliseconds are of this device.
+PAPER_DEVICE = 'NVIDIA GeForce RTX 3090'
+_LATENCY = 'latency (ms)'
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of a report.
+
+    Attributes:
+        group (str): What it is about: a metric or a cost.
+        name (str): 'paper', 'measured', 'difference' and so on; empty if the group says it all.
+        is_ranked (bool): Whether the best and the second best of a backbone are marked; the
+            larger is the better. Defaults to False.
+    """
+
+    group: str
+    name: str = ''
+    is_ranked: bool = False
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A cell of a report.
+
+    Attributes:
+        text (str): What it says; empty if there is nothing.
+        value (float | None): By which it is ranked. Defaults to None.
+        rank (int): 1 for the best, 2 for the second best, 0 for others. Defaults to 0.
+        note (int): Number of the note about it; 0 for none. Defaults to 0.
+    """
+
+    text: str = ''
+    value: float | None = None
+    rank: int = 0
+    note: int = 0
+
+
+@dataclass(frozen=True)
+class ReportRow:
+    """A row of a report.
+
+    Attributes:
+        row (PaperRow): The paper's.
+        results (dict[int, TrainingResult]): Those of the finished runs, by seed.
+        work_dirs (dict[int, str]): Where its runs are, finished or not, by seed.
+        cells (list[Cell]): One for each column.
+    """
+
+    row: PaperRow
+    results: dict[int, TrainingResult]
+    work_dirs: dict[int, str]
+    cells: list[Cell]
+
+    def measured(self, column: str) -> Measured | None:
+        """A metric over the seeds."""
+        return measured(column, list(self.results.values()))
+
+
+@dataclass(frozen=True)
+class ReportTable:
+    """A table of a report.
+
+    Attributes:
+        table (PaperTable): The paper's.
+        columns (list[Column]): Its columns.
+        rows (list[ReportRow]): Its rows.
+        notes (list[str]): What is to be said of single cells, numbered from 1 on.
+        devices (list[str]): Where the runs were made.
+        is_small (bool): Whether the runs are those of small models on generated scenes.
+    """
+
+    table: PaperTable
+    columns: list[Column]
+    rows: list[ReportRow]
+    notes: list[str]
+    devices: list[str]
+    is_small: bool
+
+
+@dataclass
+class _Draft:
+    columns: list[Column] = field(default_factory=list)
+    cells: list[list[Cell]] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+    def add(self, column: Column, cells: Sequence[Cell]) -> None:
+        self.columns.append(column)
+        self.cells.append(list(cells))
+
+    def note(self, text: str) -> int:
+        if text not in self.notes:
+            self.notes.append(text)
+        return self.notes.index(text) + 1
+
+
+def make_report(
+    tables: Sequence[PaperTable], configs: str, out: str, is_small: bool
+) -> list[ReportTable]:
+    """Lays out tables.
+
+    Args:
+        tables (Sequence[PaperTable]): The tables.
+        configs (str): Folder of the configs, whose parameters and FLOPs are counted.
+        out (str): Folder of the results.
+        is_small (bool): Whether these are of small models on generated scenes.
+
+    Returns:
+        list[ReportTable]: The tables.
+    """
+    return [_report_table(table, configs, out, is_small) for table in tables]
+
+
+def _report_table(table, configs, out, is_small):
+    runs = [runs_on_disk(out, row) for row in table.rows]
+    results = [
+        {seed: result for seed, run in by_seed.items() if (result := run.files.read_result())}
+        for by_seed in runs
+    ]
+    draft = _Draft()
+    for column in dict.fromkeys(name for row in table.rows for name in row.figures):
+        if is_metric(column):
+            _add_metric(draft, column, table.rows, results)
+    _add_costs(draft, measure_table(table, configs))
+    if any(_LATENCY in row.figures for row in table.rows):
+        _add_latency(draft, table.rows, read_latencies(out))
+    states = [', '.join(f'seed {s}: {run.state}' for s, run in r.items()) for r in runs]
+    seconds = [sorted(one.seconds_per_iteration for one in r.values()) for r in results]
+    draft.add(
+        Column('s / iteration'), [Cell(f'{s[len(s) // 2]:.3f}' if s else '') for s in seconds]
+    )
+    draft.add(Column('runs'), [Cell(state or 'not run') for state in states])
+    cells = list(zip(*draft.cells, strict=True))
+    return ReportTable(
+        table=table,
+        columns=draft.columns,
+        rows=[
+            ReportRow(row, done, {s: run.work_dir for s, run in by_seed.items()}, list(of_row))
+            for row, done, by_seed, of_row in zip(table.rows, results, runs, cells, strict=True)
+        ],
+        notes=draft.notes,
+        devices=sorted({one.device for done in results for one in done.values()}),
+        is_small=is_small,
+    )
+
+
+def _add_metric(draft, column, rows, results):
+    groups = [row.backbone for row in rows]
+    printed = [row.figures.get(column, '') for row in rows]
+    ours = [measured(column, list(done.values())) for done in results]
+    ours = [one if text else None for one, text in zip(ours, printed, strict=True)]
+    # The paper's digits: one more would be within the spread.
+    digits = max(len(text.partition('.')[2]) for text in printed)
+    paper = [Cell(text, float(text) if text else None) for text in printed]
+    draft.add(Column(column, 'paper', True), _rank(paper, groups))
+    draft.add(
+        Column(column, 'measured', True),
+        _rank([_measured_cell(one, digits) for one in ours], groups),
+    )
+    differences = [
+        Cell(f'{one.mean - float(text):+.{digits}f}' if one else '')
+        for one, text in zip(ours, printed, strict=True)
+    ]
+    draft.add(Column(column, 'difference'), differences)
+
+
+def _measured_cell(one: Measured | None, digits: int) -> Cell:
+    if one is None:
+        return Cell()
+    spread = '' if one.spread is None else f' ± {one.spread:.{digits}f}'
+    return Cell(f'{one.mean:.{digits}f}{spread}', round(one.mean, digits))
+
+
+def _rank(cells: list[Cell], groups: list[str]) -> list[Cell]:
+    """Marks the best and the second best of each group that has at least three."""
+    ranked = []
+    for cell, group in zip(cells, groups, strict=True):
+        values = sorted(
+            {c.value for c, g in zip(cells, groups, strict=True) if g == group} - {None},
+            reverse=True,
+        )
+        rank = values.index(cell.value) + 1 if cell.value is not None and len(values) > 2 else 0
+        ranked.append(Cell(cell.text, cell.value, rank if rank <= 2 else 0))
+    return ranked
+
+
+def _add_costs(draft: _Draft, costs: Sequence[ComplexityRow]) -> None:
+    totals = {
+        'Params': lambda cost: cost.trainable / 1e6,
+        'FLOPs': lambda cost: cost.counted / 1e9,
+    }
+    for column, unit in (('Params', 'M'), ('FLOPs', 'G')):
+        compared = [row.cells.get(column) for row in costs]
+        title = f'{column}, {unit}'
+        if any(compared):
+            draft.add(
+                Column(title, 'paper'), [Cell(one.printed if one else '') for one in compared]
+            )
+        cells = []
+        for row, one in zip(costs, compared, strict=True):
+            if one is None:
+                cells.append(Cell(f'{totals[column](row.cost):.2f}'))
+            else:
+                sign = '+' if one.printed.startswith('+') else ''
+                note = draft.note(one.note or 'unexplained') if not one.agrees else 0
+                cells.append(Cell(f'{one.value:{sign}.2f}', note=note))
+        draft.add(Column(title, 'computed'), cells)
+
+
+def _add_latency(
+    draft: _Draft, rows: Sequence[PaperRow], latencies: dict[str, dict[str, Latency]]
+) -> None:
+    """As ratios to CARAFE, each device with columns of its own."""
+    printed = [float(row.figures[_LATENCY]) for row in rows]
+    reference = next(
+        value for row, value in zip(rows, printed, strict=True) if row.upsampler == REFERENCE
+    )
+    where = f'latency on the {PAPER_DEVICE} (paper)'
+    draft.add(Column(where, 'ms'), [Cell(f'{value:.1f}') for value in printed])
+    draft.add(
+        Column(where, f'ratio to {REFERENCE}'),
+        [Cell(f'{value / reference:.2f}') for value in printed],
+    )
+    for device, ours in latencies.items():
+        of_rows = [ours.get(latency_name(row)) for row in rows]
+        where = f'latency on the {device} (measured)'
+        draft.add(
+            Column(where, 'ms'),
+            [Cell(f'{1e3 * one.seconds:.1f}' if one else '') for one in of_rows],
+        )
+        draft.add(
+            Column(where, f'ratio to {REFERENCE}'),
+            [Cell(f'{one.ratio:.2f}' if one else '') for one in of_rows],
+        )

@@ -1,0 +1,143 @@
+"""The plots of a report, as SVG to be put into a page."""
+
+import glob
+import io
+import json
+import os
+
+from matplotlib.figure import Figure
+
+from .latency import REFERENCE, Latency, figure_12
+from .measured import is_metric
+from .report import ReportTable
+
+_PAPER, _OURS = '#888888', '#c1440e'
+
+
+def plot_gains(table: ReportTable) -> str | None:
+    """Plots what each row gains over the first of its backbone, in the paper and measured.
+
+    Args:
+        table (ReportTable): The table.
+
+    Returns:
+        str | None: The plot, of the table's first metric; None if nothing was measured.
+    """
+    metrics = [name for row in table.rows for name in row.row.figures if is_metric(name)]
+    panels = [
+        panel
+        for metric in dict.fromkeys(metrics)
+        if metric in ('mIoU', 'AP', 'box AP', 'PQ') and (panel := _gains(table, metric))
+    ]
+    if not panels:
+        return None
+    height = 0.32 * max(len(panel[1]) for panel in panels) + 1.2
+    figure = Figure((6.2 * len(panels), height), layout='constrained')
+    axes = figure.subplots(1, len(panels), squeeze=False)[0]
+    for axis, (metric, rows) in zip(axes, panels, strict=True):
+        places = range(len(rows))
+        axis.axvline(0, color='#cccccc', linewidth=1)
+        axis.plot([r[1] for r in rows], places, 'o', color=_PAPER, fillstyle='none', label='paper')
+        ours = [(place, row[2]) for place, row in zip(places, rows, strict=True) if row[2]]
+        axis.errorbar(
+            [gain.mean for _, gain in ours],
+            [place for place, _ in ours],
+            xerr=[gain.spread or 0 for _, gain in ours],
+            fmt='o',
+            color=_OURS,
+            capsize=2,
+            label='measured',
+        )
+        axis.set_yticks(places, [row[0] for row in rows])
+        axis.invert_yaxis()
+        axis.set_xlabel(f'{metric}: gain over the first row of the backbone')
+        axis.legend(fontsize=8)
+    return _to_svg(figure)
+
+
+def plot_losses(table: ReportTable) -> str | None:
+    """Plots the training loss of each row's first seed.
+
+    Args:
+        table (ReportTable): The table.
+
+    Returns:
+        str | None: The plot; None if no run has a log.
+    """
+    curves = {row.row.title: _read_losses(row.work_dirs) for row in table.rows}
+    curves = {title: curve for title, curve in curves.items() if len(curve) > 1}
+    if not curves:
+        return None
+    figure = Figure((6.2, 3.6), layout='constrained')
+    axis = figure.subplots()
+    for number, (title, curve) in enumerate(curves.items()):
+        style = '-' if number < 10 else '--'
+        axis.plot(*zip(*curve, strict=True), style, label=title, linewidth=1)
+    axis.set_xlabel('iteration')
+    axis.set_ylabel('training loss')
+    axis.legend(fontsize=6, ncols=2)
+    return _to_svg(figure)
+
+
+def plot_latencies(device: str, latencies: dict[str, Latency]) -> str:
+    """Plots the upsamplers as in Figure 12: latency against FLOPs, parameters as the size.
+
+    Args:
+        device (str): Where it was measured.
+        latencies (dict[str, Latency]): By name; rows of Table 13 are left out.
+
+    Returns:
+        str: The plot.
+    """
+    figure = Figure((6.2, 4), layout='constrained')
+    axis = figure.subplots()
+    for name, one in figure_12(latencies).items():
+        size = 20 + one.parameters / 2e3
+        point = (one.flops / 1e9, one.ratio)
+        axis.scatter(*point, s=size, alpha=0.6)
+        axis.annotate(name, point, xytext=(4, 4), textcoords='offset points', fontsize=8)
+    axis.axhline(1, color='#cccccc', linewidth=1, zorder=0)
+    axis.set_xscale('symlog', linthresh=0.1)
+    axis.set_yscale('log')
+    axis.set_xlabel('G multiply-adds')
+    axis.set_ylabel(f'latency / {REFERENCE}')
+    axis.set_title(f'measured on: {device}', fontsize=9)
+    return _to_svg(figure)
+
+
+def _gains(table, metric):
+    """Of each row: its title, the paper's gain, and ours with its spread, or None."""
+    first, rows = {}, []
+    for row in table.rows:
+        printed = row.row.figures.get(metric)
+        if printed is None:
+            continue
+        ours = row.measured(metric)
+        paper_base, our_base = first.setdefault(row.row.backbone, (float(printed), ours))
+        gain = None
+        if ours and our_base:
+            gain = type(ours)(ours.mean - our_base.mean, ours.spread, ours.runs)
+        rows.append((row.row.title, float(printed) - paper_base, gain))
+    return (metric, rows) if any(row[2] for row in rows) else None
+
+
+def _read_losses(work_dirs: dict[int, str]) -> list[tuple[int, float]]:
+    """By iteration; a resumed run has several logs, and the later one holds."""
+    losses = {}
+    if work_dirs:
+        first = work_dirs[min(work_dirs)]
+        for path in sorted(glob.glob(os.path.join(first, '*', 'vis_data', 'scalars.json'))):
+            with open(path) as file:
+                for line in file:
+                    # The last line of a run that was killed may be cut.
+                    values = json.loads(line) if line.endswith('}\n') else {}
+                    if 'loss' in values:
+                        losses[values['step']] = values['loss']
+    return sorted(losses.items())
+
+
+def _to_svg(figure: Figure) -> str:
+    text = io.StringIO()
+    figure.savefig(text, format='svg')
+    # What stands before the element belongs to a file of its own.
+    return text.getvalue()[text.getvalue().index('<svg') :]

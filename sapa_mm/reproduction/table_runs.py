@@ -1,0 +1,155 @@
+"""The training runs that reproduce the rows of the paper's tables."""
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from ..analysis.paper_tables import PaperRow, PaperTable
+from .scenes_twin import find_twin
+from .training_run import TrainingRun
+
+_SEED = 'seed-'
+
+
+@dataclass(frozen=True)
+class Scenes:
+    """Small models on generated scenes in the place of the paper's configs.
+
+    Attributes:
+        data_root (str): Folder of the scenes.
+        iterations (int): How long each trains.
+    """
+
+    data_root: str
+    iterations: int
+
+
+@dataclass(frozen=True)
+class TableSettings:
+    """How the tables are run.
+
+    Attributes:
+        configs (str): Folder of the configs.
+        out (str): Folder of the results.
+        scenes (Scenes | None): None for the paper's own models and datasets. Defaults to None.
+        amp (bool): Whether to train with automatic mixed precision. Defaults to False.
+        cfg_options (dict): Settings to override in all configs. Defaults to none.
+    """
+
+    configs: str
+    out: str
+    scenes: Scenes | None = None
+    amp: bool = False
+    cfg_options: dict = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class _RowRun(TrainingRun):
+    """The run of a row; its config is read when its turn comes, so that one fails alone."""
+
+    row: PaperRow | None = None
+    settings: TableSettings | None = None
+
+    def recipe(self) -> tuple[str, dict]:
+        configs, scenes = self.settings.configs, self.settings.scenes
+        if scenes is None:
+            return super().recipe()
+        config, options = find_twin(
+            configs, self.row.config, os.path.abspath(scenes.data_root), scenes.iterations
+        )
+        return config, {**options, **self.cfg_options}
+
+
+def row_dir(out: str, row: PaperRow) -> str:
+    """The folder of a row's runs; tables that share a row share it.
+
+    Args:
+        out (str): Folder of the results.
+        row (PaperRow): The row.
+
+    Returns:
+        str: The folder, in which each seed has one.
+    """
+    return os.path.join(out, os.path.splitext(os.path.basename(row.config))[0])
+
+
+def list_runs(
+    tables: Sequence[PaperTable],
+    rows: Sequence[str],
+    seeds: Sequence[int],
+    settings: TableSettings,
+) -> list[TrainingRun]:
+    """Lists the runs of tables. A row that several tables share is there once.
+
+    Args:
+        tables (Sequence[PaperTable]): The tables.
+        rows (Sequence[str]): Which rows: their numbers in the table, from 1 on, or names of
+            upsamplers. None of them means all.
+        seeds (Sequence[int]): The random seeds.
+        settings (TableSettings): How they are run.
+
+    Returns:
+        list[TrainingRun]: The runs, all rows with the first seed first.
+
+    Raises:
+        ValueError: If a table has no such row.
+    """
+    runs = {}
+    for seed in seeds:
+        for table in tables:
+            for row in select_rows(table, rows):
+                work_dir = os.path.join(row_dir(settings.out, row), f'{_SEED}{seed}')
+                run = _RowRun(
+                    title=f'{row.title}, seed {seed}',
+                    config=os.path.join(settings.configs, row.config),
+                    work_dir=work_dir,
+                    cfg_options={**settings.cfg_options, 'randomness.seed': seed},
+                    auto_scale_lr=True,
+                    amp=settings.amp,
+                    row=row,
+                    settings=settings,
+                )
+                runs.setdefault(work_dir, run)
+    return list(runs.values())
+
+
+def select_rows(table: PaperTable, rows: Sequence[str]) -> list[PaperRow]:
+    """Selects rows of a table; see :func:`list_runs`."""
+    if not rows:
+        return list(table.rows)
+    chosen = []
+    for number, row in enumerate(table.rows, 1):
+        if {str(number), row.upsampler.lower()} & {name.lower() for name in rows}:
+            chosen.append(row)
+    names = {row.upsampler for row in table.rows}
+    known = {str(n) for n in range(1, len(table.rows) + 1)} | {name.lower() for name in names}
+    unknown = [name for name in rows if name.lower() not in known]
+    if unknown:
+        raise ValueError(
+            f'rows: Table {table.number} has no row {", ".join(unknown)}; allowed are 1 to '
+            f'{len(table.rows)}, {", ".join(sorted(names))}'
+        )
+    return chosen
+
+
+def runs_on_disk(out: str, row: PaperRow) -> dict[int, TrainingRun]:
+    """Finds what was run of a row.
+
+    Args:
+        out (str): Folder of the results.
+        row (PaperRow): The row.
+
+    Returns:
+        dict[int, TrainingRun]: By seed.
+    """
+    folder = row_dir(out, row)
+    names = os.listdir(folder) if os.path.isdir(folder) else []
+    seeds = sorted(
+        int(name.removeprefix(_SEED))
+        for name in names
+        if name.startswith(_SEED) and name.removeprefix(_SEED).isdigit()
+    )
+    return {
+        seed: TrainingRun(row.title, row.config, os.path.join(folder, f'{_SEED}{seed}'))
+        for seed in seeds
+    }

@@ -1,0 +1,140 @@
+"""Rerun the paper's tables: list them, train their rows, report paper and measured side by side.
+
+Examples:
+    python tools/reproduce.py list
+    python tools/reproduce.py run --table 3 --scenes
+    python tools/reproduce.py run --table 5 --launcher pytorch --gpus 8
+    python tools/reproduce.py latency
+    python tools/reproduce.py report --table 3 5
+"""
+
+import argparse
+import shlex
+import sys
+from pathlib import Path
+
+from mmengine.device import get_device
+
+from sapa_mm.analysis.paper_tables import PAPER_TABLES
+from sapa_mm.engine.arguments import CfgOptions, exit_on
+from sapa_mm.reproduction.commands import list_tables, run_tables, write_report
+from sapa_mm.reproduction.latency import measure_latency
+from sapa_mm.reproduction.launcher import LAUNCHERS, Launcher
+from sapa_mm.reproduction.table_runs import Scenes, TableSettings
+
+
+def parse_args() -> argparse.Namespace:
+    """Parse the command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    commands = parser.add_subparsers(dest='command', required=True)
+    common = argparse.ArgumentParser(add_help=False)
+    common.add_argument(
+        '--table',
+        nargs='+',
+        type=int,
+        choices=list(PAPER_TABLES),
+        default=list(PAPER_TABLES),
+        metavar='N',
+        help=f"the paper's tables, of {', '.join(map(str, PAPER_TABLES))} (default: all)",
+    )
+    common.add_argument(
+        '--scenes',
+        action='store_true',
+        help='small models on generated scenes: the whole path, in minutes',
+    )
+    common.add_argument(
+        '--out',
+        help='folder of the results (default: work_dirs/reproduce, with --scenes '
+        'work_dirs/reproduce_scenes)',
+    )
+    common.add_argument(
+        '--configs',
+        default=str(Path(__file__).parents[1] / 'configs'),
+        help='folder of the configs (default: those beside this tool)',
+    )
+    commands.add_parser('list', parents=[common], help='tables, rows, configs, what has been run')
+    commands.add_parser('report', parents=[common], help='write report.md and report.html')
+    commands.add_parser(
+        'latency', parents=[common], help="time the upsamplers on this machine's device"
+    )
+    run = commands.add_parser(
+        'run', parents=[common], help='train; called again, it goes on where it stopped'
+    )
+    run.add_argument(
+        '--rows',
+        nargs='+',
+        default=[],
+        metavar='ROW',
+        help='numbers of rows, as listed, or names of upsamplers (default: all)',
+    )
+    run.add_argument('--seeds', nargs='+', type=int, default=[0], help='random seeds (default: 0)')
+    run.add_argument('--launcher', choices=LAUNCHERS, default='none', help='default: none')
+    run.add_argument('--gpus', type=int, default=1, help='GPUs on each node (default: 1)')
+    run.add_argument('--nodes', type=int, default=1, help='nodes (default: 1)')
+    run.add_argument(
+        '--launcher-options',
+        default='',
+        metavar='TEXT',
+        help="more options of torchrun or srun, such as='--partition=gpu --time=24:00:00'",
+    )
+    run.add_argument('--amp', action='store_true', help='train with automatic mixed precision')
+    run.add_argument(
+        '--iterations', type=int, default=100, help='with --scenes: of each run (default: 100)'
+    )
+    run.add_argument(
+        '--data-root',
+        default='data/scenes',
+        help='with --scenes: their folder; made if missing (default: data/scenes)',
+    )
+    run.add_argument(
+        '--cfg-options',
+        nargs='+',
+        action=CfgOptions,
+        default={},
+        metavar='KEY=VALUE',
+        help='override settings of all configs',
+    )
+    args = parser.parse_args()
+    if args.out is None:
+        args.out = 'work_dirs/reproduce_scenes' if args.scenes else 'work_dirs/reproduce'
+    return args
+
+
+def run(args: argparse.Namespace) -> int:
+    """Train rows; the exit code tells whether one failed."""
+    launcher = Launcher(
+        args.launcher, args.gpus, args.nodes, tuple(shlex.split(args.launcher_options))
+    )
+    scenes = Scenes(args.data_root, args.iterations) if args.scenes else None
+    settings = TableSettings(args.configs, args.out, scenes, args.amp, args.cfg_options)
+    tables = [PAPER_TABLES[number] for number in args.table]
+    failures = run_tables(tables, args.rows, args.seeds, settings, launcher)
+    for failure in failures:
+        print(f'error: {failure}', file=sys.stderr)
+    return 1 if failures else 0
+
+
+def main() -> None:
+    """Run the tool."""
+    args = parse_args()
+    tables = [PAPER_TABLES[number] for number in args.table]
+    try:
+        with exit_on(FileNotFoundError, ValueError):
+            if args.command == 'list':
+                print(list_tables(tables, args.out))
+            elif args.command == 'run':
+                sys.exit(run(args))
+            elif args.command == 'latency':
+                measure_latency(args.out, get_device())
+            else:
+                text, files = write_report(tables, args.configs, args.out, args.scenes)
+                print(f'{text}\nWritten: {", ".join(files)}')
+    except KeyboardInterrupt:
+        print('\nInterrupted; the same command goes on from here.', file=sys.stderr)
+        sys.exit(130)
+
+
+if __name__ == '__main__':
+    main()
