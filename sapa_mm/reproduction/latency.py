@@ -17,7 +17,7 @@ from ..analysis.benchmark_measure import (
 )
 from ..analysis.device import describe_device
 from ..analysis.flops import count_flops
-from ..analysis.paper_tables import CONFIG_NAMES, PAPER_TABLES, PaperRow
+from ..analysis.paper_tables import CONFIG_NAMES, PAPER_TABLES
 from ..analysis.parameters import count_parameters
 from ..upsamplers import build_upsampler
 
@@ -27,10 +27,19 @@ REFERENCE = 'CARAFE'
 CHANNELS, SIDE = 256, 120
 
 _FILE = 'latency.json'
-_FIGURE_12 = {
-    **{title: {} for title in CONFIG_NAMES if title not in ('Nearest', 'PixelShuffle', 'Deconv')},
-    'SAPA-D, 4 points': dict(num_points=4),
-}
+_TABLE_13 = PAPER_TABLES[13].rows
+#: Upsamplers and their options; those of Table 13 stand for their defaults.
+_FIGURE_12 = (
+    ('CARAFE', dict(up_kernel=5, up_group=1)),
+    ('IndexNet', {}),
+    ('A2U', {}),
+    ('FADE', {}),
+    ('DySample', {}),
+    ('SAPA-I', {}),
+    ('SAPA-B', dict(kernel_size=5, groups=1)),
+    ('SAPA-D', dict(num_points=9, groups=4)),
+    ('SAPA-D', dict(num_points=4, groups=4)),
+)
 
 
 @dataclass(frozen=True)
@@ -50,10 +59,17 @@ class Latency:
     flops: int
 
 
-def latency_name(row: PaperRow) -> str:
-    """What a row of Table 13 is called among the latencies."""
-    options = ', '.join(f'{name}={value}' for name, value in row.options.items())
-    return f'{row.upsampler}, {options}'
+def latency_name(upsampler: str, options: dict) -> str:
+    """What an upsampler is called among the latencies.
+
+    Args:
+        upsampler (str): As the paper calls it.
+        options (dict): Its options.
+
+    Returns:
+        str: The name.
+    """
+    return ', '.join([upsampler, *(f'{name}={value}' for name, value in options.items())])
 
 
 def measure_latency(
@@ -80,12 +96,11 @@ def measure_latency(
     Returns:
         dict[str, Latency]: By name.
     """
+    pairs = [*_FIGURE_12, *((row.upsampler, row.options) for row in _TABLE_13)]
     subjects = {
-        title: dict(type=_type(title.partition(',')[0]), **options)
-        for title, options in _FIGURE_12.items()
+        latency_name(title, options): dict(type=CONFIG_NAMES[title].replace('-', '_'), **options)
+        for title, options in pairs
     }
-    for row in PAPER_TABLES[13].rows:
-        subjects[latency_name(row)] = dict(type=_type(row.upsampler), **row.options)
     generator = torch.Generator().manual_seed(0)
     x, guide = (
         torch.randn(1, channels, size, size, generator=generator).to(device)
@@ -102,7 +117,7 @@ def measure_latency(
     latencies = {
         name: Latency(
             by_name[name],
-            by_name[name] / by_name[REFERENCE],
+            by_name[name] / by_name[latency_name(*_FIGURE_12[0])],
             count_parameters(module),
             _count_flops(subjects[name], channels, side),
         )
@@ -136,16 +151,13 @@ def figure_12(latencies: dict[str, Latency]) -> dict[str, Latency]:
     """Selects what Figure 12 shows.
 
     Args:
-        latencies (dict[str, Latency]): By name, with the rows of Table 13.
+        latencies (dict[str, Latency]): By name, with those of Table 13 alone.
 
     Returns:
-        dict[str, Latency]: Without them.
+        dict[str, Latency]: Without these.
     """
-    return {name: one for name, one in latencies.items() if name in _FIGURE_12}
-
-
-def _type(title: str) -> str:
-    return CONFIG_NAMES[title].replace('-', '_')
+    names = [latency_name(*pair) for pair in _FIGURE_12]
+    return {name: latencies[name] for name in names if name in latencies}
 
 
 def _time(functions: Sequence, device: str, repeats: int, budget: float) -> list[float]:

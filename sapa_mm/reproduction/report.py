@@ -234,7 +234,7 @@ def _add_latency(
         [Cell(f'{value / reference:.2f}') for value in printed],
     )
     for device, ours in latencies.items():
-        of_rows = [ours.get(latency_name(row)) for row in rows]
+        of_rows = [ours.get(latency_name(row.upsampler, row.options)) for row in rows]
         where = f'latency on the {device} (measured)'
         draft.add(
             Column(where, 'ms'),

@@ -62,5 +62,6 @@ def _schedule(cfg: Config, iterations: int) -> dict[str, object]:
     }
     for number, scheduler in enumerate(cfg.param_scheduler):
         for name in ('begin', 'end'):
-            options[f'param_scheduler.{number}.{name}'] = round(scheduler[name] * scale)
+            moment = max(1, round(scheduler[name] * scale)) if scheduler[name] else 0
+            options[f'param_scheduler.{number}.{name}'] = moment
     return options

@@ -17,11 +17,18 @@ class Scenes:
 
     Attributes:
         data_root (str): Folder of the scenes.
-        iterations (int): How long each trains.
+        iterations (int): How long each trains, 2 or more.
+
+    Raises:
+        ValueError: If that is too short.
     """
 
     data_root: str
     iterations: int
+
+    def __post_init__(self):
+        if self.iterations < 2:
+            raise ValueError(f'iterations must be 2 or more, got {self.iterations}')
 
 
 @dataclass(frozen=True)

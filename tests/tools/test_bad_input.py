@@ -2,13 +2,11 @@
 
 import os
 import re
-import runpy
 
 import pytest
 import torch
 
 from .configs import MMDET, MMSEG, write_ade, write_coco, write_config
-from .run_tool import TOOLS
 
 
 @pytest.fixture
@@ -29,22 +27,6 @@ def det(tmp_path):
 def checkpoint(tmp_path):
     torch.save({'state_dict': {}}, tmp_path / 'weights.pth')
     return tmp_path / 'weights.pth'
-
-
-@pytest.fixture
-def error_of(monkeypatch, capsys, tmp_path):
-    """Run a tool in this process and return the one line that it complains with."""
-    monkeypatch.setenv('LOCAL_RANK', '0')
-    monkeypatch.chdir(tmp_path)
-
-    def run(tool, *args):
-        monkeypatch.setattr('sys.argv', [tool, *map(str, args)])
-        with pytest.raises(SystemExit) as end:
-            runpy.run_path(str(TOOLS / f'{tool}.py'), run_name='__main__')
-        assert end.value.code == 2
-        return capsys.readouterr().err.strip().splitlines()[-1]
-
-    return run
 
 
 def test_missing_config(error_of):
@@ -148,3 +130,16 @@ def test_what_is_no_config(error_of, tmp_path):
 
 def test_wrong_number_of_scenes(error_of, tmp_path):
     assert 'num_train' in error_of('make_scenes', tmp_path / 'scenes', '--train', 0)
+
+
+@pytest.mark.parametrize(
+    ('arguments', 'message'),
+    [
+        (('--table', 3, '--rows', 'Magic'), 'rows: Table 3 has no row Magic; allowed are 1 to 10'),
+        (('--gpus', 2), "launcher 'none' starts one process, got gpus 2 and nodes 1"),
+        (('--scenes', '--iterations', 1), 'iterations must be 2 or more, got 1'),
+    ],
+)
+def test_tables_that_cannot_be_run(error_of, arguments, message):
+    pytest.importorskip('mmseg')
+    assert f'error: {message}' in error_of('reproduce', 'run', *arguments)

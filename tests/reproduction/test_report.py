@@ -1,0 +1,188 @@
+"""The report: what is measured, ranked and compared, and its two forms."""
+
+import re
+from html.parser import HTMLParser
+
+import pytest
+
+pytest.importorskip('mmdet')
+pytest.importorskip('mmseg')
+
+from sapa_mm.analysis.paper_tables import PAPER_TABLES, PaperTable
+from sapa_mm.analysis.training_result import TrainingResult
+from sapa_mm.reproduction import latency
+from sapa_mm.reproduction.commands import list_tables, write_report
+from sapa_mm.reproduction.latency import Latency, latency_name, measure_latency, read_latencies
+from sapa_mm.reproduction.measured import measured
+from sapa_mm.reproduction.run_files import Progress, RunFiles
+from sapa_mm.reproduction.table_runs import row_dir
+
+from .scenes import CONFIGS
+
+
+def result(seconds=0.5, **metrics):
+    return TrainingResult(metrics, 1000, seconds, 10**8, 'a CPU, 1 thread')
+
+
+def part(number, *rows):
+    """A table of some rows of the paper's."""
+    table = PAPER_TABLES[number]
+    chosen = tuple(table.rows[index] for index in rows)
+    return PaperTable(number, table.title, chosen, table.counts_frozen)
+
+
+def keep(out, row, seed, done):
+    RunFiles(f'{row_dir(str(out), row)}/seed-{seed}').write_result(done)
+
+
+def cells_of(markdown):
+    lines = markdown.partition('## Figure')[0].splitlines()
+    rows = [line.strip('|') for line in lines if line.startswith('| ')]
+    table = [[cell.strip() for cell in re.split(r'(?<!\\)\|', row)] for row in rows]
+    return {row[0]: dict(zip(table[0], row, strict=True)) for row in table[1:]}
+
+
+def test_metrics_of_every_column():
+    names = {
+        'mIoU': 'mIoU',
+        'AP': 'coco/bbox_mAP',
+        'APs': 'coco/bbox_mAP_s',
+        'box AP75': 'coco/bbox_mAP_75',
+        'mask APl': 'coco/segm_mAP_l',
+        'PQ th': 'coco_panoptic/PQ_th',
+        'RQ': 'coco_panoptic/RQ',
+    }
+    for column, name in names.items():
+        factor = 100 if 'coco/' in name else 1
+        one = measured(column, [result(**{name: 0.25}), result(**{name: 0.75})])
+        assert (one.mean, one.runs) == (0.5 * factor, 2)
+        assert one.spread == pytest.approx(factor * 0.5 / 2**0.5)
+    assert measured('AP', [result()]).mean == 0  # nothing was detected
+    assert measured('APl', [result(**{'coco/bbox_mAP_l': -1})]) is None  # there is nothing large
+    assert measured('mIoU', []) is None
+
+
+def test_table_in_both_forms(tmp_path):
+    table = part(3, 0, 3, 8, 9)
+    bilinear, carafe, sapa_b, sapa_d = table.rows
+    for seed, miou in enumerate((40.0, 42.0, 41.0)):
+        keep(tmp_path, bilinear, seed, result(mIoU=miou, bIoU=20))
+    keep(tmp_path, carafe, 0, result(mIoU=42, bIoU=30.004))
+    keep(tmp_path, sapa_d, 0, result(mIoU=45, bIoU=25))
+    RunFiles(f'{row_dir(str(tmp_path), sapa_b)}/seed-0').write_failure('Oh|no <b>')
+    text, files = write_report([table], str(CONFIGS), str(tmp_path), is_small=False)
+
+    rows = cells_of(text)
+    first = rows['Bilinear, B1']
+    assert first['mIoU: paper'] == '42.11'
+    assert first['mIoU: measured'] == '41.00 ± 1.00'
+    assert first['mIoU: difference'] == '-1.11'
+    assert first['Params, M: computed'] == '13.72'
+    assert first['runs'] == 'seed 0: finished, seed 1: finished, seed 2: finished'
+    assert rows['SAPA-D, B1']['mIoU: paper'] == '**44.68**'
+    assert rows['SAPA-D, B1']['mIoU: measured'] == '**45.00**'
+    assert rows['SAPA-D, B1']['bIoU: measured'] == '<ins>25.00</ins>'
+    assert rows['CARAFE, B1']['bIoU: measured'] == '**30.00**'
+    assert rows['SAPA-B, B1']['mIoU: paper'] == '<ins>43.20</ins>'
+    assert rows['SAPA-B, B1']['mIoU: measured'] == ''
+    assert rows['SAPA-B, B1']['Params, M: paper'] == '+0.2'
+    assert re.fullmatch(r'\+0\.10 \[\d\]', rows['SAPA-B, B1']['Params, M: computed'])
+    assert rows['SAPA-B, B1']['FLOPs, G: computed'].startswith('+1.02 [')
+    assert '| seed 0: failed: Oh\\|no <b> |' in text
+    assert '3 of 4 rows have finished runs, of up to 3 seeds' in text
+    assert "the paper's figure is for d=64" in text
+    assert 'generated scenes' not in text
+
+    page = (tmp_path / 'report.html').read_text()
+    assert files == [str(tmp_path / 'report.md'), str(tmp_path / 'report.html')]
+    parser = TagCounter()
+    parser.feed(page)
+    parser.close()
+    assert parser.open == []
+    assert parser.counts['svg'] == 1  # no run has a log, so there is no plot of losses
+    # Two lines of titles and four rows, all of the same width.
+    assert parser.counts['tr'] == 6
+    assert 'failed: Oh|no &lt;b&gt;' in page
+    assert '<b>45.00</b>' in page
+    # Nothing is fetched.
+    assert not re.search(r'(?:src|href)="(?!#)', re.sub(r'xlink:href="#', '', page))
+    assert '<script' not in page
+
+
+class TagCounter(HTMLParser):
+    """Counts tags and keeps those that were not closed."""
+
+    VOID = ('meta', 'link', 'br', 'path', 'use')
+
+    def __init__(self):
+        super().__init__()
+        self.counts, self.open = {}, []
+
+    def handle_starttag(self, tag, attrs):
+        self.counts[tag] = self.counts.get(tag, 0) + 1
+        if tag not in self.VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag, attrs):
+        self.counts[tag] = self.counts.get(tag, 0) + 1
+
+    def handle_endtag(self, tag):
+        if tag not in self.VOID:
+            assert self.open.pop() == tag
+
+
+def test_models_of_two_kinds_in_one_table(tmp_path):
+    table = part(12, 2, 3)
+    segformer, faster_rcnn = table.rows
+    keep(tmp_path, segformer, 0, result(mIoU=44.0))
+    keep(tmp_path, faster_rcnn, 0, result(**{'coco/bbox_mAP': 0.391}))
+    text, _ = write_report([table], str(CONFIGS), str(tmp_path), is_small=True)
+    rows = cells_of(text)
+    assert [row['mIoU: measured'] for row in rows.values()] == ['44.00', '']
+    assert [row['AP: measured'] for row in rows.values()] == ['', '39.1']
+    assert 'small models on generated scenes' in text
+
+
+def test_latency_is_a_ratio_and_names_its_device(tmp_path, monkeypatch):
+    table = part(13, 2, 10)
+    device = 'some CPU, 1 thread'
+    monkeypatch.setattr(latency, 'describe_device', lambda kind: device)
+    ours = measure_latency(str(tmp_path), 'cpu', channels=32, side=6, repeats=3, budget=0.1)
+    sapa_d, carafe = (latency_name(row.upsampler, row.options) for row in table.rows)
+    assert ours[carafe].ratio == 1
+    assert ours[sapa_d].ratio == ours[sapa_d].seconds / ours[carafe].seconds > 0
+    assert ours[sapa_d].parameters == 2 * (32 * 128 + 128) + 32 * 288 + 288
+    others = {latency_name(row.upsampler, row.options) for row in PAPER_TABLES[13].rows}
+    assert others < set(ours)
+    assert read_latencies(str(tmp_path)) == {device: ours}
+
+    text, _ = write_report([table], str(CONFIGS), str(tmp_path), is_small=False)
+    row = cells_of(text)['SAPA-D, R50, num_points=9, groups=4']
+    where = 'latency on the NVIDIA GeForce RTX 3090 (paper)'
+    assert (row[f'{where}: ms'], row[f'{where}: ratio to CARAFE']) == ('25.6', '2.23')
+    where = f'latency on the {device} (measured)'
+    assert row[f'{where}: ratio to CARAFE'] == f'{ours[sapa_d].ratio:.2f}'
+    assert f'forward, on: {device}' in text
+    page = (tmp_path / 'report.html').read_text()
+    assert f'measured on: {device}' in page
+
+    # Another device has columns of its own.
+    monkeypatch.setattr(latency, 'describe_device', lambda kind: 'another')
+    latency._save(str(tmp_path), 'another', {carafe: Latency(1.0, 1.0, 5, 7)})
+    assert list(read_latencies(str(tmp_path))) == [device, 'another']
+
+
+def test_list(tmp_path):
+    table = PAPER_TABLES[4]
+    keep(tmp_path, table.rows[1], 7, result(mIoU=1))
+    RunFiles(f'{row_dir(str(tmp_path), table.rows[2])}/seed-0').write_progress(
+        Progress(1500, 80_000, 7.0)
+    )
+    lines = list_tables([table], str(tmp_path)).splitlines()
+    assert lines[0] == 'Table 4: Semantic segmentation with UPerNet on ADE20K'
+    assert lines[2].split() == [
+        *('2', 'Deconv,', 'R50', 'upernet/upernet_r50_deconv_8xb2-80k_ade20k-512x512.py')
+    ]
+    assert lines[3].strip() == 'seed 7: finished'
+    assert lines[5].strip() == 'seed 0: stopped at iteration 1,500 of 80,000'
+    assert lines[-1].endswith('upernet_r101_sapa-d_8xb2-80k_ade20k-512x512.py')

@@ -1,0 +1,68 @@
+"""Tables run and reported by one process and by two."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip('mmseg')
+
+from sapa_mm.analysis.paper_tables import PAPER_TABLES
+from sapa_mm.datasets import write_scenes
+from sapa_mm.reproduction.commands import run_tables, write_report
+from sapa_mm.reproduction.launcher import Launcher
+from sapa_mm.reproduction.table_runs import Scenes, TableSettings
+
+from .run_tool import TOOLS, run_tool
+
+CONFIGS = str(Path(TOOLS).parent / 'configs')
+# Without what is random for each process, and without statistics of a process's own batch.
+OPTIONS = {
+    'train_dataloader.dataset.pipeline.2.crop_size': (64, 64),
+    'train_dataloader.dataset.pipeline.3.prob': 0.0,
+    'model.data_preprocessor.size': (64, 64),
+    'model.decode_head.norm_cfg.type': 'GN',
+    'model.decode_head.norm_cfg.num_groups': 8,
+}
+
+
+def test_two_processes_report_the_same_as_one(tmp_path):
+    scenes = tmp_path / 'scenes'
+    write_scenes(scenes, num_train=4, num_val=3, size=(64, 64))
+    one, two = (tmp_path / name for name in ('one', 'two'))
+    options = {**OPTIONS, 'train_dataloader.batch_size': 2}
+    settings = TableSettings(CONFIGS, str(one), Scenes(str(scenes), 3), cfg_options=options)
+    assert run_tables([PAPER_TABLES[10]], ['2'], [0], settings, Launcher()) == []
+
+    options = {**OPTIONS, 'train_dataloader.batch_size': 1}
+    printed = run_tool(
+        *('reproduce', 'run', '--table', 10, '--rows', 2, '--scenes', '--iterations', 3),
+        *('--data-root', scenes, '--out', two, '--launcher', 'pytorch', '--gpus', 2),
+        *(
+            '--cfg-options',
+            *(f'{name}={value}'.replace(' ', '') for name, value in options.items()),
+        ),
+    )
+    assert 'Run 1 of 1: SAPA-B, B1, similarity_norm=softmax, seed 0: not run' in printed
+
+    results, rows = [], []
+    for out in (one, two):
+        (path,) = out.glob('*/seed-0/result.json')
+        results.append(json.loads(path.read_text()))
+        text, _ = write_report([PAPER_TABLES[10]], CONFIGS, str(out), is_small=True)
+        rows.append([line for line in text.splitlines() if line.startswith('| SAPA')])
+    assert results[1]['device'] == results[0]['device'] + ', 2 processes'
+    assert results[1]['parameters'] == results[0]['parameters']
+    # Sums in another order may turn a pixel over.
+    assert results[1]['metrics'] == pytest.approx(results[0]['metrics'], abs=0.2)
+    assert [row.split('|')[1] for row in rows[1]] == [row.split('|')[1] for row in rows[0]]
+    assert ['finished' in row for row in rows[1]] == ['finished' in row for row in rows[0]]
+
+
+def test_missing_data_fails_every_row(tmp_path):
+    settings = TableSettings(
+        CONFIGS, str(tmp_path), cfg_options={'train_dataloader.dataset.data_root': 'no'}
+    )
+    failures = run_tables([PAPER_TABLES[3]], ['1', '2'], [0], settings, Launcher())
+    assert len(failures) == 2
+    assert all('img_path: no folder' in failure for failure in failures)
