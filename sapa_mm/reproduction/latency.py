@@ -28,18 +28,18 @@ CHANNELS, SIDE = 256, 120
 
 _FILE = 'latency.json'
 _TABLE_13 = PAPER_TABLES[13].rows
-#: Upsamplers and their options; those of Table 13 stand for their defaults.
-_FIGURE_12 = (
-    ('CARAFE', dict(up_kernel=5, up_group=1)),
-    ('IndexNet', {}),
-    ('A2U', {}),
-    ('FADE', {}),
-    ('DySample', {}),
-    ('SAPA-I', {}),
-    ('SAPA-B', dict(kernel_size=5, groups=1)),
-    ('SAPA-D', dict(num_points=9, groups=4)),
-    ('SAPA-D', dict(num_points=4, groups=4)),
-)
+#: Upsamplers and their options, by their names in the figure.
+_FIGURE_12 = {
+    'CARAFE': ('CARAFE', dict(up_kernel=5, up_group=1)),
+    'IndexNet': ('IndexNet', {}),
+    'A2U': ('A2U', {}),
+    'FADE': ('FADE', {}),
+    'DySample': ('DySample', {}),
+    'SAPA-I': ('SAPA-I', {}),
+    'SAPA-B': ('SAPA-B', dict(kernel_size=5, groups=1)),
+    'SAPA-D, 9 points': ('SAPA-D', dict(num_points=9, groups=4)),
+    'SAPA-D, 4 points': ('SAPA-D', dict(num_points=4, groups=4)),
+}
 
 
 @dataclass(frozen=True)
@@ -96,7 +96,7 @@ def measure_latency(
     Returns:
         dict[str, Latency]: By name.
     """
-    pairs = [*_FIGURE_12, *((row.upsampler, row.options) for row in _TABLE_13)]
+    pairs = [*_FIGURE_12.values(), *((row.upsampler, row.options) for row in _TABLE_13)]
     subjects = {
         latency_name(title, options): dict(type=CONFIG_NAMES[title].replace('-', '_'), **options)
         for title, options in pairs
@@ -117,7 +117,7 @@ def measure_latency(
     latencies = {
         name: Latency(
             by_name[name],
-            by_name[name] / by_name[latency_name(*_FIGURE_12[0])],
+            by_name[name] / by_name[latency_name(*_FIGURE_12[REFERENCE])],
             count_parameters(module),
             _count_flops(subjects[name], channels, side),
         )
@@ -154,10 +154,10 @@ def figure_12(latencies: dict[str, Latency]) -> dict[str, Latency]:
         latencies (dict[str, Latency]): By name, with those of Table 13 alone.
 
     Returns:
-        dict[str, Latency]: Without these.
+        dict[str, Latency]: Without these, by their names in the figure.
     """
-    names = [latency_name(*pair) for pair in _FIGURE_12]
-    return {name: latencies[name] for name in names if name in latencies}
+    names = {title: latency_name(*pair) for title, pair in _FIGURE_12.items()}
+    return {title: latencies[name] for title, name in names.items() if name in latencies}
 
 
 def _time(functions: Sequence, device: str, repeats: int, budget: float) -> list[float]:

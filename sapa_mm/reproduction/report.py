@@ -1,7 +1,7 @@
 """The paper's tables beside what was measured, as data; see the other files for its forms."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from ..analysis.complexity import ComplexityRow, measure_table
 from ..analysis.paper_tables import PaperRow, PaperTable
@@ -39,13 +39,15 @@ class Cell:
         text (str): What it says; empty if there is nothing.
         value (float | None): By which it is ranked. Defaults to None.
         rank (int): 1 for the best, 2 for the second best, 0 for others. Defaults to 0.
-        note (int): Number of the note about it; 0 for none. Defaults to 0.
+        note (str): A remark about it. Defaults to none.
+        number (int): Number of that remark in the table; 0 for none. Defaults to 0.
     """
 
     text: str = ''
     value: float | None = None
     rank: int = 0
-    note: int = 0
+    note: str = ''
+    number: int = 0
 
 
 @dataclass(frozen=True)
@@ -94,16 +96,10 @@ class ReportTable:
 class _Draft:
     columns: list[Column] = field(default_factory=list)
     cells: list[list[Cell]] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
 
     def add(self, column: Column, cells: Sequence[Cell]) -> None:
         self.columns.append(column)
         self.cells.append(list(cells))
-
-    def note(self, text: str) -> int:
-        if text not in self.notes:
-            self.notes.append(text)
-        return self.notes.index(text) + 1
 
 
 def make_report(
@@ -142,7 +138,7 @@ def _report_table(table, configs, out, is_small):
         Column('s / iteration'), [Cell(f'{s[len(s) // 2]:.3f}' if s else '') for s in seconds]
     )
     draft.add(Column('runs'), [Cell(state or 'not run') for state in states])
-    cells = list(zip(*draft.cells, strict=True))
+    cells, notes = _number_notes(list(zip(*draft.cells, strict=True)))
     return ReportTable(
         table=table,
         columns=draft.columns,
@@ -150,10 +146,19 @@ def _report_table(table, configs, out, is_small):
             ReportRow(row, done, {s: run.work_dir for s, run in by_seed.items()}, list(of_row))
             for row, done, by_seed, of_row in zip(table.rows, results, runs, cells, strict=True)
         ],
-        notes=draft.notes,
+        notes=notes,
         devices=sorted({one.device for done in results for one in done.values()}),
         is_small=is_small,
     )
+
+
+def _number_notes(rows):
+    """Numbers the remarks as one reads; the same remark has one number."""
+    notes = list(dict.fromkeys(cell.note for row in rows for cell in row if cell.note))
+    numbers = {note: number for number, note in enumerate(notes, 1)}
+    return [
+        [replace(cell, number=numbers.get(cell.note, 0)) for cell in row] for row in rows
+    ], notes
 
 
 def _add_metric(draft, column, rows, results):
@@ -192,7 +197,7 @@ def _rank(cells: list[Cell], groups: list[str]) -> list[Cell]:
             reverse=True,
         )
         rank = values.index(cell.value) + 1 if cell.value is not None and len(values) > 2 else 0
-        ranked.append(Cell(cell.text, cell.value, rank if rank <= 2 else 0))
+        ranked.append(replace(cell, rank=rank if rank <= 2 else 0))
     return ranked
 
 
@@ -214,7 +219,7 @@ def _add_costs(draft: _Draft, costs: Sequence[ComplexityRow]) -> None:
                 cells.append(Cell(f'{totals[column](row.cost):.2f}'))
             else:
                 sign = '+' if one.printed.startswith('+') else ''
-                note = draft.note(one.note or 'unexplained') if not one.agrees else 0
+                note = '' if one.agrees else one.note or 'unexplained'
                 cells.append(Cell(f'{one.value:{sign}.2f}', note=note))
         draft.add(Column(title, 'computed'), cells)
 

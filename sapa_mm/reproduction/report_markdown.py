@@ -48,7 +48,7 @@ def _format_cell(cell: Cell) -> str:
     # A message may hold what ends a cell.
     text = cell.text.replace('|', '\\|').replace('\n', ' ')
     text = _MARKS.get(cell.rank, '{}').format(text)
-    return f'{text} [{cell.note}]' if cell.note else text
+    return f'{text} [{cell.number}]' if cell.number else text
 
 
 def format_latencies(device: str, latencies: dict[str, Latency]) -> str:

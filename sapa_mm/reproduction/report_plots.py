@@ -94,11 +94,12 @@ def plot_latencies(device: str, latencies: dict[str, Latency]) -> str:
     for name, one in figure_12(latencies).items():
         size = 20 + one.parameters / 2e3
         point = (one.flops / 1e9, one.ratio)
-        axis.scatter(*point, s=size, alpha=0.6)
+        axis.scatter(*point, s=size, alpha=0.6, clip_on=False)
         axis.annotate(name, point, xytext=(4, 4), textcoords='offset points', fontsize=8)
     axis.axhline(1, color='#cccccc', linewidth=1, zorder=0)
-    axis.set_xscale('symlog', linthresh=0.1)
+    axis.set_xscale('log')
     axis.set_yscale('log')
+    axis.margins(0.15)
     axis.set_xlabel('G multiply-adds')
     axis.set_ylabel(f'latency / {REFERENCE}')
     axis.set_title(f'measured on: {device}', fontsize=9)

@@ -84,6 +84,18 @@ class RunFiles:
             fcntl.flock(file, fcntl.LOCK_EX)
             yield file
 
+    @property
+    def is_locked(self) -> bool:
+        """Whether a process is at the run."""
+        if not os.path.isfile(self.path(_LOCK)):
+            return False
+        with open(self.path(_LOCK)) as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return True
+        return False
+
     def write_progress(self, progress: Progress) -> None:
         """Keeps how far the run is."""
         self._write(_PROGRESS, json.dumps(dataclasses.asdict(progress)))

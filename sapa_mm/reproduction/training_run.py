@@ -57,7 +57,7 @@ class TrainingRun:
 
     @property
     def state(self) -> str:
-        """'finished', 'failed: ...', 'stopped at iteration ... of ...' or 'not run'."""
+        """'finished', 'failed: ...', 'running' or 'stopped at iteration ... of ...', 'not run'."""
         if self.files.read_result():
             return 'finished'
         failure = self.files.read_failure()
@@ -65,8 +65,9 @@ class TrainingRun:
             return f'failed: {failure.splitlines()[0]}'
         progress = self.files.read_progress()
         if progress:
-            return f'stopped at iteration {progress.iteration:,} of {progress.max_iters:,}'
-        return 'not run'
+            what = 'running, at' if self.files.is_locked else 'stopped at'
+            return f'{what} iteration {progress.iteration:,} of {progress.max_iters:,}'
+        return 'running' if self.files.is_locked else 'not run'
 
     def recipe(self) -> tuple[str, dict]:
         """The config file, and the settings to override.

@@ -97,6 +97,8 @@ def test_killed_and_called_again(options, tmp_path):
         assert process.poll() is None
         assert time.monotonic() < deadline
         time.sleep(0.05)
+    run = TrainingRun('a run', CONFIG, str(tmp_path))
+    assert run.state.startswith('running, at iteration ')
     worker = subprocess.run(
         ['pgrep', '-P', str(process.pid)], capture_output=True, text=True, check=True
     ).stdout.split()
@@ -107,9 +109,7 @@ def test_killed_and_called_again(options, tmp_path):
         for pid in worker:
             assert not os.path.exists(f'/proc/{pid}/cwd') or _is_zombie(pid)
     stopped = files.read_progress().iteration
-    assert TrainingRun('a run', CONFIG, str(tmp_path)).state == (
-        f'stopped at iteration {stopped} of 400'
-    )
+    assert run.state == f'stopped at iteration {stopped} of 400'
     assert stopped < 400
 
 
