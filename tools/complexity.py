@@ -45,6 +45,8 @@ def parse_args() -> argparse.Namespace:
         parser.error('name config files or --table')
     if args.out and not Path(args.out).absolute().parent.is_dir():
         parser.exit(2, f'error: --out: no folder {Path(args.out).parent}\n')
+    if args.out and Path(args.out).is_dir():
+        parser.exit(2, f'error: --out: {args.out} is a folder, name a file\n')
     if args.shape and min(args.shape) < 1:
         parser.error(f'--shape takes positive numbers, got {args.shape}')
     return args

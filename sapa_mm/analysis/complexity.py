@@ -83,7 +83,7 @@ def measure_cost(config: str, shape: tuple[int, int] | None = None) -> Cost:
     Args:
         config (str): The config file.
         shape (tuple[int, int], optional): (H, W) of the input. Defaults to the config's crop for a
-            segmentor, to ``DETECTION_SHAPE`` for a detector, padded as the config pads.
+            segmentor, to ``DETECTION_SHAPE`` for a detector, which is padded as its config says.
 
     Returns:
         Cost: The cost.
@@ -124,7 +124,8 @@ def measure_table(
     Args:
         table (PaperTable): The table.
         configs (str): Folder of the configs.
-        shape (tuple[int, int], optional): See :func:`measure_cost`.
+        shape (tuple[int, int], optional): See :func:`measure_cost`. FLOPs for another shape are
+            not compared with the paper's.
 
     Returns:
         list[ComplexityRow]: Its rows.
@@ -140,7 +141,7 @@ def measure_table(
                 ('Params', _parameters_of(cost, base, table) / 1e6),
                 ('FLOPs', (cost.counted if cost is base else cost.upsamplers_by_formula) / 1e9),
             )
-            if column in paper.figures
+            if column in paper.figures and (column == 'Params' or shape is None)
         }
         rows.append(
             ComplexityRow(
@@ -182,8 +183,10 @@ def _leave_out_weights(part: dict | list) -> None:
 
 def _input_shape(cfg: Config, shape: tuple[int, int] | None, is_detector: bool) -> tuple[int, int]:
     preprocessor = cfg.model.get('data_preprocessor', {})
-    if shape is None:
-        crop = None if is_detector else preprocessor.get('size')
-        shape = DETECTION_SHAPE if crop is None else tuple(crop)
-    divisor = preprocessor.get('pad_size_divisor', 32)
+    if not is_detector:
+        if shape is None and preprocessor.get('size') is None:
+            raise ValueError('shape: the config has no data_preprocessor.size, give the input size')
+        return tuple(shape or preprocessor['size'])
+    divisor = preprocessor.get('pad_size_divisor', 1)
+    shape = shape or DETECTION_SHAPE
     return tuple(-(-side // divisor) * divisor for side in shape)

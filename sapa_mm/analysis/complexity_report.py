@@ -60,8 +60,9 @@ def make_report(
         )
     if form == 'json':
         return json.dumps(report, indent=1, ensure_ascii=False) + '\n'
-    write = {'md': _format_markdown, 'csv': _format_csv}[form]
-    return '\n'.join(write(title, table) for title, table in report.items())
+    if form == 'csv':
+        return _format_csv(report)
+    return '\n'.join(_format_markdown(title, table) for title, table in report.items())
 
 
 def tabulate_table_1(channels: int = 256) -> Table:
@@ -145,11 +146,14 @@ def _format_markdown(title: str, table: Table) -> str:
     return '\n'.join(lines) + '\n'
 
 
-def _format_csv(title: str, table: Table) -> str:
+def _format_csv(report: dict[str, Table]) -> str:
+    """One table with the columns of all."""
+    rows = [{'table': title, **row} for title, table in report.items() for row in table]
+    columns = list(dict.fromkeys(column for row in rows for column in row))
     text = io.StringIO()
-    writer = csv.DictWriter(text, ['table', *table[0]], lineterminator='\n')
+    writer = csv.DictWriter(text, columns, restval='', lineterminator='\n')
     writer.writeheader()
-    writer.writerows({'table': title, **row} for row in table)
+    writer.writerows(rows)
     return text.getvalue()
 
 

@@ -50,17 +50,18 @@ def count_flops(model: nn.Module, run: Callable[[Tensor], Any], shape: tuple[int
     # Upsampler, low-res positions, the counter's state before and after.
     calls: list[list] = []
 
-    def enter(upsampler: Upsampler, inputs: tuple[Tensor, ...]) -> None:
-        positions = inputs[0].numel() // inputs[0].shape[1]
+    def enter(upsampler: Upsampler, inputs: tuple[Tensor, ...], named: dict[str, Tensor]) -> None:
+        x = inputs[0] if inputs else named['x']
+        positions = x.numel() // x.shape[1]
         calls.append([upsampler, positions, counter.get_total_flops()])
 
     def leave(upsampler: Upsampler, inputs: tuple[Tensor, ...], out: Tensor) -> None:
         calls[-1].append(counter.get_total_flops())
 
     upsamplers = [module for module in model.modules() if isinstance(module, Upsampler)]
-    hooks = [module.register_forward_pre_hook(enter) for module in upsamplers]
+    hooks = [module.register_forward_pre_hook(enter, with_kwargs=True) for module in upsamplers]
     hooks += [module.register_forward_hook(leave) for module in upsamplers]
-    training = model.training
+    training = {module: module.training for module in model.modules()}
     model.eval()
     try:
         with (
@@ -72,7 +73,8 @@ def count_flops(model: nn.Module, run: Callable[[Tensor], Any], shape: tuple[int
         ):
             run(torch.empty(shape))
     finally:
-        model.train(training)
+        for module, mode in training.items():
+            module.training = mode
         for hook in hooks:
             hook.remove()
     formulas = [flops_per_position(upsampler) for upsampler, *_ in calls]

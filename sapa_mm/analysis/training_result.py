@@ -39,6 +39,25 @@ class TrainingResult:
     device: str
 
 
+class _PeakMemory(Hook):
+    """Keeps the largest size in checkpoints, so that a resumed run knows of those before it."""
+
+    _KEY = 'peak_memory'
+    priority = 'VERY_HIGH'
+
+    def __init__(self) -> None:
+        self._before = _reset_peak_memory()
+
+    def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
+        runner.message_hub.update_info(self._KEY, self.total(runner))
+        checkpoint['message_hub'] = runner.message_hub.state_dict()
+
+    def total(self, runner: Runner) -> int:
+        """Most bytes so far."""
+        info = runner.message_hub.runtime_info
+        return max(info.get(self._KEY, 0), _peak_memory(self._before))
+
+
 class _LastValidation(Hook):
     """Keeps what the last validation gave."""
 
@@ -59,10 +78,9 @@ def train_and_measure(cfg: Config, hooks: Sequence[Hook] = ()) -> tuple[nn.Modul
     Returns:
         tuple[nn.Module, TrainingResult]: The trained model, and what was measured.
     """
-    before = _reset_peak_memory()
+    memory, validation = _PeakMemory(), _LastValidation()
     runner = build_trainer(cfg)
-    validation = _LastValidation()
-    for hook in (validation, *hooks):
+    for hook in (memory, validation, *hooks):
         runner.register_hook(hook)
     model = runner.train()
     if validation.metrics is None:
@@ -73,7 +91,7 @@ def train_and_measure(cfg: Config, hooks: Sequence[Hook] = ()) -> tuple[nn.Modul
         metrics={name: float(value) for name, value in validation.metrics.items()},
         parameters=count_parameters(model),
         seconds_per_iteration=float(np.median(times)),
-        peak_memory=_peak_memory(before),
+        peak_memory=memory.total(runner),
         device=_describe_device(),
     )
 

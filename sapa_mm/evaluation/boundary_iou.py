@@ -50,7 +50,7 @@ class BoundaryIoUMetric(ThreadedMetric):
         prefix: str | None = None,
     ):
         super().__init__(num_workers, collect_device, prefix)
-        if not dilation_ratio > 0:
+        if not 0 < dilation_ratio < math.inf:
             raise ValueError(
                 f'BoundaryIoUMetric: dilation_ratio must be positive, got {dilation_ratio}'
             )

@@ -27,9 +27,9 @@ class ThreadedMetric(BaseMetric):
         self, num_workers: int = 2, collect_device: str = 'cpu', prefix: str | None = None
     ):
         super().__init__(collect_device=collect_device, prefix=prefix)
-        if num_workers < 1:
+        if not isinstance(num_workers, int) or num_workers < 1:
             raise ValueError(
-                f'{type(self).__name__}: num_workers must be positive, got {num_workers}'
+                f'{type(self).__name__}: num_workers must be a positive integer, got {num_workers}'
             )
         self.num_workers = num_workers
         self._workers: ThreadPoolExecutor | None = None
@@ -75,4 +75,6 @@ class ThreadedMetric(BaseMetric):
         try:
             return self.evaluate_image(*prepared)
         except (FileNotFoundError, ValueError) as error:
-            raise type(error)(f'{type(self).__name__}: image {image}: {error}') from error
+            # Kinds of ValueError may want other arguments.
+            kind = FileNotFoundError if isinstance(error, FileNotFoundError) else ValueError
+            raise kind(f'{type(self).__name__}: image {image}: {error}') from error

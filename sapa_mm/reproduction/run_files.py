@@ -30,6 +30,10 @@ class Progress:
     seconds_left: float | None
 
 
+class OtherSettings(ValueError):
+    """A folder has a run with other settings in it."""
+
+
 class RunFiles:
     """The files of one run in its work directory. All appear complete or not at all.
 
@@ -61,13 +65,13 @@ class RunFiles:
             settings (str): The config's text.
 
         Raises:
-            ValueError: If the folder has a run with other settings in it.
+            OtherSettings: If the folder has a run with other settings in it.
         """
         found = self._read(_SETTINGS)
         if found is None:
             self._write(_SETTINGS, settings)
         elif found != settings:
-            raise ValueError(
+            raise OtherSettings(
                 f'{self.work_dir} has a run with other settings in it (see {_SETTINGS}); remove '
                 'it, or choose another folder'
             )

@@ -13,7 +13,7 @@ from mmengine.config import Config
 from ..analysis.training_result import TrainingResult
 from ..engine.prepare_training import prepare_training
 from .launcher import Launcher
-from .run_files import Progress, RunFiles
+from .run_files import OtherSettings, Progress, RunFiles
 
 _WORKER = 'sapa_mm.reproduction.worker'
 _POLL_SECONDS = 0.2
@@ -110,6 +110,8 @@ class TrainingRun:
                     self.files.clear_failure()
                     result = self._start(launcher, on_progress, lock)
                 return result
+        except OtherSettings:
+            raise  # it is not this run that failed
         except Exception as error:
             # A config is Python: it may raise anything.
             self.files.write_failure(_describe(error))
@@ -123,7 +125,8 @@ class TrainingRun:
             work_dir=self.work_dir,
             auto_scale_lr=self.auto_scale_lr,
             amp=self.amp,
-            cfg_options=cfg_options,
+            # The worker resumes; what it finds then is not part of the settings.
+            cfg_options={**cfg_options, 'resume': False},
         )
         settings = cfg.to_dict()
         for key in ('work_dir', 'launcher'):

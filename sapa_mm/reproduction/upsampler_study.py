@@ -49,6 +49,7 @@ def run_study(
         FileNotFoundError: If there is no such config.
         ValueError: If a config cannot be read.
     """
+    data_root = os.path.abspath(data_root)
     runs, keys = [], {}
     for seed in seeds:
         for title in upsamplers:
@@ -97,8 +98,8 @@ def format_study(results: Results) -> str:
     """Formats the results as a Markdown table.
 
     mIoU is the mean over the seeds, with the standard deviation of a sample where there are
-    several; its difference, and the ratios of time and memory, are against the first upsampler.
-    Time and memory are medians over the seeds.
+    several; its difference, over the seeds that both have, and the ratios of time and memory are
+    against the first upsampler. Time and memory are medians over the seeds.
 
     Args:
         results (dict[str, dict[int, TrainingResult]]): By upsampler and seed.
@@ -110,23 +111,32 @@ def format_study(results: Results) -> str:
     titles += ['s / iteration', 'ratio', 'peak memory, MB', 'ratio']
     lines = [f'| {" | ".join(titles)} |', '|---' * len(titles) + '|']
     rows = {title: _summarise(by_seed) for title, by_seed in results.items() if by_seed}
-    first = next(iter(rows.values()), None)
+    reference = next(iter(results))
+    first = rows.get(reference)
     for title, row in rows.items():
         spread = '' if row['spread'] is None else f' ± {row["spread"]:.2f}'
         cells = [
             title,
             f'{row["seeds"]}',
             f'{row["mean"]:.2f}{spread}',
-            f'{row["mean"] - first["mean"]:+.2f}',
+            _difference(results[title], results[reference]),
             f'{row["parameters"]:,}',
             f'{row["seconds"]:.3f}',
-            f'{row["seconds"] / first["seconds"]:.2f}',
+            f'{row["seconds"] / first["seconds"]:.2f}' if first else '-',
             f'{row["memory"] / 1e6:.0f}',
-            f'{row["memory"] / first["memory"]:.2f}',
+            f'{row["memory"] / first["memory"]:.2f}' if first else '-',
         ]
         lines.append(f'| {" | ".join(cells)} |')
     devices = {result.device for by_seed in results.values() for result in by_seed.values()}
     return '\n'.join([*lines, '', f'Measured on: {"; ".join(sorted(devices))}.'])
+
+
+def _difference(ours: dict[int, TrainingResult], first: dict[int, TrainingResult]) -> str:
+    shared = ours.keys() & first.keys()
+    if not shared:
+        return '-'
+    gains = [ours[seed].metrics['mIoU'] - first[seed].metrics['mIoU'] for seed in shared]
+    return f'{statistics.mean(gains):+.2f}'
 
 
 def _summarise(by_seed: dict[int, TrainingResult]) -> dict:

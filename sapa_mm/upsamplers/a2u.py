@@ -2,6 +2,7 @@
 
 import math
 
+import torch
 import torch.nn.functional as F
 from sapa_ops import window_assemble
 from torch import Tensor, nn
@@ -18,7 +19,8 @@ class A2U(Upsampler):
 
     Call it as ``upsampler(x, guide)``, the low-res feature first. Two filters of the image itself
     give the guide's second-order features at low resolution; their product, the affinity, and a
-    global descriptor give the 3×3 kernels.
+    global descriptor give the 3×3 kernels. The guide's GroupNorm has 32 groups, or one if they do
+    not divide C'; like any, it needs more than one value in a group.
 
     Args:
         in_channels (int): C, channels of x.
@@ -43,15 +45,26 @@ class A2U(Upsampler):
     def upsample(self, x: Tensor, guide: Tensor, size: tuple[int, int]) -> Tensor:
         """See :meth:`Upsampler.forward`."""
         kernels = self.filters(F.adaptive_avg_pool2d(guide, _FILTER))
-        filtered = _filter(pad_to_even(guide), kernels).unbind(1)
-        first, second = (
-            F.leaky_relu(norm(feature), 0.01)
-            for norm, feature in zip(self.norms, filtered, strict=True)
-        )
-        affinity = (first * second).sum(1, keepdim=True) / math.sqrt(self.guide_channels)
+        affinity = self._affinity(pad_to_even(guide), kernels).to(kernels.dtype)
         descriptor = self.descriptor(F.adaptive_avg_pool2d(guide, 1))
         logits = shuffle((descriptor * affinity).unflatten(1, (-1, 4)), size)
         return window_assemble(logits.sigmoid().softmax(1), x, _UP_KERNEL)
+
+    def _affinity(self, guide: Tensor, kernels: Tensor) -> Tensor:
+        """(N, 1, H / 2, W / 2); in float32 or more, for it grows with the square of the guide."""
+        dtype = torch.promote_types(guide.dtype, torch.float32)
+        with torch.autocast(guide.device.type, enabled=False):
+            filtered = _filter(guide.to(dtype), kernels.to(dtype)).unbind(1)
+            first, second = (
+                F.leaky_relu(_normalise(norm, feature), 0.01)
+                for norm, feature in zip(self.norms, filtered, strict=True)
+            )
+            return (first * second).sum(1, keepdim=True) / math.sqrt(self.guide_channels)
+
+
+def _normalise(norm: nn.GroupNorm, feature: Tensor) -> Tensor:
+    weight, bias = (parameter.to(feature.dtype) for parameter in (norm.weight, norm.bias))
+    return F.group_norm(feature, norm.num_groups, weight, bias, norm.eps)
 
 
 def _filter(feature: Tensor, kernels: Tensor) -> Tensor:
@@ -69,7 +82,7 @@ def _filter(feature: Tensor, kernels: Tensor) -> Tensor:
     # Images as the groups of one convolution, channels as its batch.
     filtered = F.conv2d(
         feature.transpose(0, 1),
-        kernels.flatten(0, 1)[:, None].to(feature.dtype),
+        kernels.flatten(0, 1)[:, None],
         stride=2,
         padding=2,
         groups=feature.shape[0],

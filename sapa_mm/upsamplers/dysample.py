@@ -15,7 +15,7 @@ class DySample(Upsampler):
     """DySample (Liu et al., ICCV 2023): x sampled at learned points near the bilinear ones.
 
     Not in the paper; the strongest later peer of the same authors. It needs no guide. State dicts
-    of the authors' module load.
+    of the authors' module load; their buffer ``init_pos`` is computed here.
 
     Args:
         in_channels (int): C, channels of x.
@@ -62,6 +62,10 @@ class DySample(Upsampler):
         nn.init.zeros_(self.offset.bias)
         if self.scope is not None:
             nn.init.zeros_(self.scope.weight)
+
+    def _load_from_state_dict(self, state_dict, prefix, *args):
+        state_dict.pop(f'{prefix}init_pos', None)
+        super()._load_from_state_dict(state_dict, prefix, *args)
 
     def upsample(self, x: Tensor, guide: Tensor | None, size: tuple[int, int]) -> Tensor:
         """See :meth:`Upsampler.forward`."""

@@ -5,7 +5,6 @@ from sapa_ops import window_assemble
 from torch import Tensor, nn
 
 from .base import Upsampler
-from .kernel_prediction import init_kernel_prediction
 from .resize import nearest_resize
 
 
@@ -56,12 +55,14 @@ class Fade(Upsampler):
         self.init_weights()
 
     def init_weights(self) -> None:
-        """See :meth:`Upsampler.init_weights`; as CARAFE's kernel prediction."""
-        init_kernel_prediction(self.guide_compressor, self.content_encoder)
-        nn.init.xavier_uniform_(self.channel_compressor.weight)
-        if self.gate is not None:
-            nn.init.xavier_uniform_(self.gate.weight)
-            nn.init.zeros_(self.gate.bias)
+        """See :meth:`Upsampler.init_weights`; as the authors: Xavier, the shared one normal."""
+        nn.init.xavier_normal_(self.content_encoder.weight)
+        nn.init.zeros_(self.content_encoder.bias)
+        for conv in (self.guide_compressor, self.channel_compressor, self.gate):
+            if conv is not None:
+                nn.init.xavier_uniform_(conv.weight)
+                if conv.bias is not None:
+                    nn.init.zeros_(conv.bias)
 
     def upsample(self, x: Tensor, guide: Tensor, size: tuple[int, int]) -> Tensor:
         """See :meth:`Upsampler.forward`."""

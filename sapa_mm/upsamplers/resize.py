@@ -33,7 +33,7 @@ def pad_to_even(guide: Tensor) -> Tensor:
     """Pads zeros at the end for a filter of stride 2 that maps an even side to its half.
 
     It maps an odd side to the half rounded up then. Without a branch on the size: on an even
-    side such a filter never reaches the zeros.
+    side the added zero stands where the filter's own padding would.
 
     Args:
         guide (Tensor): (N, C', H, W).

@@ -13,7 +13,7 @@ pytest.importorskip('mmdet')
 from sapa_mm.analysis.complexity import measure_cost, measure_table
 from sapa_mm.analysis.complexity_report import make_report, tabulate
 from sapa_mm.analysis.paper_notes import NOTES
-from sapa_mm.analysis.paper_tables import PAPER_TABLES
+from sapa_mm.analysis.paper_tables import PAPER_TABLES, PaperTable
 
 from ..ops.cases import skip_where_not_built
 
@@ -70,8 +70,9 @@ def test_tables(number):
     if number == 3:
         assert round(rows[0].cost.counted / 1e9, 1) == 15.9
         assert {row.cost.shape for row in rows} == {(512, 512)}
-    (notes,) = {tuple(row) for row in [[line['note'] != '' for line in tabulate(rows)]]}
-    assert sum(notes) == len({upsampler for table, upsampler, _ in NOTES if table == number})
+    assert sum(line['note'] != '' for line in tabulate(rows)) == len(
+        {upsampler for table, upsampler, _ in NOTES if table == number}
+    )
 
 
 def test_shapes():
@@ -85,6 +86,15 @@ def test_shapes():
     small, large = (measure_cost(str(panoptic), shape) for shape in ((60, 90), (64, 192)))
     assert (small.shape, large.shape) == ((64, 96), (64, 192))
     assert large.counted == 2 * small.counted
+
+
+def test_flops_of_another_shape_are_not_the_papers():
+    skip_where_not_built('compiled')
+    table = PAPER_TABLES[3]
+    short = PaperTable(3, table.title, (table.rows[0], table.rows[7]))
+    rows = measure_table(short, str(CONFIGS), (64, 96))
+    assert [set(row.cells) for row in rows] == [{'Params'}] * 2
+    assert {row.cost.shape for row in rows} == {(64, 96)}
 
 
 class TestReport:
@@ -108,6 +118,11 @@ class TestReport:
     def test_csv(self, configs):
         report = make_report(configs, [], str(CONFIGS), 'csv')
         bilinear, sapa_d = csv.DictReader(io.StringIO(report))
+        both = csv.DictReader(io.StringIO(make_report(configs, [1], str(CONFIGS), 'csv')))
+        rows = list(both)
+        assert len(rows) == 8 + 2
+        assert (rows[-1]['module'], rows[0]['model']) == ('', '')
+        assert rows[-1]['upsamplers, M'] == '0.064'
         assert bilinear['table'] == 'Configs'
         assert sapa_d['upsamplers, M'] == '0.064'
 

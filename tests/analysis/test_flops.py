@@ -1,5 +1,7 @@
 """Multiply-adds: the formulas of Table 1, and the counter."""
 
+import re
+
 import pytest
 import sapa_ops
 import torch
@@ -50,12 +52,23 @@ SEGFORMER = [
 ]
 
 
+def evaluate(formula, numbers):
+    """The value of a formula such as 'Cd + 36K²d'."""
+    product = re.sub(r'(?<=[\w²])(?=[A-Za-z])', '*', formula).replace('²', '**2')
+    return eval(product, {}, numbers)
+
+
 @pytest.mark.parametrize('row', ROWS, ids=lambda row: row.title)
 def test_table_1(row):
     upsampler = build_upsampler(row.upsample_cfg, C)
     assert flops_per_position(upsampler) == TABLE_1[row.title]
     weights = sum(p.numel() for p in upsampler.parameters() if p.dim() > 1)
     assert weights == PARAMS[row.title]
+    # What is printed is what is computed.
+    numbers = dict(C=C, K=3 if row.title == 'A2U' else 5, S=9, g=4)
+    numbers['d'] = 32 if row.title.startswith('SAPA') else 64
+    assert evaluate(row.flops, numbers) == TABLE_1[row.title]
+    assert evaluate(row.params, numbers) == PARAMS[row.title]
 
 
 @pytest.mark.parametrize(('cfg', 'billions'), SEGFORMER)
@@ -145,3 +158,22 @@ def test_says_what_it_needs(monkeypatch):
     model = build_upsampler(dict(type='carafe'), 4)
     with pytest.raises(RuntimeError, match='there is no build'):
         count_flops(model, model, (1, 4, 8, 8))
+
+
+def test_parts_keep_their_modes_and_inputs_may_be_named():
+    skip_where_not_built('compiled')
+
+    class Head(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.frozen = nn.BatchNorm2d(8)
+            self.up = build_upsampler(dict(type='sapa_b'), 8)
+
+        def forward(self, x):
+            return self.up(x=self.frozen(x), guide=torch.empty(1, 8, 12, 16))
+
+    head = Head()
+    head.frozen.eval()
+    flops = count_flops(head, head, (1, 8, 6, 8))
+    assert flops.upsamplers_by_formula == 6 * 8 * flops_per_position(head.up)
+    assert (head.training, head.up.training, head.frozen.training) == (True, True, False)

@@ -139,9 +139,11 @@ class TestBadInput:
     @pytest.mark.parametrize(
         ('options', 'message'),
         [
-            (dict(num_workers=0), 'num_workers must be positive, got 0'),
+            (dict(num_workers=0), 'num_workers must be a positive integer, got 0'),
+            (dict(num_workers=1.5), 'num_workers must be a positive integer, got 1.5'),
             (dict(dilation_ratio=0), 'dilation_ratio must be positive, got 0'),
             (dict(dilation_ratio=float('nan')), 'dilation_ratio must be positive, got nan'),
+            (dict(dilation_ratio=float('inf')), 'dilation_ratio must be positive, got inf'),
         ],
     )
     def test_arguments(self, options, message):
@@ -160,6 +162,16 @@ class TestBadInput:
     def test_labels(self, prediction, truth, message):
         with pytest.raises(ValueError, match=f'^BoundaryIoUMetric: image .*: {message}'):
             measure([(prediction, truth)], 3)
+
+
+def test_errors_of_other_kinds_name_the_image(monkeypatch):
+    """UnicodeDecodeError is a ValueError that cannot be made of a text."""
+    metric = BoundaryIoUMetric()
+    monkeypatch.setattr(metric, 'prepare', lambda sample: ())
+    monkeypatch.setattr(metric, 'evaluate_image', lambda: b'\xff'.decode())
+    metric.process(None, [dict(img_path='a.png')])
+    with pytest.raises(ValueError, match=r"image a.png: 'utf-8' codec can't decode"):
+        metric.evaluate(1)
 
 
 def test_builds_from_the_registry():

@@ -372,7 +372,7 @@ class TestBadInput:
         [
             (dict(format_only=True), 'format_only needs outfile_prefix'),
             (dict(seg_prefix=None), 'seg_prefix is the folder'),
-            (dict(num_workers=0), 'num_workers must be positive, got 0'),
+            (dict(num_workers=0), 'num_workers must be a positive integer, got 0'),
         ],
     )
     def test_options(self, root, options, message):

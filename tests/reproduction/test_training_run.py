@@ -46,6 +46,8 @@ def test_a_run_is_done_once_and_resumed(options, tmp_path, monkeypatch):
     again = run.train()
     assert again.metrics == result.metrics
     assert again.seconds_per_iteration > 0
+    # This process only validated.
+    assert again.peak_memory >= result.peak_memory / 2
 
     monkeypatch.setattr(TrainingRun, '_start', None)
     assert run.train() == again

@@ -44,7 +44,7 @@ def test_study_goes_on_after_a_failure(scenes, tmp_path, monkeypatch, capsys):
     assert 'Run 4 of 4: CARAFE, seed 1' in printed
     table = (tmp_path / 'out' / 'table.md').read_text()
     assert '| Bilinear | 2 | 41.00 ± 1.41 | +0.00 |' in table
-    assert '| CARAFE | 1 | 43.00 | +2.00 |' in table
+    assert '| CARAFE | 1 | 43.00 | +3.00 |' in table
     content = json.loads((tmp_path / 'out' / 'results.json').read_text())
     assert content['Bilinear']['1']['metrics'] == dict(mIoU=42.0)
 
@@ -60,7 +60,10 @@ def test_format():
     }
     assert format_study(results).splitlines()[2:] == [
         '| A | 3 | 42.00 ± 2.00 | +0.00 | 1,000 | 0.200 | 1.00 | 100 | 1.00 |',
-        '| C | 1 | 50.00 | +8.00 | 1,000 | 0.400 | 2.00 | 150 | 1.50 |',
+        '| C | 1 | 50.00 | +10.00 | 1,000 | 0.400 | 2.00 | 150 | 1.50 |',
         '',
         'Measured on: cpu, 1 thread.',
     ]
+    # Without the first one there is nothing to hold the others against.
+    row = format_study({**results, 'A': {}}).splitlines()[2]
+    assert row == '| C | 1 | 50.00 | - | 1,000 | 0.400 | - | 150 | - |'

@@ -32,10 +32,11 @@ def test_table_and_config(tmp_path):
         ((CONFIG, '--shape', 0, 32), '--shape takes positive numbers, got [0, 32]'),
         ((CONFIG, '--format', 'pdf'), "invalid choice: 'pdf'"),
         ((CONFIG, '--out', '/nowhere/report.md'), 'error: --out: no folder /nowhere'),
+        ((CONFIG, '--out', '/'), 'error: --out: / is a folder, name a file'),
     ],
 )
-def test_bad_input(arguments, message):
-    assert message in run_tool('complexity', *arguments, code=2)
+def test_bad_input(error_of, arguments, message):
+    assert message in error_of('complexity', *arguments)
 
 
 @pytest.mark.parametrize(
@@ -46,6 +47,6 @@ def test_bad_input(arguments, message):
         (('--configs', '/nowhere'), 'error: config: /nowhere'),
     ],
 )
-def test_bad_input_of_the_comparison(arguments, message, tmp_path):
+def test_bad_input_of_the_comparison(error_of, arguments, message, tmp_path):
     folders = ('--data-root', tmp_path / 'scenes', '--out', tmp_path / 'out')
-    assert message in run_tool('compare_upsamplers', *folders, *arguments, code=2)
+    assert message in error_of('compare_upsamplers', *folders, *arguments)

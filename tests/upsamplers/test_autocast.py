@@ -6,6 +6,8 @@ import pytest
 import sapa_ops
 import torch
 
+from sapa_mm.upsamplers import build_upsampler
+
 from ..ops.cases import FORMS, skip_where_not_built
 from .cases import ALL_TYPES, keep_points_in_cells, make_inputs, make_upsampler
 
@@ -74,3 +76,18 @@ def test_mixed_dtypes_are_refused_outside(kind):
     for inputs in ((x.to(HALF), guide), (x, guide.to(HALF))):
         with pytest.raises(TypeError, match=r'guide is torch.*x is torch'):
             upsampler(*inputs)
+
+
+@pytest.mark.parametrize('autocast', [False, True])
+def test_a2u_of_a_large_guide(autocast):
+    """Its filters grow with the square of the guide, beyond what float16 holds."""
+    torch.manual_seed(0)
+    upsampler = build_upsampler(dict(type='a2u'), 64)
+    x, guide = torch.randn(1, 64, 8, 8), torch.randn(1, 64, 16, 16) + 150
+    expected = upsampler(x, guide)
+    if autocast:
+        with torch.autocast('cpu', torch.float16):
+            out = upsampler(x, guide)
+    else:
+        out = upsampler.half()(x.half(), guide.half())
+    torch.testing.assert_close(out.float(), expected, atol=0.02, rtol=0.02)

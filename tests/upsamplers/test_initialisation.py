@@ -40,6 +40,23 @@ def test_kernel_prediction(kind):
     assert upsampler.content_encoder.bias.abs().max() == 0
 
 
+def test_fade_and_dysample():
+    """As the authors of each initialise."""
+    torch.manual_seed(0)
+    fade = build_upsampler(dict(type='fade', gate=True), 128)
+    xavier = (2 / (9 * (64 + 25))) ** 0.5
+    assert fade.content_encoder.weight.std().item() == pytest.approx(xavier, rel=0.05)
+    for conv in (fade.guide_compressor, fade.channel_compressor):
+        limit = (6 / (128 + 64)) ** 0.5
+        assert conv.weight.abs().max().item() == pytest.approx(limit, rel=0.01)
+    dysample = build_upsampler(dict(type='dysample', dynamic_scope=True), 128)
+    assert dysample.offset.weight.std().item() == pytest.approx(0.001, rel=0.05)
+    assert dysample.scope.weight.abs().max() == 0
+    biases = [p for m in (fade, dysample) for n, p in m.named_parameters() if n.endswith('bias')]
+    assert len(biases) == 4
+    assert all(bias.abs().max() == 0 for bias in biases)
+
+
 @pytest.mark.parametrize('high', [(6, 8), (5, 7)])
 @pytest.mark.parametrize('shared_offset', [True, False])
 @pytest.mark.parametrize(('num_points', 'axis'), [(1, [0]), (4, [-0.5, 0.5]), (9, [-1, 0, 1])])

@@ -4,7 +4,16 @@ import pytest
 import torch
 from torch import nn
 
-from sapa_mm.upsamplers import Carafe, Deconv, PixelShuffle, SapaB, SapaD, SapaI
+from sapa_mm.upsamplers import (
+    Carafe,
+    Deconv,
+    DySample,
+    PixelShuffle,
+    SapaB,
+    SapaD,
+    SapaI,
+    build_upsampler,
+)
 
 from .cases import make_inputs
 
@@ -117,6 +126,16 @@ def test_mmcv_names(make, shapes, nested):
     module.load_state_dict(state, strict=True)
     loaded = sorted(value.sum().item() for value in module.state_dict().values())
     assert loaded == sorted(value.sum().item() for value in state.values())
+
+
+def test_dysample_of_the_authors():
+    """Theirs keeps the initial points in a buffer."""
+    source = build_upsampler(dict(type='dysample'), 8)
+    names = {f'decode_head.up.{name}': value for name, value in source.state_dict().items()}
+    names['decode_head.up.init_pos'] = torch.zeros(1, 32, 1, 1)
+    model = nn.ModuleDict({'decode_head': nn.ModuleDict({'up': DySample(8)})})
+    model.load_state_dict(names, strict=True)
+    assert torch.equal(model['decode_head']['up'].offset.weight, source.offset.weight)
 
 
 @pytest.mark.parametrize('kind', ['deconv', 'pixel_shuffle', 'carafe'])
