@@ -37,7 +37,8 @@ def train_all(
         done = run.state
         print(f'Run {number} of {len(runs)}: {run.title}: {done}', flush=True)
         start = time.monotonic()
-        printer = _ProgressPrinter(len(runs) - number, durations, start)
+        others = [one for one in runs[number:] if one.state != 'finished']
+        printer = _ProgressPrinter(len(others), durations, start)
         try:
             result = run.train(launcher, printer)
         except Exception as error:
