@@ -5,7 +5,7 @@ import json
 import mmap
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Generator, Iterator
 from typing import Any
 
 from mmengine.fileio import list_dir_or_file
@@ -16,9 +16,28 @@ from .nested_configs import nested_configs
 # Larger annotation files are not read twice; that they end as JSON ends shows a truncated one.
 _PARSED_BYTES = 64 * 2**20
 
+#: Yields problems and returns a path, if there is one.
+Check = Generator[Exception, None, str | None]
+
 
 def check_dataset(dataset: Any, name: str = 'dataset') -> None:
     """Check that the files which a dataset config points at are there. No image is opened.
+
+    Args:
+        dataset (dict or Any): See :func:`find_problems`.
+        name (str): The key of this config, for the error message. Defaults to 'dataset'.
+
+    Raises:
+        FileNotFoundError: If a folder or an annotation file is missing.
+        ValueError: If a folder has no images or images without annotations, or an annotation file
+            is no complete JSON file or names images that are not there.
+    """
+    for problem in find_problems(dataset, name):
+        raise problem
+
+
+def find_problems(dataset: Any, name: str = 'dataset') -> Iterator[Exception]:
+    """Find what is wrong with the files which a dataset config points at. No image is opened.
 
     Segmentation datasets of mmseg and COCO datasets of mmdet are checked, and those inside of
     wrappers such as ``RepeatDataset`` and ``ConcatDataset``. Other datasets pass, and so does
@@ -28,23 +47,35 @@ def check_dataset(dataset: Any, name: str = 'dataset') -> None:
         dataset (dict or Any): The config of a dataset. What is no config passes.
         name (str): The key of this config, for the error message. Defaults to 'dataset'.
 
-    Raises:
-        FileNotFoundError: If a folder or an annotation file is missing.
-        ValueError: If a folder has no images or images without annotations, or an annotation file
-            is no complete JSON file or names images that are not there.
+    Yields:
+        Exception: Each problem, see :func:`check_dataset`.
+    """
+    for key, single in single_datasets(dataset, name):
+        files = _Files(single, key)
+        check = _CHECKS.get(files.loader)
+        if check is not None and not single.get('backend_args'):
+            yield from check(files)
+
+
+def single_datasets(dataset: Any, name: str) -> Iterator[tuple[str, dict]]:
+    """Take datasets out of their wrappers.
+
+    Args:
+        dataset (dict or Any): The config of a dataset. What is no config has none.
+        name (str): The key of this config.
+
+    Yields:
+        tuple[str, dict]: The key and the config of each dataset.
     """
     if not isinstance(dataset, dict):
         return
     if 'dataset' in dataset:
-        check_dataset(dataset['dataset'], f'{name}.dataset')
+        yield from single_datasets(dataset['dataset'], f'{name}.dataset')
     elif 'datasets' in dataset:
         for index, part in enumerate(dataset['datasets']):
-            check_dataset(part, f'{name}.datasets.{index}')
-    elif not dataset.get('backend_args'):
-        files = _Files(dataset, name)
-        check = _CHECKS.get(files.loader)
-        if check is not None:
-            check(files)
+            yield from single_datasets(part, f'{name}.datasets.{index}')
+    else:
+        yield name, dataset
 
 
 def check_evaluator(evaluator: Any, name: str) -> None:
@@ -58,18 +89,34 @@ def check_evaluator(evaluator: Any, name: str) -> None:
         FileNotFoundError: If an ``ann_file`` or the folder ``seg_prefix`` is missing.
         ValueError: If an ``ann_file`` is no complete JSON file.
     """
+    for problem in find_evaluator_problems(evaluator, name):
+        raise problem
+
+
+def find_evaluator_problems(evaluator: Any, name: str) -> Iterator[Exception]:
+    """Find what is wrong with the files of an evaluator; see :func:`check_evaluator`.
+
+    Args:
+        evaluator (dict or list or Any): The config of a metric, of several, or of an evaluator.
+        name (str): The key of this config, for the error message.
+
+    Yields:
+        Exception: Each problem.
+    """
     for key, metric in nested_configs(evaluator, name):
         if metric.get('backend_args'):
             continue
         for argument, exists in (('ann_file', os.path.isfile), ('seg_prefix', os.path.isdir)):
             path = metric.get(argument)
-            if isinstance(path, str) and not exists(path):
-                raise FileNotFoundError(
+            if not isinstance(path, str):
+                continue
+            if not exists(path):
+                yield FileNotFoundError(
                     f'{key}.{argument}: {path} does not exist; give the path that belongs to the '
                     f"dataloader's data_root with --cfg-options {key}.{argument}=PATH"
                 )
-        if isinstance(metric.get('ann_file'), str):
-            _check_json(metric['ann_file'], f'{key}.ann_file')
+            elif argument == 'ann_file':
+                yield from _json_problems(path, f'{key}.ann_file')
 
 
 class _Files:
@@ -120,18 +167,19 @@ class _Files:
             return None
         return os.path.abspath(os.path.join(self.setting('data_root') or '', value))
 
-    def folder(self, key: str) -> str | None:
-        """Get the path of a key and check that it is a folder."""
-        path = self.path(key)
-        if path is not None and not os.path.isdir(path):
-            raise FileNotFoundError(f'{self.name}.{key}: no folder {path}; {self._advice()}')
-        return path
+    def folder(self, key: str) -> Check:
+        """Get the path of a key if it is a folder."""
+        return self._existing(key, 'folder', os.path.isdir)
 
-    def file(self, key: str) -> str | None:
-        """Get the path of a key and check that it is a file."""
+    def file(self, key: str) -> Check:
+        """Get the path of a key if it is a file."""
+        return self._existing(key, 'file', os.path.isfile)
+
+    def _existing(self, key: str, kind: str, exists: Callable[[str], bool]) -> Check:
         path = self.path(key)
-        if path is not None and not os.path.isfile(path):
-            raise FileNotFoundError(f'{self.name}.{key}: no file {path}; {self._advice()}')
+        if path is not None and not exists(path):
+            yield FileNotFoundError(f'{self.name}.{key}: no {kind} {path}; {self._advice()}')
+            return None
         return path
 
     def loads_annotations(self) -> bool:
@@ -147,41 +195,50 @@ class _Files:
         return advice
 
 
-def _check_segmentation(files: _Files) -> None:
-    image_dir = files.folder('data_prefix.img_path')
+def _check_segmentation(files: _Files) -> Iterator[Exception]:
+    image_dir = yield from files.folder('data_prefix.img_path')
     suffix = files.setting('img_suffix')
     if files.path('ann_file') is not None and not os.path.isdir(files.path('ann_file')):
-        with open(files.file('ann_file')) as lines:
-            images = {line.strip() + suffix for line in lines}
-        _refuse_missing(files, images - _list(image_dir), 'data_prefix.img_path', image_dir)
+        names = yield from files.file('ann_file')
+        images = _read_names(names, suffix)
+        if image_dir is not None:
+            missing = images - _list(image_dir)
+            yield from _missing(files, missing, 'data_prefix.img_path', image_dir)
     else:
         images = _list(image_dir, suffix)
-    if not images:
-        raise ValueError(f'{files.name}.data_prefix.img_path: no images (*{suffix}) in {image_dir}')
+    if image_dir is not None and not images:
+        yield ValueError(f'{files.name}.data_prefix.img_path: no images (*{suffix}) in {image_dir}')
 
-    map_dir = files.folder('data_prefix.seg_map_path') if files.loads_annotations() else None
-    if map_dir is not None:
-        maps = {image[: -len(suffix)] + files.setting('seg_map_suffix') for image in images}
-        _refuse_missing(files, maps - _list(map_dir), 'data_prefix.seg_map_path', map_dir)
+    if files.loads_annotations():
+        map_dir = yield from files.folder('data_prefix.seg_map_path')
+        if map_dir is not None:
+            maps = {image[: -len(suffix)] + files.setting('seg_map_suffix') for image in images}
+            missing = maps - _list(map_dir)
+            yield from _missing(files, missing, 'data_prefix.seg_map_path', map_dir)
 
 
-def _check_coco(files: _Files) -> None:
-    annotations = files.file('ann_file')
-    image_dir = files.folder('data_prefix.img')
-    map_dir = files.folder('data_prefix.seg') if files.loads_annotations() else None
+def _check_coco(files: _Files) -> Iterator[Exception]:
+    annotations = yield from files.file('ann_file')
+    image_dir = yield from files.folder('data_prefix.img')
+    map_dir = None
+    if files.loads_annotations():
+        map_dir = yield from files.folder('data_prefix.seg')
     if annotations is None:
         return
-    _check_json(annotations, f'{files.name}.ann_file')
+    problems = list(_json_problems(annotations, f'{files.name}.ann_file'))
+    yield from problems
+    if problems:
+        return
     named = _image_names(annotations)
-    images = _list(image_dir)
-    _refuse_missing(files, named - images, 'data_prefix.img', image_dir)
+    if image_dir is not None:
+        yield from _missing(files, named - _list(image_dir), 'data_prefix.img', image_dir)
     if map_dir is not None:
         # As CocoPanopticDataset finds them.
         maps = {name.replace('.jpg', '.png') for name in named}
-        _refuse_missing(files, maps - _list(map_dir), 'data_prefix.seg', map_dir)
+        yield from _missing(files, maps - _list(map_dir), 'data_prefix.seg', map_dir)
 
 
-def _check_json(path: str, key: str) -> None:
+def _json_problems(path: str, key: str) -> Iterator[Exception]:
     try:
         with open(path, 'rb') as file:
             if os.path.getsize(path) <= _PARSED_BYTES:
@@ -191,9 +248,19 @@ def _check_json(path: str, key: str) -> None:
                 if not file.read().rstrip().endswith(b'}'):
                     raise ValueError('it stops half-way')
     except ValueError as error:
-        raise ValueError(
+        problem = ValueError(
             f'{key}: {path} is not a complete JSON file ({error}); copy or download it again'
-        ) from error
+        )
+        problem.__cause__ = error
+        yield problem
+
+
+def _read_names(path: str | None, suffix: str) -> set[str]:
+    """The images that a text file names, without their suffix."""
+    if path is None:
+        return set()
+    with open(path) as lines:
+        return {line.strip() + suffix for line in lines}
 
 
 def _image_names(path: str) -> set[str]:
@@ -215,10 +282,10 @@ def _list(folder: str | None, suffix: str | None = None) -> set[str]:
     return set(list_dir_or_file(folder, list_dir=False, suffix=suffix, recursive=True))
 
 
-def _refuse_missing(files: _Files, missing: set[str], key: str, folder: str) -> None:
+def _missing(files: _Files, missing: set[str], key: str, folder: str) -> Iterator[Exception]:
     if missing:
         first = ', '.join(sorted(missing)[:3])
-        raise ValueError(
+        yield ValueError(
             f'{files.name}.{key}: {len(missing)} files are missing in {folder}: {first}'
             + (', ...' if len(missing) > 3 else '')
         )
@@ -226,7 +293,7 @@ def _refuse_missing(files: _Files, missing: set[str], key: str, folder: str) -> 
 
 # By the class whose ``load_data_list`` a dataset uses: a subclass that finds its files in another
 # way is none of ours to judge.
-_CHECKS: dict[str, Callable[[_Files], None]] = {
+_CHECKS: dict[str, Callable[[_Files], Iterator[Exception]]] = {
     'BaseSegDataset': _check_segmentation,
     'CocoDataset': _check_coco,
     'CocoPanopticDataset': _check_coco,

@@ -1,0 +1,219 @@
+"""tools/check_data.py on right and on broken trees, made from scenes."""
+
+import json
+import runpy
+
+import numpy as np
+import pytest
+from PIL import Image
+
+pytest.importorskip('mmdet')
+pytest.importorskip('mmseg')
+
+from sapa_mm.datasets import write_scenes
+
+from .run_tool import TOOLS
+
+CONFIGS = TOOLS.parent / 'configs'
+SEGFORMER = 'segformer/segformer_mit-tiny_bilinear_1xb8-300_scenes-128x128.py'
+ADE20K = 'segformer/segformer_mit-b1_bilinear_8xb2-80k_ade20k-512x512.py'
+MASK_RCNN = 'mask_rcnn/mask-rcnn_r18-small_fpn-nearest_1xb8-300_scenes-160x160.py'
+PANOPTIC = 'panoptic_fpn/panoptic-fpn_r18-small_nearest_1xb8-300_scenes-160x160.py'
+
+
+@pytest.fixture
+def root(tmp_path):
+    write_scenes(tmp_path / 'data', num_train=4, num_val=2, size=(48, 64))
+    return tmp_path / 'data'
+
+
+@pytest.fixture
+def check(monkeypatch, capsys, root):
+    """Run the tool on the scenes and return its lines, after checking the exit code."""
+
+    def run(config, *arguments, code=1):
+        options = [f'{split}_dataloader.dataset.data_root={root}' for split in ('train', 'val')]
+        annotations = root / 'annotations'
+        options += {
+            MASK_RCNN: [f'val_evaluator.ann_file={annotations}/instances_validation.json'],
+            PANOPTIC: [
+                f'val_evaluator.0.ann_file={annotations}/panoptic_validation.json',
+                f'val_evaluator.0.seg_prefix={root}/panoptic/validation',
+                f'val_evaluator.1.ann_file={annotations}/instances_validation.json',
+            ],
+        }.get(config, [])
+        command = ['check_data', CONFIGS / config, *arguments, '--cfg-options', *options]
+        monkeypatch.setattr('sys.argv', [str(part) for part in command])
+        with pytest.raises(SystemExit) as end:
+            runpy.run_path(str(TOOLS / 'check_data.py'), run_name='__main__')
+        assert end.value.code == code
+        lines = capsys.readouterr().out.replace(str(root), '').splitlines()
+        # The host libraries print, too.
+        return [line for line in lines if line.startswith(('error: ', 'note: ', 'right: '))]
+
+    return run
+
+
+def first(folder):
+    return min(folder.iterdir())
+
+
+def rewrite(path, change):
+    content = json.loads(path.read_text())
+    change(content)
+    path.write_text(json.dumps(content))
+
+
+@pytest.mark.parametrize('config', [SEGFORMER, MASK_RCNN, PANOPTIC])
+def test_right_tree(check, config):
+    assert check(config, code=0) == [
+        'right: train_dataloader.dataset: 4 images, 4 of them opened, with their annotations',
+        'right: val_dataloader.dataset: 2 images, 2 of them opened, with their annotations',
+    ]
+
+
+def test_number_of_samples(check):
+    assert check(SEGFORMER, '--samples', 3, code=0)[0].endswith(
+        '4 images, 3 of them opened, with their annotations'
+    )
+
+
+def test_part_of_a_known_dataset_is_noted(check):
+    lines = check(ADE20K, code=0)
+    text = '4 images; the whole ADE20KDataset has 20,210 in this split'
+    assert lines[0] == f'note: train_dataloader.dataset: {text}'
+    assert lines[2].startswith('note: val_dataloader.dataset: 2 images; the whole')
+
+
+def test_missing_folders(check, root):
+    (root / 'images' / 'training').rename(root / 'elsewhere')
+    (root / 'annotations' / 'validation').rename(root / 'elsewhere_too')
+    lines = check(SEGFORMER)
+    assert len(lines) == 2
+    assert lines[0].startswith(
+        'error: train_dataloader.dataset.data_prefix.img_path: no folder /images/training; '
+    )
+    assert lines[1].startswith(
+        'error: val_dataloader.dataset.data_prefix.seg_map_path: no folder /annotations/validation;'
+    )
+
+
+def test_images_without_annotations(check, root):
+    lost = first(root / 'annotations' / 'training')
+    lost.unlink()
+    line, _ = check(SEGFORMER)
+    assert line == (
+        'error: train_dataloader.dataset.data_prefix.seg_map_path: 1 files are missing in '
+        f'/annotations/training: {lost.name}'
+    )
+
+
+@pytest.mark.parametrize(('config', 'most'), [(SEGFORMER, 11), (ADE20K, 150)])
+def test_label_above_the_classes(check, root, config, most):
+    path = first(root / 'annotations' / 'training')
+    labels = np.array(Image.open(path))
+    labels[0, 0], labels[0, 1], labels[0, 2] = most + 1, most, 255
+    Image.fromarray(labels).save(path)
+    (line,) = (line for line in check(config) if line.startswith('error'))
+    assert line == (
+        f'error: train_dataloader.dataset: /annotations/training/{path.name} has label '
+        f'{most + 1}, allowed are 0 to {most} and 255'
+    )
+
+
+def test_many_problems_of_a_kind_are_counted(check, root):
+    write_scenes(root, num_train=30, num_val=2, size=(48, 64), overwrite=True)
+    for path in (root / 'annotations' / 'training').iterdir():
+        Image.fromarray(np.full((48, 64), 77, np.uint8)).save(path)
+    lines = [line for line in check(SEGFORMER) if 'has label 77' in line]
+    assert len(lines) == 11
+    assert lines[-1].endswith('... and 19 more')
+
+
+def test_damaged_files(check, root):
+    maps, images = root / 'annotations' / 'training', root / 'images' / 'training'
+    one, two, three, four = sorted(path.stem for path in images.iterdir())
+    (images / f'{one}.jpg').write_bytes((images / f'{one}.jpg').read_bytes()[:300])
+    Image.fromarray(np.zeros((48, 60), np.uint8)).save(maps / f'{two}.png')
+    Image.fromarray(np.zeros((48, 64, 3), np.uint8)).save(maps / f'{three}.png')
+    (maps / f'{four}.png').write_bytes(b'')
+    lines = check(SEGFORMER)
+    assert [line.startswith('error: train_dataloader.dataset: /') for line in lines[:4]] == [
+        True
+    ] * 4
+    assert f'/images/training/{one}.jpg cannot be read: ' in lines[0]
+    assert f'/annotations/training/{two}.png is 60x48, its image 64x48 (width x height)' in lines[1]
+    assert f'{three}.png has mode RGB, a label map has one channel of 8 bits' in lines[2]
+    assert f'/annotations/training/{four}.png cannot be read: ' in lines[3]
+    assert len(lines) == 5
+
+
+def test_truncated_json(check, root):
+    path = root / 'annotations' / 'instances_training.json'
+    path.write_text(path.read_text()[:500])
+    line, _ = check(MASK_RCNN)
+    assert line.startswith(
+        'error: train_dataloader.dataset.ann_file: /annotations/instances_training.json is not a '
+        'complete JSON file ('
+    )
+
+
+def test_missing_file_of_the_evaluator(check, root):
+    """It is the dataset's, too."""
+    (root / 'annotations' / 'instances_validation.json').unlink()
+    right, dataset, evaluator = check(MASK_RCNN)
+    assert right.startswith('right: ')
+    assert 'val_dataloader.dataset.ann_file: no file /annotations/' in dataset
+    assert 'val_evaluator.ann_file: /annotations/instances_validation.json does not' in evaluator
+
+
+def test_coco_that_contradicts_itself(check, root):
+    def change(content):
+        content['categories'] = [one for one in content['categories'] if one['name'] != 'disk']
+        used = {one['id'] for one in content['categories']}
+        content['annotations'] = [a for a in content['annotations'] if a['category_id'] in used]
+        one, two, three, four, five, *_ = content['annotations']
+        one['image_id'] = 999
+        two['category_id'] = 77
+        three['bbox'] = [5, 5, 0, 4]
+        four['bbox'] = [60, 40, 20, 5]
+        five['segmentation'] = []
+        content['images'][-1]['width'] += 4
+
+    rewrite(root / 'annotations' / 'instances_training.json', change)
+    lines = [line.removeprefix('error: train_dataloader.dataset') for line in check(MASK_RCNN)]
+    where = '.ann_file: /annotations/instances_training.json'
+    assert lines[0] == f'{where} has no category for 1 of the classes: disk'
+    assert lines[1].startswith(f'{where}: annotation ')
+    assert lines[1].endswith('is of image 999, which is not there')
+    assert lines[2].endswith('has category 77, which is not there')
+    assert lines[3].endswith('has a box of 0 x 4')
+    assert lines[4].endswith('[60, 40, 20, 5], outside of the image, 64x48 (width x height)')
+    assert lines[5].endswith('has no segmentation')
+    assert ' is 64x48, its annotation says 68x48 (width x height)' in lines[6]
+    assert len(lines) == 8
+
+
+def test_panoptic_ids(check, root):
+    path = root / 'annotations' / 'panoptic_training.json'
+
+    def change(content):
+        content['annotations'][0]['segments_info'][0]['id'] = 4711
+
+    rewrite(path, change)
+    lacking, absent, _ = check(PANOPTIC)
+    name = json.loads(path.read_text())['annotations'][0]['file_name']
+    assert f'/panoptic/training/{name} has segments that the JSON file lacks: ' in lacking
+    assert f'/panoptic/training/{name} has no pixel of segments in the JSON file: 4711' in absent
+
+
+def test_panoptic_category(check, root):
+    def change(content):
+        content['annotations'][1]['segments_info'][0]['category_id'] = 99
+
+    rewrite(root / 'annotations' / 'panoptic_training.json', change)
+    line, _ = check(PANOPTIC)
+    assert line.startswith(
+        'error: train_dataloader.dataset.ann_file: /annotations/panoptic_training'
+    )
+    assert line.endswith('has category 99, which is not there')

@@ -1,0 +1,56 @@
+"""Look at the data of configs before training: folders, counts, and a sample of the files opened.
+
+Example:
+    python tools/check_data.py configs/mask_rcnn/mask-rcnn_r50_fpn-sapa-d_1x_coco.py
+"""
+
+import argparse
+import sys
+
+from sapa_mm.engine.arguments import CfgOptions, exit_on
+from sapa_mm.engine.inspect_data import inspect_data
+from sapa_mm.engine.load_config import load_config
+
+
+def parse_args() -> argparse.Namespace:
+    """Parse the command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument('configs', nargs='+', help='config files')
+    parser.add_argument(
+        '--samples',
+        type=int,
+        default=200,
+        help='images of each dataset to open, with their annotations (default: 200)',
+    )
+    parser.add_argument('--seed', type=int, default=0, help='which ones (default: 0)')
+    parser.add_argument(
+        '--cfg-options',
+        nargs='+',
+        action=CfgOptions,
+        metavar='KEY=VALUE',
+        help='override settings of the configs, such as train_dataloader.dataset.data_root=FOLDER',
+    )
+    args = parser.parse_args()
+    if args.samples < 0:
+        parser.error(f'--samples takes 0 or more, got {args.samples}')
+    return args
+
+
+def main() -> None:
+    """Run the tool."""
+    args = parse_args()
+    errors = 0
+    for config in args.configs:
+        with exit_on(FileNotFoundError, ValueError):
+            cfg = load_config(config, None, args.cfg_options, 'none', 0)
+        print(config)
+        for finding in inspect_data(cfg, args.samples, args.seed):
+            print(f'{finding.kind}: {finding.text}', flush=True)
+            errors += finding.kind == 'error'
+    sys.exit(1 if errors else 0)
+
+
+if __name__ == '__main__':
+    main()
