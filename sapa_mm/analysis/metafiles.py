@@ -1,0 +1,103 @@
+"""The index of the configs that OpenMMLab's ``mim`` reads, made from the configs and the paper."""
+
+import os
+from collections.abc import Iterator
+from glob import glob
+from typing import Any
+
+import yaml
+from mmengine.config import Config
+
+from .paper_tables import PAPER_TABLES
+
+INDEX = 'model-index.yml'
+_METAFILE = 'metafile.yml'
+_PAPER = {
+    'Title': 'On Point Affiliation in Feature Upsampling',
+    'Authors': 'Wenze Liu, Hao Lu, Yuliang Liu, Zhiguo Cao',
+}
+_COLLECTIONS = {
+    'faster_rcnn': 'Faster R-CNN',
+    'mask_rcnn': 'Mask R-CNN',
+    'panoptic_fpn': 'Panoptic FPN',
+    'segformer': 'SegFormer',
+    'upernet': 'UPerNet',
+}
+_COCO, _SCENES = 'COCO 2017', 'generated scenes'
+
+
+def make_metafiles(configs: str) -> dict[str, str]:
+    """Makes the index and a metafile for each folder of configs.
+
+    The figures in them are the paper's and are called so; there are no weights of ours.
+
+    Args:
+        configs (str): Folder of the configs.
+
+    Returns:
+        dict[str, str]: Texts by path, relative to the folder that ``configs`` is in.
+    """
+    files = {
+        f'configs/{folder}/{_METAFILE}': _to_yaml(_describe_folder(configs, folder))
+        for folder in _COLLECTIONS
+    }
+    return {INDEX: _to_yaml({'Import': list(files)}), **files}
+
+
+def _describe_folder(configs: str, folder: str) -> dict:
+    collection = f'{_COLLECTIONS[folder]} with sapa_mm'
+    paths = sorted(glob(os.path.join(configs, folder, '*.py')))
+    return {
+        'Collections': [
+            {'Name': collection, 'Paper': _PAPER, 'README': 'README.md', 'Metadata': {}}
+        ],
+        'Models': [_describe_config(path, folder, collection) for path in paths],
+    }
+
+
+def _describe_config(path: str, folder: str, collection: str) -> dict:
+    cfg = Config.fromfile(path)
+    name = os.path.splitext(os.path.basename(path))[0]
+    part = cfg.model.decode_head if 'decode_head' in cfg.model else cfg.model.neck
+    loop = cfg.train_cfg
+    by_epoch = 'max_epochs' in loop
+    metadata = {
+        'Training Data': _dataset(cfg),
+        'Upsampler': part.upsample_cfg.type,
+        'Epochs' if by_epoch else 'Iterations': loop.max_epochs if by_epoch else loop.max_iters,
+        'Batch Size': cfg.auto_scale_lr.base_batch_size,
+        **dict(_paper_figures(f'{folder}/{name}.py')),
+    }
+    config = f'configs/{folder}/{name}.py'
+    return {'Name': name, 'In Collection': collection, 'Config': config, 'Metadata': metadata}
+
+
+def _dataset(cfg: Config) -> str:
+    dataset = cfg.train_dataloader.dataset
+    if 'scenes' in dataset.data_root:
+        return _SCENES
+    return 'ADE20K' if dataset.type == 'ADE20KDataset' else _COCO
+
+
+def _paper_figures(config: str) -> Iterator[tuple[str, Any]]:
+    rows = [
+        (table.number, row)
+        for table in PAPER_TABLES.values()
+        for row in table.rows
+        if row.config == config
+    ]
+    if rows:
+        yield 'Paper Tables', [str(number) for number, _ in rows]
+        # The main table has more digits than those of the ablations, which are after it.
+        figures = {}
+        for _, row in rows:
+            for name, figure in row.figures.items():
+                # Increments keep their sign.
+                value = figure if figure.startswith('+') else float(figure)
+                figures.setdefault(f'Paper {name}', value)
+        yield from figures.items()
+
+
+def _to_yaml(content: dict) -> str:
+    head = '# Made by tools/make_metafiles.py.\n'
+    return head + yaml.safe_dump(content, sort_keys=False, width=100)

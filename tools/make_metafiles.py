@@ -1,0 +1,18 @@
+"""Write model-index.yml and the metafiles of the configs, by which mim finds them."""
+
+import argparse
+from pathlib import Path
+
+from sapa_mm.analysis.metafiles import make_metafiles
+
+
+def main() -> None:
+    """Run the tool."""
+    argparse.ArgumentParser(description=__doc__).parse_args()
+    root = Path(__file__).parents[1]
+    for name, text in make_metafiles(str(root / 'configs')).items():
+        (root / name).write_text(text)
+
+
+if __name__ == '__main__':
+    main()
