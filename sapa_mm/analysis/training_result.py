@@ -27,7 +27,8 @@ class TrainingResult:
         parameters (int): Number of trainable parameters.
         seconds_per_iteration (float): Median over the run, on this machine.
         peak_memory (int): Most bytes that the run took: on a CPU what the process grew by (its
-            largest size less that before the training), on a GPU what torch had allocated.
+            largest size less that before the training), on a GPU what torch had allocated; of
+            several processes the first's.
         device (str): Where it ran: the CPU with the number of threads, or the name of the GPU; with
             the number of processes if there were several.
     """

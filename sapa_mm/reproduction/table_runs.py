@@ -9,6 +9,8 @@ from .scenes_twin import find_twin
 from .training_run import TrainingRun
 
 _SEED = 'seed-'
+#: Two, so that a run whose last checkpoint is cut short goes on from the one before.
+_KEPT = {'default_hooks.checkpoint.max_keep_ckpts': 2}
 
 
 @dataclass(frozen=True)
@@ -110,7 +112,7 @@ def list_runs(
                     title=f'{row.title}, seed {seed}',
                     config=os.path.join(settings.configs, row.config),
                     work_dir=work_dir,
-                    cfg_options={**settings.cfg_options, 'randomness.seed': seed},
+                    cfg_options={**_KEPT, **settings.cfg_options, 'randomness.seed': seed},
                     auto_scale_lr=True,
                     amp=settings.amp,
                     row=row,

@@ -4,6 +4,7 @@ import argparse
 import os
 import time
 
+from mmengine.dist import is_main_process
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
@@ -34,7 +35,7 @@ class _ProgressHook(Hook):
             self._write(runner, done, pace * (runner.max_iters - done))
 
     def _write(self, runner, done, seconds):
-        if runner.rank == 0:
+        if is_main_process():
             self._files.write_progress(Progress(done, runner.max_iters, seconds))
             self._written = time.monotonic()
 
@@ -56,7 +57,7 @@ def main() -> None:
         )
     with exit_on(CheckpointError):
         _, result = train_and_measure(cfg, [_ProgressHook(files)])
-    if int(os.environ.get('RANK', os.environ.get('SLURM_PROCID', 0))) == 0:
+    if is_main_process():
         files.write_result(result)
 
 
