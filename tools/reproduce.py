@@ -121,7 +121,7 @@ def main() -> None:
     args = parse_args()
     tables = [PAPER_TABLES[number] for number in args.table]
     try:
-        with exit_on(FileNotFoundError, ValueError):
+        with exit_on(OSError, ValueError):
             if args.command == 'list':
                 print(list_tables(tables, args.out))
             elif args.command == 'run':

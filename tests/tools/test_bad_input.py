@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from .configs import MMDET, MMSEG, write_ade, write_coco, write_config
+from .run_tool import TOOLS
 
 
 @pytest.fixture
@@ -138,6 +139,7 @@ def test_wrong_number_of_scenes(error_of, tmp_path):
         (('--table', 3, '--rows', 'Magic'), 'rows: Table 3 has no row Magic; allowed are 1 to 10'),
         (('--gpus', 2), "launcher 'none' starts one process, got gpus 2 and nodes 1"),
         (('--scenes', '--iterations', 1), 'iterations must be 2 or more, got 1'),
+        (('--table', 10, '--out', TOOLS / 'train.py'), '[Errno 20] Not a directory: '),
     ],
 )
 def test_tables_that_cannot_be_run(error_of, arguments, message):
