@@ -8,6 +8,7 @@ nothing else.
 """
 
 import functools
+import json
 import os
 import pickle
 import re
@@ -21,6 +22,7 @@ from mmengine.runner import CheckpointLoader
 from mmengine.runner import checkpoint as mmengine_checkpoint
 
 from .harmless_globals import HARMLESS_GLOBALS
+from .published import SUFFIX, PublishedError, read_weights
 
 TRUST_VARIABLE = 'SAPA_MM_TRUST_CHECKPOINTS'
 
@@ -35,7 +37,7 @@ def read_checkpoint(
     name: str = 'checkpoint',
     mmap: bool = False,
 ) -> Any:
-    """Load a checkpoint file and refuse to run code from it.
+    """Load a checkpoint file, or one of published weights, and refuse to run code from it.
 
     Args:
         path (str): The file.
@@ -60,6 +62,8 @@ def read_checkpoint(
         raise FileNotFoundError(f'{label} does not exist')
     if not os.path.isfile(path):
         raise CheckpointError(f'{label} is a directory; give the .pth file inside it')
+    if path.endswith(SUFFIX):
+        return _read_published(path, name)
     if os.path.getsize(path) == 0:
         raise CheckpointError(f'{label} is empty; use an earlier checkpoint or fetch it again')
     is_zip = zipfile.is_zipfile(path)
@@ -72,6 +76,15 @@ def read_checkpoint(
         return torch.load(
             path, map_location, weights_only=not _trusted(), mmap=True if mmap and is_zip else None
         )
+
+
+def _read_published(path: str, name: str) -> dict:
+    """As a checkpoint of mmengine."""
+    try:
+        weights, metadata = read_weights(path, name)
+    except PublishedError as error:
+        raise CheckpointError(str(error)) from error
+    return {'state_dict': weights, 'meta': {'dataset_meta': json.loads(metadata['dataset_meta'])}}
 
 
 def _starts_like_zip(path: str) -> bool:

@@ -1,0 +1,174 @@
+"""Published weights: one safetensors file with weights, config, metrics and a hash."""
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+from mmengine.config import Config
+from torch import Tensor
+
+from .. import __version__
+
+SUFFIX = '.safetensors'
+_HASH_DIGITS = 8
+
+
+class PublishedError(ValueError):
+    """A file of published weights that is damaged, or none."""
+
+
+@dataclass(frozen=True)
+class Published:
+    """What a file of published weights holds.
+
+    Attributes:
+        state_dict (dict[str, Tensor]): The weights, on the CPU.
+        config (Config): The config that they belong to.
+        metrics (dict[str, float]): What they reached; may be empty.
+        dataset_meta (dict): Names and colours of the classes.
+        sha256 (str): The hash of the weights.
+    """
+
+    state_dict: dict[str, Tensor]
+    config: Config
+    metrics: dict[str, float]
+    dataset_meta: dict
+    sha256: str
+
+
+def write_published(
+    folder: str,
+    cfg: Config,
+    state_dict: Mapping[str, Tensor],
+    metrics: Mapping[str, float],
+    dataset_meta: Mapping,
+) -> str:
+    """Writes published weights; the file appears complete or not at all.
+
+    Args:
+        folder (str): Where to; made if missing.
+        cfg (Config): The config.
+        state_dict (Mapping[str, Tensor]): The weights.
+        metrics (Mapping[str, float]): What they reached.
+        dataset_meta (Mapping): Names and colours of the classes.
+
+    Returns:
+        str: The file: the config's name and the beginning of the weights' hash.
+    """
+    from safetensors.torch import save_file
+
+    # Each a copy: safetensors refuses tensors that share memory.
+    weights = {
+        name: value.detach().cpu().contiguous().clone() for name, value in state_dict.items()
+    }
+    sha256 = hash_weights(weights)
+    settings = cfg.to_dict()
+    for key in ('work_dir', 'launcher', 'load_from', 'resume'):
+        settings.pop(key, None)
+    metadata = {
+        'format': 'pt',
+        'sapa_mm': __version__,
+        'config': Config(settings).pretty_text,
+        'metrics': json.dumps(dict(metrics)),
+        'dataset_meta': json.dumps(dict(dataset_meta)),
+        'sha256': sha256,
+    }
+    name = os.path.splitext(os.path.basename(cfg.filename or 'model'))[0]
+    os.makedirs(folder, exist_ok=True)
+    path = os.path.join(folder, f'{name}-{sha256[:_HASH_DIGITS]}{SUFFIX}')
+    try:
+        save_file(weights, f'{path}.partial', metadata)
+        os.replace(f'{path}.partial', path)
+    finally:
+        if os.path.exists(f'{path}.partial'):
+            os.remove(f'{path}.partial')
+    return path
+
+
+def read_published(path: str, name: str = 'weights') -> Published:
+    """Reads published weights and checks them against their hash. Runs no code from the weights.
+
+    The config in the file is Python, as any of OpenMMLab's is, and is run.
+
+    Args:
+        path (str): The file.
+        name (str): What error messages call it. Defaults to 'weights'.
+
+    Returns:
+        Published: What it holds.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        PublishedError: If it is damaged, or no file of published weights.
+    """
+    weights, metadata = read_weights(path, name)
+    try:
+        config = Config.fromstring(metadata['config'], '.py')
+    except Exception as error:
+        raise PublishedError(f'{name} {path}: its config cannot be read: {error}') from error
+    return Published(
+        weights,
+        config,
+        json.loads(metadata['metrics']),
+        json.loads(metadata['dataset_meta']),
+        metadata['sha256'],
+    )
+
+
+def read_weights(path: str, name: str = 'weights') -> tuple[dict[str, Tensor], dict[str, str]]:
+    """Reads weights and metadata of a published file, and checks the hash. Runs no code.
+
+    Args:
+        path (str): The file.
+        name (str): What error messages call it. Defaults to 'weights'.
+
+    Returns:
+        tuple[dict[str, Tensor], dict[str, str]]: The weights, on the CPU, and the metadata.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        PublishedError: If it is damaged, or no file of published weights.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    if not os.path.isfile(path):
+        raise FileNotFoundError(f'{name} {path} does not exist')
+    try:
+        with safe_open(path, 'pt') as file:
+            metadata = file.metadata() or {}
+            weights = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+    except SafetensorError as error:
+        raise PublishedError(
+            f'{name} {path} is damaged or no safetensors file ({error}); fetch it again'
+        ) from error
+    missing = {'config', 'dataset_meta', 'metrics', 'sha256'} - metadata.keys()
+    if missing:
+        raise PublishedError(
+            f'{name} {path} has no {", ".join(sorted(missing))} in its metadata: it was not made '
+            'by tools/publish.py'
+        )
+    if hash_weights(weights) != metadata['sha256']:
+        raise PublishedError(
+            f'{name} {path}: its weights are not those of its hash; fetch it again'
+        )
+    return weights, metadata
+
+
+def hash_weights(weights: Mapping[str, Tensor]) -> str:
+    """SHA-256 of names, dtypes, shapes and values.
+
+    Args:
+        weights (Mapping[str, Tensor]): On the CPU.
+
+    Returns:
+        str: 64 hexadecimal digits.
+    """
+    digest = hashlib.sha256()
+    for name in sorted(weights):
+        value = weights[name].contiguous()
+        digest.update(f'{name} {value.dtype} {tuple(value.shape)}\n'.encode())
+        digest.update(value.flatten().view(torch.uint8).numpy())
+    return digest.hexdigest()

@@ -1,0 +1,40 @@
+"""Write a checkpoint's weights as safetensors, with config, metrics and a hash.
+
+Example:
+    python tools/publish.py CONFIG work_dirs/run/iter_80000.pth --metrics metrics.json --out weights
+    python tools/test.py CONFIG weights/NAME-HASH.safetensors
+"""
+
+import argparse
+
+from sapa_mm.engine.arguments import CfgOptions, exit_on
+from sapa_mm.engine.publish import publish
+
+
+def parse_args() -> argparse.Namespace:
+    """Parse the command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument('config', help='config file that the checkpoint was trained with')
+    parser.add_argument('checkpoint', help='checkpoint')
+    parser.add_argument('--metrics', help='JSON file of metrics, as tools/test.py writes it')
+    parser.add_argument('--out', dest='folder', default='weights', help='folder (default: weights)')
+    parser.add_argument(
+        '--cfg-options',
+        nargs='+',
+        action=CfgOptions,
+        metavar='KEY=VALUE',
+        help='settings with which it was trained',
+    )
+    return parser.parse_args()
+
+
+def main() -> None:
+    """Run the tool."""
+    with exit_on(OSError, ValueError):
+        print(publish(**vars(parse_args())))
+
+
+if __name__ == '__main__':
+    main()
