@@ -57,6 +57,7 @@ def test_every_row_is_there():
         'segformer_mit-tiny': METHODS,
         'upernet_r50': METHODS,
         'upernet_r101': ['bilinear', 'sapa-d'],
+        'upernet_r18-small': ['bilinear', 'sapa-d'],
     }
     expected = sorted(f'{model}_{method}' for model in methods for method in methods[model])
     assert sorted('_'.join(name.split('_')[:3]) for name in PATHS) == expected

@@ -6,6 +6,7 @@ python -m tests.ops.nvcc prints a table for every architecture.
 import re
 import subprocess
 import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -32,19 +33,19 @@ class Report:
     failed: bool
 
 
-def compile_cuda(source: str, architecture: int) -> Report:
-    """Compiles one source for one architecture; every warning is an error.
+def compile_cuda(source: str, architectures: Sequence[int]) -> Report:
+    """Compiles one source, in one call for all architectures; every warning is an error.
 
     Args:
         source (str): File name in csrc/cuda.
-        architecture (int): Such as 90, for sm_90.
+        architectures (Sequence[int]): Such as 90, for sm_90.
 
     Returns:
         Report: What came of it.
     """
-    target = f'arch=compute_{architecture},code=sm_{architecture}'
+    targets = [f'-gencode=arch=compute_{arch},code=sm_{arch}' for arch in architectures]
     with tempfile.TemporaryDirectory() as folder:
-        command = ['nvcc', '-c', '-std=c++17', *build.nvcc_flags(), '-gencode', target]
+        command = ['nvcc', '-c', '-std=c++17', *build.nvcc_flags(), *targets]
         command += ['-Werror=all-warnings', '-Xcompiler=-Wall,-Wextra,-Werror', '-Xptxas=-v']
         command += [str(build.csrc() / 'cuda' / source), '-o', str(Path(folder) / 'object.o')]
         result = subprocess.run(command, capture_output=True, text=True)
@@ -62,7 +63,7 @@ def main() -> None:
     print('|---|---|---|---|---|---|')
     for source in SOURCES:
         for architecture in ARCHITECTURES:
-            report = compile_cuda(source, architecture)
+            report = compile_cuda(source, [architecture])
             if report.failed:
                 raise SystemExit(report.output)
             spilling = sum(spill > 0 for spill in report.spills)

@@ -8,12 +8,12 @@ from .nvcc import ARCHITECTURES, SOURCES, compile_cuda
 
 
 @pytest.mark.skipif(shutil.which('nvcc') is None, reason='no nvcc')
-@pytest.mark.parametrize('architecture', ARCHITECTURES)
 @pytest.mark.parametrize('source', SOURCES)
-def test_compiles_without_warnings(source, architecture):
-    report = compile_cuda(source, architecture)
+def test_compiles_without_warnings(source):
+    report = compile_cuda(source, ARCHITECTURES)
     assert not report.failed, report.output
     assert 'warning' not in report.output
     assert report.registers, 'ptxas reported no kernel'
+    assert len(report.registers) % len(ARCHITECTURES) == 0
     # A few bytes at most: more means arrays in local memory.
     assert max(report.spills) <= 128, report.output

@@ -224,7 +224,7 @@ def finish(command):
     return result.stdout + result.stderr
 
 
-def test_errors_before_work_starts(root, tmp_path):
+def test_errors_before_work_starts(error_of, root, tmp_path):
     """Annotations that name an image that is not there; a metric's missing file."""
     broken = tmp_path / 'panoptic.json'
     content = json.loads((root / 'annotations' / 'panoptic_training.json').read_text())
@@ -232,9 +232,9 @@ def test_errors_before_work_starts(root, tmp_path):
     broken.write_text(json.dumps(content))
     options = options_for(root, PANOPTIC)
     ann_file = f'train_dataloader.dataset.ann_file={broken}'
-    log = run_tool('train', PANOPTIC, '--cfg-options', *options, ann_file, code=2)
-    assert 'train_dataloader.dataset.data_prefix.img: 1 files are missing' in log
-    assert log.strip().endswith('gone.jpg')
+    error = error_of('train', PANOPTIC, '--cfg-options', *options, ann_file)
+    assert 'train_dataloader.dataset.data_prefix.img: 1 files are missing' in error
+    assert error.endswith('gone.jpg')
     metric = 'val_evaluator.0.ann_file=nowhere.json'
-    log = run_tool('train', PANOPTIC, '--cfg-options', *options, metric, code=2)
-    assert 'error: val_evaluator.0.ann_file: nowhere.json does not exist' in log
+    error = error_of('train', PANOPTIC, '--cfg-options', *options, metric)
+    assert error.startswith('error: val_evaluator.0.ann_file: nowhere.json does not exist')
