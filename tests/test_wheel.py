@@ -11,7 +11,6 @@ import pytest
 pytest.importorskip('mmengine')
 
 import yaml
-from mmengine.config import Config
 
 from sapa_mm.analysis.metafiles import make_metafiles
 
@@ -45,8 +44,9 @@ def package(tmp_path_factory):
     return folder / 'site' / 'sapa_mm'
 
 
-def test_metafiles_are_up_to_date():
-    for name, text in make_metafiles(str(ROOT / 'configs')).items():
+def test_configs_load_and_metafiles_are_up_to_date(package):
+    """From the wheel: a config whose base is missing there cannot be described."""
+    for name, text in make_metafiles(str(package / '.mim' / 'configs')).items():
         assert (ROOT / name).read_text() == text, 'run tools/make_metafiles.py'
 
 
@@ -74,9 +74,6 @@ def test_mim_finds_every_config_once(package):
     assert (mim / 'tools' / 'train.py').is_file()
 
 
-@pytest.mark.parametrize('path', CONFIGS, ids=lambda path: path.stem)
-def test_installed_configs_load(package, path):
-    """With their bases."""
-    installed = Config.fromfile(package / '.mim' / path, import_custom_modules=False)
-    here = Config.fromfile(ROOT / path, import_custom_modules=False)
-    assert installed.to_dict() == here.to_dict()
+def test_configs_are_complete(package):
+    for path in CONFIGS:
+        assert (package / '.mim' / path).read_bytes() == (ROOT / path).read_bytes()

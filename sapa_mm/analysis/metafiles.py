@@ -48,21 +48,21 @@ def _describe_folder(configs: str, folder: str) -> dict:
     collection = f'{_COLLECTIONS[folder]} with sapa_mm'
     paths = sorted(glob(os.path.join(configs, folder, '*.py')))
     return {
-        'Collections': [
-            {'Name': collection, 'Paper': _PAPER, 'README': 'README.md', 'Metadata': {}}
-        ],
+        'Collections': [{'Name': collection, 'Paper': _PAPER, 'Metadata': {}}],
         'Models': [_describe_config(path, folder, collection) for path in paths],
     }
 
 
 def _describe_config(path: str, folder: str, collection: str) -> dict:
-    cfg = Config.fromfile(path)
+    # The modules import mmseg and mmdet, of which nothing is needed here.
+    cfg = Config.fromfile(path, import_custom_modules=False)
     name = os.path.splitext(os.path.basename(path))[0]
     part = cfg.model.decode_head if 'decode_head' in cfg.model else cfg.model.neck
     loop = cfg.train_cfg
     by_epoch = 'max_epochs' in loop
     metadata = {
         'Training Data': _dataset(cfg),
+        'Architecture': [name.split('_')[1].upper(), _COLLECTIONS[folder]],
         'Upsampler': part.upsample_cfg.type,
         'Epochs' if by_epoch else 'Iterations': loop.max_epochs if by_epoch else loop.max_iters,
         'Batch Size': cfg.auto_scale_lr.base_batch_size,

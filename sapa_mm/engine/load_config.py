@@ -37,8 +37,11 @@ def load_config(
 
     try:
         cfg = Config.fromfile(config)
-    except (OSError, SyntaxError) as error:
-        raise ValueError(f'config: {config} cannot be read: {error}') from error
+    except Exception as error:
+        # A config is Python: it may raise anything.
+        raise ValueError(
+            f'config: {config} cannot be read: {type(error).__name__}: {error}'
+        ) from error
     if 'model' not in cfg:
         raise ValueError(f'config: {config} has no model')
     if cfg_options:

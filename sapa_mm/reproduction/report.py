@@ -80,6 +80,7 @@ class ReportTable:
         columns (list[Column]): Its columns.
         rows (list[ReportRow]): Its rows.
         notes (list[str]): What is to be said of single cells, numbered from 1 on.
+        problem (str): Why parameters and FLOPs could not be computed; empty if they were.
         devices (list[str]): Where the runs were made.
         is_small (bool): Whether the runs are those of small models on generated scenes.
     """
@@ -88,6 +89,7 @@ class ReportTable:
     columns: list[Column]
     rows: list[ReportRow]
     notes: list[str]
+    problem: str
     devices: list[str]
     is_small: bool
 
@@ -129,7 +131,12 @@ def _report_table(table, configs, out, is_small):
     for column in dict.fromkeys(name for row in table.rows for name in row.figures):
         if is_metric(column):
             _add_metric(draft, column, table.rows, results)
-    _add_costs(draft, measure_table(table, configs))
+    problem = ''
+    try:
+        _add_costs(draft, measure_table(table, configs))
+    except (OSError, ValueError, RuntimeError) as error:
+        # What was trained is reported all the same.
+        problem = str(error)
     if any(_LATENCY in row.figures for row in table.rows):
         _add_latency(draft, table.rows, read_latencies(out))
     states = [', '.join(f'seed {s}: {run.state}' for s, run in r.items()) for r in runs]
@@ -147,6 +154,7 @@ def _report_table(table, configs, out, is_small):
             for row, done, by_seed, of_row in zip(table.rows, results, runs, cells, strict=True)
         ],
         notes=notes,
+        problem=problem,
         devices=sorted({one.device for done in results for one in done.values()}),
         is_small=is_small,
     )

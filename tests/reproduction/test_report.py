@@ -1,6 +1,7 @@
 """The report: what is measured, ranked and compared, and its two forms."""
 
 import re
+import shutil
 from html.parser import HTMLParser
 
 import pytest
@@ -129,6 +130,18 @@ class TagCounter(HTMLParser):
     def handle_endtag(self, tag):
         if tag not in self.VOID:
             assert self.open.pop() == tag
+
+
+def test_a_broken_config_leaves_the_rest_of_the_report(tmp_path):
+    table = part(10, 0, 1, 2)
+    for row, miou in zip(table.rows, (40.0, 43.0, 41.0), strict=True):
+        keep(tmp_path, row, 0, result(mIoU=miou))
+    broken = tmp_path / 'configs' / table.rows[2].config
+    shutil.copytree(CONFIGS, tmp_path / 'configs')
+    broken.write_text('model = oh')
+    text, _ = write_report([table], str(tmp_path / 'configs'), str(tmp_path), is_small=False)
+    assert cells_of(text)[table.rows[1].title]['mIoU: measured'] == '**43.0**'
+    assert f"not computed: config: {broken} cannot be read: NameError: name 'oh'" in text
 
 
 def test_models_of_two_kinds_in_one_table(tmp_path):
