@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from itertools import product
 from typing import Any
 
+from ..whole_file import whole_file
 from .benchmark_subjects import SCALE, Contestant
 
 _COLUMNS = (
@@ -178,16 +179,10 @@ def write_report(report: dict[str, Any], out: str) -> list[str]:
     lines = []
     for name, content in files.items():
         path = os.path.join(out, name)
-        _write(path, content)
+        with whole_file(path) as partial, open(partial, 'wb') as file:
+            file.write(content)
         lines.append(f'Written: {path}')
     return lines if picture else [*lines, f'No picture: {why_not}']
-
-
-def _write(path: str, content: bytes) -> None:
-    partial = f'{path}.partial'
-    with open(partial, 'wb') as file:
-        file.write(content)
-    os.replace(partial, path)
 
 
 def _format_page(report: dict[str, Any], with_picture: bool) -> str:

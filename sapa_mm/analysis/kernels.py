@@ -70,7 +70,8 @@ def kernel_at(upsampler: Upsampler, x: Tensor, guide: Tensor, row: int, column: 
         weights = weights[0, :, :, row, column].flatten() / upsampler.groups
         offsets = offsets[0, :, row, column].view(-1, 2).cpu()
     elif isinstance(upsampler, WindowSapa):
-        weights = upsampler.generate_weights(x, guide)[0, :, row, column] / upsampler.groups
+        weights = upsampler.generate_weights(x, guide, (high_h, high_w))[0, :, row, column]
+        weights = weights / upsampler.groups
         radius = upsampler.kernel_size // 2
         taps = torch.arange(-radius, radius + 1)
         window = torch.stack(torch.meshgrid(taps, taps, indexing='xy'), -1).view(-1, 2)

@@ -100,7 +100,7 @@ def _(upsampler: PixelShuffle) -> int:
 
 @flops_per_position.register
 def _(upsampler: Carafe) -> int:
-    assembly = upsampler.scale_factor**2 * upsampler.up_kernel**2 * upsampler.in_channels
+    assembly = upsampler.scale_factor**2 * upsampler.kernel_size**2 * upsampler.in_channels
     return _kernel_prediction(upsampler) + assembly
 
 
@@ -120,7 +120,7 @@ def _(upsampler: A2U) -> int:
 @flops_per_position.register
 def _(upsampler: Fade) -> int:
     c, d = upsampler.in_channels, upsampler.channel_compressor.out_channels
-    children, taps = upsampler.scale_factor**2, upsampler.up_kernel**2
+    children, taps = upsampler.scale_factor**2, upsampler.kernel_size**2
     compression = (c + children * upsampler.guide_channels) * d
     return compression + 9 * (1 + children) * taps * d + children * taps * c
 

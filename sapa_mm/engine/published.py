@@ -11,6 +11,7 @@ from mmengine.config import Config
 from torch import Tensor
 
 from .. import __version__
+from ..whole_file import whole_file
 
 SUFFIX = '.safetensors'
 _HASH_DIGITS = 8
@@ -77,14 +78,9 @@ def write_published(
         'sha256': sha256,
     }
     name = os.path.splitext(os.path.basename(cfg.filename or 'model'))[0]
-    os.makedirs(folder, exist_ok=True)
     path = os.path.join(folder, f'{name}-{sha256[:_HASH_DIGITS]}{SUFFIX}')
-    try:
-        save_file(weights, f'{path}.partial', metadata)
-        os.replace(f'{path}.partial', path)
-    finally:
-        if os.path.exists(f'{path}.partial'):
-            os.remove(f'{path}.partial')
+    with whole_file(path) as partial:
+        save_file(weights, partial, metadata)
     return path
 
 

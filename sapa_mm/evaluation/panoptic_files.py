@@ -2,13 +2,13 @@
 
 import json
 import os
-import threading
 from collections.abc import Sequence
 
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from ..datasets.coco import id2rgb, rgb2id
+from ..whole_file import whole_file
 from .panoptic_quality import Segments
 
 
@@ -111,11 +111,9 @@ def read_id_map(path: str) -> np.ndarray:
 
 def write_id_map(path: str, id_map: np.ndarray) -> None:
     """Writes segment ids (H, W) below 2**24 as a panoptic PNG, whole or not at all."""
-    os.makedirs(os.path.dirname(path), exist_ok=True)
     # Two workers may write one image at a time: a distributed sampler repeats images.
-    partial = f'{path}.{os.getpid()}-{threading.get_ident()}.partial'
-    Image.fromarray(id2rgb(id_map)).save(partial, format='PNG')
-    os.replace(partial, path)
+    with whole_file(path) as partial:
+        Image.fromarray(id2rgb(id_map)).save(partial, format='PNG')
 
 
 def describe_segments(segments: Segments, category_ids: Sequence[int]) -> list[dict]:
@@ -156,6 +154,5 @@ def write_annotations(path: str, annotations: list[dict], categories: list[dict]
     """
     images = [{'id': entry['image_id'], 'file_name': entry['file_name']} for entry in annotations]
     content = {'images': images, 'annotations': annotations, 'categories': categories}
-    with open(f'{path}.partial', 'w') as file:
+    with whole_file(path) as partial, open(partial, 'w') as file:
         json.dump(content, file)
-    os.replace(f'{path}.partial', path)

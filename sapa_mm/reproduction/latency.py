@@ -20,6 +20,7 @@ from ..analysis.flops import count_flops
 from ..analysis.paper_tables import CONFIG_NAMES, PAPER_TABLES
 from ..analysis.parameters import count_parameters
 from ..upsamplers import build_upsampler
+from ..whole_file import whole_file
 
 #: What the others are held against.
 REFERENCE = 'CARAFE'
@@ -190,7 +191,5 @@ def _save(out: str, device: str, latencies: dict[str, Latency]) -> None:
         {d: {n: asdict(one) for n, one in values.items()} for d, values in content.items()},
         indent=1,
     )
-    path = os.path.join(out, _FILE)
-    with open(f'{path}.partial', 'w') as file:
+    with whole_file(os.path.join(out, _FILE)) as path, open(path, 'w') as file:
         file.write(text)
-    os.replace(f'{path}.partial', path)

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from typing import IO
 
 from ..analysis.training_result import TrainingResult
+from ..whole_file import whole_file
 
 # In a folder of its own: mmengine writes its copy, with more in it, to the work directory.
 _SETTINGS, _CONSOLE, _LOCK = 'settings/config.py', 'console.log', 'run.lock'
@@ -140,8 +141,5 @@ class RunFiles:
             return None
 
     def _write(self, name, text):
-        path = self.path(name)
-        os.makedirs(os.path.dirname(path), exist_ok=True)
-        with open(f'{path}.partial', 'w') as file:
+        with whole_file(self.path(name)) as partial, open(partial, 'w') as file:
             file.write(text)
-        os.replace(f'{path}.partial', path)

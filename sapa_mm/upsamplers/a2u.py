@@ -4,17 +4,15 @@ import math
 
 import torch
 import torch.nn.functional as F
-from sapa_ops import window_assemble
 from torch import Tensor, nn
 
-from .base import Upsampler
 from .resize import pad_to_even, shuffle
+from .window_upsampler import WindowUpsampler
 
 _FILTER = 6
-_UP_KERNEL = 3
 
 
-class A2U(Upsampler):
+class A2U(WindowUpsampler):
     """A2U (Dai et al., CVPR 2021), shared weights, from the guide alone.
 
     Call it as ``upsampler(x, guide)``, the low-res feature first. Two filters of the image itself
@@ -32,6 +30,7 @@ class A2U(Upsampler):
     """
 
     guided = True
+    kernel_size = 3
 
     def __init__(self, in_channels: int, guide_channels: int | None = None, scale_factor: int = 2):
         super().__init__(in_channels, guide_channels, scale_factor)
@@ -40,15 +39,15 @@ class A2U(Upsampler):
         groups = 32 if self.guide_channels % 32 == 0 else 1
         self.filters = nn.Conv2d(self.guide_channels, 2, 1)
         self.norms = nn.ModuleList(nn.GroupNorm(groups, self.guide_channels) for _ in range(2))
-        self.descriptor = nn.Conv2d(self.guide_channels, 4 * _UP_KERNEL**2, 1)
+        self.descriptor = nn.Conv2d(self.guide_channels, 4 * self.kernel_size**2, 1)
 
-    def upsample(self, x: Tensor, guide: Tensor, size: tuple[int, int]) -> Tensor:
-        """See :meth:`Upsampler.forward`."""
+    def generate_weights(self, x: Tensor, guide: Tensor, size: tuple[int, int]) -> Tensor:
+        """See :meth:`WindowUpsampler.generate_weights`."""
         kernels = self.filters(F.adaptive_avg_pool2d(guide, _FILTER))
         affinity = self._affinity(pad_to_even(guide), kernels).to(kernels.dtype)
         descriptor = self.descriptor(F.adaptive_avg_pool2d(guide, 1))
         logits = shuffle((descriptor * affinity).unflatten(1, (-1, 4)), size)
-        return window_assemble(logits.sigmoid().softmax(1), x, _UP_KERNEL)
+        return logits.sigmoid().softmax(1)
 
     def _affinity(self, guide: Tensor, kernels: Tensor) -> Tensor:
         """(N, 1, H / 2, W / 2); in float32 or more, for it grows with the square of the guide."""

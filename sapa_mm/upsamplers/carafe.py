@@ -1,17 +1,16 @@
 """CARAFE: content-aware reassembly of features."""
 
-from sapa_ops import window_assemble
 from torch import Tensor
 
-from .base import Upsampler
 from .kernel_prediction import (
     init_kernel_prediction,
     kernel_prediction_convs,
     predict_kernels,
 )
+from .window_upsampler import WindowUpsampler
 
 
-class Carafe(Upsampler):
+class Carafe(WindowUpsampler):
     """CARAFE (Wang et al., ICCV 2019), on CPU and GPU, for any output size.
 
     Options and state dict keys are those of mmcv's ``CARAFEPack``.
@@ -47,8 +46,8 @@ class Carafe(Upsampler):
         self.check_positive(
             encoder_dilation=encoder_dilation, compressed_channels=compressed_channels
         )
-        self.up_kernel = up_kernel
-        self.up_group = up_group
+        self.kernel_size = up_kernel
+        self.groups = up_group
         self.channel_compressor, self.content_encoder = kernel_prediction_convs(
             in_channels,
             up_group * up_kernel**2,
@@ -63,10 +62,9 @@ class Carafe(Upsampler):
         """See :meth:`Upsampler.init_weights`."""
         init_kernel_prediction(self.channel_compressor, self.content_encoder)
 
-    def upsample(self, x: Tensor, guide: Tensor | None, size: tuple[int, int]) -> Tensor:
-        """See :meth:`Upsampler.forward`."""
+    def generate_weights(self, x: Tensor, guide: Tensor | None, size: tuple[int, int]) -> Tensor:
+        """See :meth:`WindowUpsampler.generate_weights`."""
         weight = predict_kernels(
             self.channel_compressor, self.content_encoder, x, self.scale_factor, size
         )
-        weight = weight.unflatten(1, (self.up_group, -1)).softmax(2)
-        return window_assemble(weight.flatten(1, 2), x, self.up_kernel, self.up_group)
+        return weight.unflatten(1, (self.groups, -1)).softmax(2).flatten(1, 2)

@@ -5,13 +5,13 @@ import torch.nn.functional as F
 from sapa_ops import point_assemble
 from torch import Tensor, nn
 
-from .base import Upsampler
+from .point_upsampler import PointUpsampler
 from .resize import fit
 
 STYLES = ('lp', 'pl')
 
 
-class DySample(Upsampler):
+class DySample(PointUpsampler):
     """DySample (Liu et al., ICCV 2023): x sampled at learned points near the bilinear ones.
 
     Not in the paper; the strongest later peer of the same authors. It needs no guide. State dicts
@@ -69,9 +69,15 @@ class DySample(Upsampler):
 
     def upsample(self, x: Tensor, guide: Tensor | None, size: tuple[int, int]) -> Tensor:
         """See :meth:`Upsampler.forward`."""
-        offset = self.select_points(x)
-        weight = offset.new_ones(x.shape[0], self.groups, 1, *offset.shape[2:])
+        weight, offset = self.kernels(x, guide, size)
         return fit(point_assemble(weight, x, offset), size, self.scale_factor)
+
+    def kernels(
+        self, x: Tensor, guide: Tensor | None, size: tuple[int, int]
+    ) -> tuple[Tensor, Tensor]:
+        """See :meth:`PointUpsampler.kernels`; of its own size (s*h, s*w), and one point each."""
+        offset = self.select_points(x)
+        return offset.new_ones(x.shape[0], self.groups, 1, *offset.shape[2:]), offset
 
     def select_points(self, x: Tensor) -> Tensor:
         """Point selection from x.

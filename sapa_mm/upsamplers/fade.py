@@ -1,14 +1,13 @@
 """FADE: fusing the assets of decoder and encoder."""
 
 import torch
-from sapa_ops import window_assemble
 from torch import Tensor, nn
 
-from .base import Upsampler
 from .resize import nearest_resize
+from .window_upsampler import WindowUpsampler
 
 
-class Fade(Upsampler):
+class Fade(WindowUpsampler):
     """FADE (Lu et al., ECCV 2022): kernels from both features, semi-shift convolution.
 
     Call it as ``upsampler(x, guide)``, the low-res feature first. One convolution sees the
@@ -47,7 +46,7 @@ class Fade(Upsampler):
                 f'gate needs guide_channels equal to in_channels, '
                 f'got {self.guide_channels} and {in_channels}'
             )
-        self.up_kernel = up_kernel
+        self.kernel_size = up_kernel
         self.guide_compressor = nn.Conv2d(self.guide_channels, compressed_channels, 1)
         self.channel_compressor = nn.Conv2d(in_channels, compressed_channels, 1, bias=False)
         self.content_encoder = nn.Conv2d(compressed_channels, up_kernel**2, 3, padding=1)
@@ -64,12 +63,15 @@ class Fade(Upsampler):
                 if conv.bias is not None:
                     nn.init.zeros_(conv.bias)
 
-    def upsample(self, x: Tensor, guide: Tensor, size: tuple[int, int]) -> Tensor:
-        """See :meth:`Upsampler.forward`."""
+    def generate_weights(self, x: Tensor, guide: Tensor, size: tuple[int, int]) -> Tensor:
+        """See :meth:`WindowUpsampler.generate_weights`."""
         from_guide = self.content_encoder(self.guide_compressor(guide))
         from_x = self.content_encoder(self.channel_compressor(x))
-        weight = (from_guide + nearest_resize(from_x, size)).softmax(1)
-        upsampled = window_assemble(weight, x, self.up_kernel)
+        return (from_guide + nearest_resize(from_x, size)).softmax(1)
+
+    def upsample(self, x: Tensor, guide: Tensor, size: tuple[int, int]) -> Tensor:
+        """See :meth:`Upsampler.forward`."""
+        upsampled = super().upsample(x, guide, size)
         if self.gate is None:
             return upsampled
         gate = nearest_resize(torch.sigmoid(self.gate(x)), size)

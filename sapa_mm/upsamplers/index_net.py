@@ -72,8 +72,20 @@ class IndexNet(Upsampler):
 
     def upsample(self, x: Tensor, guide: Tensor, size: tuple[int, int]) -> Tensor:
         """See :meth:`Upsampler.forward`."""
+        return self.index_map(guide, size) * nearest_resize(x, size)
+
+    def index_map(self, guide: Tensor, size: tuple[int, int]) -> Tensor:
+        """The weights that the nearest upsampling is multiplied by.
+
+        Args:
+            guide (Tensor): (N, C', H, W).
+            size (tuple[int, int]): H and W.
+
+        Returns:
+            Tensor: (N, 1, H, W), with 'm2o' (N, C, H, W); in (0, 1).
+        """
         padded = pad_to_even(guide)
         logits = [block(padded) for block in self.index_blocks]
         # (N, 1 or C, 4, H / 2, W / 2)
         children = logits[0][:, None] if self.variant == 'hin' else torch.stack(logits, 2)
-        return shuffle(children.sigmoid(), size) * nearest_resize(x, size)
+        return shuffle(children.sigmoid(), size)

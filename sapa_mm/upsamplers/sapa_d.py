@@ -12,13 +12,14 @@ from .kernel_prediction import (
     kernel_prediction_convs,
     predict_kernels,
 )
+from .point_upsampler import PointUpsampler
 from .resize import nearest_resize
 from .sapa import Sapa
 
 OFFSET_INITS = ('origin', 'grid')
 
 
-class SapaD(Sapa):
+class SapaD(Sapa, PointUpsampler):
     """SAPA-D, Eq. 8: points selected by learned offsets, weighted by the softmax of similarity.
 
     Call it as ``upsampler(x, guide)``, the low-res feature first. Each group of channels has
@@ -140,7 +141,7 @@ class SapaD(Sapa):
     def kernels(
         self, x: Tensor, guide: Tensor | None, size: tuple[int, int]
     ) -> tuple[Tensor, Tensor]:
-        """Weights (N, g, S, H, W) and offsets (N, g*S*2, H, W) of all upsampled positions."""
+        """See :meth:`PointUpsampler.kernels`."""
         normed = self.norm_x(x)
         offset = self.select_points(normed, size)
         guide = self.norm_guide(guide) if self.guided else None

@@ -1,13 +1,14 @@
 """SAPA over a fixed window, the base of SAPA-I and SAPA-B."""
 
-from sapa_ops import window_assemble, window_similarity
+from sapa_ops import window_similarity
 from torch import Tensor
 
 from .sapa import Sapa
 from .similarity_norm import SIMILARITY_NORMS, normalize_similarity
+from .window_upsampler import WindowUpsampler
 
 
-class WindowSapa(Sapa):
+class WindowSapa(Sapa, WindowUpsampler):
     """SAPA with a fixed window as the points: the base of SAPA-I and SAPA-B.
 
     Args:
@@ -48,23 +49,11 @@ class WindowSapa(Sapa):
         """Query (N, g*D, H, W) from the guide and key (N, g*D, h, w) from x."""
         return guide, x
 
-    def generate_weights(self, x: Tensor, guide: Tensor) -> Tensor:
-        """Kernels of all upsampled positions.
-
-        Args:
-            x (Tensor): (N, C, h, w).
-            guide (Tensor): (N, C', H, W).
-
-        Returns:
-            Tensor: (N, g*K*K, H, W); taps run row by row, then column by column.
-        """
+    def generate_weights(self, x: Tensor, guide: Tensor, size: tuple[int, int]) -> Tensor:
+        """See :meth:`WindowUpsampler.generate_weights`."""
         query, key = self.embed(self.norm_x(x), self.norm_guide(guide))
         # Groups as images.
         query, key = (t.unflatten(1, (self.groups, -1)).flatten(0, 1) for t in (query, key))
         similarity = window_similarity(query, key, self.kernel_size)
         weight = normalize_similarity(similarity, self.similarity_norm, dim=1)
         return weight.unflatten(0, (-1, self.groups)).flatten(1, 2)
-
-    def upsample(self, x: Tensor, guide: Tensor, size: tuple[int, int]) -> Tensor:
-        """See :meth:`Upsampler.forward`."""
-        return window_assemble(self.generate_weights(x, guide), x, self.kernel_size, self.groups)
