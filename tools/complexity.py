@@ -6,11 +6,11 @@ Example:
 """
 
 import argparse
+import sys
 from pathlib import Path
 
 from sapa_mm.analysis.complexity_report import FORMATS, make_report
 from sapa_mm.analysis.paper_tables import PAPER_TABLES
-from sapa_mm.engine.arguments import exit_on
 
 
 def parse_args() -> argparse.Namespace:
@@ -56,12 +56,15 @@ def main() -> None:
     """Run the tool."""
     args = vars(parse_args())
     out = args.pop('out')
-    with exit_on(FileNotFoundError, ValueError, RuntimeError):
-        report = make_report(**args)
+    report, problems = make_report(**args)
     if out is None:
         print(report, end='')
-    else:
+    elif report:
         Path(out).write_text(report)
+    for problem in problems:
+        print(f'error: {problem}', file=sys.stderr)
+    if problems:
+        sys.exit(2)
 
 
 if __name__ == '__main__':

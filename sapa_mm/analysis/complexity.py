@@ -1,6 +1,8 @@
 """Parameters and multiply-adds of configs, beside what the paper prints."""
 
+import contextlib
 import os
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -11,7 +13,7 @@ from ..engine.load_config import check_upsamplers, load_config
 from ..upsamplers import Upsampler
 from .flops import count_flops
 from .paper_notes import NOTES
-from .paper_tables import PaperRow, PaperTable
+from .paper_tables import PAPER_TABLES, PaperRow, PaperTable
 from .parameters import count_parameters
 
 #: (H, W) of a detector's input before it is padded, the largest that COCO's configs resize to.
@@ -31,6 +33,7 @@ class Cost:
             of the backbone and the neck: what follows depends on the proposals.
         upsamplers_counted (int): Those of the upsamplers in it.
         upsamplers_by_formula (int | None): The same by Table 1.
+        note (str): Why the two differ, where they do.
     """
 
     trainable: int
@@ -40,6 +43,7 @@ class Cost:
     counted: int
     upsamplers_counted: int
     upsamplers_by_formula: int | None
+    note: str
 
 
 @dataclass(frozen=True)
@@ -90,17 +94,20 @@ def measure_cost(config: str, shape: tuple[int, int] | None = None) -> Cost:
 
     Raises:
         FileNotFoundError: If there is no such config.
-        ValueError: If it is no config of a segmentor or detector, or an option does not fit.
-        RuntimeError: If ``sapa_ops`` has no compiled operators.
+        ValueError: If its model cannot be built, or not be run with an input of this shape, or
+            ``sapa_ops`` has no compiled operators.
     """
-    cfg = load_config(config, None, None, 'none', 0)
-    check_upsamplers(cfg.model, 'model')
-    _leave_out_weights(cfg.model)
-    model = MODELS.build(cfg.model)
-    is_detector = cfg.get('default_scope') == 'mmdet'
-    run = model.extract_feat if is_detector else partial(model, mode='tensor')
-    shape = _input_shape(cfg, shape, is_detector)
-    flops = count_flops(model, run, (1, 3, *shape))
+    with _naming(config, AssertionError):
+        cfg = load_config(config, None, None, 'none', 0)
+    with _naming(config, Exception):
+        check_upsamplers(cfg.model, 'model')
+        _leave_out_weights(cfg.model)
+        model = MODELS.build(cfg.model)
+        is_detector = cfg.get('default_scope') == 'mmdet'
+        run = model.extract_feat if is_detector else partial(model, mode='tensor')
+        shape = _input_shape(cfg, shape, is_detector)
+    with _naming(f'{config} with shape {shape[0]} {shape[1]}', Exception):
+        flops = count_flops(model, run, (1, 3, *shape))
     return Cost(
         trainable=count_parameters(model),
         parameters=count_parameters(model, trainable_only=False),
@@ -113,6 +120,7 @@ def measure_cost(config: str, shape: tuple[int, int] | None = None) -> Cost:
         counted=flops.counted,
         upsamplers_counted=flops.upsamplers,
         upsamplers_by_formula=flops.upsamplers_by_formula,
+        note=flops.note,
     )
 
 
@@ -129,19 +137,24 @@ def measure_table(
 
     Returns:
         list[ComplexityRow]: Its rows.
+
+    Raises:
+        FileNotFoundError: If a config is missing.
+        ValueError: See :func:`measure_cost`.
     """
     rows, first = [], {}
     for paper in table.rows:
         config = os.path.join(configs, paper.config)
         cost = measure_cost(config, shape)
         base = first.setdefault(paper.backbone, cost)
+        printed = _printed(table, paper)
         cells = {
-            column: _compare(table, paper, column, value)
+            column: _compare(table, paper, column, printed[column], value)
             for column, value in (
                 ('Params', _parameters_of(cost, base, table) / 1e6),
                 ('FLOPs', (cost.counted if cost is base else cost.upsamplers_by_formula) / 1e9),
             )
-            if column in paper.figures and (column == 'Params' or shape is None)
+            if column in printed and (column == 'Params' or shape is None)
         }
         rows.append(
             ComplexityRow(
@@ -154,14 +167,34 @@ def measure_table(
     return rows
 
 
+@contextlib.contextmanager
+def _naming(what: str, *errors: type[Exception]) -> Iterator[None]:
+    """Says what an error is about: configs are Python, and their models may raise anything."""
+    try:
+        yield
+    except errors as error:
+        raise ValueError(f'{what}: {type(error).__name__}: {error}') from error
+
+
+def _printed(table: PaperTable, paper: PaperRow) -> dict[str, str]:
+    """The paper's figures for a row, with the increment that a caption has from another table."""
+    if table.increments_of is None:
+        return paper.figures
+    params = next(
+        other.figures['Params']
+        for other in PAPER_TABLES[table.increments_of].rows
+        if (other.upsampler, other.backbone) == (paper.upsampler, paper.backbone)
+    )
+    return {'Params': params, **paper.figures} if params.startswith('+') else paper.figures
+
+
 def _parameters_of(cost: Cost, base: Cost, table: PaperTable) -> int:
     """As the table counts them: of the first row all, of others what they add to it."""
     own, first = (one.parameters if table.counts_frozen else one.trainable for one in (cost, base))
     return own if cost is base else own - first
 
 
-def _compare(table: PaperTable, paper: PaperRow, column: str, value: float) -> Cell:
-    printed = paper.figures[column]
+def _compare(table: PaperTable, paper: PaperRow, column: str, printed: str, value: float) -> Cell:
     digits = len(printed.partition('.')[2])
     # '+0' stands in columns of one digit.
     agrees = round(value, max(digits, 1)) == float(printed)
@@ -182,7 +215,7 @@ def _leave_out_weights(part: dict | list) -> None:
 
 
 def _input_shape(cfg: Config, shape: tuple[int, int] | None, is_detector: bool) -> tuple[int, int]:
-    preprocessor = cfg.model.get('data_preprocessor', {})
+    preprocessor = cfg.model.get('data_preprocessor') or {}
     if not is_detector:
         if shape is None and preprocessor.get('size') is None:
             raise ValueError('shape: the config has no data_preprocessor.size, give the input size')

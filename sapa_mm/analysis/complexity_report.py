@@ -1,17 +1,18 @@
 """Tables of costs as Markdown, CSV and JSON."""
 
+import contextlib
 import csv
 import io
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import torch
 
 from ..upsamplers import build_upsampler
 from .complexity import ComplexityRow, measure_cost, measure_table
 from .flops import count_flops
-from .paper_tables import PAPER_TABLES
+from .paper_tables import PAPER_TABLES, PaperTable
 from .parameters import count_parameters
 from .table_1 import ROWS, flops_per_position
 
@@ -27,7 +28,7 @@ def make_report(
     root: str,
     form: str = 'md',
     shape: tuple[int, int] | None = None,
-) -> str:
+) -> tuple[str, list[str]]:
     """Counts the costs of configs and of the paper's tables.
 
     Args:
@@ -39,30 +40,29 @@ def make_report(
             :func:`~.complexity.measure_cost`. Defaults to None.
 
     Returns:
-        str: The report, ending with a newline. In Markdown the notes are under each table.
+        tuple[str, list[str]]: The report, ending with a newline, or '' if there is nothing in it;
+        in Markdown the notes are under each table. And what went wrong: tables and configs that
+        could not be counted are left out.
     """
-    report = {}
+    report: dict[str, Table] = {}
+    problems: list[str] = []
     for number in tables:
-        if number == 1:
-            report['Table 1: multiply-adds for each low-res position, and parameters'] = (
-                tabulate_table_1()
-            )
-        else:
-            table = PAPER_TABLES[number]
-            report[f'Table {number}: {table.title}'] = tabulate(measure_table(table, root, shape))
-    if configs:
-        names = [os.path.splitext(os.path.basename(config))[0] for config in configs]
-        report['Configs'] = tabulate(
-            [
-                ComplexityRow(name, config, measure_cost(config, shape))
-                for name, config in zip(names, configs, strict=True)
-            ]
-        )
-    if form == 'json':
-        return json.dumps(report, indent=1, ensure_ascii=False) + '\n'
-    if form == 'csv':
-        return _format_csv(report)
-    return '\n'.join(_format_markdown(title, table) for title, table in report.items())
+        with _collecting(problems):
+            if number == 1:
+                report['Table 1: multiply-adds for each low-res position, and parameters'] = (
+                    tabulate_table_1()
+                )
+            else:
+                table = PAPER_TABLES[number]
+                report[_heading(table)] = tabulate(measure_table(table, root, shape))
+    rows = []
+    for config in configs:
+        name = os.path.splitext(os.path.basename(config))[0]
+        with _collecting(problems):
+            rows.append(ComplexityRow(name, config, measure_cost(config, shape)))
+    if rows:
+        report['Configs'] = tabulate(rows)
+    return _format(report, form) if report else '', problems
 
 
 def tabulate_table_1(channels: int = 256) -> Table:
@@ -91,7 +91,7 @@ def tabulate_table_1(channels: int = 256) -> Table:
                 'Params, printed': row.params,
                 'weights': sum(p.numel() for p in upsampler.parameters() if p.dim() > 1),
                 'with biases and norms': count_parameters(upsampler),
-                _NOTE: row.note,
+                _NOTE: flops.note,
             }
         )
     return table
@@ -124,10 +124,45 @@ def tabulate(rows: Sequence[ComplexityRow]) -> Table:
             cell = row.cells.get(column)
             cells[f'paper: {column}'] = cell and cell.printed
             cells[f'difference: {column}'] = cell and round(cell.value - float(cell.printed), 3)
-        wrong = {name: cell for name, cell in row.cells.items() if not cell.agrees}
-        notes = [f'{column}: {cell.note or "unexplained"}' for column, cell in wrong.items()]
-        table.append({**cells, _NOTE: '. '.join(notes)})
+        table.append({**cells, _NOTE: _note(row)})
     return table
+
+
+@contextlib.contextmanager
+def _collecting(problems: list[str]) -> Iterator[None]:
+    """One that fails leaves the rest of a report."""
+    try:
+        yield
+    except (OSError, ValueError, RuntimeError) as error:
+        problems.append(str(error))
+
+
+def _heading(table: PaperTable) -> str:
+    remarks = ['G is 10⁹ multiply-adds']
+    if any('FLOPs' in row.figures for row in table.rows):
+        remarks.append('the difference in FLOPs is by formula, in the first row as counted')
+    if table.increments_of is not None:
+        remarks.append(f"the paper's increments of Params are those of Table {table.increments_of}")
+    return f'Table {table.number}: {table.title} ({"; ".join(remarks)})'
+
+
+def _note(row: ComplexityRow) -> str:
+    """Why cells disagree, and the counter with the formula; what holds for two is said once."""
+    columns_of: dict[str, list[str]] = {}
+    for column, cell in row.cells.items():
+        if not cell.agrees:
+            columns_of.setdefault(cell.note or 'unexplained', []).append(column)
+    if row.cost.note:
+        columns_of.setdefault(row.cost.note, []).append('counted')
+    return '. '.join(f'{", ".join(columns)}: {note}' for note, columns in columns_of.items())
+
+
+def _format(report: dict[str, Table], form: str) -> str:
+    if form == 'json':
+        return json.dumps(report, indent=1, ensure_ascii=False) + '\n'
+    if form == 'csv':
+        return _format_csv(report)
+    return '\n'.join(_format_markdown(title, table) for title, table in report.items())
 
 
 def _format_markdown(title: str, table: Table) -> str:

@@ -11,7 +11,7 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils.flop_counter import FlopCounterMode
 
 from ..upsamplers import Upsampler
-from .table_1 import flops_per_position
+from .table_1 import flops_per_position, why_counted_differs
 
 
 @dataclass(frozen=True)
@@ -24,11 +24,13 @@ class Flops:
         upsamplers (int): That part of them that is the upsamplers'.
         upsamplers_by_formula (int | None): Of the upsamplers, by Table 1 and the sizes of their
             inputs. None if an upsampler has no formula.
+        note (str): Why the two differ, where they do.
     """
 
     counted: int
     upsamplers: int
     upsamplers_by_formula: int | None
+    note: str
 
 
 def count_flops(model: nn.Module, run: Callable[[Tensor], Any], shape: tuple[int, ...]) -> Flops:
@@ -78,14 +80,21 @@ def count_flops(model: nn.Module, run: Callable[[Tensor], Any], shape: tuple[int
         for hook in hooks:
             hook.remove()
     formulas = [flops_per_position(upsampler) for upsampler, *_ in calls]
-    by_formula = None
+    by_formula, notes = None, {}
     if None not in formulas:
-        by_formula = sum(f * call[1] for f, call in zip(formulas, calls, strict=True))
+        expected = [f * call[1] for f, call in zip(formulas, calls, strict=True)]
+        by_formula = sum(expected)
+        notes = {
+            why_counted_differs(upsampler): None
+            for number, (upsampler, _, before, after) in zip(expected, calls, strict=True)
+            if after - before != 2 * number
+        }
     # The counter counts a multiply-add as two.
     return Flops(
         counted=counter.get_total_flops() // 2,
         upsamplers=sum(after - before for _, _, before, after in calls) // 2,
         upsamplers_by_formula=by_formula,
+        note='; '.join(notes),
     )
 
 

@@ -30,7 +30,7 @@ class PaperRow:
         config (str): The config that reproduces the row, relative to ``configs``.
         figures (dict[str, str]): As printed, by column; with a sign, they are increments over the
             table's first row of that backbone.
-        options (dict[str, Any]): Options of the upsampler that the row, or Table 2, states.
+        options (dict[str, Any]): Options of the upsampler that the row or the paper's text states.
             Defaults to none.
         is_ablation (bool): Whether its options tell it from the table's other rows. Defaults to
             False.
@@ -59,14 +59,28 @@ class PaperTable:
         title (str): What it is about.
         rows (tuple[PaperRow, ...]): Its rows.
         counts_frozen (bool): Whether its parameters include frozen ones. Defaults to False.
+        increments_of (int | None): The table whose parameter increments are its own, too, as its
+            caption says. Defaults to None.
     """
 
     number: int
     title: str
     rows: tuple[PaperRow, ...]
     counts_frozen: bool = False
+    increments_of: int | None = None
 
 
+#: What the paper states for all models: Table 1 (its 36K²d is a 3×3 encoder), section 4.
+_STATED = {
+    'Deconv': dict(kernel_size=3),
+    'PixelShuffle': dict(upsample_kernel=3),
+    'CARAFE': dict(up_kernel=5, up_group=1, encoder_kernel=3, compressed_channels=64),
+    'IndexNet': dict(variant='hin'),
+    'FADE': dict(up_kernel=5, compressed_channels=64, gate=False),
+    'SAPA-I': dict(kernel_size=5),
+    'SAPA-B': dict(embed_dims=32, kernel_size=5),
+    'SAPA-D': dict(embed_dims=32),
+}
 #: SAPA-D's settings for the models of Tables 3 to 7: points, groups, offset DOF 1, groupnorm.
 _TABLE_2 = {
     number: dict(num_points=9, groups=groups, shared_offset=shared, pre_norm=pre_norm)
@@ -80,15 +94,24 @@ _TABLE_2 = {
 }
 
 
-def _table(number, title, config, columns, text, counts_frozen=False):
+def _stated(number, upsampler):
+    options = dict(_STATED.get(upsampler, {}))
+    if upsampler == 'SAPA-D':
+        options.update(_TABLE_2[number])
+    elif upsampler.startswith('SAPA'):
+        # Section 3.7: a matter of the model.
+        options['pre_norm'] = _TABLE_2[number]['pre_norm']
+    return options
+
+
+def _table(number, title, config, columns, text, counts_frozen=False, increments_of=None):
     rows = []
     for line in text.strip().splitlines():
         upsampler, backbone, *figures = line.split()
         path = config.format(backbone=backbone.lower(), upsampler=CONFIG_NAMES[upsampler])
         figures = dict(zip(columns.split(','), figures, strict=True))
-        options = _TABLE_2[number] if upsampler == 'SAPA-D' else {}
-        rows.append(PaperRow(upsampler, backbone, path, figures, options))
-    return PaperTable(number, title, tuple(rows), counts_frozen)
+        rows.append(PaperRow(upsampler, backbone, path, figures, _stated(number, upsampler)))
+    return PaperTable(number, title, tuple(rows), counts_frozen, increments_of)
 
 
 def _segformer(upsampler, suffix, options, miou):
@@ -185,6 +208,7 @@ _TABLES = (
         Nearest       R101  40.0 60.4 43.7 22.8 43.7 52.0  36.0 57.6 38.5 16.5 39.3 52.2
         SAPA-D        R101  41.1 62.3 44.7 24.4 45.2 53.6  37.0 59.4 39.3 17.7 40.4 54.0
         """,
+        increments_of=5,
     ),
     _table(
         7,

@@ -33,14 +33,12 @@ class Row:
         upsample_cfg (dict): What builds it.
         flops (str): The printed total for each low-res position.
         params (str): The printed total.
-        note (str): What is to be said about the row. Defaults to none.
     """
 
     title: str
     upsample_cfg: dict
     flops: str
     params: str
-    note: str = ''
 
 
 ROWS = (
@@ -51,14 +49,7 @@ ROWS = (
     Row('FADE', dict(type='fade'), '5Cd + 45K²d + 4K²C', '2Cd + 9K²d'),
     Row('SAPA-I', dict(type='sapa_i'), '8K²C', '0'),
     Row('SAPA-B', dict(type='sapa_b'), '5Cd + 4K²d + 4K²C', '2Cd'),
-    Row(
-        'SAPA-D',
-        dict(type='sapa_d'),
-        '5Cdg + 38Sdg + 36SC + 8SCg',
-        '2Cdg + 8SCg',
-        "the paper's steps add up to 36Sdg (32Sdg + 4Sdg), its total, taken here, says 38Sdg; "
-        'it counts a bilinear sample as 8, the counter its 4 multiply-adds',
-    ),
+    Row('SAPA-D', dict(type='sapa_d'), '5Cdg + 38Sdg + 36SC + 8SCg', '2Cdg + 8SCg'),
 )
 
 
@@ -122,7 +113,9 @@ def _(upsampler: Fade) -> int:
     c, d = upsampler.in_channels, upsampler.channel_compressor.out_channels
     children, taps = upsampler.scale_factor**2, upsampler.kernel_size**2
     compression = (c + children * upsampler.guide_channels) * d
-    return compression + 9 * (1 + children) * taps * d + children * taps * c
+    # Without one in the paper: its convolution of x, and its products with guide and upsampled x.
+    gate = 0 if upsampler.gate is None else c + 2 * children * c
+    return compression + 9 * (1 + children) * taps * d + children * taps * c + gate
 
 
 @flops_per_position.register
@@ -162,3 +155,41 @@ def _(upsampler: DySample) -> int:
 
 def _kernel_prediction(upsampler: Carafe | SapaD) -> int:
     return upsampler.channel_compressor.weight.numel() + upsampler.content_encoder.weight.numel()
+
+
+#: Why the counter differs from the formula, by kind of upsampler.
+_COUNTER = {
+    Deconv: (
+        "the paper's figure has k²s²C² for each low-res position, as for pixel shuffle; a "
+        'transposed convolution of stride s takes k²C²'
+    ),
+    IndexNet: 'the product with the index map, 4C, is elementwise and not counted',
+    A2U: (
+        "C + 4K², the sum of the affinity's products and its product with the descriptor, are "
+        'elementwise and not counted; 108C for each image, the convolutions of the pooled guide, '
+        'are counted and not in the formula'
+    ),
+    Fade: "the gate's products, 2s²C, are elementwise and not counted",
+    SapaD: (
+        'the formula has 8 for a bilinear sample, the counter its 4 multiply-adds; for the '
+        "similarity it has the paper's total, 38Sdg, though the steps add up to 36Sdg (32Sdg + "
+        '4Sdg)'
+    ),
+    DySample: (
+        'the formula has 8 for a bilinear sample, the counter its 4 multiply-adds and one for its '
+        'weight'
+    ),
+}
+
+
+def why_counted_differs(upsampler: Upsampler) -> str:
+    """Says why the counter differs from :func:`flops_per_position`, where it does.
+
+    Args:
+        upsampler (Upsampler): An upsampler with a formula.
+
+    Returns:
+        str: The reason.
+    """
+    uneven = 'the formula is for an output of s times the size'
+    return next((why for kind, why in _COUNTER.items() if isinstance(upsampler, kind)), uneven)

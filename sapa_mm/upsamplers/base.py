@@ -22,9 +22,11 @@ class Upsampler(nn.Module):
     Attributes:
         guided (bool): Whether the upsampler needs a guide. One that does not takes the output's
             size from a guide all the same.
+        any_size (bool): Whether the size may be smaller than that of x, too.
     """
 
     guided: bool = False
+    any_size: bool = False
 
     #: Parameter names in other people's checkpoints, and ours.
     renamed_keys: dict[str, str] = {}
@@ -44,16 +46,17 @@ class Upsampler(nn.Module):
 
         Args:
             x (Tensor): Low-res feature (N, C, h, w), any floating point dtype, any layout.
-            guide (Tensor, optional): High-res feature (N, C', H, W) with H >= h and W >= w, of
-                the dtype and device of x (dtypes may differ under autocast). Required if
-                ``guided``. Defaults to None.
+            guide (Tensor, optional): High-res feature (N, C', H, W) with H >= h and W >= w
+                (unless ``any_size``), of the dtype and device of x (dtypes may differ under
+                autocast). Required if ``guided``. Defaults to None.
 
         Returns:
             Tensor: (N, C, H, W).
 
         Raises:
             ValueError: If a guide is missing, or shapes or devices do not fit.
-            TypeError: If the dtypes of x and guide differ outside autocast.
+            TypeError: If an input is no tensor, or the dtypes of x and guide differ outside
+                autocast.
         """
         self._check_inputs(x, guide)
         if guide is None:
@@ -82,6 +85,12 @@ class Upsampler(nn.Module):
             if isinstance(number, bool) or not isinstance(number, int) or number < 1:
                 self.fail(f'{name} must be a positive integer, got {number!r}')
 
+    def check_switch(self, **switches: bool) -> None:
+        """Raises ValueError for a named switch that is not True or False."""
+        for name, switch in switches.items():
+            if not isinstance(switch, bool):
+                self.fail(f'{name} must be True or False, got {switch!r}')
+
     def check_kernel_size(self, **sizes: int) -> None:
         """Raises ValueError for a named kernel size that is not a positive odd integer."""
         self.check_positive(**sizes)
@@ -103,7 +112,8 @@ class Upsampler(nn.Module):
                 self.fail('guide is required: call upsampler(x, guide) with the high-res feature')
             return
         self._check_map('guide', guide, self.guide_channels if self.guided else None)
-        if guide.shape[2] < x.shape[2] or guide.shape[3] < x.shape[3]:
+        smaller = guide.shape[2] < x.shape[2] or guide.shape[3] < x.shape[3]
+        if smaller and not self.any_size:
             self.fail(
                 f'guide is smaller than x: (H, W) = {tuple(guide.shape[2:])} against '
                 f'(h, w) = {tuple(x.shape[2:])}; inputs are upsampler(x, guide), low-res first'
@@ -118,6 +128,9 @@ class Upsampler(nn.Module):
             self.fail(f'guide is {guide.dtype}, x is {x.dtype}', TypeError)
 
     def _check_map(self, name: str, feature: Tensor, channels: int | None) -> None:
+        if not isinstance(feature, Tensor):
+            message = f'{name} must be a tensor (N, C, H, W), got a {type(feature).__name__}'
+            self.fail(message, TypeError)
         if feature.dim() != 4:
             self.fail(f'{name} must be (N, C, H, W), got shape {tuple(feature.shape)}')
         if 0 in feature.shape[1:]:

@@ -1,12 +1,11 @@
 """DySample: upsampling by dynamic sampling."""
 
 import torch
-import torch.nn.functional as F
 from sapa_ops import point_assemble
 from torch import Tensor, nn
 
 from .point_upsampler import PointUpsampler
-from .resize import fit
+from .resize import fit, pixel_shuffle
 
 STYLES = ('lp', 'pl')
 
@@ -28,7 +27,8 @@ class DySample(PointUpsampler):
             pixel, instead of a quarter. Defaults to False.
 
     Raises:
-        ValueError: If the style is unknown, or the groups or s² do not divide C.
+        ValueError: If the style is unknown, dynamic_scope is no boolean, or the groups or s² do
+            not divide C.
     """
 
     def __init__(
@@ -42,6 +42,7 @@ class DySample(PointUpsampler):
     ):
         super().__init__(in_channels, guide_channels, scale_factor)
         self.check_groups(in_channels, groups=groups)
+        self.check_switch(dynamic_scope=dynamic_scope)
         if style not in STYLES:
             self.fail(f'style must be one of {", ".join(STYLES)}, got {style!r}')
         children = scale_factor**2
@@ -89,14 +90,14 @@ class DySample(PointUpsampler):
             Tensor: Offsets (N, g*2, s*h, s*w) from the low-res index, in low-res pixels; channels
             run group, (x, y). No point lies outside of x.
         """
-        source = F.pixel_shuffle(x, self.scale_factor) if self.style == 'pl' else x
+        source = pixel_shuffle(x, self.scale_factor) if self.style == 'pl' else x
         offset = self.offset(source)
         if self.scope is None:
             offset = 0.25 * offset
         else:
             offset = 0.5 * offset * self.scope(source).sigmoid()
         if self.style == 'lp':
-            offset = F.pixel_shuffle(offset, self.scale_factor)
+            offset = pixel_shuffle(offset, self.scale_factor)
         # The authors' channels run (x, y), group.
         offset = offset.unflatten(1, (2, self.groups))
         axes = [

@@ -24,7 +24,8 @@ class Fade(WindowUpsampler):
             ``g * guide + (1 - g) * upsampled``; needs C' = C. Defaults to False.
 
     Raises:
-        ValueError: If a number is out of its range, or the gate is on and C' differs from C.
+        ValueError: If a number is out of its range, gate is no boolean, or it is on and C' differs
+            from C.
     """
 
     guided = True
@@ -41,6 +42,7 @@ class Fade(WindowUpsampler):
         super().__init__(in_channels, guide_channels, scale_factor)
         self.check_kernel_size(up_kernel=up_kernel)
         self.check_positive(compressed_channels=compressed_channels)
+        self.check_switch(gate=gate)
         if gate and self.guide_channels != in_channels:
             self.fail(
                 f'gate needs guide_channels equal to in_channels, '
@@ -54,14 +56,15 @@ class Fade(WindowUpsampler):
         self.init_weights()
 
     def init_weights(self) -> None:
-        """See :meth:`Upsampler.init_weights`; as the authors: Xavier, the shared one normal."""
-        nn.init.xavier_normal_(self.content_encoder.weight)
-        nn.init.zeros_(self.content_encoder.bias)
-        for conv in (self.guide_compressor, self.channel_compressor, self.gate):
-            if conv is not None:
-                nn.init.xavier_uniform_(conv.weight)
-                if conv.bias is not None:
-                    nn.init.zeros_(conv.bias)
+        """See :meth:`Upsampler.init_weights`; Xavier, uniform, and biases 0.
+
+        So has the SAPA authors' repository segmentation-with-upsamplers all convolutions, the
+        shared one included.
+        """
+        for module in self.children():
+            nn.init.xavier_uniform_(module.weight)
+            if module.bias is not None:
+                nn.init.zeros_(module.bias)
 
     def generate_weights(self, x: Tensor, guide: Tensor, size: tuple[int, int]) -> Tensor:
         """See :meth:`WindowUpsampler.generate_weights`."""
@@ -75,4 +78,5 @@ class Fade(WindowUpsampler):
         if self.gate is None:
             return upsampled
         gate = nearest_resize(torch.sigmoid(self.gate(x)), size)
-        return gate * guide + (1 - gate) * upsampled
+        # Under autocast the guide may be of another dtype.
+        return upsampled + gate * (guide.to(upsampled.dtype) - upsampled)

@@ -15,7 +15,8 @@ class IndexNet(Upsampler):
     Call it as ``upsampler(x, guide)``, the low-res feature first. The output is the nearest
     upsampling of x times an index map in (0, 1) that is predicted from the guide: one map for all
     channels ('hin', the holistic index network of most tables) or one for each ('m2o', the
-    many-to-one depthwise index network with dense convolutions, for matting).
+    many-to-one depthwise index network with dense convolutions, for matting). In training its
+    BatchNorm needs more than one value of a channel: several images, or a guide larger than 2×2.
 
     Args:
         in_channels (int): C, channels of x.

@@ -15,6 +15,8 @@ class Nearest(Upsampler):
         scale_factor (int): Ratio of upsampling without a guide. Defaults to 2.
     """
 
+    any_size = True
+
     def upsample(self, x: Tensor, guide: Tensor | None, size: tuple[int, int]) -> Tensor:
         """See :meth:`Upsampler.forward`."""
         return F.interpolate(x, size=size, mode='nearest')
@@ -28,7 +30,12 @@ class Bilinear(Upsampler):
         guide_channels (int, optional): Unused but for the interface. Defaults to None.
         scale_factor (int): Ratio of upsampling without a guide. Defaults to 2.
         align_corners (bool): As in ``F.interpolate``. Defaults to False.
+
+    Raises:
+        ValueError: If align_corners is no boolean.
     """
+
+    any_size = True
 
     def __init__(
         self,
@@ -38,6 +45,7 @@ class Bilinear(Upsampler):
         align_corners: bool = False,
     ):
         super().__init__(in_channels, guide_channels, scale_factor)
+        self.check_switch(align_corners=align_corners)
         self.align_corners = align_corners
 
     def upsample(self, x: Tensor, guide: Tensor | None, size: tuple[int, int]) -> Tensor:

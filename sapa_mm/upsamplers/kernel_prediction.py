@@ -1,9 +1,8 @@
 """CARAFE's kernel prediction, shared by CARAFE and the unguided SAPA-D."""
 
-import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .resize import nearest_resize
+from .resize import nearest_resize, pixel_shuffle
 
 
 def kernel_prediction_convs(
@@ -66,4 +65,4 @@ def predict_kernels(
     Returns:
         Tensor: (N, kernel_channels, H, W), not normalised.
     """
-    return nearest_resize(F.pixel_shuffle(encoder(compressor(x)), scale_factor), size)
+    return nearest_resize(pixel_shuffle(encoder(compressor(x)), scale_factor), size)

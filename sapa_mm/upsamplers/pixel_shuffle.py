@@ -1,10 +1,9 @@
 """Sub-pixel convolution."""
 
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .base import Upsampler
-from .resize import fit
+from .resize import fit, pixel_shuffle
 
 
 class PixelShuffle(Upsampler):
@@ -46,5 +45,5 @@ class PixelShuffle(Upsampler):
 
     def upsample(self, x: Tensor, guide: Tensor | None, size: tuple[int, int]) -> Tensor:
         """See :meth:`Upsampler.forward`."""
-        high = F.pixel_shuffle(self.upsample_conv(x), self.scale_factor)
+        high = pixel_shuffle(self.upsample_conv(x), self.scale_factor)
         return fit(high, size, self.scale_factor)

@@ -20,13 +20,21 @@ def nearest_resize(low: Tensor, size: tuple[int, int]) -> Tensor:
     """
     n, c, h, w = low.shape
     high_h, high_w = size
-    if high_h % h == 0 and high_w % w == 0:
+    if not _is_exporting() and high_h % h == 0 and high_w % w == 0:
         # A view and a copy, and a sum in backward: no scatter.
         grouped = low[:, :, :, None, :, None].expand(n, c, h, high_h // h, w, high_w // w)
         return grouped.reshape(n, c, high_h, high_w)
     rows = lowres_index(h, high_h, low.device)
     columns = lowres_index(w, high_w, low.device)
     return low.index_select(2, rows).index_select(3, columns)
+
+
+def _is_exporting() -> bool:
+    """Whether ``torch.export`` is tracing: a graph that is to be for any size has no branch on it.
+
+    Never so before torch 2.7, which does not tell.
+    """
+    return getattr(torch.compiler, 'is_exporting', lambda: False)()
 
 
 def pad_to_even(guide: Tensor) -> Tensor:
@@ -47,9 +55,6 @@ def pad_to_even(guide: Tensor) -> Tensor:
 def shuffle(children: Tensor, size: tuple[int, int]) -> Tensor:
     """Pixel shuffle by two and a crop, of what comes of :func:`pad_to_even`.
 
-    In one step by indices: a graph traced with ``F.pixel_shuffle`` and a slice would be for even
-    or for odd sizes only.
-
     Args:
         children (Tensor): (N, C, 4, h', w'), the four of a channel row by row.
         size (tuple[int, int]): H and W wanted, up to 2 * h' and 2 * w'.
@@ -57,9 +62,40 @@ def shuffle(children: Tensor, size: tuple[int, int]) -> Tensor:
     Returns:
         Tensor: (N, C, H, W).
     """
-    rows, columns = (torch.arange(side, device=children.device) for side in size)
-    rows = rows[:, None]
-    return children[:, :, 2 * (rows % 2) + columns % 2, rows // 2, columns // 2]
+    return crop(pixel_shuffle(children.flatten(1, 2), 2), size)
+
+
+def pixel_shuffle(feature: Tensor, scale_factor: int) -> Tensor:
+    """``F.pixel_shuffle``, whose backward pass fails on an empty batch.
+
+    Args:
+        feature (Tensor): (N, C * s * s, h, w).
+        scale_factor (int): s.
+
+    Returns:
+        Tensor: (N, C, s * h, s * w).
+    """
+    if feature.shape[0] > 0:
+        return F.pixel_shuffle(feature, scale_factor)
+    children = feature.unflatten(1, (-1, scale_factor, scale_factor))
+    return children.permute(0, 1, 4, 2, 5, 3).flatten(4, 5).flatten(2, 3)
+
+
+def crop(feature: Tensor, size: tuple[int, int]) -> Tensor:
+    """The first H rows and W columns.
+
+    Args:
+        feature (Tensor): (N, C, H or more, W or more).
+        size (tuple[int, int]): H and W.
+
+    Returns:
+        Tensor: (N, C, H, W).
+    """
+    if not torch.compiler.is_compiling():
+        return feature[:, :, : size[0], : size[1]]
+    # A graph traced with a slice would be for sizes to crop, or for none, only.
+    rows, columns = (torch.arange(side, device=feature.device) for side in size)
+    return feature.index_select(2, rows).index_select(3, columns)
 
 
 def fit(feature: Tensor, size: tuple[int, int], scale_factor: int) -> Tensor:
@@ -78,5 +114,5 @@ def fit(feature: Tensor, size: tuple[int, int], scale_factor: int) -> Tensor:
     """
     surplus = [own - wanted for own, wanted in zip(feature.shape[2:], size, strict=True)]
     if all(0 <= extra < scale_factor for extra in surplus):
-        return feature[:, :, : size[0], : size[1]]
+        return crop(feature, size)
     return F.interpolate(feature, size=size, mode='bilinear', align_corners=False)

@@ -19,7 +19,7 @@ class Sapa(Upsampler):
         guided (bool): Whether there is a guide to normalise. Defaults to True.
 
     Raises:
-        ValueError: If pre_norm is on and C or C' is not divisible by 32.
+        ValueError: If a switch is no boolean, or pre_norm is on and C or C' is not divisible by 32.
     """
 
     guided = True
@@ -34,6 +34,7 @@ class Sapa(Upsampler):
         guided: bool = True,
     ):
         super().__init__(in_channels, guide_channels, scale_factor)
+        self.check_switch(pre_norm=pre_norm, guided=guided)
         self.guided = guided
         self.norm_x = self._norm('in_channels', self.in_channels, pre_norm)
         self.norm_guide = self._norm('guide_channels', self.guide_channels, pre_norm and guided)

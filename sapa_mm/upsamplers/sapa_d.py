@@ -3,7 +3,6 @@
 import math
 
 import torch
-import torch.nn.functional as F
 from sapa_ops import point_assemble, point_similarity
 from torch import Tensor, nn
 
@@ -13,7 +12,7 @@ from .kernel_prediction import (
     predict_kernels,
 )
 from .point_upsampler import PointUpsampler
-from .resize import nearest_resize
+from .resize import nearest_resize, pixel_shuffle
 from .sapa import Sapa
 
 OFFSET_INITS = ('origin', 'grid')
@@ -63,6 +62,7 @@ class SapaD(Sapa, PointUpsampler):
     ):
         super().__init__(in_channels, guide_channels, scale_factor, pre_norm, guided)
         self.check_positive(embed_dims=embed_dims, num_points=num_points)
+        self.check_switch(shared_offset=shared_offset)
         self.check_groups(in_channels, groups=groups)
         if offset_init not in OFFSET_INITS:
             self.fail(f'offset_init must be one of {", ".join(OFFSET_INITS)}, got {offset_init!r}')
@@ -107,7 +107,7 @@ class SapaD(Sapa, PointUpsampler):
         """
         offset = self.offset(x)
         if not self.shared_offset:
-            offset = F.pixel_shuffle(offset, self.scale_factor)
+            offset = pixel_shuffle(offset, self.scale_factor)
         return nearest_resize(offset, size)
 
     def generate_weights(self, x: Tensor, guide: Tensor | None, offset: Tensor) -> Tensor:

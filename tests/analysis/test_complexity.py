@@ -10,6 +10,7 @@ import pytest
 pytest.importorskip('mmseg')
 pytest.importorskip('mmdet')
 
+from sapa_mm.analysis import complexity_report
 from sapa_mm.analysis.complexity import measure_cost, measure_table
 from sapa_mm.analysis.complexity_report import make_report, tabulate
 from sapa_mm.analysis.paper_notes import NOTES
@@ -32,19 +33,35 @@ MODELS = {
     (7, 'Nearest, R101'): (64.79, 65.02),
 }
 INCREMENTS = {
-    3: {'SAPA-I': 0.006, 'SAPA-B': 0.105, 'SAPA-D': 0.512, 'CARAFE': 0.445},
-    4: {'SAPA-I': 0, 'SAPA-B': 0.098, 'SAPA-D': 0.126, 'CARAFE': 0.272},
-    5: {'SAPA-I': 0, 'SAPA-B': 0.066, 'SAPA-D': 0.559, 'CARAFE': 0.297},
-    6: {'SAPA-I': 0, 'SAPA-B': 0.066, 'SAPA-D': 0.559, 'CARAFE': 0.297},
-    7: {'SAPA-I': 0, 'SAPA-B': 0.049, 'SAPA-D': 0.419, 'CARAFE': 0.222},
+    3: {
+        **{'Deconv': 3.540, 'PixelShuffle': 14.162, 'CARAFE': 0.445, 'IndexNet': 12.601},
+        **{'A2U': 0.065, 'FADE': 0.284, 'SAPA-I': 0.006, 'SAPA-B': 0.105, 'SAPA-D': 0.512},
+    },
+    4: {
+        **{'Deconv': 7.079, 'PixelShuffle': 28.318, 'CARAFE': 0.272, 'IndexNet': 25.184},
+        **{'A2U': 0.065, 'FADE': 0.240, 'SAPA-I': 0, 'SAPA-B': 0.098, 'SAPA-D': 0.126},
+    },
+    5: {
+        **{'Deconv': 2.360, 'PixelShuffle': 9.441, 'CARAFE': 0.297, 'IndexNet': 8.401},
+        **{'A2U': 0.043, 'FADE': 0.189, 'SAPA-I': 0, 'SAPA-B': 0.066, 'SAPA-D': 0.559},
+    },
+    7: {
+        **{'Deconv': 1.770, 'PixelShuffle': 7.081, 'CARAFE': 0.222, 'IndexNet': 6.301},
+        **{'A2U': 0.032, 'FADE': 0.142, 'SAPA-I': 0, 'SAPA-B': 0.049, 'SAPA-D': 0.419},
+    },
 }
+# Identical, as the caption says.
+INCREMENTS[6] = INCREMENTS[5]
+# What the counter counts otherwise than the formulas.
+COUNTED_OTHERWISE = {'Deconv', 'IndexNet', 'A2U', 'SAPA-D'}
 
 
 def test_notes_belong_to_cells():
     for number, upsampler, column in NOTES:
         rows = [row for row in PAPER_TABLES[number].rows if row.upsampler == upsampler]
         assert rows
-        assert all(column in row.figures for row in rows)
+        columns = PAPER_TABLES[PAPER_TABLES[number].increments_of or number].rows[0].figures
+        assert column in columns
 
 
 @pytest.mark.parametrize('number', ROWS)
@@ -59,20 +76,30 @@ def test_tables(number):
             assert round(cost.trainable / 1e6, 2) == trainable
             assert round(cost.parameters / 1e6, 2) == parameters
             assert cost.upsamplers == cost.upsamplers_counted == 0
-        if upsampler in INCREMENTS[number]:
-            assert round(cost.upsamplers / 1e6, 3) == INCREMENTS[number][upsampler]
+        assert round(cost.upsamplers / 1e6, 3) == INCREMENTS[number].get(upsampler, 0)
+        assert (cost.upsamplers_counted != cost.upsamplers_by_formula) == bool(cost.note)
+        assert bool(cost.note) == (upsampler in COUNTED_OTHERWISE)
         for column, cell in row.cells.items():
             # Reproduced to the printed digit, or explained; not both.
             assert cell.agrees is not bool(cell.note), (row.title, column, cell)
     assert {column for row in rows for column in row.cells} == (
-        {'Params', 'FLOPs'} if number == 3 else set() if number == 6 else {'Params'}
+        {'Params', 'FLOPs'} if number == 3 else {'Params'}
     )
     if number == 3:
         assert round(rows[0].cost.counted / 1e9, 1) == 15.9
         assert {row.cost.shape for row in rows} == {(512, 512)}
-    assert sum(line['note'] != '' for line in tabulate(rows)) == len(
-        {upsampler for table, upsampler, _ in NOTES if table == number}
-    )
+    noted = {upsampler for table, upsampler, _ in NOTES if table == number} | COUNTED_OTHERWISE
+    assert {line['model'].partition(',')[0] for line in tabulate(rows) if line['note']} == noted
+    if number == 3:
+        (sapa_b,) = (line for line in tabulate(rows) if line['model'] == 'SAPA-B, B1')
+        assert sapa_b['note'].startswith("Params, FLOPs: the paper's figure is for d=64")
+        assert sapa_b['note'].count('d=64') == 1
+        (deconv,) = (line for line in tabulate(rows) if line['model'] == 'Deconv, B1')
+        assert deconv['note'].startswith("counted: the paper's figure has k²s²C²")
+        assert (deconv['upsamplers, G'], deconv['by formula, G']) == (8.607, 34.427)
+    if number == 6:
+        # The base has no increment.
+        assert [row.title for row in rows if not row.cells] == ['Nearest, R50', 'Nearest, R101']
 
 
 def test_shapes():
@@ -108,17 +135,19 @@ class TestReport:
         ]
 
     def test_json(self, configs):
-        report = json.loads(make_report(configs, [1], str(CONFIGS), 'json'))
-        table_1, own = report.values()
+        text, problems = make_report(configs, [1], str(CONFIGS), 'json')
+        table_1, own = json.loads(text).values()
+        assert problems == []
         assert [row['module'] for row in table_1][-1] == 'SAPA-D'
         assert table_1[-1]['at C=256'] == 364288
         assert own[1]['upsamplers, M'] == 0.064
         assert own[1]['trainable, M'] == pytest.approx(own[0]['trainable, M'] + 0.064)
 
     def test_csv(self, configs):
-        report = make_report(configs, [], str(CONFIGS), 'csv')
+        report, _ = make_report(configs, [], str(CONFIGS), 'csv')
         bilinear, sapa_d = csv.DictReader(io.StringIO(report))
-        both = csv.DictReader(io.StringIO(make_report(configs, [1], str(CONFIGS), 'csv')))
+        report, _ = make_report(configs, [1], str(CONFIGS), 'csv')
+        both = csv.DictReader(io.StringIO(report))
         rows = list(both)
         assert len(rows) == 8 + 2
         assert (rows[-1]['module'], rows[0]['model']) == ('', '')
@@ -127,9 +156,68 @@ class TestReport:
         assert sapa_d['upsamplers, M'] == '0.064'
 
     def test_markdown(self, configs):
-        lines = make_report(configs, [1], str(CONFIGS), 'md').splitlines()
+        report, _ = make_report(configs, [1], str(CONFIGS), 'md')
+        lines = report.splitlines()
         assert lines[0].startswith('## Table 1')
-        (sapa_d,) = (line for line in lines if line.startswith('| SAPA-D [1] |'))
+        (sapa_d,) = (line for line in lines if line.startswith('| SAPA-D [3] |'))
         assert '364,288' in sapa_d
-        assert any(line.startswith("[1] the paper's steps add up to 36Sdg") for line in lines)
+        for number, start in (
+            (1, 'the product with the index map, 4C'),
+            (2, 'C + 4K²'),
+            (3, 'the formula has 8 for a bilinear sample'),
+        ):
+            assert any(line.startswith(f'[{number}] {start}') for line in lines)
         assert len([line for line in lines if 'segformer_mit-tiny' in line]) == 2
+
+    def test_headings(self, configs, monkeypatch):
+        monkeypatch.setattr(complexity_report, 'measure_table', lambda *_: [])
+        monkeypatch.setattr(complexity_report, 'tabulate', lambda rows: [{'note': ''}])
+        report, _ = make_report([], [3, 6], '', 'json')
+        of_segformer, of_mask_rcnn = json.loads(report)
+        assert 'G is 10⁹ multiply-adds; the difference in FLOPs is by formula' in of_segformer
+        assert "G is 10⁹ multiply-adds; the paper's increments of Params are those of Table 5" in (
+            of_mask_rcnn
+        )
+
+    def test_one_that_fails_leaves_the_others(self, configs):
+        expected, _ = make_report(configs[:1], [], str(CONFIGS))
+        report, problems = make_report([configs[0], '/no.py'], [3], '/nowhere')
+        assert report == expected
+        assert [problem.split(' is not a file')[0] for problem in problems] == [
+            f'config: /nowhere/{PAPER_TABLES[3].rows[0].config}',
+            'config: /no.py',
+        ]
+        assert make_report(['/no.py'], [], '')[0] == ''
+
+
+@pytest.mark.parametrize(
+    ('change', 'message'),
+    [
+        (
+            'model = dict(decode_head=dict(upsample_cfg=3))',
+            'TypeError: model.decode_head.upsample_cfg must be a dict',
+        ),
+        (
+            "model = dict(decode_head=dict(upsample_cfg=dict(type='sapa_b', groups=5)))",
+            '.*groups=5 must divide',
+        ),
+        ("model = dict(backbone=dict(_delete_=True, type='NoSuch'))", 'KeyError: .*NoSuch'),
+        ('model = 3', 'TypeError: .*int'),
+        ("model = dict(decode_head=dict(channels='x'))", 'TypeError: '),
+        ('model = dict(data_preprocessor=None)', 'ValueError: shape: the config has no data_pre'),
+        ('default_scope = None', 'AssertionError: '),
+    ],
+)
+def test_broken_configs_are_named(change, message, tmp_path):
+    base = CONFIGS / 'segformer' / 'segformer_mit-tiny_bilinear_1xb8-300_scenes-128x128.py'
+    config = tmp_path / 'broken.py'
+    config.write_text(f'_base_ = {str(base)!r}\n{change}\n')
+    with pytest.raises(ValueError, match=f'^{config}: {message}'):
+        measure_cost(str(config))
+
+
+def test_a_shape_that_is_too_small_is_named():
+    skip_where_not_built('compiled')
+    config = str(CONFIGS / 'segformer' / 'segformer_mit-tiny_sapa-b_1xb8-300_scenes-128x128.py')
+    with pytest.raises(ValueError, match=f'^{config} with shape 5 6: RuntimeError: .*Kernel size'):
+        measure_cost(config, (5, 6))

@@ -41,6 +41,7 @@ SEGFORMER = [
     (dict(type='index_net'), 30.6),
     (dict(type='a2u'), 0.41),
     (dict(type='fade'), 2.62),
+    (dict(type='fade', gate=True), 2.65),
     (dict(type='sapa_i'), 0.75),
     (dict(type='sapa_b'), 1.02),
     (dict(type='sapa_b', embed_dims=64), 1.66),
@@ -69,6 +70,15 @@ def test_table_1(row):
     numbers['d'] = 32 if row.title.startswith('SAPA') else 64
     assert evaluate(row.flops, numbers) == TABLE_1[row.title]
     assert evaluate(row.params, numbers) == PARAMS[row.title]
+
+
+def test_the_gate_of_fade():
+    """Its convolution at low resolution, and two products at high resolution."""
+    with_gate, without = (
+        flops_per_position(build_upsampler(dict(type='fade', gate=gate), C))
+        for gate in (True, False)
+    )
+    assert with_gate - without == C + 2 * 4 * C
 
 
 @pytest.mark.parametrize(('cfg', 'billions'), SEGFORMER)
@@ -101,6 +111,10 @@ def count(upsampler, channels=C, side=8):
         (dict(type='sapa_i'), TABLE_1['SAPA-I']),
         (dict(type='carafe'), TABLE_1['CARAFE']),
         (dict(type='fade'), TABLE_1['FADE']),
+        # Elementwise: the products with the gate.
+        (dict(type='fade', gate=True), TABLE_1['FADE'] + C),
+        # Elementwise: the affinity but for its filters. Each image has its filters and descriptor.
+        (dict(type='a2u'), TABLE_1['A2U'] - C - 4 * 9 + 108 * C / 8**2),
         # Elementwise: the product with the index map.
         (dict(type='index_net'), TABLE_1['IndexNet HIN'] - 4 * C),
         (dict(type='index_net', variant='m2o'), TABLE_1['IndexNet M2O'] - 4 * C),
@@ -121,6 +135,21 @@ def test_counter_with_other_channels():
     for cfg in (dict(type='sapa_b'), dict(type='fade'), dict(type='carafe', up_group=2)):
         upsampler = build_upsampler(cfg, 64, 24)
         assert count(upsampler, 64) == flops_per_position(upsampler)
+
+
+def test_the_note_says_why_they_differ():
+    skip_where_not_built('compiled')
+    for cfg, size, start in (
+        (dict(type='fade', gate=True), 16, "the gate's products, 2s²C, are elementwise"),
+        (dict(type='deconv'), 16, "the paper's figure has k²s²C²"),
+        (dict(type='fade'), 16, ''),
+        (dict(type='carafe'), 15, 'the formula is for an output of s times the size'),
+    ):
+        upsampler = build_upsampler(cfg, 8)
+        guide = torch.empty(1, 8, size, size)
+        flops = count_flops(upsampler, lambda x, u=upsampler, g=guide: u(x, g), (1, 8, 8, 8))
+        assert flops.note.startswith(start)
+        assert (flops.note == '') == (start == '')
 
 
 class Mine(Upsampler):

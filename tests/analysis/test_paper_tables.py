@@ -73,6 +73,20 @@ def test_config(number, row):
         assert cfg.to_dict() == theirs.to_dict()
 
 
+def test_stated_options():
+    """What the paper says of its peers, besides Table 2: the configs are held against it."""
+    main = [(number, row) for number, row in CASES if number < 10]
+    assert {row.upsampler for _, row in main if not row.options} == {'Bilinear', 'Nearest', 'A2U'}
+    for number, row in main:
+        if row.upsampler == 'FADE':
+            assert row.options == dict(up_kernel=5, compressed_channels=64, gate=False)
+        if row.upsampler.startswith('SAPA'):
+            # Table 2 and section 3.7.
+            assert row.options['pre_norm'] == (number == 3)
+    # The options of the main tables tell no rows apart.
+    assert all(row.title == f'{row.upsampler}, {row.backbone}' for _, row in main)
+
+
 def test_what_unguided_is():
     """Table 12: dynamic points with CARAFE's kernels."""
     row = PAPER_TABLES[12].rows[0]

@@ -19,6 +19,8 @@ SIZES = {
     'even': [(16, 24), (8, 12), (4, 6), (2, 3)],
     'odd': [(23, 17), (12, 9), (6, 5), (3, 3)],
 }
+# Interpolation takes a finer level that is smaller than the coarser one.
+ANY_SIZES = {**SIZES, 'smaller': [(16, 24), (3, 8), (4, 6), (2, 3)]}
 
 
 @pytest.fixture(autouse=True)
@@ -51,11 +53,11 @@ def make_features(sizes):
     generator = torch.Generator().manual_seed(1)
     return [
         torch.randn(2, channels, *size, generator=generator)
-        for channels, size in zip(CHANNELS, SIZES[sizes], strict=True)
+        for channels, size in zip(CHANNELS, ANY_SIZES[sizes], strict=True)
     ]
 
 
-@pytest.mark.parametrize('sizes', SIZES)
+@pytest.mark.parametrize('sizes', ANY_SIZES)
 @pytest.mark.parametrize('align_corners', [False, True])
 @pytest.mark.parametrize('upsample_cfg', [None, dict(type='bilinear')])
 def test_bilinear_is_the_stock_head_bit_for_bit(upsample_cfg, align_corners, sizes):
@@ -92,6 +94,11 @@ def test_who_guides_whom(upsample_cfg, sizes):
         total = guide + out
     for now, when_made in laterals:
         assert torch.equal(now, when_made)
+
+
+def test_others_need_finer_levels_to_be_larger():
+    with pytest.raises(ValueError, match='guide is smaller than x'):
+        make_head(dict(type='sapa_b'))(make_features('smaller'))
 
 
 @pytest.mark.parametrize('kind', sorted(UPSAMPLERS))

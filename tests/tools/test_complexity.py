@@ -23,6 +23,18 @@ def test_table_and_config(tmp_path):
     assert report['Configs'][0]['input'] == '64x96'
 
 
+def test_a_broken_config_leaves_the_others(tmp_path):
+    skip_where_not_built('compiled')
+    broken = tmp_path / 'broken.py'
+    broken.write_text(f"_base_ = {str(CONFIG)!r}\nmodel = dict(backbone=dict(type='NoSuch'))\n")
+    out = tmp_path / 'report.md'
+    printed = run_tool('complexity', broken, CONFIG, '--out', out, code=2)
+    assert f'error: {broken}: KeyError: ' in printed
+    assert 'Traceback' not in printed
+    assert f'| {CONFIG.stem} [1] |' in out.read_text()
+    assert 'broken' not in out.read_text()
+
+
 @pytest.mark.parametrize(
     ('arguments', 'message'),
     [
@@ -33,6 +45,7 @@ def test_table_and_config(tmp_path):
         ((CONFIG, '--format', 'pdf'), "invalid choice: 'pdf'"),
         ((CONFIG, '--out', '/nowhere/report.md'), 'error: --out: no folder /nowhere'),
         ((CONFIG, '--out', '/'), 'error: --out: / is a folder, name a file'),
+        ((CONFIG, '--shape', 5, 6), f'error: {CONFIG} with shape 5 6: '),
     ],
 )
 def test_bad_input(error_of, arguments, message):

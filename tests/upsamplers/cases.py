@@ -20,6 +20,14 @@ ALL_TYPES = {
     'dysample': dict(groups=2),
 }
 
+# What the tables do not use, or not in the main rows, with code of its own.
+PEER_VARIANTS = [
+    ('carafe', dict(ALL_TYPES['carafe'], up_group=2)),
+    ('fade', dict(ALL_TYPES['fade'], gate=True)),
+    ('index_net', dict(variant='m2o')),
+    ('dysample', dict(style='pl', groups=2, dynamic_scope=True)),
+]
+
 
 def make_upsampler(kind, channels=4, guide_channels=None, scale_factor=2, seed=0, **options):
     """An upsampler in float64 whose parameters are all drawn anew, so that each one matters."""

@@ -9,10 +9,11 @@ import torch
 from sapa_mm.upsamplers import build_upsampler
 
 from ..ops.cases import FORMS, skip_where_not_built
-from .cases import ALL_TYPES, keep_points_in_cells, make_inputs, make_upsampler
+from .cases import ALL_TYPES, PEER_VARIANTS, keep_points_in_cells, make_inputs, make_upsampler
 
 CASES = [
     *ALL_TYPES.items(),
+    *PEER_VARIANTS,
     ('sapa_d', dict(num_points=3, groups=2, guided=False)),
     *((kind, dict(ALL_TYPES[kind], pre_norm=True)) for kind in ('sapa_i', 'sapa_b', 'sapa_d')),
 ]

@@ -6,7 +6,8 @@ import torch
 from sapa_mm.upsamplers import build_upsampler
 
 GUIDED = ('sapa_i', 'sapa_b', 'sapa_d', 'fade', 'index_net', 'a2u')
-OTHERS = ('nearest', 'bilinear', 'deconv', 'pixel_shuffle', 'carafe', 'dysample')
+INTERPOLATION = ('nearest', 'bilinear')
+OTHERS = ('deconv', 'pixel_shuffle', 'carafe', 'dysample')
 NORMS = 'softmax, none, relu, sigmoid, softplus'
 
 
@@ -58,6 +59,20 @@ NORMS = 'softmax, none, relu, sigmoid, softplus'
         (dict(type='dysample', groups=5), 'groups=5 must divide the 32 channels of x'),
         (dict(type='sapa_i', similarity_norm='l2'), f"one of {NORMS}, got 'l2'"),
         (dict(type='sapa_b', similarity_norm=None), f'one of {NORMS}, got None'),
+        *[
+            (dict(type=kind, **{name: value}), f'{name} must be True or False, got {value!r}')
+            for kind, name in (
+                ('bilinear', 'align_corners'),
+                ('fade', 'gate'),
+                ('dysample', 'dynamic_scope'),
+                ('sapa_d', 'shared_offset'),
+                ('sapa_d', 'guided'),
+                ('sapa_i', 'pre_norm'),
+                ('sapa_b', 'pre_norm'),
+                ('sapa_d', 'pre_norm'),
+            )
+            for value in ('False', 1, None)
+        ],
     ],
 )
 def test_options(cfg, message):
@@ -135,7 +150,7 @@ def test_inputs_of_guided_upsamplers(kind, x, guide, error, message):
 
 
 @pytest.mark.parametrize('kind', GUIDED + OTHERS)
-class TestInputsOfAll:
+class TestSizes:
     @pytest.mark.parametrize('size', [(2, 8), (6, 3), (2, 3)])
     def test_guide_smaller_than_x(self, kind, size):
         upsampler = build_upsampler(dict(type=kind), 8)
@@ -149,6 +164,20 @@ class TestInputsOfAll:
         upsampler = build_upsampler(dict(type=kind), 8)
         with pytest.raises(ValueError, match='guide is smaller than x.*low-res first'):
             upsampler(GUIDE, X)
+
+
+@pytest.mark.parametrize('kind', GUIDED + OTHERS + INTERPOLATION)
+class TestInputsOfAll:
+    def test_no_tensors(self, kind):
+        upsampler = build_upsampler(dict(type=kind), 8)
+        for inputs, name, what in (
+            ((X, (6, 8)), 'guide', 'tuple'),
+            (([X], GUIDE), 'x', 'list'),
+            ((None, GUIDE), 'x', 'NoneType'),
+        ):
+            message = rf'^\w+: {name} must be a tensor \(N, C, H, W\), got a {what}$'
+            with pytest.raises(TypeError, match=message):
+                upsampler(*inputs)
 
     def test_channels_of_x(self, kind):
         upsampler = build_upsampler(dict(type=kind), 8)

@@ -9,10 +9,11 @@ from torch.export import Dim
 from sapa_mm.upsamplers import UPSAMPLERS
 
 from ..ops.cases import FORMS, relayout, skip_where_not_built
-from .cases import ALL_TYPES, make_inputs, make_upsampler
+from .cases import ALL_TYPES, PEER_VARIANTS, make_inputs, make_upsampler
 
 CASES = [
     *ALL_TYPES.items(),
+    *PEER_VARIANTS,
     ('sapa_b', dict(ALL_TYPES['sapa_b'], groups=2)),
     ('sapa_d', dict(ALL_TYPES['sapa_d'], shared_offset=True)),
     ('sapa_d', dict(num_points=3, groups=2, guided=False)),

@@ -6,10 +6,11 @@ from torch.func import functional_call
 
 from sapa_mm.upsamplers import UPSAMPLERS
 
-from .cases import ALL_TYPES, make_inputs, make_upsampler
+from .cases import ALL_TYPES, PEER_VARIANTS, make_inputs, make_upsampler
 
 CASES = [
     *ALL_TYPES.items(),
+    *PEER_VARIANTS,
     ('bilinear', dict(align_corners=True)),
     ('sapa_b', dict(embed_dims=2, kernel_size=3, similarity_norm='softplus')),
     ('sapa_d', dict(embed_dims=2, num_points=2, groups=2, shared_offset=True)),
@@ -24,7 +25,8 @@ def test_every_type_is_covered():
 @pytest.mark.parametrize('high', [(2, 4), (3, 3)])
 @pytest.mark.parametrize(('kind', 'options'), CASES)
 def test_gradcheck(kind, options, high):
-    upsampler = make_upsampler(kind, 2, **options)
+    channels = 4 if options.get('style') == 'pl' else 2
+    upsampler = make_upsampler(kind, channels, **options)
     x, guide = make_inputs(upsampler, (1, 2), high, batch=1)
     if not upsampler.guided:
         # No gradient reaches it.

@@ -11,6 +11,7 @@ from .cases import ALL_TYPES, make_inputs, make_upsampler
 UNGUIDED = {kind: options for kind, options in ALL_TYPES.items() if not UPSAMPLERS[kind].guided}
 UNGUIDED['sapa_d'] = dict(ALL_TYPES['sapa_d'], guided=False)
 EXACT, CROPPED, UNEVEN = ((6, 2), (12, 4)), ((6, 3), (11, 5)), ((5, 4), (7, 13))
+SAME, SMALLER = ((3, 3), (3, 3)), ((6, 3), (5, 4))
 
 
 @pytest.mark.parametrize('scale_factor', [1, 2, 3])
@@ -34,7 +35,7 @@ def test_takes_only_the_size_from_a_guide(kind):
     assert torch.equal(out, upsampler(x, other))
 
 
-@pytest.mark.parametrize(('low', 'high'), [EXACT, CROPPED, UNEVEN, ((3, 3), (3, 3))])
+@pytest.mark.parametrize(('low', 'high'), [EXACT, CROPPED, UNEVEN, SAME, SMALLER])
 @pytest.mark.parametrize(
     ('cfg', 'interpolation'),
     [
