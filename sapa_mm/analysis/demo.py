@@ -6,9 +6,9 @@ from mmengine.config import Config
 from mmengine.registry import DATASETS
 
 from ..datasets.writers import RECORD, write_scenes
+from ..visualization.comparison_picture import draw_comparison
+from ..visualization.panoptic_picture import draw_panoptic
 from .comparison import Metric, compare
-from .comparison_picture import draw_comparison
-from .panoptic_picture import draw_panoptic
 from .scenes_options import scenes_options
 
 _SEGFORMER = 'segformer/segformer_mit-tiny_{}_1xb8-300_scenes-128x128.py'

@@ -3,8 +3,7 @@
 from collections.abc import Sequence
 from itertools import groupby
 
-import jinja2
-
+from ..html_page import fill_page
 from .latency import CHANNELS, SIDE, Latency, figure_12
 from .report import ReportTable
 from .report_plots import plot_gains, plot_latencies, plot_losses
@@ -23,14 +22,9 @@ def format_page(
     Returns:
         str: The page.
     """
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader('sapa_mm.reproduction', '.'),
-        autoescape=True,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        undefined=jinja2.StrictUndefined,
-    )
-    return environment.get_template('report_page.html.jinja').render(
+    return fill_page(
+        'sapa_mm.reproduction',
+        'report_page.html.jinja',
         explanation=EXPLANATION,
         small=SMALL if any(table.is_small for table in tables) else None,
         sections=[

@@ -10,7 +10,6 @@ pytest.importorskip('mmseg')
 from PIL import Image
 
 from sapa_mm.analysis.comparison import Metric, format_table
-from sapa_mm.analysis.comparison_picture import find_boundary
 from sapa_mm.analysis.demo import run_demo
 from sapa_mm.analysis.training_result import TrainingResult
 from sapa_mm.datasets import write_scenes
@@ -72,14 +71,3 @@ def test_format_table():
         '| a | 12.50 | 1,000 | 1.000 |',
         '| b | 0.00 (-12.50) | 2,500 (+1,500) | 2.000 |',
     ]
-
-
-def test_find_boundary():
-    truth = np.zeros((16, 16), np.uint8)
-    truth[:, 8:] = 3
-    (row, column), other = find_boundary(truth, (4, 4))
-    assert (column, other) == (1, (row, 2))
-    truth[:] = 1
-    assert find_boundary(truth, (4, 4)) is None
-    truth[:, 8:] = 255
-    assert find_boundary(truth, (4, 4)) is None

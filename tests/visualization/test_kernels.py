@@ -3,8 +3,10 @@
 import pytest
 import torch
 
-from sapa_mm.analysis.kernels import kernel_at, record_inputs
-from sapa_mm.upsamplers import Carafe, build_upsampler
+pytest.importorskip('mmcv')
+
+from sapa_mm.upsamplers import UPSAMPLERS, build_upsampler
+from sapa_mm.visualization.kernels import Kernels, find_kernels, has_kernels, kernel_at
 
 CHANNELS = 8
 
@@ -16,7 +18,7 @@ def inputs(size=(9, 8)):
 
 def upsampler_of(kind, **options):
     upsampler = build_upsampler(dict(type=kind, **options), CHANNELS)
-    if kind == 'sapa_d':
+    if kind in ('sapa_d', 'dysample'):
         torch.nn.init.normal_(upsampler.offset.weight, std=1.0)
     return upsampler
 
@@ -32,11 +34,14 @@ def bilinear(feature, x, y):
     return total
 
 
-@pytest.mark.parametrize('kind', ['sapa_i', 'sapa_b', 'sapa_d'])
+KERNEL_BASED = ['sapa_i', 'sapa_b', 'sapa_d', 'carafe', 'fade', 'a2u', 'dysample']
+
+
+@pytest.mark.parametrize('kind', KERNEL_BASED)
 @pytest.mark.parametrize('position', [(0, 0), (4, 3), (8, 7)])
 @torch.no_grad()
 def test_points_and_weights_make_the_output(kind, position):
-    options = dict(groups=1) if kind == 'sapa_d' else {}
+    options = dict(groups=1) if kind in ('sapa_d', 'dysample') else {}
     upsampler, (x, guide) = upsampler_of(kind, **options), inputs()
     kernel = kernel_at(upsampler, x, guide, *position)
     assert kernel.weights.sum() == pytest.approx(1, abs=1e-5)
@@ -61,20 +66,32 @@ def test_groups_are_listed_together(kind, options):
     assert kernel.weights.sum() == pytest.approx(1, abs=1e-5)
 
 
-def test_other_upsamplers_are_refused():
-    with pytest.raises(TypeError, match='one of SAPA, got Carafe'):
-        kernel_at(Carafe(CHANNELS), *inputs(), 0, 0)
+def test_without_a_guide_the_scale_factor_gives_the_size():
+    upsampler, (x, _) = upsampler_of('carafe'), inputs()
+    assert find_kernels(upsampler, x).weights.shape == (1, 25, 10, 8)
 
 
-def test_recording_leaves_the_upsampler_as_it_was():
-    upsampler, (x, guide) = upsampler_of('sapa_b'), inputs()
-    before = upsampler(x, guide)
-    with record_inputs(upsampler) as calls:
-        during = upsampler(x, guide)
-    after = upsampler(x, guide)
-    assert len(calls) == 1
-    assert torch.equal(calls[0][0], x)
-    assert torch.equal(calls[0][1], guide)
-    assert torch.equal(before, during)
-    assert torch.equal(before, after)
-    assert not upsampler._forward_pre_hooks
+def test_dysample_resized():
+    upsampler, (x, guide) = upsampler_of('dysample'), inputs((15, 16))
+    kernels = find_kernels(upsampler, x, guide)
+    assert kernels.weights.shape == (4, 1, 15, 16)
+    # 10 x 8 of its own: the nearest of these.
+    assert kernels.rows.tolist() == [row // 3 for row in range(15)]
+    assert kernels.columns.tolist() == [column // 4 for column in range(16)]
+
+
+@pytest.mark.parametrize('kind', sorted(UPSAMPLERS.keys() - set(KERNEL_BASED)))
+def test_upsamplers_without_kernels_are_refused(kind):
+    upsampler = upsampler_of(kind)
+    message = f'{type(upsampler).__name__} has no kernels; those that have: Carafe, SapaI, '
+    with pytest.raises(TypeError, match=message):
+        kernel_at(upsampler, *inputs(), 0, 0)
+    assert not has_kernels(type(upsampler))
+
+
+def test_effective_points_and_reach():
+    weights = torch.tensor([[0.25, 1.0], [0.25, 0.0], [0.25, 0.0], [0.25, 0.0]]).view(1, 4, 1, 2)
+    offsets = torch.tensor([[3.0, 4.0], [0, 0], [0, 1], [1, 0]]).view(1, 4, 2, 1, 1)
+    kernels = Kernels(weights, offsets, torch.zeros(1), torch.zeros(2))
+    assert kernels.effective_points().tolist() == [[pytest.approx(4), pytest.approx(1)]]
+    assert kernels.reach().tolist() == [[pytest.approx(7 / 4)] * 2]

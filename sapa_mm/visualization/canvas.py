@@ -1,0 +1,155 @@
+"""What the figures have in common: images, feature maps over images, marks on both."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import Patch
+from mmengine.visualization import Visualizer
+from torch import Tensor
+
+from .geometry import Extent, to_pixels
+
+#: Of marks on images.
+MARK = 'red'
+
+
+def grid(rows: int, columns: int, width: float, height: float) -> tuple[Figure, np.ndarray]:
+    """A figure with empty panels.
+
+    Args:
+        rows (int): Rows of panels.
+        columns (int): Columns of panels.
+        width (float): Width of a panel in inches.
+        height (float): Its height, with its title.
+
+    Returns:
+        tuple[Figure, np.ndarray]: The figure, and its axes (rows, columns), without frames.
+    """
+    figure = Figure(figsize=(width * columns, height * rows), layout='constrained')
+    axes = figure.subplots(rows, columns, squeeze=False)
+    for axis in axes.flat:
+        axis.set_axis_off()
+    return figure, axes
+
+
+def panel_height(image: np.ndarray, width: float, title: float = 0.3) -> float:
+    """Height in inches of a panel of an image and its title."""
+    return float(np.clip(width * image.shape[0] / image.shape[1], 0.6 * width, 1.6 * width)) + title
+
+
+def show(axis: Axes, picture: np.ndarray, title: str = '') -> None:
+    """Shows a picture with a title."""
+    axis.imshow(picture)
+    axis.set_title(title, fontsize=9)
+
+
+def name_row(axis: Axes, name: str) -> None:
+    """Writes the name of a row of panels along the left side of one of them."""
+    place = dict(rotation=90, ha='right', va='center', fontsize=7, transform=axis.transAxes)
+    axis.text(-0.06, 0.5, name, **place)
+
+
+def show_map(
+    axis: Axes, values: np.ndarray, extent: Extent, size: Sequence[int], title: str = '', **options
+):
+    """Shows a map where it lies on the image, without the padding.
+
+    Args:
+        axis (Axes): Where to.
+        values (np.ndarray): (h, w), or RGB (h, w, 3).
+        extent (Extent): What the map covers, in pixels of the image.
+        size (Sequence[int]): Height and width of the image.
+        title (str): A title. Defaults to none.
+        **options: Arguments of ``imshow``.
+
+    Returns:
+        AxesImage: What ``imshow`` returns.
+    """
+    height, width = extent
+    edges = (-0.5, width - 0.5, height - 0.5, -0.5)
+    drawn = axis.imshow(values, extent=edges, interpolation='nearest', **options)
+    axis.set_xlim(-0.5, size[1] - 0.5)
+    axis.set_ylim(size[0] - 0.5, -0.5)
+    axis.set_title(title, fontsize=9)
+    return drawn
+
+
+def feature_picture(feature: Tensor, channel: int | None = None) -> np.ndarray:
+    """A feature map by mmengine's ``draw_featmap``, which stretches it from least to most.
+
+    Args:
+        feature (Tensor): (N, C, h, w), the first of which is drawn.
+        channel (int, optional): A channel; None is the mean of all. Defaults to None.
+
+    Returns:
+        np.ndarray: RGB, uint8 (h, w, 3).
+    """
+    chosen = slice(None) if channel is None else slice(channel, channel + 1)
+    return Visualizer.draw_featmap(feature[0, chosen].float(), channel_reduction='squeeze_mean')
+
+
+def zoom(axis: Axes, image: np.ndarray, labels: np.ndarray, centre: Sequence[float], reach: float):
+    """Shows the surroundings of a point, with the borders of classes in white.
+
+    Args:
+        axis (Axes): Where to.
+        image (np.ndarray): RGB (H, W, 3).
+        labels (np.ndarray): Label map (H, W).
+        centre (Sequence[float]): y and x of the point.
+        reach (float): Pixels to each side of it.
+    """
+    axis.imshow(image)
+    # A contour needs two rows and columns.
+    for label in np.unique(labels) if min(labels.shape) > 1 else ():
+        axis.contour(labels == label, levels=[0.5], colors='white', linewidths=0.8)
+    y, x = centre
+    axis.set_xlim(x - reach, x + reach)
+    axis.set_ylim(y + reach, y - reach)
+
+
+def mark(axis: Axes, point: Sequence[float], size: float = 14) -> None:
+    """Marks a point (y, x) of the image."""
+    y, x = point
+    axis.plot(x, y, '+', color='white', ms=size, mew=3.5, zorder=5)
+    axis.plot(x, y, '+', color=MARK, ms=size, mew=1.8, zorder=6)
+
+
+def draw_points(
+    axis: Axes,
+    points: np.ndarray,
+    weights: np.ndarray,
+    size: Sequence[int],
+    extent: Extent,
+    **options,
+):
+    """Draws points of a low-res map over the image, coloured and sized by weight.
+
+    Args:
+        axis (Axes): Where to.
+        points (np.ndarray): (S, 2), x and y in low-res pixels.
+        weights (np.ndarray): (S,).
+        size (Sequence[int]): Height and width of the low-res map.
+        extent (Extent): What it covers, in pixels of the image.
+        **options: Arguments of ``scatter``, such as ``marker``, ``vmax`` and ``s``, the area of
+            the largest weight.
+
+    Returns:
+        PathCollection: What ``scatter`` returns.
+    """
+    order = weights.argsort()
+    y, x = to_pixels(points[order, ::-1], size, extent).T
+    weights = weights[order]
+    most = options.get('vmax', weights.max())
+    area = options.pop('s', 600) * np.abs(weights) / most + 8
+    style = dict(cmap='plasma', edgecolors='black', linewidths=0.6, alpha=0.85, zorder=4)
+    return axis.scatter(x, y, c=weights, s=area, **style | options)
+
+
+def patches(names: Sequence[str], colours: Sequence) -> list[Patch]:
+    """Handles of a legend of colours."""
+    return [
+        Patch(facecolor=colour, edgecolor='black', linewidth=0.5, label=name)
+        for name, colour in zip(names, colours, strict=True)
+    ]

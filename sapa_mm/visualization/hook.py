@@ -1,0 +1,66 @@
+"""Pictures of the upsamplers while a model trains."""
+
+import copy
+
+import mmcv
+import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from mmengine.dist import master_only
+from mmengine.hooks import Hook
+from mmengine.model import is_model_wrapper
+from mmengine.registry import HOOKS
+
+from .features import draw_features
+from .observation import run_recorded
+
+
+@HOOKS.register_module()
+class UpsampleVisualizationHook(Hook):
+    """Draws input, guide, output and kernels of a model's upsamplers during validation.
+
+    The picture of the first validation image goes to the runner's visualizer, and so to the
+    backends that the config names: a folder, TensorBoard. A model without upsamplers of sapa_mm
+    gets none. Costs one more prediction of one image per picture::
+
+        custom_imports = dict(imports=[..., 'sapa_mm.visualization'])
+        custom_hooks = [..., dict(type='UpsampleVisualizationHook', interval=1)]
+
+    Args:
+        interval (int): Draws in every so many validations, the first included. Defaults to 1.
+    """
+
+    priority = 'LOW'
+
+    def __init__(self, interval: int = 1):
+        if interval < 1:
+            raise ValueError(f'UpsampleVisualizationHook: interval must be 1 or more: {interval}')
+        self.interval = interval
+        self._validations = 0
+
+    def after_val_iter(self, runner, batch_idx, data_batch=None, outputs=None) -> None:
+        """Draws in the first iteration of a validation.
+
+        Args:
+            runner (Runner): The runner.
+            batch_idx (int): Index of the batch.
+            data_batch (dict, optional): Inputs and data samples. Defaults to None.
+            outputs (Sequence, optional): Unused. Defaults to None.
+        """
+        if batch_idx == 0:
+            if self._validations % self.interval == 0:
+                self._draw(runner, data_batch)
+            self._validations += 1
+
+    @master_only
+    def _draw(self, runner, data_batch: dict) -> None:
+        model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+        # A prediction writes into its sample, and this one is the evaluator's.
+        sample = {key: copy.deepcopy(values[0]) for key, values in data_batch.items()}
+        prediction, calls, extent = run_recorded(model, sample)
+        if not calls:
+            return
+        image = mmcv.imread(prediction.img_path, channel_order='rgb')
+        canvas = FigureCanvasAgg(draw_features(image, extent, calls))
+        canvas.draw()
+        picture = np.asarray(canvas.buffer_rgba())[..., :3]
+        runner.visualizer.add_image('upsamplers', picture, runner.iter)

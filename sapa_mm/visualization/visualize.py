@@ -1,0 +1,99 @@
+"""A figure of trained models on an image, as a file."""
+
+import os
+from collections.abc import Sequence
+
+from ..whole_file import whole_file
+from .figures import OF_MODELS, OF_ONE_MODEL, draw
+from .gallery import make_gallery
+from .models import check_models, load_models
+from .subject import Subject, open_subject
+
+FIGURES = (*OF_ONE_MODEL, *OF_MODELS, 'gallery')
+_OPTIONS = {
+    'features': ('channels',),
+    'kernel': ('position', 'upsampler'),
+    'points': ('position', 'upsampler'),
+    'gallery': ('channels', 'position', 'upsampler'),
+}
+_SUFFIXES = ('.png', '.pdf', '.svg')
+_DPI = 110
+
+
+def visualize(
+    figure: str,
+    models: Sequence[tuple[str, str]],
+    out: str,
+    image: str | None = None,
+    truth: str | None = None,
+    sample: int | None = None,
+    position: Sequence[int] | None = None,
+    upsampler: int | None = None,
+    channels: Sequence[int] | None = None,
+    cfg_options: dict | None = None,
+) -> None:
+    """Draws a figure of what trained models do on an image.
+
+    Args:
+        figure (str): One of FIGURES.
+        models (Sequence[tuple[str, str]]): Config and checkpoint of each model.
+        out (str): The file: PNG, PDF or SVG, for a gallery HTML. It appears complete or not at all.
+        image (str, optional): An image file; that or a sample is needed. Defaults to None.
+        truth (str, optional): The image's annotation map, as in the first config's dataset, of
+            mmseg. Defaults to None.
+        sample (int, optional): Index in the first config's validation set. Defaults to None.
+        position (Sequence[int], optional): See :func:`.figures.draw`.
+        upsampler (int, optional): See :func:`.figures.draw`.
+        channels (Sequence[int], optional): See :func:`.figures.draw`.
+        cfg_options (dict, optional): Settings to override in all configs. Defaults to None.
+
+    Raises:
+        FileNotFoundError: If a file is missing.
+        ValueError: If an argument is out of its range, a file cannot be read, weights are not those
+            of their config, or the figure cannot be drawn of the models.
+    """
+    options = dict(position=position, upsampler=upsampler, channels=channels)
+    options = {name: value for name, value in options.items() if value is not None}
+    _check_request(figure, len(models), out, options)
+    if (image is None) == (sample is None):
+        raise ValueError('give one of --image and --sample')
+    if truth is not None and image is None:
+        raise ValueError('--truth belongs to --image; --sample brings its own')
+
+    configs = check_models(models, cfg_options)
+    subject = open_subject(configs[0], image, truth, sample)
+    _check_position(position, subject)
+    loaded = load_models(models, cfg_options)
+    observations = [model.observe(subject) for model in loaded]
+    if figure == 'gallery':
+        page = make_gallery(subject, loaded, observations, **options)
+        with whole_file(out) as partial, open(partial, 'w') as file:
+            file.write(page)
+    else:
+        drawn = draw(figure, subject, observations, **options)
+        with whole_file(out) as partial:
+            drawn.savefig(partial, dpi=_DPI)
+
+
+def _check_request(figure: str, models: int, out: str, options: dict) -> None:
+    suffix = os.path.splitext(out)[1]
+    allowed = ('.html',) if figure == 'gallery' else _SUFFIXES
+    if suffix not in allowed:
+        raise ValueError(f'--out: {figure} is written as {" or ".join(allowed)}, got {out}')
+    if os.path.isdir(out):
+        raise ValueError(f'--out: {out} is a folder, name a file')
+    if figure in OF_ONE_MODEL and models != 1:
+        raise ValueError(f'{figure} is a figure of one model, got --model {models} times')
+    for name in options:
+        if name not in _OPTIONS.get(figure, ()):
+            raise ValueError(f'--{name} has no meaning for {figure}')
+
+
+def _check_position(position: Sequence[int] | None, subject: Subject) -> None:
+    height, width = subject.image.shape[:2]
+    if position is None or (0 <= position[0] < height and 0 <= position[1] < width):
+        return
+    raise ValueError(
+        f'--position must be in the image, rows 0..{height - 1} and columns 0..{width - 1}, '
+        f'got {" ".join(map(str, position))}'
+    )

@@ -1,0 +1,75 @@
+"""The hook that draws while a model trains."""
+
+import numpy as np
+import pytest
+
+pytest.importorskip('mmseg')
+
+import torch
+from mmengine.config import Config
+from mmengine.runner import Runner
+from PIL import Image
+
+from sapa_mm.upsamplers import Upsampler
+from sapa_mm.visualization import UpsampleVisualizationHook
+
+from .scene_models import CONFIGS, SEGFORMER
+
+
+@pytest.fixture
+def runner(scenes, tmp_path):
+    def build(**hook):
+        cfg = Config.fromfile(CONFIGS / SEGFORMER.format('sapa-b'))
+        cfg.merge_from_dict(
+            {
+                'work_dir': str(tmp_path / 'run'),
+                'custom_imports.imports': ['sapa_mm.segmentation', 'sapa_mm.visualization'],
+                'train_dataloader.dataset.data_root': str(scenes),
+                'train_dataloader.batch_size': 2,
+                'val_dataloader.dataset.data_root': str(scenes),
+                'train_cfg.max_iters': 3,
+                'train_cfg.val_interval': 1,
+                'custom_hooks': [dict(type='UpsampleVisualizationHook', **hook)],
+                'experiment_name': f'{tmp_path.name}{len(hook)}',
+            }
+        )
+        cfg.val_evaluator = dict(type='IoUMetric')
+        return Runner.from_cfg(cfg)
+
+    return build
+
+
+def test_pictures_land_in_the_visualizers_folder(runner, tmp_path):
+    running = runner(interval=2)
+    running.train()
+    # Of the first and the third validation.
+    pictures = sorted((tmp_path / 'run').rglob('upsamplers_*.png'))
+    assert [path.name for path in pictures] == ['upsamplers_1.png', 'upsamplers_3.png']
+    picture = np.asarray(Image.open(pictures[0]))
+    assert picture.shape[0] > picture.shape[1] / 2 > 300
+    assert len(np.unique(picture.reshape(-1, 3), axis=0)) > 1000
+    parts = [part for part in running.model.modules() if isinstance(part, Upsampler)]
+    assert len(parts) == 6
+    assert not any(part._forward_hooks for part in parts)
+
+
+def test_the_evaluators_sample_is_left_alone(runner):
+    running = runner()
+    (hook,) = (hook for hook in running.hooks if isinstance(hook, UpsampleVisualizationHook))
+    drawn = []
+    running.visualizer.add_image = lambda *args: drawn.append(args)
+    loader = running.build_dataloader(running._val_dataloader)
+    batch = next(iter(loader))
+    running.model.eval()
+    with torch.no_grad():
+        outputs = running.model.val_step(batch)
+    before = outputs[0].seg_logits.data.clone()
+    hook.after_val_iter(running, 0, batch, outputs)
+    assert outputs[0].seg_logits.data.equal(before)
+    hook.after_val_iter(running, 1, batch, outputs)
+    assert [(name, step) for name, _, step in drawn] == [('upsamplers', 0)]
+
+
+def test_intervals():
+    with pytest.raises(ValueError, match='interval must be 1 or more'):
+        UpsampleVisualizationHook(interval=0)

@@ -1,0 +1,120 @@
+"""Whole figures as files, of models of both libraries, and what is refused."""
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+pytest.importorskip('mmseg')
+
+from PIL import Image
+
+from sapa_mm.visualization.models import check_models, load_models
+from sapa_mm.visualization.predictions_figure import find_difference, prediction_panels
+from sapa_mm.visualization.subject import open_subject
+from sapa_mm.visualization.visualize import visualize
+
+from .scene_models import FASTER_RCNN, MASK_RCNN, PANOPTIC_FPN, SEGFORMER, UPERNET, model_files
+
+_UPSAMPLERS = {
+    PANOPTIC_FPN: ['upsamplers.2', 'upsamplers.1', 'upsamplers.0'],
+    MASK_RCNN: [f'upsample_modules.{level}' for level in (3, 2, 1, 0)],
+    FASTER_RCNN: [f'upsample_modules.{level}' for level in (3, 2, 1, 0)],
+}
+
+
+@pytest.fixture(scope='module')
+def models(tmp_path_factory):
+    folder = tmp_path_factory.mktemp('models')
+    return [model_files(folder, *model) for model in ((SEGFORMER, 'sapa-b'), (UPERNET, 'sapa-d'))]
+
+
+@pytest.fixture
+def photo(scenes, tmp_path):
+    """An image and an annotation map that belong to no dataset."""
+    name = sorted((scenes / 'images/validation').iterdir())[0].stem
+    paths = [tmp_path / 'photo.jpg', tmp_path / 'truth.png']
+    for path, folder in zip(paths, ('images', 'annotations'), strict=True):
+        path.write_bytes((scenes / folder / 'validation' / (name + path.suffix)).read_bytes())
+    return tuple(map(str, paths))
+
+
+@pytest.mark.parametrize(('suffix', 'magic'), [('.png', b'\x89PNG'), ('.pdf', b'%PDF')])
+def test_a_photograph_with_its_truth(models, photo, tmp_path, suffix, magic):
+    out = tmp_path / 'new' / f'figure{suffix}'
+    visualize('predictions', models, str(out), *photo)
+    assert out.read_bytes().startswith(magic)
+    assert [path.name for path in out.parent.iterdir()] == [out.name]
+
+
+def test_photograph_and_sample_are_the_same(models, photo, options):
+    (cfg,) = check_models(models[:1], options)
+    one, other = open_subject(cfg, *photo), open_subject(cfg, None, sample=0)
+    assert np.array_equal(one.image, other.image)
+    assert one.truth.gt_sem_seg.data.equal(other.truth.gt_sem_seg.data)
+    # reduce_zero_label: 0 is no label, classes begin at 1.
+    stored = np.asarray(Image.open(photo[1])).astype(int)
+    expected = np.where(stored == 0, 255, stored - 1)
+    assert np.array_equal(one.truth.gt_sem_seg.data[0].numpy(), expected)
+
+
+def test_gallery(models, options, tmp_path):
+    out = tmp_path / 'gallery.html'
+    visualize('gallery', models, str(out), sample=1, cfg_options=options)
+    page = out.read_text()
+    assert re.findall('<h2 id="(.*?)"', page) == [
+        'predictions', 'upsamplers', 'features', 'kernel', 'points',
+    ]  # fmt: skip
+    sources = re.findall('src="(.{22})', page)
+    assert sources == ['data:image/png;base64,'] * 6
+    assert 'http' not in page.replace('data:image', '')
+    assert models[0][0] in page
+
+
+@pytest.mark.parametrize(
+    ('config', 'padded'),
+    [(PANOPTIC_FPN, (128, 160)), (MASK_RCNN, (128, 192)), (FASTER_RCNN, (128, 192))],
+)
+def test_detectors(config, padded, options, tmp_path):
+    pytest.importorskip('mmdet')
+    files = [model_files(tmp_path, config, 'sapa-d')]
+    subject = open_subject(check_models(files, options)[0], None, sample=0)
+    observations = [model.observe(subject) for model in load_models(files, options)]
+    # 70 x 90 is enlarged to 124 x 160, and padded.
+    assert observations[0].extent == (70 * padded[0] / 124, 90 * padded[1] / 160)
+    panels = dict(prediction_panels(subject, observations))
+    assert panels['ground truth'].shape == panels['SAPA-D'].shape == (280, 360, 3)
+    assert not np.array_equal(panels['ground truth'], panels['SAPA-D'])
+    assert len(np.unique(find_difference(subject, observations).cases)) > 1
+    first_way = [call.name for call in observations[0].stages()]
+    assert first_way == [f'neck.{name}' for name in _UPSAMPLERS[config]]
+
+
+def test_a_model_without_our_upsamplers(photo, tmp_path):
+    config, checkpoint = model_files(tmp_path, SEGFORMER, 'bilinear')
+    stock = tmp_path / 'stock.py'
+    stock.write_text(
+        f"""
+_base_ = '{config}'
+model = dict(decode_head=dict(
+    _delete_=True, type='SegformerHead', in_channels=[16, 32, 80, 128], in_index=[0, 1, 2, 3],
+    channels=64, num_classes=11, norm_cfg=dict(type='BN'), align_corners=False,
+    loss_decode=dict(type='CrossEntropyLoss')))
+"""
+    )
+    files, out = [(str(stock), checkpoint)], str(tmp_path / 'out.png')
+    visualize('predictions', files, out, photo[0])
+    Path(out).unlink()
+    with pytest.raises(ValueError, match='stock has no upsampler of sapa_mm to look at'):
+        visualize('features', files, out, photo[0])
+    assert not Path(out).exists()
+
+
+def test_of_sliding_windows_predictions_only(models, photo, tmp_path):
+    options = {
+        'model.test_cfg': dict(mode='slide', crop_size=(64, 64), stride=(32, 32)),
+    }
+    with pytest.raises(ValueError, match=r'predicts window by window; .*test_cfg\.mode=whole'):
+        visualize('features', models[:1], str(tmp_path / 'a.png'), photo[0], cfg_options=options)
+    visualize('predictions', models[:1], str(tmp_path / 'a.png'), photo[0], cfg_options=options)

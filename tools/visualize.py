@@ -1,0 +1,74 @@
+"""Draw what trained models do on an image: features, kernels, points, predictions.
+
+Example:
+    python tools/visualize.py features --model CONFIG CHECKPOINT --image photo.jpg --out out.png
+    python tools/visualize.py gallery --model CONFIG CHECKPOINT --model CONFIG CHECKPOINT \\
+        --sample 0 --out gallery.html
+"""
+
+import argparse
+
+from sapa_mm.engine.arguments import CfgOptions, exit_on
+from sapa_mm.visualization.visualize import FIGURES, visualize
+
+
+def parse_args() -> argparse.Namespace:
+    """Parse the command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument('figure', choices=FIGURES, help='what to draw')
+    parser.add_argument(
+        '--model',
+        dest='models',
+        nargs=2,
+        action='append',
+        required=True,
+        metavar=('CONFIG', 'CHECKPOINT'),
+        help='a trained model; several for upsamplers, predictions and gallery',
+    )
+    parser.add_argument('--image', help='a photograph')
+    parser.add_argument('--truth', help="its annotation map, as in the config's dataset (mmseg)")
+    parser.add_argument(
+        '--sample', type=int, help="index in the first config's validation set, in place of --image"
+    )
+    parser.add_argument(
+        '--out', required=True, help='.png, .pdf or .svg to write; .html for a gallery'
+    )
+    parser.add_argument(
+        '--position',
+        nargs=2,
+        type=int,
+        metavar=('ROW', 'COLUMN'),
+        help='pixel of the image whose kernel or points are drawn (default: on a border between '
+        "predicted classes, near the image's centre)",
+    )
+    parser.add_argument(
+        '--upsampler',
+        type=int,
+        help="whose kernel or points: index in the order of the upsamplers' calls (default: last)",
+    )
+    parser.add_argument(
+        '--channels',
+        nargs='+',
+        type=int,
+        help='single channels of the features (default: the mean of all)',
+    )
+    parser.add_argument(
+        '--cfg-options',
+        nargs='+',
+        action=CfgOptions,
+        metavar='KEY=VALUE',
+        help='override settings of all configs',
+    )
+    return parser.parse_args()
+
+
+def main() -> None:
+    """Run the tool."""
+    with exit_on(OSError, ValueError):
+        visualize(**vars(parse_args()))
+
+
+if __name__ == '__main__':
+    main()
