@@ -1,0 +1,96 @@
+"""A trained segmentor exported to a file, which is done once its values are right."""
+
+import os
+from collections.abc import Sequence
+
+import numpy as np
+from mmengine.config import Config
+from mmengine.dataset import Compose, pseudo_collate
+from mmengine.registry import DATASETS
+from torch import nn
+
+from ..engine.check_dataset import check_dataset
+from ..engine.images import image_pipeline, read_image
+from ..engine.trained_model import load_trained
+from ..whole_file import whole_file
+from .check_values import MAX_SHARE, compare, five_sizes, format_agreements
+from .description import describe
+from .formats import FORMATS, check_format
+from .segmentor import Segmentor, check_exportable, trace
+
+_IMAGES = 3
+_RUNTIMES = {'.onnx': 'onnxruntime', '.pt2': 'torch.export'}
+
+
+def export_model(
+    config: str,
+    checkpoint: str,
+    out: str,
+    images: Sequence[str] = (),
+    cfg_options: dict | None = None,
+) -> str:
+    """Exports a segmentor, and checks the file against the model on real images of five sizes.
+
+    Args:
+        config (str): The config file, of mmseg.
+        checkpoint (str): The checkpoint, or published weights.
+        out (str): The file, ``.onnx`` or ``.pt2``; it appears once its values are right.
+        images (Sequence[str]): Image files to check it on. Defaults to the first three of the
+            config's test set.
+        cfg_options (dict, optional): Settings to override. Defaults to None.
+
+    Returns:
+        str: A table of what the check found.
+
+    Raises:
+        FileNotFoundError: If a file is missing.
+        ImportError: If a package that the format needs is not installed.
+        RuntimeError: If ``sapa_ops`` has no compiled operators.
+        ValueError: If a file cannot be read, the model cannot be exported, or the file's values
+            are not those of the model.
+    """
+    check_format(out)
+    for path in images:
+        read_image(path, '--images')
+    trained = load_trained(config, checkpoint, cfg_options)
+    check_exportable(trained.model)
+    # Before the long work: what cannot be described cannot be exported.
+    describe(trained.cfg, trained.model, trained.dataset_meta, least_size=[0, 0])
+    inputs = _prepare(trained.cfg, trained.model, images or _test_images(trained.cfg))
+    segmentor = Segmentor(trained.model)
+    traced = trace(segmentor)
+    description = describe(trained.cfg, trained.model, trained.dataset_meta, traced.least_size)
+
+    suffix = os.path.splitext(out)[1]
+    write, open_file = FORMATS[suffix]
+    with whole_file(out) as partial:
+        write(traced, description, partial)
+        found = list(compare(segmentor, open_file(partial), five_sizes(inputs, traced.least_size)))
+        table = format_agreements(found, _RUNTIMES[suffix])
+        if not all(one.fits for one in found):
+            raise ValueError(
+                f'{out} is not written: its values are not those of the model (at most '
+                f'{100 * MAX_SHARE:g} % of the pixels may be of another class):\n{table}'
+            )
+    return table
+
+
+def _test_images(cfg: Config) -> list[str]:
+    dataset = (cfg.get('test_dataloader') or {}).get('dataset')
+    try:
+        check_dataset(dataset, 'test_dataloader.dataset')
+        built = DATASETS.build({**dataset, 'pipeline': []})
+    except (FileNotFoundError, TypeError) as error:
+        raise FileNotFoundError(
+            f'the file is checked on real images: name some with --images ({error})'
+        ) from error
+    count = min(_IMAGES, len(built))
+    return [built.get_data_info(index)['img_path'] for index in range(count)]
+
+
+def _prepare(cfg: Config, model: nn.Module, paths: Sequence[str]) -> list[np.ndarray]:
+    """Images as the model tests them: resized and normalised, float32 (3, H, W)."""
+    pipeline = Compose(image_pipeline(cfg))
+    data = (pipeline(dict(img_path=path)) for path in paths)
+    batches = (model.data_preprocessor(pseudo_collate([one]))['inputs'] for one in data)
+    return [batch[0].numpy() for batch in batches]

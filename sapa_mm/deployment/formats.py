@@ -1,0 +1,145 @@
+"""The two kinds of files: written, and run again from the file."""
+
+import contextlib
+import io
+import logging
+import os
+from collections.abc import Callable
+
+import numpy as np
+import torch
+
+from .description import Description
+from .segmentor import Traced
+
+#: Runs a file: normalised images, float32 (1, 3, H, W), to logits (1, num_classes, H, W).
+Run = Callable[[np.ndarray], np.ndarray]
+
+
+def write_onnx(traced: Traced, description: Description, path: str) -> None:
+    """Writes an ONNX file with weights and metadata in it.
+
+    Args:
+        traced (Traced): The segmentor.
+        description (Description): What goes into the metadata.
+        path (str): The file.
+
+    Raises:
+        ValueError: If a step of the model cannot be translated to ONNX.
+    """
+    from .onnx_operators import OPSET, TRANSLATIONS
+
+    with _quiet():
+        try:
+            program = torch.onnx.export(
+                traced.program,
+                dynamo=True,
+                opset_version=OPSET,
+                input_names=['image'],
+                output_names=['logits'],
+                custom_translation_table=TRANSLATIONS,
+                verbose=False,
+            )
+        except torch.onnx.OnnxExporterError as error:
+            reason = str(error.__cause__ or error).strip().partition('\n')[0]
+            raise ValueError(f'the model cannot be translated to ONNX: {reason}') from error
+    _name_sides(program.model)
+    program.model.metadata_props.update(description.as_metadata())
+    program.save(path, external_data=False)
+
+
+def open_onnx(path: str) -> Run:
+    """Opens an ONNX file with onnxruntime, on as many threads as torch has.
+
+    Args:
+        path (str): The file.
+
+    Returns:
+        Run: What runs it.
+    """
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = torch.get_num_threads()
+    session = onnxruntime.InferenceSession(path, options, providers=['CPUExecutionProvider'])
+    return lambda image: session.run(['logits'], {'image': image})[0]
+
+
+def write_program(traced: Traced, description: Description, path: str) -> None:
+    """Writes a program of ``torch.export``; loading it needs ``import sapa_ops``.
+
+    Args:
+        traced (Traced): The segmentor.
+        description (Description): What goes into its extra files, by their names.
+        path (str): The file.
+    """
+    torch.export.save(traced.program, path, extra_files=description.as_metadata())
+
+
+def open_program(path: str) -> Run:
+    """Opens a program of ``torch.export``.
+
+    Args:
+        path (str): The file.
+
+    Returns:
+        Run: What runs it.
+    """
+    module = torch.export.load(path).module()
+
+    @torch.no_grad()
+    def run(image: np.ndarray) -> np.ndarray:
+        return module(torch.from_numpy(image)).numpy()
+
+    return run
+
+
+#: By the file's suffix: how it is written, and how it is opened.
+FORMATS = {'.onnx': (write_onnx, open_onnx), '.pt2': (write_program, open_program)}
+
+
+def check_format(path: str) -> None:
+    """Checks that a file of this name can be written here.
+
+    Args:
+        path (str): The file.
+
+    Raises:
+        ValueError: If its suffix is none of ``FORMATS``.
+        ImportError: If a package that this needs is not installed.
+    """
+    suffix = os.path.splitext(path)[1]
+    if suffix not in FORMATS:
+        raise ValueError(f'--out must end in {" or ".join(FORMATS)}, got {path}')
+    if suffix == '.onnx':
+        for package in ('onnx', 'onnxscript', 'onnxruntime'):
+            try:
+                __import__(package)
+            except ImportError as error:
+                raise ImportError(
+                    f'--out {path} needs {package}: pip install onnx onnxruntime onnxscript'
+                ) from error
+
+
+def _name_sides(model) -> None:
+    """Gives the free sides of input and output names that say what they are."""
+    for value in (model.graph.inputs[0], model.graph.outputs[0]):
+        names = (None, None, 'height', 'width')
+        value.shape = type(value.shape)(
+            side if name is None else name for name, side in zip(names, value.shape, strict=True)
+        )
+
+
+@contextlib.contextmanager
+def _quiet():
+    """Keeps the exporter's progress, and its words on torchvision, off the screen."""
+    loggers = [logging.getLogger(name) for name in ('torch.onnx', 'onnxscript', 'onnx_ir')]
+    before = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.ERROR)
+    try:
+        with contextlib.redirect_stdout(io.StringIO()):
+            yield
+    finally:
+        for logger, level in zip(loggers, before, strict=True):
+            logger.setLevel(level)

@@ -1,0 +1,194 @@
+"""What ONNX has no operator for, in steps that it has, for any size.
+
+Windows are gathered at low resolution, where all children of a pixel share one, and multiplied with
+the children as matrices; points are ``GridSample``'s. Sizes are computed in the graph.
+"""
+
+from collections.abc import Callable
+
+import torch
+from onnxscript import opset18 as op
+
+OPSET = 18
+
+
+def window_similarity(query, key, kernel_size: int, groups: int = 1):
+    """See :func:`sapa_ops.window_similarity`; groups are folded into the batch."""
+    n, low, high = _side(query, 0), _sides(key), _sides(query)
+    query, key = _fold_groups(query, groups), _fold_groups(key, groups)
+    children = _group(query, low)
+    rows = _window_rows(key, kernel_size)
+    products = [op.MatMul(children, op.Transpose(row, perm=[0, 1, 2, 4, 3])) for row in rows]
+    similarity = _ungroup(op.Concat(*products, axis=-1), low, high)
+    return _reshape(similarity, n, groups * kernel_size**2, *high)
+
+
+def window_assemble(weight, value, kernel_size: int, groups: int = 1):
+    """See :func:`sapa_ops.window_assemble`; groups are folded into the batch."""
+    n, c, low, high = _side(value, 0), _side(value, 1), _sides(value), _sides(weight)
+    weight, value = _fold_groups(weight, groups), _fold_groups(value, groups)
+    children = _group(weight, low)
+    out = None
+    for dy, row in enumerate(_window_rows(value, kernel_size)):
+        first = dy * kernel_size
+        weight_row = op.Slice(children, [first], [first + kernel_size], [4])
+        part = op.MatMul(weight_row, row)
+        out = part if out is None else op.Add(out, part)
+    return _reshape(_ungroup(out, low, high), n, c, *high)
+
+
+def point_similarity(query, key, offset, groups: int):
+    """See :func:`sapa_ops.point_similarity`."""
+    n, high = _side(query, 0), _sides(query)
+    query = _fold_groups(query, groups)
+    products = [
+        op.ReduceSum(op.Mul(query, sample), [1], keepdims=1)
+        for sample in _samples(key, offset, groups)
+    ]
+    return _reshape(op.Concat(*products, axis=1), n, groups, len(products), *high)
+
+
+def point_assemble(weight, value, offset):
+    """See :func:`sapa_ops.point_assemble`."""
+    n, c, high = _side(value, 0), _side(value, 1), _sides(offset)
+    groups, points = weight.shape[1], weight.shape[2]
+    weight = _reshape(weight, -1, points, *high)
+    out = None
+    for s, sample in enumerate(_samples(value, offset, groups)):
+        part = op.Mul(op.Slice(weight, [s], [s + 1], [1]), sample)
+        out = part if out is None else op.Add(out, part)
+    return _reshape(out, n, c, *high)
+
+
+def adaptive_avg_pool2d(x, output_size):
+    """``F.adaptive_avg_pool2d``, of which ONNX has that to one value only."""
+    rows, columns = (
+        _pooling_matrix(side, out) for side, out in zip(_sides(x), output_size, strict=True)
+    )
+    return op.MatMul(op.MatMul(rows, x), op.Transpose(columns, perm=[1, 0]))
+
+
+TRANSLATIONS: dict[Callable, Callable] = {
+    torch.ops.aten.adaptive_avg_pool2d.default: adaptive_avg_pool2d,
+    torch.ops.aten._adaptive_avg_pool2d.default: adaptive_avg_pool2d,
+}
+for _function in (window_similarity, window_assemble, point_similarity, point_assemble):
+    # The operators are there if their library could be loaded.
+    if hasattr(torch.ops.sapa_ops, _function.__name__):
+        TRANSLATIONS[getattr(torch.ops.sapa_ops, _function.__name__).default] = _function
+
+
+def _side(x, axis: int):
+    return op.Shape(x, start=axis, end=axis + 1)
+
+
+def _sides(x):
+    return _side(x, 2), _side(x, 3)
+
+
+def _reshape(x, *sides):
+    """Each side a number or a tensor of one; -1 is what remains."""
+    tensors = [op.Constant(value_ints=[s]) if isinstance(s, int) else s for s in sides]
+    return op.Reshape(x, op.Concat(*tensors, axis=0))
+
+
+def _range(side):
+    return op.Range(op.Constant(value_int=0), op.Squeeze(side, [0]), op.Constant(value_int=1))
+
+
+def _fold_groups(x, groups: int):
+    """(N, G*C, h, w) to (N*G, C, h, w)."""
+    if groups == 1:
+        return x
+    return _reshape(x, -1, op.Div(_side(x, 1), groups), *_sides(x))
+
+
+def _low_index(low, high):
+    """See :func:`sapa_ops.geometry.lowres_index`."""
+    twice = op.Mul(op.Add(op.Mul(_range(high), 2), 1), low)
+    return op.Div(twice, op.Mul(high, 2))
+
+
+def _first_child(low, high):
+    """The first high-res index of every low-res one."""
+    numerator = op.Add(op.Mul(op.Mul(_range(low), high), 2), op.Sub(low, 1))
+    return op.Div(numerator, op.Mul(low, 2))
+
+
+def _num_children(low, high):
+    """How many children a low-res index has at most."""
+    return op.Div(op.Add(high, op.Sub(low, 1)), low)
+
+
+def _group(x, low):
+    """(N, C, H, W) to (N, h, w, children, C); see :func:`sapa_ops.geometry.group_children`."""
+    c, high = _side(x, 1), _sides(x)
+    for axis in (0, 1):
+        first = op.Unsqueeze(_first_child(low[axis], high[axis]), [1])
+        child = op.Unsqueeze(_range(_num_children(low[axis], high[axis])), [0])
+        index = op.Min(op.Add(first, child), op.Sub(high[axis], 1))
+        # Two axes for one: low-res positions and their children.
+        x = op.Gather(x, index, axis=2 + 2 * axis)
+    x = op.Transpose(x, perm=[0, 2, 4, 3, 5, 1])
+    return _reshape(x, _side(x, 0), *low, -1, c)
+
+
+def _ungroup(x, low, high):
+    """(N, h, w, children, C) to (N, C, H, W)."""
+    children = [_num_children(*sides) for sides in zip(low, high, strict=True)]
+    c = _side(x, 4)
+    x = _reshape(x, _side(x, 0), *low, *children, c)
+    x = op.Transpose(x, perm=[0, 5, 1, 3, 2, 4])
+    sides = [op.Mul(side, many) for side, many in zip(low, children, strict=True)]
+    x = _reshape(x, _side(x, 0), c, *sides)
+    for axis in (0, 1):
+        index = _low_index(low[axis], high[axis])
+        child = op.Sub(_range(high[axis]), op.Gather(_first_child(low[axis], high[axis]), index))
+        x = op.Gather(x, op.Add(op.Mul(index, children[axis]), child), axis=2 + axis)
+    return x
+
+
+def _window_rows(x, kernel_size: int) -> list:
+    """The rows of the window around each pixel of (N, C, h, w): (N, h, w, K, C), zero padded."""
+    h, w = _sides(x)
+    radius = kernel_size // 2
+    padded = op.Pad(
+        op.Transpose(x, perm=[0, 2, 3, 1]), [0, radius, radius, 0, 0, radius, radius, 0], 0.0
+    )
+    taps = op.Constant(value_ints=list(range(kernel_size)))
+    columns = op.Add(op.Unsqueeze(_range(w), [1]), op.Unsqueeze(taps, [0]))
+    shifted = op.Gather(padded, columns, axis=2)
+    return [op.Slice(shifted, [dy], op.Add(h, dy), [1]) for dy in range(kernel_size)]
+
+
+def _samples(low, offset, groups: int) -> list:
+    """(N, C, h, w) at the points of each position, (N*G, C/G, H, W) for each point."""
+    points = offset.shape[1] // (2 * groups)
+    sizes = zip(_sides(low), _sides(offset), strict=True)
+    rows, columns = (op.Cast(_low_index(*sides), to=1) for sides in sizes)
+    h, w = (op.Cast(side, to=1) for side in _sides(low))
+    split = _reshape(offset, -1, points, 2, *_sides(offset))
+    x = op.Add(op.Gather(split, 0, axis=2), columns)
+    y = op.Add(op.Gather(split, 1, axis=2), op.Unsqueeze(rows, [1]))
+    # -1 and 1 are the outer borders of the first and last pixels.
+    x = op.Sub(op.Div(op.Add(op.Mul(x, 2.0), 1.0), w), 1.0)
+    y = op.Sub(op.Div(op.Add(op.Mul(y, 2.0), 1.0), h), 1.0)
+    grid = op.Concat(op.Unsqueeze(x, [-1]), op.Unsqueeze(y, [-1]), axis=-1)
+    low = _fold_groups(low, groups)
+    return [
+        op.GridSample(
+            low, op.Gather(grid, s, axis=1), mode='bilinear', padding_mode='zeros', align_corners=0
+        )
+        for s in range(points)
+    ]
+
+
+def _pooling_matrix(side, out: int):
+    """(out, side): row i averages from floor(i * side / out) to ceil((i + 1) * side / out)."""
+    i = op.Constant(value_ints=list(range(out)))
+    start = op.Div(op.Mul(i, side), out)
+    end = op.Div(op.Add(op.Mul(op.Add(i, 1), side), out - 1), out)
+    start, end = op.Unsqueeze(start, [1]), op.Unsqueeze(end, [1])
+    position = op.Unsqueeze(_range(side), [0])
+    inside = op.And(op.GreaterOrEqual(position, start), op.Less(position, end))
+    return op.Div(op.Cast(inside, to=1), op.Cast(op.Sub(end, start), to=1))

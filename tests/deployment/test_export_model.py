@@ -1,0 +1,198 @@
+"""Segmentors exported for real, and what is refused."""
+
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+pytest.importorskip('mmseg')
+pytest.importorskip('onnxruntime')
+pytest.importorskip('onnxscript')
+
+from mmengine.dataset import Compose
+from mmengine.registry import init_default_scope
+from PIL import Image
+
+from sapa_mm.datasets import CLASSES, PALETTE, generate_scene
+from sapa_mm.deployment import formats
+from sapa_mm.deployment.export_model import export_model
+from sapa_mm.engine.images import image_pipeline
+from sapa_mm.engine.trained_model import load_trained
+
+from ..ops.cases import skip_where_not_built
+from ..visualization.scene_models import FASTER_RCNN, SEGFORMER, UPERNET, model_files
+
+TOOLS = str(Path(__file__).parents[2] / 'tools')
+
+
+@pytest.fixture(scope='module')
+def images(tmp_path_factory):
+    folder = tmp_path_factory.mktemp('images')
+    for seed, size in enumerate([(90, 75), (64, 110)]):
+        scene = generate_scene(seed, size=size)
+        Image.fromarray(scene.image).save(folder / f'{seed}.png')
+    return [str(path) for path in sorted(folder.iterdir())]
+
+
+@pytest.fixture(scope='module')
+def upernet(tmp_path_factory, images):
+    """Config and checkpoint of a UPerNet, its ONNX file, and the table of the check."""
+    skip_where_not_built('compiled')
+    folder = tmp_path_factory.mktemp('upernet')
+    config, checkpoint = model_files(folder, UPERNET, 'sapa-d')
+    out = folder / 'out' / 'upernet.onnx'
+    table = export_model(config, checkpoint, str(out), images)
+    return config, checkpoint, out, table
+
+
+def test_the_check_is_of_five_sizes(upernet):
+    *_, out, table = upernet
+    rows = [[cell.strip() for cell in line.strip('|').split('|')] for line in table.splitlines()]
+    assert rows[0][-2:] == ['torch', 'onnxruntime']
+    assert [row[0] for row in rows[2:]] == ['96x96', '64x128', '95x93', '71x96', '96x64']
+    assert all(float(row[1]) <= 1e-3 * float(row[2]) for row in rows[2:])
+    assert all(row[3] == '0.0000 %' for row in rows[2:])
+    assert [path.name for path in out.parent.iterdir()] == ['upernet.onnx']
+
+
+def test_metadata(upernet):
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(upernet[2])
+    assert session.get_inputs()[0].shape == [1, 3, 'height', 'width']
+    assert session.get_outputs()[0].shape == [1, len(CLASSES), 'height', 'width']
+    texts = session.get_modelmeta().custom_metadata_map
+    about = {name: json.loads(text) for name, text in texts.items() if name != 'sapa_mm'}
+    assert about['classes'] == list(CLASSES)
+    assert about['palette'] == [list(color) for color in PALETTE]
+    preprocessor = load_trained(*upernet[:2]).model.data_preprocessor
+    assert about['mean'] == preprocessor.mean.flatten().tolist()
+    assert about['std'] == preprocessor.std.flatten().tolist()
+    assert about['channels'] == 'rgb'
+    assert about['resize'] == [dict(multiple_of=32)]
+
+
+@pytest.mark.parametrize('index', [0, 1])
+def test_the_script_labels_as_mmseg_does(upernet, images, index, monkeypatch):
+    monkeypatch.syspath_prepend(TOOLS)
+    from onnx_inference import OnnxSegmentor
+
+    trained = load_trained(*upernet[:2])
+    sample = Compose(image_pipeline(trained.cfg))(dict(img_path=images[index]))
+    with torch.no_grad():
+        data = dict(inputs=[sample['inputs']], data_samples=[sample['data_samples']])
+        wanted = trained.model.test_step(data)[0].pred_sem_seg.data[0].numpy()
+    labels = OnnxSegmentor(upernet[2])(np.asarray(Image.open(images[index]).convert('RGB')))
+    # OpenCV rounds otherwise when it resizes bytes.
+    assert (labels == wanted).mean() > 0.99
+
+
+def test_the_script_needs_neither_torch_nor_openmmlab():
+    import subprocess
+
+    code = (
+        'import sys; sys.path.insert(0, sys.argv[1]); import onnx_inference; '
+        "print([m for m in sys.modules if m.split('.')[0] in ('torch', 'mmcv', 'sapa_mm')])"
+    )
+    run = subprocess.run([sys.executable, '-c', code, TOOLS], capture_output=True, text=True)
+    assert run.stdout.strip() == '[]', run.stderr
+
+
+@pytest.mark.parametrize(
+    ('rule', 'size'),
+    [
+        ([dict(scale=[2048, 512], keep_ratio=True), dict(multiple_of=32)], (512, 704)),
+        ([dict(scale=[300, 200], keep_ratio=False)], (200, 300)),
+        ([dict(scale_factor=0.5)], (182, 250)),
+        ([], (364, 500)),
+    ],
+)
+def test_the_size_rule_is_that_of_the_pipeline(rule, size, monkeypatch, tmp_path):
+    monkeypatch.syspath_prepend(TOOLS)
+    from onnx_inference import follow
+
+    init_default_scope('mmseg')
+    steps = [dict(type='LoadImageFromFile')]
+    for step in rule:
+        if 'multiple_of' in step:
+            steps.append(dict(type='ResizeToMultiple', size_divisor=step['multiple_of']))
+        else:
+            scale = {k: tuple(v) if k == 'scale' else v for k, v in step.items()}
+            steps.append(dict(type='Resize', **scale))
+    Image.new('RGB', (500, 364)).save(tmp_path / 'image.png')
+    resized = Compose(steps)(dict(img_path=str(tmp_path / 'image.png')))['img']
+    assert resized.shape[:2] == size
+    assert follow(rule, 364, 500) == size
+
+
+def test_a_program_of_torch_export(tmp_path, images):
+    skip_where_not_built('compiled')
+    model = model_files(tmp_path, SEGFORMER, 'sapa-b')
+    out = str(tmp_path / 'segformer.pt2')
+    assert '| torch | torch.export |' in export_model(*model, out, images[:1])
+    extra = dict(classes='')
+    program = torch.export.load(out, extra_files=extra)
+    assert json.loads(extra['classes']) == list(CLASSES)
+    targets = {str(node.target) for node in program.graph.nodes}
+    assert 'sapa_ops.window_similarity.default' in targets
+
+
+def test_values_that_are_not_the_models(upernet, images, tmp_path, monkeypatch):
+    def open_wrong(path):
+        run = formats.open_onnx(path)
+        return lambda image: run(image) + np.float32(0.5)
+
+    formats_ = {'.onnx': (lambda *_: Path(_[2]).write_bytes(upernet[2].read_bytes()), open_wrong)}
+    monkeypatch.setattr('sapa_mm.deployment.export_model.FORMATS', formats_)
+    out = tmp_path / 'out' / 'wrong.onnx'
+    with pytest.raises(ValueError, match=r'is not written: its values are not those of the model'):
+        export_model(*upernet[:2], str(out), images)
+    assert not list(out.parent.iterdir())
+
+
+@pytest.mark.parametrize(
+    ('options', 'message'),
+    [
+        (
+            {'model.test_cfg': dict(mode='slide', crop_size=(64, 64), stride=(32, 32))},
+            r"test_cfg.mode='slide' cannot be exported: the file holds the network",
+        ),
+        (
+            {'model.data_preprocessor.test_cfg': dict(size_divisor=32)},
+            r'data_preprocessor.test_cfg=.* pads images: not exported',
+        ),
+        (
+            {'test_dataloader.dataset.pipeline.1.type': 'RandomFlip'},
+            'test pipeline: RandomFlip cannot be described in the file',
+        ),
+    ],
+)
+def test_what_cannot_be_exported(options, message, tmp_path, images):
+    model = model_files(tmp_path, UPERNET, 'bilinear')
+    out = tmp_path / 'out' / 'model.onnx'
+    with pytest.raises(ValueError, match=message):
+        export_model(*model, str(out), images, options)
+    assert not out.parent.exists()
+
+
+def test_one_logit_and_detectors(tmp_path, images):
+    options = {
+        'model.decode_head.num_classes': 2,
+        'model.decode_head.out_channels': 1,
+        'model.decode_head.loss_decode.use_sigmoid': True,
+    }
+    config, checkpoint = model_files(tmp_path, SEGFORMER, 'bilinear')
+    content = torch.load(checkpoint)
+    weights = content['state_dict']
+    for name in ('decode_head.conv_seg.weight', 'decode_head.conv_seg.bias'):
+        weights[name] = weights[name][:1]
+    torch.save(content, checkpoint)
+    with pytest.raises(ValueError, match='out_channels=1 cannot be exported'):
+        export_model(config, checkpoint, str(tmp_path / 'one.onnx'), images, options)
+    pytest.importorskip('mmdet')
+    detector = model_files(tmp_path, FASTER_RCNN, 'nearest')
+    with pytest.raises(ValueError, match='FasterRCNN cannot be exported: only segmentors of mmseg'):
+        export_model(*detector, str(tmp_path / 'boxes.onnx'), images)

@@ -1,0 +1,41 @@
+"""Every upsampler as an ONNX graph: odd and even sizes, exact multiples and others, in one."""
+
+import pytest
+import torch
+
+pytest.importorskip('onnxruntime')
+pytest.importorskip('onnxscript')
+
+from sapa_mm.upsamplers import UPSAMPLERS
+
+from ..upsamplers.cases import ALL_TYPES, PEER_VARIANTS, make_inputs, make_upsampler
+from .onnx_graph import run_as_onnx
+
+CASES = [
+    *ALL_TYPES.items(),
+    *PEER_VARIANTS,
+    ('sapa_b', dict(ALL_TYPES['sapa_b'], groups=2, similarity_norm='relu')),
+    ('sapa_d', dict(ALL_TYPES['sapa_d'], shared_offset=True)),
+    ('sapa_d', dict(num_points=3, groups=2, guided=False)),
+]
+# As backbones have them: a side of the guide, halved and rounded up.
+GUIDES = [(5, 9), (6, 8), (7, 4), (16, 13), (12, 20)]
+
+
+def test_every_type_is_covered():
+    assert set(UPSAMPLERS) == {kind for kind, _ in CASES}
+
+
+@pytest.mark.parametrize(('kind', 'options'), CASES)
+def test_one_graph_for_all_sizes(kind, options):
+    upsampler = make_upsampler(kind, **options).float().eval()
+
+    def inputs(guide):
+        low = tuple(-(-side // 2) for side in guide)
+        return make_inputs(upsampler, low, guide, batch=1, dtype=torch.float32)
+
+    run = run_as_onnx(upsampler, inputs(GUIDES[0]))
+    for guide in GUIDES:
+        with torch.no_grad():
+            wanted = upsampler(*inputs(guide))
+        torch.testing.assert_close(run(*inputs(guide)), wanted, atol=1e-5, rtol=1e-4)

@@ -1,0 +1,108 @@
+"""Segment images with an exported ONNX file; needs onnxruntime, numpy and Pillow, nothing else.
+
+Copy this file to wherever the model is to run.
+
+Example:
+    python onnx_inference.py segformer.onnx image.jpg --out labels.png
+"""
+
+import argparse
+import json
+import sys
+
+import numpy as np
+import onnxruntime
+from PIL import Image
+
+
+def resize(array: np.ndarray, height: int, width: int) -> np.ndarray:
+    """Resize (..., H, W) bilinearly, as OpenCV and torch do (half-pixel centres, no smoothing)."""
+    for axis, size in ((-2, height), (-1, width)):
+        length = array.shape[axis]
+        place = np.clip((np.arange(size) + 0.5) * length / size - 0.5, 0, length - 1)
+        low = place.astype(int)
+        part = (place - low).astype(np.float32)
+        part = part[:, None] if axis == -2 else part
+        high = np.minimum(low + 1, length - 1)
+        array = array.take(low, axis) * (1 - part) + array.take(high, axis) * part
+    return array
+
+
+def follow(rule: list[dict], height: int, width: int) -> tuple[int, int]:
+    """Apply one step after another of the size rule that the file carries."""
+    for step in rule:
+        if 'multiple_of' in step:
+            multiple = step['multiple_of']
+            height, width = (-(-side // multiple) * multiple for side in (height, width))
+        elif 'scale_factor' in step or step['keep_ratio']:
+            factor = step.get('scale_factor')
+            if factor is None:
+                long, short = max(step['scale']), min(step['scale'])
+                factor = min(long / max(height, width), short / min(height, width))
+            height, width = int(height * factor + 0.5), int(width * factor + 0.5)
+        else:
+            width, height = step['scale']
+    return height, width
+
+
+class OnnxSegmentor:
+    """An exported segmentor.
+
+    Args:
+        path (str): The ONNX file.
+    """
+
+    def __init__(self, path: str):
+        self.session = onnxruntime.InferenceSession(path, providers=['CPUExecutionProvider'])
+        metadata = self.session.get_modelmeta().custom_metadata_map
+        if 'resize' not in metadata:
+            raise ValueError(f'{path} was not written by tools/export.py: it has no size rule')
+        texts = {name: text for name, text in metadata.items() if name != 'sapa_mm'}
+        self.about = {name: json.loads(text) for name, text in texts.items()}
+
+    def __call__(self, image: np.ndarray) -> np.ndarray:
+        """Label every pixel: RGB uint8 (H, W, 3) to class indices (H, W)."""
+        size = image.shape[:2]
+        height, width = follow(self.about['resize'], *size)
+        least = self.about['least_size']
+        if height < least[0] or width < least[1]:
+            raise ValueError(
+                f'an image of {size[0]}x{size[1]} becomes {height}x{width}; the model needs at '
+                f'least {least[0]}x{least[1]}'
+            )
+        planes = image.transpose(2, 0, 1)[:: -1 if self.about['channels'] == 'bgr' else 1]
+        # To whole numbers: the model has seen images that were resized as such.
+        planes = np.rint(resize(planes.astype(np.float32), height, width))
+        mean, std = (
+            np.array(self.about[name], np.float32)[:, None, None] for name in ('mean', 'std')
+        )
+        logits = self.session.run(['logits'], {'image': ((planes - mean) / std)[None]})[0][0]
+        return resize(logits, *size).argmax(0)
+
+
+def main() -> None:
+    """Segment images and say what is in them."""
+    parser = argparse.ArgumentParser(description=__doc__.partition('\n')[0])
+    parser.add_argument('model', help='ONNX file written by tools/export.py')
+    parser.add_argument('image', help='image file')
+    parser.add_argument('--out', help='PNG file for the label map, in the colours of the classes')
+    args = parser.parse_args()
+    try:
+        segmentor = OnnxSegmentor(args.model)
+        image = np.asarray(Image.open(args.image).convert('RGB'))
+        labels = segmentor(image)
+    except Exception as error:
+        # One line, whatever onnxruntime or Pillow make of a bad file.
+        sys.exit(f'error: {str(error).strip().partition(chr(10))[0]}')
+    for label, pixels in zip(*np.unique(labels, return_counts=True), strict=True):
+        name = dict(enumerate(segmentor.about['classes'])).get(label, f'class {label}')
+        print(f'{100 * pixels / labels.size:5.1f} %  {name}')
+    if args.out:
+        picture = Image.fromarray(labels.astype(np.uint8))
+        if segmentor.about['palette']:
+            picture.putpalette(np.array(segmentor.about['palette'], np.uint8).tobytes())
+        picture.save(args.out)
+
+
+if __name__ == '__main__':
+    main()
