@@ -11,6 +11,7 @@ Examples:
 import argparse
 import shlex
 import sys
+from functools import partial
 from pathlib import Path
 
 from mmengine.device import get_device
@@ -18,9 +19,18 @@ from mmengine.device import get_device
 from sapa_mm.analysis.paper_tables import PAPER_TABLES
 from sapa_mm.engine.arguments import CfgOptions, exit_on
 from sapa_mm.reproduction.commands import list_tables, run_tables, write_report
-from sapa_mm.reproduction.latency import measure_latency
+from sapa_mm.reproduction.latency import LATENCY_FILE, measure_latency
 from sapa_mm.reproduction.launcher import LAUNCHERS, Launcher
 from sapa_mm.reproduction.table_runs import Scenes, TableSettings
+
+DATA_ROOT, ITERATIONS = 'data/scenes', 100
+
+
+def seed(text: str) -> int:
+    """Read a random seed, as numpy takes it."""
+    if not text.isdecimal() or int(text) >= 2**32:
+        raise argparse.ArgumentTypeError(f'takes integers from 0 to 2**32 - 1, got {text}')
+    return int(text)
 
 
 def parse_args() -> argparse.Namespace:
@@ -69,7 +79,9 @@ def parse_args() -> argparse.Namespace:
         metavar='ROW',
         help='numbers of rows, as listed, or names of upsamplers (default: all)',
     )
-    run.add_argument('--seeds', nargs='+', type=int, default=[0], help='random seeds (default: 0)')
+    run.add_argument(
+        '--seeds', nargs='+', type=seed, default=[0], metavar='SEED', help='(default: 0)'
+    )
     run.add_argument('--launcher', choices=LAUNCHERS, default='none', help='default: none')
     run.add_argument('--gpus', type=int, default=1, help='GPUs on each node (default: 1)')
     run.add_argument('--nodes', type=int, default=1, help='nodes (default: 1)')
@@ -81,12 +93,11 @@ def parse_args() -> argparse.Namespace:
     )
     run.add_argument('--amp', action='store_true', help='train with automatic mixed precision')
     run.add_argument(
-        '--iterations', type=int, default=100, help='with --scenes: of each run (default: 100)'
+        '--iterations', type=int, help=f'with --scenes: of each run (default: {ITERATIONS})'
     )
     run.add_argument(
         '--data-root',
-        default='data/scenes',
-        help='with --scenes: their folder; made if missing (default: data/scenes)',
+        help=f'with --scenes: their folder; made if missing (default: {DATA_ROOT})',
     )
     run.add_argument(
         '--cfg-options',
@@ -97,6 +108,10 @@ def parse_args() -> argparse.Namespace:
         help='override settings of all configs',
     )
     args = parser.parse_args()
+    if args.command == 'run' and not args.scenes:
+        for name in ('iterations', 'data_root'):
+            if getattr(args, name) is not None:
+                parser.error(f'--{name.replace("_", "-")} is for --scenes, which was not given')
     if args.out is None:
         args.out = 'work_dirs/reproduce_scenes' if args.scenes else 'work_dirs/reproduce'
     return args
@@ -107,7 +122,10 @@ def run(args: argparse.Namespace) -> int:
     launcher = Launcher(
         args.launcher, args.gpus, args.nodes, tuple(shlex.split(args.launcher_options))
     )
-    scenes = Scenes(args.data_root, args.iterations) if args.scenes else None
+    scenes = None
+    if args.scenes:
+        iterations = ITERATIONS if args.iterations is None else args.iterations
+        scenes = Scenes(args.data_root or DATA_ROOT, iterations)
     settings = TableSettings(args.configs, args.out, scenes, args.amp, args.cfg_options)
     tables = [PAPER_TABLES[number] for number in args.table]
     failures = run_tables(tables, args.rows, args.seeds, settings, launcher)
@@ -127,9 +145,10 @@ def main() -> None:
             elif args.command == 'run':
                 sys.exit(run(args))
             elif args.command == 'latency':
-                measure_latency(args.out, get_device())
+                measure_latency(args.out, get_device(), on_progress=partial(print, flush=True))
+                print(f'Written: {Path(args.out) / LATENCY_FILE}')
             else:
-                text, files = write_report(tables, args.configs, args.out, args.scenes)
+                text, files = write_report(tables, args.configs, args.out)
                 print(f'{text}\nWritten: {", ".join(files)}')
     except KeyboardInterrupt:
         print('\nInterrupted; the same command goes on from here.', file=sys.stderr)

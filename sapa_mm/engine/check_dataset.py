@@ -29,8 +29,9 @@ def check_dataset(dataset: Any, name: str = 'dataset') -> None:
 
     Raises:
         FileNotFoundError: If a folder or an annotation file is missing.
-        ValueError: If a folder has no images or images without annotations, or an annotation file
-            is no complete JSON file or names images that are not there.
+        ValueError: If a folder has no images or images without annotations, an annotation file is
+            no complete JSON file, no COCO file or names images that are not there, or something
+            cannot be read.
     """
     for problem in find_problems(dataset, name):
         raise problem
@@ -54,7 +55,11 @@ def find_problems(dataset: Any, name: str = 'dataset') -> Iterator[Exception]:
         files = _Files(single, key)
         check = _CHECKS.get(files.loader)
         if check is not None and not single.get('backend_args'):
-            yield from check(files)
+            try:
+                yield from check(files)
+            except (OSError, UnicodeDecodeError) as error:
+                place = getattr(error, 'filename', None) or 'a list of images'
+                yield ValueError(f'{key}: {place} cannot be read: {error}')
 
 
 def single_datasets(dataset: Any, name: str) -> Iterator[tuple[str, dict]]:
@@ -229,7 +234,11 @@ def _check_coco(files: _Files) -> Iterator[Exception]:
     yield from problems
     if problems:
         return
-    named = _image_names(annotations)
+    try:
+        named = _image_names(annotations)
+    except ValueError as error:
+        yield ValueError(f'{files.name}.ann_file: {annotations}: {error}')
+        return
     if image_dir is not None:
         yield from _missing(files, named - _list(image_dir), 'data_prefix.img', image_dir)
     if map_dir is not None:
@@ -247,7 +256,9 @@ def _json_problems(path: str, key: str) -> Iterator[Exception]:
                 file.seek(-64, os.SEEK_END)
                 if not file.read().rstrip().endswith(b'}'):
                     raise ValueError('it stops half-way')
-    except ValueError as error:
+    except OSError as error:
+        yield ValueError(f'{key}: {path} cannot be read: {error.strerror}')
+    except (ValueError, RecursionError) as error:
         problem = ValueError(
             f'{key}: {path} is not a complete JSON file ({error}); copy or download it again'
         )
@@ -267,12 +278,26 @@ def _image_names(path: str) -> set[str]:
     """The files of the images in a COCO file; without parsing it if it is large."""
     with open(path, 'rb') as file:
         if os.path.getsize(path) <= _PARSED_BYTES:
-            return {image['file_name'] for image in json.load(file).get('images', [])}
+            return _names_in(json.load(file))
         with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as text:
             found = re.finditer(rb'"file_name"\s*:\s*("(?:[^"\\]|\\.)*")', text)
             names = {json.loads(match[1]) for match in found}
     # Panoptic annotations name their maps, too.
     return {name for name in names if not name.endswith('.png')}
+
+
+def _names_in(content: Any) -> set[str]:
+    images = content.get('images') if isinstance(content, dict) else None
+    if not isinstance(images, list):
+        raise ValueError('it is no COCO file: it has no list of images')
+    names = [image.get('file_name') if isinstance(image, dict) else None for image in images]
+    wrong = [index for index, name in enumerate(names) if not isinstance(name, str)]
+    if wrong:
+        raise ValueError(
+            f'{len(wrong)} of {len(names)} images have no file_name, the first is '
+            f'images[{wrong[0]}]'
+        )
+    return set(names)
 
 
 def _list(folder: str | None, suffix: str | None = None) -> set[str]:

@@ -31,6 +31,10 @@ class CheckpointError(ValueError):
     """A checkpoint that is damaged, no checkpoint at all, or refused."""
 
 
+class DamagedCheckpoint(CheckpointError):
+    """A checkpoint of which nothing can be loaded, such as one whose saving was cut short."""
+
+
 def read_checkpoint(
     path: str,
     map_location: str | Callable | None = None,
@@ -65,10 +69,10 @@ def read_checkpoint(
     if path.endswith(SUFFIX):
         return _read_published(path, name)
     if os.path.getsize(path) == 0:
-        raise CheckpointError(f'{label} is empty; use an earlier checkpoint or fetch it again')
+        raise DamagedCheckpoint(f'{label} is empty; use an earlier checkpoint or fetch it again')
     is_zip = zipfile.is_zipfile(path)
     if not is_zip and _starts_like_zip(path):
-        raise CheckpointError(
+        raise DamagedCheckpoint(
             f'{label} is truncated: a save, copy or download of it stopped half-way; '
             'use an earlier checkpoint or fetch it again'
         )
@@ -114,7 +118,7 @@ def _safe_load(label: str, zip_path: str | None = None) -> Iterator[None]:
         except pickle.UnpicklingError as error:
             refused = _refused_globals(error, zip_path)
             if not refused:
-                raise CheckpointError(f'{label} is damaged or no checkpoint') from error
+                raise DamagedCheckpoint(f'{label} is damaged or no checkpoint') from error
             raise CheckpointError(
                 f'{label} is refused: loading it runs {", ".join(refused)}. '
                 f'If you trust whoever made it, set {TRUST_VARIABLE}=1 in the environment, '
@@ -123,7 +127,8 @@ def _safe_load(label: str, zip_path: str | None = None) -> Iterator[None]:
         except Exception as error:
             # A damaged file makes the unpickler fail in any way at all.
             reason = str(error).partition('\n')[0]
-            raise CheckpointError(
+            is_sound = isinstance(error, (OSError, MemoryError, ImportError, AttributeError))
+            raise (CheckpointError if is_sound else DamagedCheckpoint)(
                 f'{label} cannot be loaded: {type(error).__name__}: {reason}'
             ) from error
 

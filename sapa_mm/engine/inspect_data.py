@@ -2,10 +2,9 @@
 
 import contextlib
 import io
-import json
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -15,9 +14,9 @@ from PIL import Image, UnidentifiedImageError
 
 from ..datasets.coco import rgb2id
 from .check_dataset import find_evaluator_problems, find_problems, single_datasets
+from .finding import Finding, first_of, shorten
+from .inspect_coco import inspect_coco
 
-#: Lines of one kind of problem that are spelled out.
-_MOST = 10
 _IGNORED = 255
 #: Images of the whole datasets, by class and by what the paths of their files hold.
 _SIZES = {
@@ -25,19 +24,6 @@ _SIZES = {
     'CocoDataset': {'train2017': 118_287, 'val2017': 5_000},
     'CocoPanopticDataset': {'train2017': 118_287, 'val2017': 5_000},
 }
-
-
-@dataclass(frozen=True)
-class Finding:
-    """Something found in the data.
-
-    Attributes:
-        kind (str): 'error'; 'note', of what may be meant so; or 'right', of what was looked at.
-        text (str): A line.
-    """
-
-    kind: str
-    text: str
 
 
 def inspect_data(cfg: Config, samples: int = 200, seed: int = 0) -> Iterator[Finding]:
@@ -64,18 +50,19 @@ def inspect_data(cfg: Config, samples: int = 200, seed: int = 0) -> Iterator[Fin
 
 def _inspect_dataset(config: dict, name: str, samples: int, seed: int) -> Iterator[Finding]:
     """Once its files are all there."""
-    errors = []
+    found = []
     if str(config.get('ann_file', '')).endswith('.json'):
         path = os.path.join(config.get('data_root') or '', config['ann_file'])
-        errors = [f'{name}.ann_file: {text}' for text in _coco_problems(path, config)]
-        yield from (Finding('error', text) for text in errors)
+        found = [replace(f, text=f'{name}.ann_file: {f.text}') for f in inspect_coco(path, config)]
+        yield from found
+    has_errors = any(finding.kind == 'error' for finding in found)
     try:
         # All images, those without annotations too; pycocotools prints what it does.
         with contextlib.redirect_stdout(io.StringIO()):
             dataset = DATASETS.build({**config, 'pipeline': [], 'filter_cfg': None})
     except Exception as error:
         # The host libraries parse files without looking at what is in them.
-        if not errors:
+        if not has_errors:
             text = f'{name}: cannot be loaded: {type(error).__name__}: {error}'
             yield Finding('error', text)
         return
@@ -86,9 +73,9 @@ def _inspect_dataset(config: dict, name: str, samples: int, seed: int) -> Iterat
         yield Finding('note', text)
     chosen = np.random.default_rng(seed).choice(count, min(samples, count), replace=False)
     opened = [_sample_problems(dataset, int(index)) for index in sorted(chosen)]
-    found = _shorten([f'{name}: {problem}' for problems in opened for problem in problems])
-    yield from (Finding('error', text) for text in found)
-    if not found and not errors:
+    problems = shorten([f'{name}: {problem}' for problems in opened for problem in problems])
+    yield from (Finding('error', text) for text in problems)
+    if not problems and not has_errors:
         text = f'{name}: {count:,} images, {len(chosen):,} of them opened, with their annotations'
         yield Finding('right', text)
 
@@ -152,54 +139,7 @@ def _segment_problems(annotation: Image.Image, info: dict, dataset: Any) -> Iter
         ('no pixel of segments in the JSON file', said - ids),
     ):
         if difference:
-            first = ', '.join(map(str, sorted(difference)[:3]))
-            yield f'{info["seg_map_path"]} has {text}: {first}'
-
-
-def _coco_problems(path: str, config: dict) -> list[str]:
-    """What is wrong inside of a COCO file that is complete."""
-    with open(path, 'rb') as file:
-        content = json.load(file)
-    lacking = [key for key in ('images', 'annotations', 'categories') if key not in content]
-    if lacking:
-        return [f'{path} has no {", ".join(lacking)}']
-    images = {image.get('id'): image for image in content['images']}
-    categories = {category.get('id'): category.get('name') for category in content['categories']}
-    classes = (config.get('metainfo') or {}).get('classes')
-    if classes is None:
-        classes = DATASETS.get(config['type']).METAINFO['classes']
-    missing = sorted(set(classes) - set(categories.values()))
-    problems = []
-    if missing:
-        first = ', '.join(missing[:3]) + (', ...' if len(missing) > 3 else '')
-        problems.append(f'{path} has no category for {len(missing)} of the classes: {first}')
-    with_mask = any(step.get('with_mask') for step in config.get('pipeline', []))
-    found = []
-    for annotation in content['annotations']:
-        image = images.get(annotation.get('image_id'))
-        name = f'{path}: annotation {annotation.get("id")}'
-        if image is None:
-            found.append(f'{name} is of image {annotation.get("image_id")}, which is not there')
-            continue
-        # Panoptic files have an entry for each image, with its segments.
-        for part in annotation.get('segments_info', [annotation]):
-            if part.get('category_id') not in categories:
-                found.append(f'{name} has category {part.get("category_id")}, which is not there')
-        if 'bbox' in annotation:
-            found += _box_problems(name, annotation['bbox'], image)
-            if with_mask and not annotation.get('segmentation'):
-                found.append(f'{name} has no segmentation')
-    return problems + _shorten(found)
-
-
-def _box_problems(name: str, box: list, image: dict) -> Iterator[str]:
-    x, y, width, height = box
-    if width <= 0 or height <= 0:
-        yield f'{name} has a box of {width} x {height}'
-    # Boxes are rounded.
-    elif min(x, y) < -1 or x + width > image['width'] + 1 or y + height > image['height'] + 1:
-        size = _by((image['width'], image['height']))
-        yield f'{name} has the box {box}, outside of the image, {size} (width x height)'
+            yield f'{info["seg_map_path"]} has {text}: {first_of(sorted(difference))}'
 
 
 def _open(path: str) -> Image.Image:
@@ -210,12 +150,6 @@ def _open(path: str) -> Image.Image:
     except (OSError, SyntaxError, UnidentifiedImageError, ValueError) as error:
         raise ValueError(f'{path} cannot be read: {error}') from error
     return image
-
-
-def _shorten(lines: list[str]) -> list[str]:
-    if len(lines) <= _MOST:
-        return lines
-    return [*lines[:_MOST], f'{lines[_MOST]} ... and {len(lines) - _MOST - 1:,} more']
 
 
 def _by(size: tuple[int, int]) -> str:

@@ -7,7 +7,7 @@ import os
 from mmengine.logging import print_log
 from mmengine.runner import find_latest_checkpoint
 
-from .checkpoint import CheckpointError, read_checkpoint
+from .checkpoint import CheckpointError, DamagedCheckpoint, read_checkpoint
 
 
 def find_resumable(work_dir: str) -> str | None:
@@ -45,6 +45,27 @@ def find_resumable(work_dir: str) -> str | None:
             f'({"; ".join(reasons)}); name another one, or train in a new work directory'
         )
     return None
+
+
+def set_damaged_aside(work_dir: str) -> list[str]:
+    """Rename the checkpoints that are damaged, so that the run goes on from another or anew.
+
+    Args:
+        work_dir (str): The work directory of the run. No process may be at it.
+
+    Returns:
+        list[str]: Where they are now.
+    """
+    aside = []
+    for path in sorted(glob.glob(os.path.join(work_dir, '*.pth'))):
+        try:
+            read_checkpoint(path, mmap=True)
+        except DamagedCheckpoint:
+            aside.append(f'{path}.damaged')
+            os.replace(path, aside[-1])
+        except (CheckpointError, FileNotFoundError):
+            continue  # it may be worth something; resuming tells what is wrong with it
+    return aside
 
 
 def resumed_seed(path: str, name: str = 'checkpoint') -> int | None:

@@ -3,7 +3,7 @@
 import torch.distributed
 from mmengine.config import Config
 from mmengine.device import get_device
-from mmengine.dist import is_distributed
+from mmengine.dist import init_dist, is_distributed
 from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
 from torch import nn
@@ -21,14 +21,29 @@ def build_runner(cfg: Config) -> Runner:
         Runner: The runner.
     """
     if cfg.get('launcher') == 'pytorch' and get_device() == 'cpu':
-        _prepare_cpu_processes(cfg)
+        start_processes(cfg)
+        _set_cpu_wrapper(cfg)
     return RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(cfg)
 
 
-def _prepare_cpu_processes(cfg: Config) -> None:
-    """Start what mmengine starts on CUDA devices only: the process group, and its wrapper."""
-    if not is_distributed():
+def start_processes(cfg: Config) -> None:
+    """Start the process group of a config's launcher, as its runner would, on a CPU too.
+
+    Args:
+        cfg (Config): The config. Without a launcher, or with a process group, nothing is done.
+    """
+    launcher = cfg.get('launcher', 'none')
+    if launcher == 'none' or is_distributed():
+        return
+    if launcher == 'pytorch' and get_device() == 'cpu':
+        # mmengine starts one on CUDA devices only.
         torch.distributed.init_process_group('gloo')
+    else:
+        init_dist(launcher, **cfg.get('env_cfg', {}).get('dist_cfg', {}))
+
+
+def _set_cpu_wrapper(cfg: Config) -> None:
+    """Set the wrapper that mmengine takes on CUDA devices only."""
     wrapper = {
         'type': 'MMDistributedDataParallel',
         'device_ids': None,

@@ -2,16 +2,21 @@
 
 import os
 from collections.abc import Sequence
+from contextlib import nullcontext
 
 from ..analysis.paper_tables import PaperTable
-from ..datasets.writers import RECORD, write_scenes
+from ..whole_file import whole_file
 from .latency import read_latencies
 from .launcher import Launcher
+from .make_scenes import make_missing_scenes
+from .nodes import FirstNode, follow_first_node
 from .report import make_report
 from .report_markdown import format_latencies, format_markdown
 from .report_page import format_page
 from .table_runs import TableSettings, list_runs, runs_on_disk
 from .train_all import train_all
+from .training_run import WORKER
+from .writable import check_writable
 
 
 def list_tables(tables: Sequence[PaperTable], out: str) -> str:
@@ -56,35 +61,43 @@ def run_tables(
         list[str]: What went wrong, a line for each run that failed.
 
     Raises:
+        FileNotFoundError: If the launcher's program is missing.
         ValueError: If a table has no such row.
     """
+    launcher.check_program()
     runs = list_runs(tables, rows, seeds, settings)
-    scenes = settings.scenes
-    if scenes is not None and not os.path.isfile(os.path.join(scenes.data_root, RECORD)):
-        write_scenes(scenes.data_root)
-    return train_all(runs, launcher)
+    if not launcher.is_first_node:
+        return follow_first_node(settings.out, launcher, WORKER)
+    if settings.scenes is not None:
+        make_missing_scenes(settings.scenes.data_root)
+    several = FirstNode(settings.out) if launcher.has_other_nodes else nullcontext()
+    with several as first_node:
+        return train_all(runs, launcher, first_node=first_node)
 
 
-def write_report(
-    tables: Sequence[PaperTable], configs: str, out: str, is_small: bool
-) -> tuple[str, list[str]]:
+def write_report(tables: Sequence[PaperTable], configs: str, out: str) -> tuple[str, list[str]]:
     """Writes ``report.md`` and ``report.html``.
 
     Args:
         tables (Sequence[PaperTable]): The tables.
         configs (str): Folder of the configs.
         out (str): Folder of the results, and of the report.
-        is_small (bool): Whether the results are those of small models on generated scenes.
 
     Returns:
         tuple[str, list[str]]: The report as Markdown, and the files.
+
+    Raises:
+        OSError: If the folder cannot be written to.
     """
-    reports = make_report(tables, configs, out, is_small)
+    check_writable(out)
+    reports = make_report(tables, configs, out)
     latencies = read_latencies(out)
     text = format_markdown(reports, [format_latencies(*item) for item in latencies.items()])
-    files = {'report.md': text, 'report.html': format_page(reports, latencies)}
-    os.makedirs(out, exist_ok=True)
-    for name, content in files.items():
-        with open(os.path.join(out, name), 'w') as file:
+    files = {
+        os.path.join(out, 'report.md'): text,
+        os.path.join(out, 'report.html'): format_page(reports, latencies),
+    }
+    for path, content in files.items():
+        with whole_file(path) as partial, open(partial, 'w') as file:
             file.write(content)
-    return text, [os.path.join(out, name) for name in files]
+    return text, list(files)

@@ -3,7 +3,7 @@
 import json
 import os
 import statistics
-from collections.abc import Sequence
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from functools import partial
 
@@ -21,13 +21,15 @@ from ..analysis.paper_tables import CONFIG_NAMES, PAPER_TABLES
 from ..analysis.parameters import count_parameters
 from ..upsamplers import build_upsampler
 from ..whole_file import whole_file
+from .writable import check_writable
 
 #: What the others are held against.
 REFERENCE = 'CARAFE'
 #: Channels and low-res side of Figure 12.
 CHANNELS, SIDE = 256, 120
 
-_FILE = 'latency.json'
+#: File in the folder of the results.
+LATENCY_FILE = 'latency.json'
 _TABLE_13 = PAPER_TABLES[13].rows
 #: Upsamplers and their options, by their names in the figure.
 _FIGURE_12 = {
@@ -80,6 +82,7 @@ def measure_latency(
     side: int = SIDE,
     repeats: int = 9,
     budget: float = 4.0,
+    on_progress: Callable[[str], None] | None = None,
 ) -> dict[str, Latency]:
     """Times a step of x2 by each upsampler of Figure 12 and Table 13, float32, forward only.
 
@@ -93,10 +96,15 @@ def measure_latency(
         side (int): Height and width of x. Defaults to 120.
         repeats (int): Most runs of each. Defaults to 9.
         budget (float): Seconds for the runs of each beyond the third. Defaults to 4.
+        on_progress (Callable, optional): Called with what is done next. Defaults to None.
 
     Returns:
         dict[str, Latency]: By name.
+
+    Raises:
+        OSError: If the folder cannot be written to.
     """
+    check_writable(out)
     pairs = [*_FIGURE_12.values(), *((row.upsampler, row.options) for row in _TABLE_13)]
     subjects = {
         latency_name(title, options): dict(type=CONFIG_NAMES[title].replace('-', '_'), **options)
@@ -112,7 +120,11 @@ def measure_latency(
     }
     with torch.no_grad():
         seconds = _time(
-            [lambda m=m: m(x, guide) for m in modules.values()], device, repeats, budget
+            {name: lambda m=m: m(x, guide) for name, m in modules.items()},
+            device,
+            repeats,
+            budget,
+            on_progress or (lambda text: None),
         )
     by_name = dict(zip(modules, seconds, strict=True))
     latencies = {
@@ -137,7 +149,7 @@ def read_latencies(out: str) -> dict[str, dict[str, Latency]]:
     Returns:
         dict[str, dict[str, Latency]]: By device and name.
     """
-    path = os.path.join(out, _FILE)
+    path = os.path.join(out, LATENCY_FILE)
     if not os.path.isfile(path):
         return {}
     with open(path) as file:
@@ -161,13 +173,22 @@ def figure_12(latencies: dict[str, Latency]) -> dict[str, Latency]:
     return {title: latencies[name] for title, name in names.items() if name in latencies}
 
 
-def _time(functions: Sequence, device: str, repeats: int, budget: float) -> list[float]:
+def _time(
+    functions: dict[str, Callable],
+    device: str,
+    repeats: int,
+    budget: float,
+    say: Callable[[str], None],
+) -> list[float]:
     stopwatch = make_stopwatch(device)
     counts = []
-    for function in functions:
+    for number, (name, function) in enumerate(functions.items(), 1):
+        say(f'{number} of {len(functions)}: warming up {name}')
         _, seconds = warm_up(function, stopwatch, budget)
         counts.append(affordable_runs(seconds, repeats, budget))
-    return [statistics.median(times) for times in time_interleaved(functions, counts, stopwatch)]
+    say(f'timing all in turns, up to {max(counts)} times')
+    times = time_interleaved(list(functions.values()), counts, stopwatch)
+    return [statistics.median(one) for one in times]
 
 
 def _count_flops(cfg: dict, channels: int, side: int) -> int:
@@ -191,5 +212,5 @@ def _save(out: str, device: str, latencies: dict[str, Latency]) -> None:
         {d: {n: asdict(one) for n, one in values.items()} for d, values in content.items()},
         indent=1,
     )
-    with whole_file(os.path.join(out, _FILE)) as path, open(path, 'w') as file:
+    with whole_file(os.path.join(out, LATENCY_FILE)) as path, open(path, 'w') as file:
         file.write(text)

@@ -1,5 +1,7 @@
 """How a training run is started: in one process, by torchrun, or by Slurm."""
 
+import argparse
+import shutil
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,8 +22,9 @@ class Launcher:
             ``--partition=gpu``. Defaults to none.
 
     Raises:
-        ValueError: If the kind is unknown, a number is not positive, or 'none' is asked for more
-            than one process.
+        ValueError: If the kind is unknown, a number is not positive, 'none' is asked for more
+            than one process or given options, or 'pytorch' is not told this node's place among
+            several.
     """
 
     kind: str = 'none'
@@ -40,28 +43,60 @@ class Launcher:
                 f"launcher 'none' starts one process, got gpus {self.gpus} and nodes {self.nodes}; "
                 "choose 'pytorch' or 'slurm'"
             )
-        if self.kind == 'pytorch' and self.nodes > 1 and not self.options:
+        if self.kind == 'none' and self.options:
+            raise ValueError(
+                f"launcher 'none' takes no options, got {' '.join(self.options)}; "
+                "choose 'pytorch' or 'slurm'"
+            )
+        if self.has_other_nodes:
+            self._check_place()
+
+    def _check_place(self) -> None:
+        place = _place(self.options)
+        if not (place.master_addr or place.rdzv_endpoint):
             raise ValueError(
                 "launcher 'pytorch' on several nodes needs torchrun's options, such as "
-                '--node-rank=0 --master-addr=HOST, got none'
+                f'--node-rank=0 --master-addr=HOST, got {" ".join(self.options) or "none"}'
+            )
+        rank = place.node_rank or ''
+        if not rank.isdecimal() or int(rank) >= self.nodes:
+            raise ValueError(
+                f"launcher 'pytorch' on {self.nodes} nodes needs --node-rank, an integer from 0 "
+                f'to {self.nodes - 1}, another on each node, got {rank or "none"}'
             )
 
     @property
-    def is_first_node(self) -> bool:
-        """Whether this call keeps the record of the runs; those on other nodes only take part."""
-        ranks = [
-            o.partition('=')[2]
-            for o in self.options
-            if o.startswith(('--node-rank', '--node_rank'))
-        ]
-        return self.kind != 'pytorch' or ranks in ([], ['0'])
+    def processes(self) -> int:
+        """How many processes it starts, on all nodes."""
+        return self.gpus * self.nodes
 
-    def command(self, module: str, arguments: Sequence[str]) -> list[str]:
+    @property
+    def has_other_nodes(self) -> bool:
+        """Whether the same is called on other nodes, too. Slurm is called on one, for all."""
+        return self.kind == 'pytorch' and self.nodes > 1
+
+    @property
+    def is_first_node(self) -> bool:
+        """Whether this call decides what is run; those on other nodes follow it."""
+        return not self.has_other_nodes or int(_place(self.options).node_rank) == 0
+
+    def check_program(self) -> None:
+        """See that what it starts is installed.
+
+        Raises:
+            FileNotFoundError: If it is not.
+        """
+        if self.kind == 'slurm' and shutil.which('srun') is None:
+            raise FileNotFoundError("launcher 'slurm': there is no srun on this machine's PATH")
+
+    def command(self, module: str, arguments: Sequence[str], attempt: str = '') -> list[str]:
         """The command line that runs a module.
 
         Args:
             module (str): Its name, as after ``python -m``.
             arguments (Sequence[str]): Its arguments.
+            attempt (str): On several nodes of torchrun, a name without which the processes of
+                different runs may meet. Defaults to none.
 
         Returns:
             list[str]: The command line; with a launcher, the module gets ``--launcher`` too.
@@ -74,7 +109,9 @@ class Launcher:
             where = ['--standalone'] if self.nodes == 1 else [f'--nnodes={self.nodes}']
             count = f'--nproc-per-node={self.gpus}'
             torchrun = [sys.executable, '-m', 'torch.distributed.run', count, *where]
-            return [*torchrun, *self.options, *run]
+            # The last of an option holds.
+            same = [f'--rdzv-id={attempt}'] if attempt else []
+            return [*torchrun, *self.options, *same, *run]
         srun = [
             'srun',
             f'--nodes={self.nodes}',
@@ -84,3 +121,11 @@ class Launcher:
             '--kill-on-bad-exit=1',
         ]
         return [*srun, *self.options, sys.executable, '-u', *run]
+
+
+def _place(options: Sequence[str]) -> argparse.Namespace:
+    """What torchrun's options say of this node and the first one, read as torchrun reads them."""
+    parser = argparse.ArgumentParser(add_help=False)
+    for name in ('node-rank', 'master-addr', 'rdzv-endpoint'):
+        parser.add_argument(f'--{name}', f'--{name.replace("-", "_")}', nargs='?')
+    return parser.parse_known_args(list(options))[0]

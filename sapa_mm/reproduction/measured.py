@@ -1,5 +1,6 @@
 """What the runs of a row gave, over the seeds."""
 
+import math
 import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -37,16 +38,21 @@ def measured(column: str, results: Sequence[TrainingResult]) -> Measured | None:
         results (Sequence[TrainingResult]): One for each seed.
 
     Returns:
-        Measured | None: In the paper's unit; None if there is no result, or if the validation set
+        Measured | None: In the paper's unit; None if no result has it, or if the validation set
         has nothing that the metric is for, such as large objects.
     """
     key, scale = _key(column)
-    # mmdet reports no average precision where nothing is detected: it is 0.
-    values = [scale * result.metrics.get(key, 0.0) for result in results]
+    # mmdet reports no average precision where nothing is detected: it is 0. Other metrics are
+    # missing only where they were not computed.
+    default = 0.0 if key.startswith('coco/') else None
+    found = [result.metrics.get(key, default) for result in results]
+    values = [scale * value for value in found if value is not None]
     # COCO's -1 stands for "no such objects".
     if not values or min(values) < 0:
         return None
-    spread = statistics.stdev(values) if len(values) > 1 else None
+    # The spread of what is not finite is not defined.
+    is_spread = len(values) > 1 and all(map(math.isfinite, values))
+    spread = statistics.stdev(values) if is_spread else None
     return Measured(statistics.mean(values), spread, len(values))
 
 

@@ -1,11 +1,13 @@
 """The paper's tables beside what was measured, as data; see the other files for its forms."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from ..analysis.complexity import ComplexityRow, measure_table
 from ..analysis.paper_tables import PaperRow, PaperTable
 from ..analysis.training_result import TrainingResult
+from .failure import describe
 from .latency import REFERENCE, Latency, latency_name, read_latencies
 from .measured import Measured, is_metric, measured
 from .table_runs import runs_on_disk
@@ -80,16 +82,16 @@ class ReportTable:
         columns (list[Column]): Its columns.
         rows (list[ReportRow]): Its rows.
         notes (list[str]): What is to be said of single cells, numbered from 1 on.
-        problem (str): Why parameters and FLOPs could not be computed; empty if they were.
+        problems (list[str]): Why parameters and FLOPs of rows could not be computed.
         devices (list[str]): Where the runs were made.
-        is_small (bool): Whether the runs are those of small models on generated scenes.
+        is_small (bool): Whether there are runs of small models on generated scenes.
     """
 
     table: PaperTable
     columns: list[Column]
     rows: list[ReportRow]
     notes: list[str]
-    problem: str
+    problems: list[str]
     devices: list[str]
     is_small: bool
 
@@ -104,24 +106,21 @@ class _Draft:
         self.cells.append(list(cells))
 
 
-def make_report(
-    tables: Sequence[PaperTable], configs: str, out: str, is_small: bool
-) -> list[ReportTable]:
+def make_report(tables: Sequence[PaperTable], configs: str, out: str) -> list[ReportTable]:
     """Lays out tables.
 
     Args:
         tables (Sequence[PaperTable]): The tables.
         configs (str): Folder of the configs, whose parameters and FLOPs are counted.
         out (str): Folder of the results.
-        is_small (bool): Whether these are of small models on generated scenes.
 
     Returns:
         list[ReportTable]: The tables.
     """
-    return [_report_table(table, configs, out, is_small) for table in tables]
+    return [_report_table(table, configs, out) for table in tables]
 
 
-def _report_table(table, configs, out, is_small):
+def _report_table(table, configs, out):
     runs = [runs_on_disk(out, row) for row in table.rows]
     results = [
         {seed: result for seed, run in by_seed.items() if (result := run.files.read_result())}
@@ -131,12 +130,8 @@ def _report_table(table, configs, out, is_small):
     for column in dict.fromkeys(name for row in table.rows for name in row.figures):
         if is_metric(column):
             _add_metric(draft, column, table.rows, results)
-    problem = ''
-    try:
-        _add_costs(draft, measure_table(table, configs))
-    except (OSError, ValueError, RuntimeError) as error:
-        # What was trained is reported all the same.
-        problem = str(error)
+    costs, problems = _measure_costs(table, configs)
+    _add_costs(draft, costs)
     if any(_LATENCY in row.figures for row in table.rows):
         _add_latency(draft, table.rows, read_latencies(out))
     states = [', '.join(f'seed {s}: {run.state}' for s, run in r.items()) for r in runs]
@@ -154,9 +149,9 @@ def _report_table(table, configs, out, is_small):
             for row, done, by_seed, of_row in zip(table.rows, results, runs, cells, strict=True)
         ],
         notes=notes,
-        problem=problem,
+        problems=problems,
         devices=sorted({one.device for done in results for one in done.values()}),
-        is_small=is_small,
+        is_small=any(run.files.is_small for by_seed in runs for run in by_seed.values()),
     )
 
 
@@ -193,29 +188,53 @@ def _measured_cell(one: Measured | None, digits: int) -> Cell:
     if one is None:
         return Cell()
     spread = '' if one.spread is None else f' ± {one.spread:.{digits}f}'
-    return Cell(f'{one.mean:.{digits}f}{spread}', round(one.mean, digits))
+    value = round(one.mean, digits) if math.isfinite(one.mean) else None
+    return Cell(f'{one.mean:.{digits}f}{spread}', value)
 
 
 def _rank(cells: list[Cell], groups: list[str]) -> list[Cell]:
     """Marks the best and the second best of each group that has at least three."""
     ranked = []
     for cell, group in zip(cells, groups, strict=True):
-        values = sorted(
-            {c.value for c, g in zip(cells, groups, strict=True) if g == group} - {None},
-            reverse=True,
-        )
-        rank = values.index(cell.value) + 1 if cell.value is not None and len(values) > 2 else 0
+        values = [
+            c.value
+            for c, g in zip(cells, groups, strict=True)
+            if g == group and c.value is not None
+        ]
+        rank = 0
+        if cell.value is not None and len(values) > 2:
+            # Rows that are equal share their rank.
+            rank = sorted(set(values), reverse=True).index(cell.value) + 1
         ranked.append(replace(cell, rank=rank if rank <= 2 else 0))
     return ranked
 
 
-def _add_costs(draft: _Draft, costs: Sequence[ComplexityRow]) -> None:
+def _measure_costs(table: PaperTable, configs: str) -> tuple[list[ComplexityRow | None], list[str]]:
+    """What the rows cost, None where that cannot be computed, and why it cannot."""
+    try:
+        return measure_table(table, configs), []
+    except Exception:
+        # A config is Python: it may raise anything. The others are reported all the same.
+        first, costs, problems = {}, [], []
+    for row in table.rows:
+        # Costs are held against the first row of the backbone.
+        base = first.setdefault(row.backbone, row)
+        pair = (row,) if row is base else (base, row)
+        try:
+            costs.append(measure_table(replace(table, rows=pair), configs)[-1])
+        except Exception as error:
+            costs.append(None)
+            problems.append(f'{row.title}: {describe(error)}')
+    return costs, problems
+
+
+def _add_costs(draft: _Draft, costs: Sequence[ComplexityRow | None]) -> None:
     totals = {
         'Params': lambda cost: cost.trainable / 1e6,
         'FLOPs': lambda cost: cost.counted / 1e9,
     }
     for column, unit in (('Params', 'M'), ('FLOPs', 'G')):
-        compared = [row.cells.get(column) for row in costs]
+        compared = [row and row.cells.get(column) for row in costs]
         title = f'{column}, {unit}'
         if any(compared):
             draft.add(
@@ -223,7 +242,9 @@ def _add_costs(draft: _Draft, costs: Sequence[ComplexityRow]) -> None:
             )
         cells = []
         for row, one in zip(costs, compared, strict=True):
-            if one is None:
+            if row is None:
+                cells.append(Cell())
+            elif one is None:
                 cells.append(Cell(f'{totals[column](row.cost):.2f}'))
             else:
                 sign = '+' if one.printed.startswith('+') else ''

@@ -22,6 +22,6 @@ def describe_runs(table: ReportTable) -> str:
         text += f', of up to {max(counts)} seeds: mean and standard deviation'
     if table.devices:
         text += f'. Measured on: {"; ".join(table.devices)}'
-    if table.problem:
-        text += f'. Parameters and FLOPs are not computed: {table.problem}'
+    if table.problems:
+        text += f'. Parameters and FLOPs are not computed: {"; ".join(table.problems)}'
     return text + '.'

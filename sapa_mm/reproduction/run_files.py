@@ -2,17 +2,19 @@
 
 import contextlib
 import dataclasses
-import fcntl
+import itertools
 import json
 import os
-from collections.abc import Iterator
 from typing import IO
 
 from ..analysis.training_result import TrainingResult
 from ..whole_file import whole_file
+from .file_lock import file_lock, is_locked
 
 # In a folder of its own: mmengine writes its copy, with more in it, to the work directory.
 _SETTINGS, _CONSOLE, _LOCK = 'settings/config.py', 'console.log', 'run.lock'
+#: Key in a run's settings: whether it is a small model in the place of the paper's.
+IS_SMALL = 'is_small'
 _PROGRESS, _FAILURE, _RESULT = 'progress.json', 'failure.txt', 'result.json'
 
 
@@ -60,7 +62,7 @@ class RunFiles:
         return self.path(_CONSOLE)
 
     def claim(self, settings: str) -> None:
-        """Writes the run's config, unless it is there already.
+        """Writes the run's settings, unless they are there already.
 
         Args:
             settings (str): The config's text.
@@ -68,38 +70,47 @@ class RunFiles:
         Raises:
             OtherSettings: If the folder has a run with other settings in it.
         """
-        found = self._read(_SETTINGS)
-        if found is None:
+        self.compare(settings)
+        if self.read_settings() is None:
             self._write(_SETTINGS, settings)
-        elif found != settings:
+
+    def compare(self, settings: str) -> None:
+        """Holds settings against those of the run.
+
+        Args:
+            settings (str): The config's text.
+
+        Raises:
+            OtherSettings: If the run has others. A run without settings yet has no others.
+        """
+        found = self.read_settings()
+        if found not in (None, settings):
+            lines = itertools.zip_longest(
+                found.splitlines(), settings.splitlines(), fillvalue='nothing'
+            )
+            there, now = next((there, now) for there, now in lines if there != now)
             raise OtherSettings(
-                f'{self.work_dir} has a run with other settings in it (see {_SETTINGS}); remove '
-                'it, or choose another folder'
+                f'{self.work_dir} has a run with other settings in it (see {_SETTINGS}: '
+                f'{there.strip()}; now: {now.strip()}); remove it, or choose another folder'
             )
 
-    @contextlib.contextmanager
-    def lock(self) -> Iterator[IO]:
-        """Keeps other processes from the same run: they wait here.
+    def read_settings(self) -> str | None:
+        """The run's settings; None if it was never started."""
+        return self._read(_SETTINGS)
 
-        Yields:
-            file: Processes that inherit it keep the lock, too.
-        """
-        os.makedirs(self.work_dir, exist_ok=True)
-        with open(self.path(_LOCK), 'w') as file:
-            fcntl.flock(file, fcntl.LOCK_EX)
-            yield file
+    @property
+    def is_small(self) -> bool:
+        """Whether the run is one of a small model in the place of the paper's."""
+        return f'{IS_SMALL}=True' in (self.read_settings() or '').splitlines()
+
+    def lock(self) -> contextlib.AbstractContextManager[IO]:
+        """Keeps other processes from the same run; see :func:`~.file_lock.file_lock`."""
+        return file_lock(self.path(_LOCK))
 
     @property
     def is_locked(self) -> bool:
         """Whether a process is at the run."""
-        if not os.path.isfile(self.path(_LOCK)):
-            return False
-        with open(self.path(_LOCK)) as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-            except BlockingIOError:
-                return True
-        return False
+        return is_locked(self.path(_LOCK))
 
     def write_progress(self, progress: Progress) -> None:
         """Keeps how far the run is."""

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from ..analysis.paper_tables import PaperRow, PaperTable
+from .run_files import RunFiles
 from .scenes_twin import find_twin
 from .training_run import TrainingRun
 
@@ -68,6 +69,10 @@ class _RowRun(TrainingRun):
         )
         return config, {**options, **self.cfg_options}
 
+    def other_seeds(self) -> dict[int, RunFiles]:
+        runs = runs_on_disk(self.settings.out, self.row)
+        return {seed: r.files for seed, r in runs.items() if r.work_dir != self.work_dir}
+
 
 def row_dir(out: str, row: PaperRow) -> str:
     """The folder of a row's runs; tables that share a row share it.
@@ -115,6 +120,7 @@ def list_runs(
                     cfg_options={**_KEPT, **settings.cfg_options, 'randomness.seed': seed},
                     auto_scale_lr=True,
                     amp=settings.amp,
+                    is_small=settings.scenes is not None,
                     row=row,
                     settings=settings,
                 )

@@ -7,7 +7,9 @@ import time
 from collections.abc import Callable, Sequence
 
 from ..analysis.training_result import TrainingResult
+from .failure import describe
 from .launcher import Launcher
+from .nodes import FirstNode
 from .run_files import Progress
 from .training_run import TrainingRun
 
@@ -18,6 +20,7 @@ def train_all(
     runs: Sequence[TrainingRun],
     launcher: Launcher | None = None,
     on_result: Callable[[TrainingRun, TrainingResult], None] | None = None,
+    first_node: FirstNode | None = None,
 ) -> list[str]:
     """Trains one after another; one that fails does not keep the others from running.
 
@@ -28,6 +31,7 @@ def train_all(
         launcher (Launcher, optional): How to start each. Defaults to one process.
         on_result (Callable, optional): Called with each run that is finished, and its result.
             Defaults to None.
+        first_node (FirstNode, optional): Calls other nodes to take part. Defaults to None.
 
     Returns:
         list[str]: What went wrong, a line for each run that failed.
@@ -40,11 +44,11 @@ def train_all(
         others = [one for one in runs[number:] if one.state != 'finished']
         printer = _ProgressPrinter(len(others), durations, start)
         try:
-            result = run.train(launcher, printer)
+            result = run.train(launcher, printer, first_node)
         except Exception as error:
             # A config is Python: it may raise anything, and the other runs go on.
             printer.end()
-            failures.append(f'{run.title}: {run.files.read_failure() or error}')
+            failures.append(f'{run.title}: {describe(error)}')
             print(f'  failed: {failures[-1]}', flush=True)
             continue
         printer.end()

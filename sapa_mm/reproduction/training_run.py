@@ -1,32 +1,24 @@
 """A training run: of which config, where, and started so that it can be killed at any moment."""
 
-import ctypes
-import re
-import signal
 import subprocess
-import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from mmengine.config import Config
 
 from ..analysis.training_result import TrainingResult
 from ..engine.prepare_training import prepare_training
+from ..engine.resume import set_damaged_aside
+from .child_process import ending_with_parent
+from .failure import TrainingFailed, describe, find_reason
 from .launcher import Launcher
-from .run_files import OtherSettings, Progress, RunFiles
+from .nodes import FirstNode
+from .run_files import IS_SMALL, OtherSettings, Progress, RunFiles
 
-_WORKER = 'sapa_mm.reproduction.worker'
+WORKER = 'sapa_mm.reproduction.worker'
 _POLL_SECONDS = 0.2
-_PR_SET_PDEATHSIG = 1
-_REASON = re.compile(
-    r'^(?:\[rank\d+\]:\s*)?((?:\w+\.)*\w*(?:Error|Exception)\b.*|error: .*)$', re.M
-)
 
 OnProgress = Callable[[Progress], None]
-
-
-class TrainingFailed(RuntimeError):
-    """A training run ended with an error."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +33,8 @@ class TrainingRun:
         auto_scale_lr (bool): Whether to scale the learning rate to the real batch size, by
             mmengine. Defaults to False.
         amp (bool): Whether to train with automatic mixed precision. Defaults to False.
+        is_small (bool): Whether it is a small model in the place of the paper's; kept with its
+            settings. Defaults to False.
     """
 
     title: str
@@ -49,6 +43,7 @@ class TrainingRun:
     cfg_options: dict = field(default_factory=dict)
     auto_scale_lr: bool = False
     amp: bool = False
+    is_small: bool = False
 
     @property
     def files(self) -> RunFiles:
@@ -78,8 +73,15 @@ class TrainingRun:
         """
         return self.config, self.cfg_options
 
+    def other_seeds(self) -> Mapping[int, RunFiles]:
+        """The files of the runs that differ in the seed only, by seed. Defaults to none."""
+        return {}
+
     def train(
-        self, launcher: Launcher | None = None, on_progress: OnProgress | None = None
+        self,
+        launcher: Launcher | None = None,
+        on_progress: OnProgress | None = None,
+        first_node: FirstNode | None = None,
     ) -> TrainingResult:
         """Trains in processes of its own, unless it was done before.
 
@@ -89,36 +91,41 @@ class TrainingRun:
         Args:
             launcher (Launcher, optional): How to start it. Defaults to one process.
             on_progress (Callable, optional): Called while it runs. Defaults to None.
+            first_node (FirstNode, optional): Calls other nodes to take part. Defaults to None.
 
         Returns:
             TrainingResult: What was measured.
 
         Raises:
             FileNotFoundError: If the config or data is missing.
-            ValueError: If the config is wrong, or ``work_dir`` has a run with other settings.
+            ValueError: If the config is wrong, or ``work_dir``, or that of another seed, has a
+                run with other settings.
             TrainingFailed: If the training ended with an error.
         """
         launcher = launcher or Launcher()
-        if not launcher.is_first_node:
-            return self._take_part(launcher)
         try:
-            settings = self._settings()
+            settings = self._settings(launcher)
+            for seed, files in self.other_seeds().items():
+                files.compare(_format(settings, seed))
             with self.files.lock() as lock:
-                self.files.claim(settings)
+                self.files.claim(_format(settings))
                 result = self.files.read_result()
                 if result is None:
                     self.files.clear_failure()
-                    result = self._start(launcher, on_progress, lock)
+                    result = self._start(launcher, on_progress, first_node, lock)
                 return result
         except OtherSettings:
             raise  # it is not this run that failed
         except Exception as error:
             # A config is Python: it may raise anything.
-            self.files.write_failure(_describe(error))
+            result = self.files.read_result()
+            if result is not None:
+                return result  # it was finished while its config and data were there
+            self.files.write_failure(describe(error))
             raise
 
-    def _settings(self) -> str:
-        """The whole config, as text; where it runs and by what is not part of it."""
+    def _settings(self, launcher: Launcher) -> dict:
+        """The whole config; where it runs and by what is not part of it, but by how many is."""
         config, cfg_options = self.recipe()
         cfg = prepare_training(
             config,
@@ -131,27 +138,32 @@ class TrainingRun:
         settings = cfg.to_dict()
         for key in ('work_dir', 'launcher'):
             del settings[key]
-        return Config(settings).pretty_text
+        # The batch size, and with it the learning rate, follow from the number of processes.
+        return {**settings, 'processes': launcher.processes, IS_SMALL: self.is_small}
 
-    def _start(self, launcher, on_progress, lock):
-        with open(self.files.console, 'a') as console:
-            process = subprocess.Popen(
-                launcher.command(_WORKER, [self.work_dir]),
-                stdout=console,
-                stderr=subprocess.STDOUT,
-                pass_fds=[lock.fileno()],
-                preexec_fn=_end_with_parent,
-            )
-            try:
+    def _start(self, launcher, on_progress, first_node, lock):
+        # A run that was killed in its first save has no other checkpoint: it starts anew.
+        set_damaged_aside(self.work_dir)
+        attempt = first_node.announce(self.work_dir) if first_node else ''
+        command = launcher.command(WORKER, [self.work_dir], attempt)
+        with open(self.files.console, 'ab') as console:
+            start = console.tell()
+            with ending_with_parent(
+                command, stdout=console, stderr=subprocess.STDOUT, pass_fds=[lock.fileno()]
+            ) as process:
                 self._watch(process, on_progress)
-            except BaseException:
-                process.terminate()
-                process.wait()
-                raise
         result = self.files.read_result()
         if process.returncode or result is None:
-            raise TrainingFailed(self._find_reason(process.returncode))
+            reason = self.files.read_failure()
+            if reason is None:
+                reason = find_reason(self._printed(start), process.returncode)
+            raise TrainingFailed(f'{reason} (see {self.files.console})')
         return result
+
+    def _printed(self, start):
+        with open(self.files.console, 'rb') as console:
+            console.seek(start)
+            return console.read().decode(errors='replace')
 
     def _watch(self, process, on_progress):
         seen = self.files.read_progress()
@@ -166,32 +178,10 @@ class TrainingRun:
             else:
                 return
 
-    def _take_part(self, launcher):
-        """On a node that keeps no record: its processes wait for those of the first node."""
-        result = self.files.read_result()
-        if result is None:
-            code = subprocess.call(
-                launcher.command(_WORKER, [self.work_dir]), preexec_fn=_end_with_parent
-            )
-            result = self.files.read_result()
-            if code or result is None:
-                raise TrainingFailed(f'ended with exit code {code} on this node')
-        return result
 
-    def _find_reason(self, code):
-        with open(self.files.console, errors='replace') as console:
-            reasons = _REASON.findall(console.read())
-        reason = reasons[-1].removeprefix('error: ') if reasons else f'exit code {code}'
-        return f'{reason} (see {self.files.console})'
-
-
-def _describe(error: Exception) -> str:
-    if isinstance(error, (TrainingFailed, FileNotFoundError, ValueError)):
-        return str(error)
-    return f'{type(error).__name__}: {error}'
-
-
-def _end_with_parent() -> None:
-    """Lets the kernel end a child whose parent was killed; else it would train on unwatched."""
-    if sys.platform == 'linux':
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+def _format(settings: dict, seed: int | None = None) -> str:
+    """As text; with another seed, if one is given."""
+    if seed is not None:
+        settings = {**settings, 'randomness': {**settings['randomness'], 'seed': seed}}
+    # What a formatter makes of it depends on its version.
+    return Config(settings, format_python_code=False).pretty_text

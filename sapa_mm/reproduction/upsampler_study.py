@@ -8,8 +8,8 @@ import statistics
 from ..analysis.paper_tables import CONFIG_NAMES
 from ..analysis.scenes_options import scenes_options
 from ..analysis.training_result import TrainingResult
-from ..datasets.writers import RECORD, write_scenes
 from ..engine.load_config import load_config
+from .make_scenes import make_missing_scenes
 from .train_all import train_all
 from .training_run import TrainingRun
 
@@ -59,8 +59,7 @@ def run_study(
             work_dir = os.path.join(out, 'work_dirs', f'{CONFIG_NAMES[title]}_seed-{seed}')
             runs.append(TrainingRun(f'{title}, seed {seed}', config, work_dir, options))
             keys[work_dir] = title, seed
-    if not os.path.isfile(os.path.join(data_root, RECORD)):
-        write_scenes(data_root)
+    make_missing_scenes(data_root)
     results: Results = {title: {} for title in upsamplers}
 
     def keep(run: TrainingRun, result: TrainingResult) -> None:

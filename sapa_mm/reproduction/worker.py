@@ -1,17 +1,19 @@
 """One training run in processes of its own: ``python -m sapa_mm.reproduction.worker``."""
 
 import argparse
+import hashlib
 import os
 import time
 
-from mmengine.dist import is_main_process
+from mmengine.config import Config
+from mmengine.dist import all_gather_object, is_main_process
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
 from ..analysis.training_result import train_and_measure
-from ..engine import CheckpointError
-from ..engine.arguments import exit_on
 from ..engine.prepare_training import prepare_training
+from ..engine.run import start_processes
+from .failure import describe
 from .run_files import Progress, RunFiles
 
 _SECONDS_BETWEEN = 1.0
@@ -41,24 +43,46 @@ class _ProgressHook(Hook):
 
 
 def main() -> None:
-    """Trains what the config in a work directory says, on from its last checkpoint."""
+    """Trains what the settings in a work directory say, on from its last checkpoint."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument('work_dir', help='with the config of the run in it')
+    parser.add_argument('work_dir', help='with the settings of the run in it')
     parser.add_argument('--launcher', choices=['none', 'pytorch', 'slurm'], default='none')
     args = parser.parse_args()
     files = RunFiles(args.work_dir)
-    with exit_on(FileNotFoundError, ValueError):
-        cfg = prepare_training(
-            files.settings,
-            work_dir=args.work_dir,
-            resume='auto',
-            launcher=args.launcher,
-            local_rank=int(os.environ.get('LOCAL_RANK', 0)),
-        )
-    with exit_on(CheckpointError):
-        _, result = train_and_measure(cfg, [_ProgressHook(files)])
+    try:
+        _train(files, args.launcher)
+    except Exception as error:
+        # Of several processes the first knows: others fail because that one is gone.
+        if files.read_failure() is None:
+            files.write_failure(describe(error))
+        raise
+
+
+def _train(files: RunFiles, launcher: str) -> None:
+    cfg = prepare_training(
+        files.settings,
+        work_dir=files.work_dir,
+        resume='auto',
+        launcher=launcher,
+        local_rank=int(os.environ.get('LOCAL_RANK', 0)),
+    )
+    start_processes(cfg)
+    _check_same_run(files, cfg)
+    _, result = train_and_measure(cfg, [_ProgressHook(files)])
     if is_main_process():
         files.write_result(result)
+
+
+def _check_same_run(files: RunFiles, cfg: Config) -> None:
+    """Keeps processes of different runs from training as one."""
+    checkpoint = os.path.basename(cfg.load_from) if cfg.resume else 'the start'
+    own = hashlib.sha256(files.read_settings().encode()).hexdigest()[:12], checkpoint
+    found = sorted(set(all_gather_object(own)))
+    if len(found) > 1:
+        raise ValueError(
+            f'{files.work_dir}: the processes have different settings or checkpoints: '
+            + '; '.join(f'settings {settings} from {start}' for settings, start in found)
+        )
 
 
 if __name__ == '__main__':

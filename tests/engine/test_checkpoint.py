@@ -11,7 +11,7 @@ from mmengine.runner import CheckpointLoader, load_checkpoint
 from torch import nn
 
 from sapa_mm.engine import CheckpointError, find_resumable, read_checkpoint
-from sapa_mm.engine.resume import resumed_seed
+from sapa_mm.engine.resume import resumed_seed, set_damaged_aside
 
 from .tiny_run import build_runner
 
@@ -201,6 +201,18 @@ def test_does_not_start_anew_over_broken_checkpoints(run):
     truncated(run / 'iter_6.pth', run).replace(run / 'iter_6.pth')
     with pytest.raises(CheckpointError, match='none of the checkpoints.*iter_6.pth is truncated'):
         find_resumable(str(run))
+
+
+def test_sets_aside_what_is_damaged_only(run):
+    truncated(run / 'iter_6.pth', run).replace(run / 'iter_6.pth')
+    (run / 'empty.pth').touch()
+    (run / 'zeros.pth').write_bytes(bytes(5000))
+    torch.save(print, run / 'refused.pth')
+    aside = set_damaged_aside(str(run))
+    assert aside == [str(run / f'{name}.pth.damaged') for name in ('empty', 'iter_6', 'zeros')]
+    assert find_resumable(str(run)) == str(run / 'iter_3.pth')
+    assert (run / 'refused.pth').exists()
+    assert set_damaged_aside(str(run)) == []
 
 
 @pytest.mark.parametrize('content', [{'state_dict': {}}, torch.zeros(3)])

@@ -61,6 +61,10 @@ def test_metrics_of_every_column():
     assert measured('AP', [result()]).mean == 0  # nothing was detected
     assert measured('APl', [result(**{'coco/bbox_mAP_l': -1})]) is None  # there is nothing large
     assert measured('mIoU', []) is None
+    # Only of average precision does mmdet say nothing where it is 0.
+    for column in ('mIoU', 'bIoU', 'PQ', 'PQ th'):
+        assert measured(column, [result()]) is None
+    assert measured('bIoU', [result(), result(bIoU=2.0)]).runs == 1
 
 
 def test_table_in_both_forms(tmp_path):
@@ -71,7 +75,7 @@ def test_table_in_both_forms(tmp_path):
     keep(tmp_path, carafe, 0, result(mIoU=42, bIoU=30.004))
     keep(tmp_path, sapa_d, 0, result(mIoU=45, bIoU=25))
     RunFiles(f'{row_dir(str(tmp_path), sapa_b)}/seed-0').write_failure('Oh|no <b>')
-    text, files = write_report([table], str(CONFIGS), str(tmp_path), is_small=False)
+    text, files = write_report([table], str(CONFIGS), str(tmp_path))
 
     rows = cells_of(text)
     first = rows['Bilinear, B1']
@@ -139,17 +143,65 @@ def test_a_broken_config_leaves_the_rest_of_the_report(tmp_path):
     broken = tmp_path / 'configs' / table.rows[2].config
     shutil.copytree(CONFIGS, tmp_path / 'configs')
     broken.write_text('model = oh')
-    text, _ = write_report([table], str(tmp_path / 'configs'), str(tmp_path), is_small=False)
+    text, _ = write_report([table], str(tmp_path / 'configs'), str(tmp_path))
     assert cells_of(text)[table.rows[1].title]['mIoU: measured'] == '**43.0**'
-    assert f"not computed: config: {broken} cannot be read: NameError: name 'oh'" in text
+    assert f'not computed: {table.rows[2].title}: config: {broken} cannot be read: Name' in text
+    columns = 'Params, M: computed', 'FLOPs, G: computed'
+    assert [all(row[column] for column in columns) for row in cells_of(text).values()] == [
+        True,
+        True,
+        False,
+    ]
+
+
+@pytest.mark.parametrize('error', [KeyError('model'), TypeError(), AssertionError('oh')])
+def test_costs_that_cannot_be_computed(tmp_path, monkeypatch, error):
+    def measure_table(*_):
+        raise error
+
+    monkeypatch.setattr('sapa_mm.reproduction.report.measure_table', measure_table)
+    table = part(3, 0, 1)
+    text, _ = write_report([table], str(CONFIGS), str(tmp_path))
+    assert f'{table.rows[1].title}: {type(error).__name__}' in text
+
+
+@pytest.mark.parametrize(
+    ('values', 'marked'),
+    [
+        ((42.0, 42.0, 42.0), '111'),
+        ((42.0, 42.0, 41.0, 40.0), '1120'),
+        ((42.0, 41.0, 41.0), '122'),
+        ((40.0, float('nan'), 42.0, 41.0), '0012'),
+        ((40.0, float('nan'), 42.0), '000'),
+        ((40.0, 41.0), '00'),
+    ],
+)
+def test_ties_and_nan(tmp_path, monkeypatch, values, marked):
+    monkeypatch.setattr('sapa_mm.reproduction.report.measure_table', None)
+    table = part(3, *range(len(values)))
+    for row, value in zip(table.rows, values, strict=True):
+        keep(tmp_path, row, 0, result(mIoU=value))
+        keep(tmp_path, row, 1, result(mIoU=value))
+    text, _ = write_report([table], str(CONFIGS), str(tmp_path))
+    cells = [row['mIoU: measured'] for row in cells_of(text).values()]
+    ranks = ''.join('1' if '**' in cell else '2' if '<ins>' in cell else '0' for cell in cells)
+    assert ranks == marked
+
+
+def test_folder_that_cannot_be_written_to(tmp_path, monkeypatch):
+    (tmp_path / 'file').write_text('')
+    monkeypatch.setattr('sapa_mm.reproduction.commands.make_report', None)
+    with pytest.raises(OSError, match='out: no files can be written to .*/file: '):
+        write_report([part(3, 0)], str(CONFIGS), str(tmp_path / 'file'))
 
 
 def test_models_of_two_kinds_in_one_table(tmp_path):
     table = part(12, 2, 3)
     segformer, faster_rcnn = table.rows
     keep(tmp_path, segformer, 0, result(mIoU=44.0))
+    RunFiles(f'{row_dir(str(tmp_path), segformer)}/seed-0').claim('a = 1\nis_small=True\n')
     keep(tmp_path, faster_rcnn, 0, result(**{'coco/bbox_mAP': 0.391}))
-    text, _ = write_report([table], str(CONFIGS), str(tmp_path), is_small=True)
+    text, _ = write_report([table], str(CONFIGS), str(tmp_path))
     rows = cells_of(text)
     assert [row['mIoU: measured'] for row in rows.values()] == ['44.00', '']
     assert [row['AP: measured'] for row in rows.values()] == ['', '39.1']
@@ -160,7 +212,10 @@ def test_latency_is_a_ratio_and_names_its_device(tmp_path, monkeypatch):
     table = part(13, 2, 10)
     device = 'some CPU, 1 thread'
     monkeypatch.setattr(latency, 'describe_device', lambda kind: device)
-    ours = measure_latency(str(tmp_path), 'cpu', channels=32, side=6, repeats=3, budget=0.1)
+    small, said = dict(channels=32, side=6, repeats=3, budget=0.1), []
+    ours = measure_latency(str(tmp_path), 'cpu', **small, on_progress=said.append)
+    assert said[0] == f'1 of {len(ours)}: warming up CARAFE, up_kernel=5, up_group=1'
+    assert said[-1].startswith('timing all in turns')
     sapa_d, carafe = (latency_name(row.upsampler, row.options) for row in table.rows)
     assert ours[carafe].ratio == 1
     assert ours[sapa_d].ratio == ours[sapa_d].seconds / ours[carafe].seconds > 0
@@ -169,7 +224,7 @@ def test_latency_is_a_ratio_and_names_its_device(tmp_path, monkeypatch):
     assert others < set(ours)
     assert read_latencies(str(tmp_path)) == {device: ours}
 
-    text, _ = write_report([table], str(CONFIGS), str(tmp_path), is_small=False)
+    text, _ = write_report([table], str(CONFIGS), str(tmp_path))
     row = cells_of(text)['SAPA-D, R50, num_points=9, groups=4']
     where = 'latency on the NVIDIA GeForce RTX 3090 (paper)'
     assert (row[f'{where}: ms'], row[f'{where}: ratio to CARAFE']) == ('25.6', '2.23')

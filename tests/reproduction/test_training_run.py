@@ -1,5 +1,6 @@
 """Runs in processes of their own: once, resumed, failing, killed."""
 
+import dataclasses
 import os
 import signal
 import subprocess
@@ -10,6 +11,8 @@ import pytest
 
 pytest.importorskip('mmseg')
 
+from sapa_mm.reproduction.failure import find_reason
+from sapa_mm.reproduction.launcher import Launcher
 from sapa_mm.reproduction.run_files import RunFiles
 from sapa_mm.reproduction.train_all import train_all
 from sapa_mm.reproduction.training_run import TrainingFailed, TrainingRun
@@ -49,14 +52,27 @@ def test_a_run_is_done_once_and_resumed(options, tmp_path, monkeypatch):
     # This process only validated.
     assert again.peak_memory >= result.peak_memory / 2
 
+    # As if it had been killed in its first save.
+    (tmp_path / 'result.json').unlink()
+    (tmp_path / 'iter_1.pth').unlink()
+    with open(tmp_path / 'iter_2.pth', 'rb+') as file:
+        file.truncate(5000)
+    assert run.train().metrics == result.metrics
+    assert {path.name for path in tmp_path.glob('iter_*')} == {
+        'iter_1.pth',
+        'iter_2.pth',
+        'iter_2.pth.damaged',
+    }
+
     monkeypatch.setattr(TrainingRun, '_start', None)
-    assert run.train() == again
+    assert run.train().metrics == result.metrics
 
 
 def test_a_run_that_fails_tells_why(options, tmp_path):
+    """Under torchrun, too, whose own error says nothing."""
     run = few_steps(tmp_path, options, **{'model.decode_head.num_classes': 2})
-    with pytest.raises(TrainingFailed, match=r'\w+Error: .*console.log') as failure:
-        run.train()
+    with pytest.raises(TrainingFailed, match=r'^IndexError: Target .*console.log') as failure:
+        run.train(Launcher('pytorch'))
     assert run.state == f'failed: {failure.value}'
     assert not (tmp_path / 'result.json').exists()
 
@@ -80,6 +96,49 @@ def test_one_failure_leaves_the_others(options, tmp_path, capsys):
     assert 'Run 1 of 3: broken: not run\n  failed: broken: ' in printed
 
 
+@dataclasses.dataclass(frozen=True)
+class Script(Launcher):
+    """Runs a line of Python in the place of the worker."""
+
+    script: str = ''
+
+    def command(self, *_):
+        return [sys.executable, '-c', self.script]
+
+
+def test_the_reason_is_of_this_attempt(options, tmp_path):
+    run = few_steps(tmp_path, options)
+    for script, reason in (
+        ("print('ValueError: old')\nraise SystemExit(1)", 'ValueError: old'),
+        ('import os; os.kill(os.getpid(), 9)', r'killed by signal 9 \(SIGKILL\)'),
+        ('raise SystemExit(3)', 'exit code 3'),
+    ):
+        with pytest.raises(TrainingFailed, match=f'^{reason} '):
+            run.train(Script(script=script))
+
+
+_SIGNAL, _KILLED = 'Signal {} (SIG{}) received by PID 7', 'killed by signal 9 (SIGKILL)'
+
+
+@pytest.mark.parametrize(
+    ('printed', 'code', 'reason'),
+    [
+        ('a.b.ChildFailedError: oh', 1, 'exit code 1'),
+        ('x\ncv2.error: OpenCV(4) bad\ny', 1, 'cv2.error: OpenCV(4) bad'),
+        ('[rank1]: RuntimeError: one\na.b.ChildFailedError: oh', 1, 'RuntimeError: one'),
+        ('error: two\n', 2, 'two'),
+        ('srun: error: no such partition', 1, 'srun: error: no such partition'),
+        ('An error: three', 1, 'exit code 1'),
+        ('\n'.join([_SIGNAL.format(15, 'TERM'), _SIGNAL.format(9, 'KILL')]), 1, _KILLED),
+        ('ValueError: before', -11, 'killed by signal 11 (SIGSEGV)'),
+        ('', 137, _KILLED),
+        ('', 0, 'exit code 0'),
+    ],
+)
+def test_reasons_in_what_was_printed(printed, code, reason):
+    assert find_reason(printed, code) == reason
+
+
 _CALL = """
 import json, sys
 from sapa_mm.reproduction.training_run import TrainingRun
@@ -90,7 +149,8 @@ TrainingRun('a run', sys.argv[1], sys.argv[2], eval(sys.argv[3])).train()
 def test_killed_and_called_again(options, tmp_path):
     """Neither is a process left that trains on, nor is anything of the run lost."""
     # Steps enough to be killed in the middle of.
-    options = {**options, 'train_cfg.max_iters': 400, 'train_cfg.val_interval': 400}
+    options = {**options, 'train_cfg.max_iters': 120, 'train_cfg.val_interval': 120}
+    options = {**options, 'default_hooks.checkpoint.interval': 3}
     files = RunFiles(str(tmp_path))
     call = [sys.executable, '-c', _CALL, CONFIG, str(tmp_path), repr(options)]
     process = subprocess.Popen(call, env={**os.environ, 'PYTHONPATH': os.pathsep.join(sys.path)})
@@ -99,7 +159,7 @@ def test_killed_and_called_again(options, tmp_path):
         assert process.poll() is None
         assert time.monotonic() < deadline
         time.sleep(0.05)
-    run = TrainingRun('a run', CONFIG, str(tmp_path))
+    run = TrainingRun('a run', CONFIG, str(tmp_path), options)
     assert run.state.startswith('running, at iteration ')
     worker = subprocess.run(
         ['pgrep', '-P', str(process.pid)], capture_output=True, text=True, check=True
@@ -111,8 +171,14 @@ def test_killed_and_called_again(options, tmp_path):
         for pid in worker:
             assert not os.path.exists(f'/proc/{pid}/cwd') or _is_zombie(pid)
     stopped = files.read_progress().iteration
-    assert run.state == f'stopped at iteration {stopped} of 400'
-    assert stopped < 400
+    assert run.state == f'stopped at iteration {stopped} of 120'
+    assert stopped < 120
+
+    result = run.train()
+    assert run.state == 'finished'
+    assert 0 <= result.metrics['mIoU'] <= 100
+    assert files.read_progress().iteration == 120
+    assert 'resumed epoch: 0, iter: ' in (tmp_path / 'console.log').read_text()
 
 
 def _is_zombie(pid):

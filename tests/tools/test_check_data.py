@@ -178,7 +178,9 @@ def test_coco_that_contradicts_itself(check, root):
         three['bbox'] = [5, 5, 0, 4]
         four['bbox'] = [60, 40, 20, 5]
         five['segmentation'] = []
-        content['images'][-1]['width'] += 4
+        last = content['images'][-1]
+        last['width'] += 4
+        content['annotations'] = [a for a in content['annotations'] if a['image_id'] != last['id']]
 
     rewrite(root / 'annotations' / 'instances_training.json', change)
     lines = [line.removeprefix('error: train_dataloader.dataset') for line in check(MASK_RCNN)]
@@ -217,3 +219,119 @@ def test_panoptic_category(check, root):
         'error: train_dataloader.dataset.ann_file: /annotations/panoptic_training'
     )
     assert line.endswith('has category 99, which is not there')
+
+
+def first_lines(check, root, config, change):
+    """What is said of the training set's annotations, without the place."""
+    kind = 'panoptic' if config == PANOPTIC else 'instances'
+    rewrite(root / 'annotations' / f'{kind}_training.json', change)
+    lines = [line for line in check(config) if 'train_dataloader' in line]
+    place = f'error: train_dataloader.dataset.ann_file: /annotations/{kind}_training.json'
+    return [line.removeprefix(place).lstrip(': ') for line in lines]
+
+
+@pytest.mark.parametrize('text', ['[1, 2]', '"hello"', '{"images": null}', '{"images": [7, {}]}'])
+def test_json_of_another_kind(check, root, text):
+    (root / 'annotations' / 'instances_training.json').write_text(text)
+    line, right = check(MASK_RCNN)
+    place = 'error: train_dataloader.dataset.ann_file: /annotations/instances_training.json: '
+    assert line.startswith(place)
+    assert ('2 of 2 images have no file_name' if '7' in text else 'it is no COCO file') in line
+    assert right.startswith('right: val_dataloader')
+
+
+def test_large_json_cut_after_a_brace(check, root, monkeypatch):
+    monkeypatch.setattr('sapa_mm.engine.check_dataset._PARSED_BYTES', 0)
+    path = root / 'annotations' / 'instances_training.json'
+    text = path.read_text()
+    path.write_text(text[: text.index('}', text.index('"annotations"')) + 1])
+    (line,) = (line for line in check(MASK_RCNN) if 'train_dataloader' in line)
+    assert '/annotations/instances_training.json is not a complete JSON file (' in line
+
+
+def test_unreadable_folder(check, monkeypatch):
+    """Root may read all, so that the refusal is made."""
+
+    def refuse(folder, **_):
+        raise PermissionError(13, 'Permission denied', folder)
+
+    monkeypatch.setattr('sapa_mm.engine.check_dataset.list_dir_or_file', refuse)
+    lines = check(SEGFORMER)
+    assert len(lines) == 2
+    assert all(' cannot be read: [Errno 13] Permission denied' in line for line in lines)
+
+
+def test_malformed_images_and_lists(check, root):
+    def change(content):
+        one, two, three, _ = content['images']
+        one['height'] = None
+        del two['width']
+        three['id'] = two['id']
+
+    lines = first_lines(check, root, MASK_RCNN, change)
+    assert lines[:2] == ['images[0] has the height null', 'images[1] has the width null']
+    assert lines[2].startswith('images[2] has the id of another image, ')
+
+
+@pytest.mark.parametrize('annotations', [{}, [], None])
+def test_no_annotations(check, root, annotations):
+    (line,) = first_lines(check, root, MASK_RCNN, lambda c: c.update(annotations=annotations))
+    shown = 'null' if annotations is None else annotations
+    assert line.endswith(f'annotations must be a list with entries, got {shown}')
+
+
+MALFORMED = {
+    'three numbers': (dict(bbox=[1, 2, 3]), 'the box [1, 2, 3], must be four numbers'),
+    'no box': (dict(bbox=None), 'the box null, must be four numbers'),
+    'strings': (dict(bbox=['1', '2', '3', '4']), "the box ['1', '2', '3', '4'], must be"),
+    'NaN': (dict(bbox=[1, 2, float('nan'), 4]), 'the box [1, 2, nan, 4], must be four numbers'),
+    'no area': (dict(area=None), 'the area null'),
+    'a category': (dict(category_id=[1]), 'category [1], which is not there'),
+    'a short polygon': (dict(segmentation=[[1, 2]]), 'the segmentation [[1, 2]], must be a mask'),
+    'a mask of another size': (
+        dict(segmentation=dict(size=[9, 64], counts=[576])),
+        'a mask with the size [9, 64] and counts [576], its image is [48, 64] (height, width)',
+    ),
+}
+
+
+def test_malformed_annotations(check, root):
+    def change(content):
+        for annotation, (changes, _) in zip(
+            content['annotations'], MALFORMED.values(), strict=False
+        ):
+            annotation.update(changes)
+        content['annotations'].append(None)
+
+    lines = first_lines(check, root, MASK_RCNN, change)
+    assert len(lines) == len(MALFORMED) + 1
+    for line, (_, text) in zip(lines, MALFORMED.values(), strict=False):
+        assert f' has {text}' in line
+    assert lines[-1].endswith('must be an object, got null')
+
+
+@pytest.mark.parametrize(('config', 'kind'), [(MASK_RCNN, 'note'), (PANOPTIC, 'error')])
+def test_category_that_is_no_class(check, root, config, kind):
+    def change(content):
+        content['categories'].append({**content['categories'][0], 'id': 99, 'name': 'unicorn'})
+        one, two, *_ = content['annotations']
+        for part in one.get('segments_info', [one])[:1] + two.get('segments_info', [two])[:1]:
+            part['category_id'] = 99
+
+    file = 'panoptic' if config == PANOPTIC else 'instances'
+    rewrite(root / 'annotations' / f'{file}_training.json', change)
+    lines = check(config, code=int(kind == 'error'))
+    assert lines[0] == (
+        f'{kind}: train_dataloader.dataset.ann_file: /annotations/{file}_training.json has '
+        'annotations of categories that are none of the classes: unicorn (2)'
+    )
+    assert lines[1].startswith('right: ' + ('train' if kind == 'note' else 'val'))
+
+
+def test_eleven_problems_are_all_named(check, root):
+    write_scenes(root, num_train=11, num_val=2, size=(48, 64), overwrite=True)
+    for path in (root / 'annotations' / 'training').iterdir():
+        Image.fromarray(np.full((48, 64), 77, np.uint8)).save(path)
+    lines = [line for line in check(SEGFORMER) if 'has label 77' in line]
+    assert len(lines) == 11
+    assert 'more' not in lines[-1]

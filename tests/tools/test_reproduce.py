@@ -49,7 +49,8 @@ def test_two_processes_report_the_same_as_one(tmp_path):
     for out in (one, two):
         (path,) = out.glob('*/seed-0/result.json')
         results.append(json.loads(path.read_text()))
-        text, _ = write_report([PAPER_TABLES[10]], CONFIGS, str(out), is_small=True)
+        text, _ = write_report([PAPER_TABLES[10]], CONFIGS, str(out))
+        assert 'small models on generated scenes' in text
         rows.append([line for line in text.splitlines() if line.startswith('| SAPA')])
     assert results[1]['device'] == results[0]['device'] + ', 2 processes'
     assert results[1]['parameters'] == results[0]['parameters']
@@ -66,3 +67,22 @@ def test_missing_data_fails_every_row(tmp_path):
     failures = run_tables([PAPER_TABLES[3]], ['1', '2'], [0], settings, Launcher())
     assert len(failures) == 2
     assert all('img_path: no folder' in failure for failure in failures)
+
+
+@pytest.mark.parametrize(
+    ('arguments', 'message'),
+    [
+        (['--seeds', '-1'], 'argument --seeds: takes integers from 0 to 2**32 - 1, got -1'),
+        (
+            ['--seeds', 2**32],
+            'argument --seeds: takes integers from 0 to 2**32 - 1, got 4294967296',
+        ),
+        (['--iterations', 3], '--iterations is for --scenes, which was not given'),
+        (['--data-root', 'x'], '--data-root is for --scenes, which was not given'),
+        (['--launcher-options=--time=1'], "launcher 'none' takes no options, got --time=1"),
+        (['--launcher', 'slurm'], "launcher 'slurm': there is no srun on this machine's PATH"),
+    ],
+)
+def test_bad_arguments(error_of, monkeypatch, arguments, message):
+    monkeypatch.setenv('PATH', '')
+    assert message in error_of('reproduce', 'run', '--table', 3, *arguments)

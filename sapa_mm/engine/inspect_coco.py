@@ -1,0 +1,227 @@
+"""A thorough look at what a COCO annotation file says, of instances or panoptic segments."""
+
+import json
+import math
+import reprlib
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any
+
+from mmengine.registry import DATASETS
+
+from .finding import Finding, first_of, shorten
+
+_LISTS = ('images', 'annotations', 'categories')
+
+
+def inspect_coco(path: str, config: dict) -> list[Finding]:
+    """Looks at a COCO file. No image is opened.
+
+    Args:
+        path (str): The file.
+        config (dict): The config of its dataset.
+
+    Returns:
+        list[Finding]: What was found; nothing if it is right.
+    """
+    try:
+        with open(path, 'rb') as file:
+            content = json.load(file)
+    except (ValueError, RecursionError) as error:
+        text = f'{path} is not a complete JSON file ({error}); copy or download it again'
+        return [Finding('error', text)]
+    if not isinstance(content, dict):
+        return [Finding('error', f'{path} is no COCO file: it holds {_show(content)}')]
+    lacking = [key for key in _LISTS if key not in content]
+    if lacking:
+        return [Finding('error', f'{path} has no {", ".join(lacking)}')]
+    wrong = [key for key in _LISTS if not isinstance(content[key], list) or not content[key]]
+    if wrong:
+        # Without images or annotations there is nothing to train on.
+        texts = [f'{path}: {k} must be a list with entries, got {_show(content[k])}' for k in wrong]
+        return [Finding('error', text) for text in texts]
+    return _CocoFile(path, content, config).inspect()
+
+
+class _CocoFile:
+    """A COCO file whose lists are there.
+
+    Args:
+        path (str): The file.
+        content (dict): What it holds.
+        config (dict): The config of its dataset.
+    """
+
+    def __init__(self, path: str, content: dict, config: dict) -> None:
+        self._path, self._content, self._config = path, content, config
+        self._with_mask = any(step.get('with_mask') for step in config.get('pipeline', []))
+        self._images: dict[Any, dict] = {}
+        self._categories: dict[Any, Any] = {}
+        #: How many boxes or segments there are of each category.
+        self._counts: Counter = Counter()
+        self._is_panoptic = False
+
+    def inspect(self) -> list[Finding]:
+        problems = shorten([*self._image_problems(), *self._category_problems()])
+        found = shorten(list(self._annotation_problems()))
+        return [
+            *(Finding('error', f'{self._path}{text}') for text in problems),
+            *self._compare_classes(),
+            *(Finding('error', f'{self._path}: {text}') for text in found),
+        ]
+
+    def _image_problems(self) -> Iterator[str]:
+        for index, image in enumerate(self._content['images']):
+            name = f': images[{index}]'
+            if not isinstance(image, dict):
+                yield f'{name} must be an object, got {_show(image)}'
+                continue
+            if not _is_id(image.get('id')):
+                yield f'{name} has the id {_show(image.get("id"))}'
+            elif image['id'] in self._images:
+                yield f'{name} has the id of another image, {image["id"]}'
+            else:
+                self._images[image['id']] = image
+            if not isinstance(image.get('file_name'), str):
+                yield f'{name} has the file_name {_show(image.get("file_name"))}'
+            for key in ('width', 'height'):
+                if not _is_number(image.get(key)) or image[key] <= 0:
+                    yield f'{name} has the {key} {_show(image.get(key))}'
+
+    def _category_problems(self) -> Iterator[str]:
+        for index, category in enumerate(self._content['categories']):
+            name = f': categories[{index}]'
+            if not isinstance(category, dict):
+                yield f'{name} must be an object, got {_show(category)}'
+            elif not _is_id(category.get('id')) or not isinstance(category.get('name'), str):
+                yield f'{name} needs an id and a name, got {_show(category)}'
+            elif category['id'] in self._categories:
+                yield f'{name} has the id of another category, {category["id"]}'
+            else:
+                self._categories[category['id']] = category['name']
+
+    def _annotation_problems(self) -> Iterator[str]:
+        ids = set()
+        for index, annotation in enumerate(self._content['annotations']):
+            if not isinstance(annotation, dict):
+                yield f'annotations[{index}] must be an object, got {_show(annotation)}'
+                continue
+            image = self._image_of(annotation)
+            # Panoptic files have an entry for each image, with its segments.
+            if 'segments_info' in annotation:
+                self._is_panoptic = True
+                name = f'annotation of image {_show(annotation.get("image_id"))}'
+                parts = annotation['segments_info']
+                if not isinstance(parts, list) or not all(isinstance(p, dict) for p in parts):
+                    yield f'{name} has the segments_info {_show(parts)}'
+                    continue
+            else:
+                name, parts = f'annotation {_show(annotation.get("id"))}', [annotation]
+                if not _is_id(annotation.get('id')):
+                    yield f'annotations[{index}] has the id {_show(annotation.get("id"))}'
+                elif annotation['id'] in ids:
+                    yield f'{name} has the id of another annotation'
+                else:
+                    ids.add(annotation['id'])
+            if image is None:
+                yield f'{name} is of image {_show(annotation.get("image_id"))}, which is not there'
+                continue
+            for part in parts:
+                yield from (f'{name} {text}' for text in self._part_problems(part, image))
+
+    def _image_of(self, annotation: dict) -> dict | None:
+        id_ = annotation.get('image_id')
+        return self._images.get(id_) if _is_id(id_) else None
+
+    def _part_problems(self, part: dict, image: dict) -> Iterator[str]:
+        """What is wrong with a box or a segment."""
+        category = part.get('category_id')
+        if not _is_id(category) or category not in self._categories:
+            yield f'has category {_show(category)}, which is not there'
+        else:
+            self._counts[self._categories[category]] += 1
+        # The datasets of mmdet read both.
+        if not _is_number(part.get('area')):
+            yield f'has the area {_show(part.get("area"))}'
+        yield from _box_problems(part.get('bbox'), image)
+        if self._with_mask and not self._is_panoptic:
+            yield from _mask_problems(part.get('segmentation'), image)
+
+    def _compare_classes(self) -> Iterator[Finding]:
+        classes = (self._config.get('metainfo') or {}).get('classes')
+        if classes is None:
+            classes = DATASETS.get(self._config['type']).METAINFO.get('classes', ())
+        missing = sorted(set(classes) - set(self._categories.values()))
+        if missing:
+            text = f'has no category for {len(missing)} of the classes: {first_of(missing)}'
+            yield Finding('error', f'{self._path} {text}')
+        others = {name: n for name, n in self._counts.items() if name not in classes}
+        if others:
+            counts = [f'{name} ({count:,})' for name, count in sorted(others.items())]
+            # One may choose some of the classes for boxes; panoptic datasets do not load so.
+            kind = 'error' if self._is_panoptic else 'note'
+            text = 'has annotations of categories that are none of the classes'
+            yield Finding(kind, f'{self._path} {text}: {first_of(counts)}')
+
+
+def _box_problems(box: Any, image: dict) -> Iterator[str]:
+    if not isinstance(box, list) or len(box) != 4 or not all(map(_is_number, box)):
+        yield f'has the box {_show(box)}, must be four numbers'
+        return
+    x, y, width, height = box
+    if width <= 0 or height <= 0:
+        yield f'has a box of {width} x {height}'
+    elif not _has_size(image):
+        return  # which is a problem of the image
+    # Boxes are rounded.
+    elif min(x, y) < -1 or x + width > image['width'] + 1 or y + height > image['height'] + 1:
+        yield f'has the box {box}, outside of the image, {_size(image)} (width x height)'
+
+
+def _mask_problems(mask: Any, image: dict) -> Iterator[str]:
+    if not mask:
+        yield 'has no segmentation'
+    elif isinstance(mask, dict):
+        size = [image.get('height'), image.get('width')]
+        if mask.get('size') != size or not isinstance(mask.get('counts'), (list, str)):
+            yield (
+                f'has a mask with the size {_show(mask.get("size"))} and counts '
+                f'{_show(mask.get("counts"))}, its image is {_show(size)} (height, width)'
+            )
+    elif not isinstance(mask, list) or not all(map(_is_polygon, mask)):
+        yield (
+            f'has the segmentation {_show(mask)}, must be a mask, or polygons of three or more '
+            'pairs of numbers'
+        )
+
+
+def _is_polygon(polygon: Any) -> bool:
+    return (
+        isinstance(polygon, list)
+        and len(polygon) >= 6
+        and len(polygon) % 2 == 0
+        and all(map(_is_number, polygon))
+    )
+
+
+def _has_size(image: dict) -> bool:
+    return _is_number(image.get('width')) and _is_number(image.get('height'))
+
+
+def _size(image: dict) -> str:
+    return f'{image["width"]}x{image["height"]}'
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _is_id(value: Any) -> bool:
+    return isinstance(value, str) or _is_number(value)
+
+
+def _show(value: Any) -> str:
+    """In JSON's words, cut short."""
+    if value is None:
+        return 'null'
+    return reprlib.repr(value)

@@ -1,0 +1,25 @@
+"""Two commands at once that need the same scenes."""
+
+import threading
+import time
+
+from sapa_mm.reproduction import make_scenes
+from sapa_mm.reproduction.make_scenes import make_missing_scenes
+
+
+def test_one_writes_and_the_other_waits(tmp_path, monkeypatch):
+    root, written = tmp_path / 'scenes', []
+
+    def write(data_root):
+        written.append(data_root)
+        time.sleep(0.2)
+        root.mkdir()
+        (root / 'scenes.json').write_text('{}')
+
+    monkeypatch.setattr(make_scenes, 'write_scenes', write)
+    threads = [threading.Thread(target=make_missing_scenes, args=[str(root)]) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert written == [str(root)]
