@@ -1,4 +1,4 @@
-"""Segment images with an exported ONNX file; needs onnxruntime, numpy and Pillow, nothing else.
+"""Segment an image with an exported ONNX file; needs onnxruntime, numpy and Pillow, nothing else.
 
 Copy this file to wherever the model is to run.
 
@@ -8,11 +8,12 @@ Example:
 
 import argparse
 import json
+import os
 import sys
 
 import numpy as np
 import onnxruntime
-from PIL import Image
+from PIL import Image, ImageOps
 
 
 def resize(array: np.ndarray, height: int, width: int) -> np.ndarray:
@@ -57,19 +58,12 @@ class OnnxSegmentor:
         metadata = self.session.get_modelmeta().custom_metadata_map
         if 'resize' not in metadata:
             raise ValueError(f'{path} was not written by tools/export.py: it has no size rule')
-        texts = {name: text for name, text in metadata.items() if name != 'sapa_mm'}
-        self.about = {name: json.loads(text) for name, text in texts.items()}
+        self.about = {n: json.loads(text) for n, text in metadata.items() if n != 'sapa_mm'}
 
     def __call__(self, image: np.ndarray) -> np.ndarray:
         """Label every pixel: RGB uint8 (H, W, 3) to class indices (H, W)."""
         size = image.shape[:2]
         height, width = follow(self.about['resize'], *size)
-        least = self.about['least_size']
-        if height < least[0] or width < least[1]:
-            raise ValueError(
-                f'an image of {size[0]}x{size[1]} becomes {height}x{width}; the model needs at '
-                f'least {least[0]}x{least[1]}'
-            )
         planes = image.transpose(2, 0, 1)[:: -1 if self.about['channels'] == 'bgr' else 1]
         # To whole numbers: the model has seen images that were resized as such.
         planes = np.rint(resize(planes.astype(np.float32), height, width))
@@ -80,28 +74,48 @@ class OnnxSegmentor:
         return resize(logits, *size).argmax(0)
 
 
+def read_image(path: str) -> np.ndarray:
+    """Read an image as OpenCV does: upright, 16 bits scaled to 8, RGB uint8 (H, W, 3)."""
+    image = ImageOps.exif_transpose(Image.open(path))
+    if image.mode.startswith('I'):
+        image = Image.fromarray((np.asarray(image) // 256).astype(np.uint8))
+    return np.asarray(image.convert('RGB'))
+
+
+def write_labels(labels: np.ndarray, palette: list, path: str) -> None:
+    """Write a label map as PNG, whole or not at all; in the colours of up to 256 classes."""
+    picture = Image.fromarray(labels.astype(np.uint8 if labels.max() < 256 else np.uint16))
+    if palette and picture.mode == 'L':
+        picture.putpalette(np.array(palette[:256], np.uint8).tobytes())
+    partial = f'{path}.partial'
+    try:
+        picture.save(partial, format='PNG')
+        os.replace(partial, path)
+    finally:
+        if os.path.exists(partial):
+            os.remove(partial)
+
+
 def main() -> None:
-    """Segment images and say what is in them."""
+    """Segment an image and say what is in it."""
     parser = argparse.ArgumentParser(description=__doc__.partition('\n')[0])
     parser.add_argument('model', help='ONNX file written by tools/export.py')
     parser.add_argument('image', help='image file')
     parser.add_argument('--out', help='PNG file for the label map, in the colours of the classes')
     args = parser.parse_args()
+    if args.out and not args.out.endswith('.png'):
+        sys.exit(f'error: --out must end in .png, got {args.out}')
     try:
         segmentor = OnnxSegmentor(args.model)
-        image = np.asarray(Image.open(args.image).convert('RGB'))
-        labels = segmentor(image)
+        labels = segmentor(read_image(args.image))
+        if args.out:
+            write_labels(labels, segmentor.about['palette'], args.out)
     except Exception as error:
         # One line, whatever onnxruntime or Pillow make of a bad file.
         sys.exit(f'error: {str(error).strip().partition(chr(10))[0]}')
     for label, pixels in zip(*np.unique(labels, return_counts=True), strict=True):
         name = dict(enumerate(segmentor.about['classes'])).get(label, f'class {label}')
         print(f'{100 * pixels / labels.size:5.1f} %  {name}')
-    if args.out:
-        picture = Image.fromarray(labels.astype(np.uint8))
-        if segmentor.about['palette']:
-            picture.putpalette(np.array(segmentor.about['palette'], np.uint8).tobytes())
-        picture.save(args.out)
 
 
 if __name__ == '__main__':

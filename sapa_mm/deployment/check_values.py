@@ -11,11 +11,13 @@ import torch
 from .formats import Run
 from .segmentor import Segmentor
 
-#: Of the pixels, at most so many may be of another class.
+#: Of the pixels of all images, at most so many may be of another class.
 MAX_SHARE = 1e-4
 #: Logits may differ by so much of the largest.
 MAX_DIFFERENCE = 1e-3
-_SIZES, _PIECES = 5, 2
+_SIZES, _PIECES, _STEPS = 5, 2, 8
+# Of pieces: where SegFormer reduces a side to a single value, programs of torch.export end.
+_LEAST = 64
 _REPEATS = 3
 
 
@@ -39,10 +41,21 @@ class Agreement:
     seconds_torch: float
     seconds_file: float
 
-    @property
-    def fits(self) -> bool:
-        """Whether the two agree. (NaN does not.)"""
-        return self.difference <= MAX_DIFFERENCE * self.scale and self.share <= MAX_SHARE
+
+def fits(agreements: Sequence[Agreement]) -> bool:
+    """Whether file and model agree. (NaN does not.)
+
+    Args:
+        agreements (Sequence[Agreement]): Of each image.
+
+    Returns:
+        bool: Whether logits are near on each, and classes the same on all together: in a small
+        image a single pixel, of two classes that are level, is more than the share.
+    """
+    pixels = [one.size[0] * one.size[1] for one in agreements]
+    other = sum(one.share * count for one, count in zip(agreements, pixels, strict=True))
+    near = all(one.difference <= MAX_DIFFERENCE * one.scale for one in agreements)
+    return near and other <= MAX_SHARE * sum(pixels)
 
 
 def five_sizes(images: Sequence[np.ndarray], least: Sequence[int]) -> list[np.ndarray]:
@@ -50,18 +63,36 @@ def five_sizes(images: Sequence[np.ndarray], least: Sequence[int]) -> list[np.nd
 
     Args:
         images (Sequence[np.ndarray]): Normalised images (3, H, W).
-        least (Sequence[int]): Height and width below which none is to go.
+        least (Sequence[int]): Height and width that the graph needs at least.
 
     Returns:
-        list[np.ndarray]: The images, and pieces of the first where they are fewer than five.
+        list[np.ndarray]: The images, and pieces of the largest.
+
+    Raises:
+        ValueError: If an image is smaller than the least, or none is large enough for pieces.
     """
-    sized = list(images)
-    h, w = images[0].shape[1:]
-    sides = ((h - 1, w - 3), (h * 3 // 4 - 1, w), (h, w * 2 // 3), (h * 2 // 3, w - 1))
-    for height, width in sides[: max(_SIZES - len(images), _PIECES)]:
-        height, width = max(height, least[0]), max(width, least[1])
-        sized.append(images[0][:, :height, :width])
-    return sized
+    for image in images:
+        if image.shape[1] < least[0] or image.shape[2] < least[1]:
+            raise ValueError(
+                f'an image of {image.shape[1]}x{image.shape[2]} (once resized) is too small to '
+                f'check on: it takes {least[0]}x{least[1]}'
+            )
+    largest = max(images, key=np.size)
+    h, w = largest.shape[1:]
+    pieces = {}
+    for step in range(_STEPS):
+        # Sides of images are even, as a rule: these are odd.
+        height = max(h - 1 - step * (h // _STEPS), _LEAST)
+        width = max(w - 3 - step * (w // _STEPS), _LEAST)
+        pieces[height, width] = largest[:, :height, :width]
+    sizes = {image.shape[1:] for image in images}
+    pieces = [piece for size, piece in pieces.items() if size not in sizes and min(h, w) > _LEAST]
+    needed = max(_SIZES - len(sizes), _PIECES)
+    if len(pieces) < needed:
+        raise ValueError(
+            f'images of at most {h}x{w} (once resized) are too small to check five sizes on'
+        )
+    return [*images, *pieces[:needed]]
 
 
 @torch.no_grad()
@@ -75,12 +106,20 @@ def compare(segmentor: Segmentor, run: Run, images: Sequence[np.ndarray]) -> Ite
 
     Yields:
         Agreement: Of each image.
+
+    Raises:
+        ValueError: If the file cannot be run on an image.
     """
     for image in images:
-        batch = np.ascontiguousarray(image[None])
+        batch, (h, w) = np.ascontiguousarray(image[None]), image.shape[1:]
         tensor = torch.from_numpy(batch)
         wanted, seconds_torch = _time(lambda tensor=tensor: segmentor(tensor).numpy())
-        logits, seconds_file = _time(lambda batch=batch: run(batch))
+        try:
+            logits, seconds_file = _time(lambda batch=batch: run(batch))
+        except Exception as error:
+            # Of whatever runs it.
+            reason = f'{type(error).__name__}: {str(error).strip()}'.partition('\n')[0]
+            raise ValueError(f'the file fails on {h}x{w} pixels: {reason}') from error
         yield Agreement(
             size=image.shape[1:],
             difference=float(np.abs(logits - wanted).max()),

@@ -23,7 +23,6 @@ class Description:
         resize (list[dict]): The size rule, steps one after another: ``scale`` and ``keep_ratio``
             (fit into long and short side, or to width and height), ``scale_factor``, or
             ``multiple_of`` (each side rounded up).
-        least_size (list[int]): Height and width that the graph needs at least.
     """
 
     classes: list[str]
@@ -32,7 +31,6 @@ class Description:
     std: list[float]
     channels: str
     resize: list[dict]
-    least_size: list[int]
 
     def as_metadata(self) -> dict[str, str]:
         """Texts by name, each but the version's JSON."""
@@ -40,14 +38,13 @@ class Description:
         return {'sapa_mm': __version__, **fields}
 
 
-def describe(cfg: Config, model: nn.Module, meta: dict, least_size: list[int]) -> Description:
+def describe(cfg: Config, model: nn.Module, meta: dict) -> Description:
     """Describes a segmentor of mmseg.
 
     Args:
         cfg (Config): Its config.
         model (nn.Module): The model.
         meta (dict): Classes and palette.
-        least_size (list[int]): See :class:`Description`.
 
     Returns:
         Description: The description.
@@ -69,7 +66,6 @@ def describe(cfg: Config, model: nn.Module, meta: dict, least_size: list[int]) -
         std=preprocessor.std.flatten().tolist() if normalise else [1.0] * 3,
         channels='rgb' if preprocessor._channel_conversion else 'bgr',
         resize=_size_rule(image_pipeline(cfg)),
-        least_size=least_size,
     )
 
 

@@ -12,8 +12,8 @@ from torch import nn
 from ..engine.check_dataset import check_dataset
 from ..engine.images import image_pipeline, read_image
 from ..engine.trained_model import load_trained
-from ..whole_file import whole_file
-from .check_values import MAX_SHARE, compare, five_sizes, format_agreements
+from ..whole_file import check_place, whole_file
+from .check_values import MAX_SHARE, compare, fits, five_sizes, format_agreements
 from .description import describe
 from .formats import FORMATS, check_format
 from .segmentor import Segmentor, check_exportable, trace
@@ -50,24 +50,24 @@ def export_model(
             are not those of the model.
     """
     check_format(out)
+    check_place(out, '--out')
     for path in images:
         read_image(path, '--images')
     trained = load_trained(config, checkpoint, cfg_options)
     check_exportable(trained.model)
-    # Before the long work: what cannot be described cannot be exported.
-    describe(trained.cfg, trained.model, trained.dataset_meta, least_size=[0, 0])
+    description = describe(trained.cfg, trained.model, trained.dataset_meta)
     inputs = _prepare(trained.cfg, trained.model, images or _test_images(trained.cfg))
     segmentor = Segmentor(trained.model)
     traced = trace(segmentor)
-    description = describe(trained.cfg, trained.model, trained.dataset_meta, traced.least_size)
+    inputs = five_sizes(inputs, traced.least_size)
 
     suffix = os.path.splitext(out)[1]
     write, open_file = FORMATS[suffix]
     with whole_file(out) as partial:
         write(traced, description, partial)
-        found = list(compare(segmentor, open_file(partial), five_sizes(inputs, traced.least_size)))
+        found = list(compare(segmentor, open_file(partial), inputs))
         table = format_agreements(found, _RUNTIMES[suffix])
-        if not all(one.fits for one in found):
+        if not fits(found):
             raise ValueError(
                 f'{out} is not written: its values are not those of the model (at most '
                 f'{100 * MAX_SHARE:g} % of the pixels may be of another class):\n{table}'
@@ -76,14 +76,15 @@ def export_model(
 
 
 def _test_images(cfg: Config) -> list[str]:
+    advice = 'the file is checked on real images: name some with --images'
     dataset = (cfg.get('test_dataloader') or {}).get('dataset')
+    if dataset is None:
+        raise ValueError(f'{advice} (the config has no test_dataloader)')
     try:
         check_dataset(dataset, 'test_dataloader.dataset')
-        built = DATASETS.build({**dataset, 'pipeline': []})
-    except (FileNotFoundError, TypeError) as error:
-        raise FileNotFoundError(
-            f'the file is checked on real images: name some with --images ({error})'
-        ) from error
+    except (FileNotFoundError, ValueError) as error:
+        raise ValueError(f'{advice} ({error})') from error
+    built = DATASETS.build({**dataset, 'pipeline': []})
     count = min(_IMAGES, len(built))
     return [built.get_data_info(index)['img_path'] for index in range(count)]
 
@@ -91,6 +92,13 @@ def _test_images(cfg: Config) -> list[str]:
 def _prepare(cfg: Config, model: nn.Module, paths: Sequence[str]) -> list[np.ndarray]:
     """Images as the model tests them: resized and normalised, float32 (3, H, W)."""
     pipeline = Compose(image_pipeline(cfg))
-    data = (pipeline(dict(img_path=path)) for path in paths)
-    batches = (model.data_preprocessor(pseudo_collate([one]))['inputs'] for one in data)
-    return [batch[0].numpy() for batch in batches]
+    images = []
+    for path in paths:
+        try:
+            data = model.data_preprocessor(pseudo_collate([pipeline(dict(img_path=path))]))
+        except Exception as error:
+            # Of OpenCV's, for one, where a side becomes nothing.
+            reason = f'{type(error).__name__}: {str(error).strip()}'.partition('\n')[0]
+            raise ValueError(f'the test pipeline fails on {path}: {reason}') from error
+        images.append(data['inputs'][0].numpy())
+    return images

@@ -40,7 +40,7 @@ class Traced:
 
     Attributes:
         program (ExportedProgram): For one image of any height and width.
-        least_size (list[int]): Height and width that it needs at least.
+        least_size (list[int]): Height and width that it was traced for at least.
     """
 
     program: ExportedProgram

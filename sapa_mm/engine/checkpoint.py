@@ -88,7 +88,8 @@ def _read_published(path: str, name: str) -> dict:
         weights, metadata = read_weights(path, name)
     except PublishedError as error:
         raise CheckpointError(str(error)) from error
-    return {'state_dict': weights, 'meta': {'dataset_meta': json.loads(metadata['dataset_meta'])}}
+    meta = {name: json.loads(metadata[name]) for name in ('dataset_meta', 'model')}
+    return {'state_dict': weights, 'meta': meta}
 
 
 def _starts_like_zip(path: str) -> bool:

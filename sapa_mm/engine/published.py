@@ -15,6 +15,8 @@ from ..whole_file import whole_file
 
 SUFFIX = '.safetensors'
 _HASH_DIGITS = 8
+_TEXTS = ('config', 'dataset_meta', 'metrics', 'model')
+_NOT_OF_WEIGHTS = ('init_cfg', 'pretrained', 'train_cfg', 'test_cfg')
 
 
 class PublishedError(ValueError):
@@ -75,12 +77,17 @@ def write_published(
         'config': Config(settings).pretty_text,
         'metrics': json.dumps(dict(metrics)),
         'dataset_meta': json.dumps(dict(dataset_meta)),
+        'model': json.dumps(model_settings(cfg)),
         'sha256': sha256,
     }
+    metadata['metadata_sha256'] = _hash_metadata(metadata)
     name = os.path.splitext(os.path.basename(cfg.filename or 'model'))[0]
     path = os.path.join(folder, f'{name}-{sha256[:_HASH_DIGITS]}{SUFFIX}')
     with whole_file(path) as partial:
         save_file(weights, partial, metadata)
+        # safetensors makes files that only their owner reads.
+        os.umask(umask := os.umask(0))
+        os.chmod(partial, 0o666 & ~umask)
     return path
 
 
@@ -140,17 +147,46 @@ def read_weights(path: str, name: str = 'weights') -> tuple[dict[str, Tensor], d
         raise PublishedError(
             f'{name} {path} is damaged or no safetensors file ({error}); fetch it again'
         ) from error
-    missing = {'config', 'dataset_meta', 'metrics', 'sha256'} - metadata.keys()
+    missing = {*_TEXTS, 'sha256', 'metadata_sha256'} - metadata.keys()
     if missing:
         raise PublishedError(
             f'{name} {path} has no {", ".join(sorted(missing))} in its metadata: it was not made '
             'by tools/publish.py'
         )
-    if hash_weights(weights) != metadata['sha256']:
-        raise PublishedError(
-            f'{name} {path}: its weights are not those of its hash; fetch it again'
-        )
+    for what, found, wanted in (
+        ('weights', hash_weights(weights), metadata['sha256']),
+        ('metadata', _hash_metadata(metadata), metadata['metadata_sha256']),
+    ):
+        if found != wanted:
+            raise PublishedError(
+                f'{name} {path}: its {what} are not those of its hash; fetch it again'
+            )
     return weights, metadata
+
+
+def model_settings(cfg: Config) -> dict:
+    """What a config says of its model, without what the weights do not depend on.
+
+    Args:
+        cfg (Config): The config.
+
+    Returns:
+        dict: As JSON gives it back.
+    """
+
+    def settings(value):
+        if isinstance(value, dict):
+            return {k: settings(v) for k, v in value.items() if k not in _NOT_OF_WEIGHTS}
+        if isinstance(value, (list, tuple)):
+            return [settings(one) for one in value]
+        # The two have the same weights.
+        return str(value).replace('SyncBN', 'BN') if isinstance(value, str) else value
+
+    return json.loads(json.dumps(settings(cfg.to_dict()['model']), default=str))
+
+
+def _hash_metadata(metadata: Mapping[str, str]) -> str:
+    return hashlib.sha256('\n'.join(metadata[name] for name in _TEXTS).encode()).hexdigest()
 
 
 def hash_weights(weights: Mapping[str, Tensor]) -> str:

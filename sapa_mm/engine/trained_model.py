@@ -12,6 +12,7 @@ from .check_dataset import single_datasets
 from .checkpoint import read_checkpoint
 from .load_config import check_upsamplers, load_config
 from .nested_configs import nested_configs
+from .published import model_settings
 
 _NAMED = 3
 
@@ -58,7 +59,12 @@ def load_trained(config: str, checkpoint: str, cfg_options: dict | None = None) 
     problem = _load(model, state_dict)
     if problem:
         raise ValueError(f'checkpoint {checkpoint} is not of the model in {config}: it {problem}')
-    meta = content.get('meta', {}).get('dataset_meta') or _dataset_meta(cfg)
+    meta = content.get('meta', {})
+    # Published weights say what their model was.
+    other = meta.get('model') and _first_difference(meta['model'], model_settings(cfg), 'model')
+    if other:
+        raise ValueError(f'checkpoint {checkpoint} is not of the model in {config}: {other}')
+    meta = meta.get('dataset_meta') or _dataset_meta(cfg)
     model.dataset_meta = meta
     return TrainedModel(cfg, model.eval(), meta)
 
@@ -89,6 +95,16 @@ def _load(model: nn.Module, state_dict: dict[str, Any]) -> str | None:
             first = ', '.join(sorted(names)[:_NAMED])
             return f'{what} {len(names)} weights: {first}{", ..." if len(names) > _NAMED else ""}'
     return None
+
+
+def _first_difference(published: Any, given: Any, name: str) -> str | None:
+    """Where the settings of published weights and of a config part, if they do."""
+    if isinstance(published, dict) and isinstance(given, dict):
+        for key in {**published, **given}:
+            if published.get(key) != given.get(key):
+                return _first_difference(published.get(key), given.get(key), f'{name}.{key}')
+        return None
+    return f'{name} is {given!r}, it was trained with {published!r}'
 
 
 def _dataset_meta(cfg: Config) -> dict:

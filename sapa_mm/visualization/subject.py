@@ -62,8 +62,15 @@ def open_subject(
                 'detector are in its dataset: use --sample'
             )
         read_image(truth, '--truth')
-        info = dict(img_path=image, seg_map_path=truth, **_label_options(cfg))
-        return Subject(image, picture, segmentation_truth(info, picture.shape[:2]))
+        dataset = _annotated_as(cfg)
+        info = dict(
+            img_path=image,
+            seg_map_path=truth,
+            reduce_zero_label=dataset.reduce_zero_label,
+            label_map=dataset.label_map,
+        )
+        num_classes = len(dataset.metainfo['classes'])
+        return Subject(image, picture, segmentation_truth(info, picture.shape[:2], num_classes))
     dataset_cfg = _validation_set(cfg)
     if dataset_cfg is None:
         raise ValueError('--sample: the config has no val_dataloader')
@@ -99,7 +106,8 @@ def subject_of(dataset: Dataset, index: int) -> Subject:
         truth = detection_truth(info, len(dataset.metainfo['classes']))
     elif info.get('seg_map_path'):
         read_image(info['seg_map_path'], 'annotation')
-        truth = segmentation_truth(info, image.shape[:2])
+        num_classes = len(dataset.metainfo['classes'])
+        truth = segmentation_truth(info, image.shape[:2], num_classes)
     else:
         truth = None
     return Subject(info['img_path'], image, truth)
@@ -109,10 +117,9 @@ def _validation_set(cfg: Config) -> dict | None:
     return (cfg.get('val_dataloader') or {}).get('dataset')
 
 
-def _label_options(cfg: Config) -> dict:
-    """How the labels in annotation maps are numbered; the data need not be there."""
+def _annotated_as(cfg: Config) -> Dataset:
+    """The dataset that says how annotation maps are numbered; its data need not be there."""
     found = [dataset for _, dataset in single_datasets(_validation_set(cfg), 'val_dataloader')]
     if not found:
         raise ValueError('--truth: the config has no val_dataloader that says how labels are kept')
-    dataset = DATASETS.build({**found[0], 'pipeline': [], 'lazy_init': True})
-    return dict(reduce_zero_label=dataset.reduce_zero_label, label_map=dataset.label_map)
+    return DATASETS.build({**found[0], 'pipeline': [], 'lazy_init': True})

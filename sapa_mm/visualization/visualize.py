@@ -3,7 +3,7 @@
 import os
 from collections.abc import Sequence
 
-from ..whole_file import whole_file
+from ..whole_file import check_place, whole_file
 from .figures import OF_MODELS, OF_ONE_MODEL, draw
 from .gallery import make_gallery
 from .models import check_models, load_models
@@ -80,8 +80,7 @@ def _check_request(figure: str, models: int, out: str, options: dict) -> None:
     allowed = ('.html',) if figure == 'gallery' else _SUFFIXES
     if suffix not in allowed:
         raise ValueError(f'--out: {figure} is written as {" or ".join(allowed)}, got {out}')
-    if os.path.isdir(out):
-        raise ValueError(f'--out: {out} is a folder, name a file')
+    check_place(out, '--out')
     if figure in OF_ONE_MODEL and models != 1:
         raise ValueError(f'{figure} is a figure of one model, got --model {models} times')
     for name in options:

@@ -15,6 +15,7 @@ from sapa_mm.engine import CheckpointError, read_checkpoint
 from sapa_mm.engine.load_config import load_config
 from sapa_mm.engine.publish import publish
 from sapa_mm.engine.published import PublishedError, read_published
+from sapa_mm.engine.trained_model import load_trained
 
 FOLDER = Path(__file__).parents[2] / 'configs' / 'segformer'
 CONFIG = str(FOLDER / 'segformer_mit-tiny_sapa-d_1xb8-300_scenes-128x128.py')
@@ -78,11 +79,30 @@ def test_damaged_weights(weights):
     with pytest.raises(PublishedError, match='its weights are not those of its hash'):
         read_published(weights)
     save_file(load_file_of(content, weights), weights)
-    with pytest.raises(CheckpointError, match='has no config, dataset_meta, metrics, sha256 in'):
+    with pytest.raises(CheckpointError, match='has no config, dataset_meta, metadata_sha256, met'):
         read_checkpoint(weights)
     Path(weights).write_bytes(b'')
     with pytest.raises(CheckpointError, match='is damaged or no safetensors file'):
         read_checkpoint(weights)
+
+
+def test_damaged_metadata(weights):
+    content = Path(weights).read_bytes()
+    Path(weights).write_bytes(content.replace(b'45.5', b'46.5'))
+    with pytest.raises(CheckpointError, match='its metadata are not those of its hash'):
+        read_checkpoint(weights)
+
+
+def test_others_may_read_it(weights, checkpoint):
+    assert Path(weights).stat().st_mode == Path(checkpoint).stat().st_mode
+
+
+def test_a_config_with_another_option(weights):
+    """Of the same weights, by name and shape."""
+    assert load_trained(CONFIG, weights, {'model.test_cfg.mode': 'slide'}).model is not None
+    options = {'model.decode_head.upsample_cfg.offset_init': 'grid'}
+    with pytest.raises(ValueError, match="upsample_cfg.offset_init is 'grid', it was trained with"):
+        load_trained(CONFIG, weights, options)
 
 
 def load_file_of(content, path):

@@ -32,6 +32,10 @@ def test_export(error_of, files, tmp_path, monkeypatch):
 
     model, out = (config, checkpoint), ('--out', 'out/model.onnx')
     assert 'must end in .onnx or .pt2, got out/model.pth' in error(*model, '--out', 'out/model.pth')
+    (tmp_path / 'folder.onnx').mkdir()
+    assert '--out: folder.onnx is a folder' in error(*model, '--out', 'folder.onnx')
+    (tmp_path / 'file').touch()
+    assert 'is no folder' in error(*model, '--out', 'file/model.onnx')
     assert '--images: gone.png is not a file' in error(*model, *out, '--images', 'gone.png')
     assert 'cannot be read as an image' in error(*model, *out, '--images', checkpoint)
     assert 'checked on real images: name some with --images' in error(*model, *out)
@@ -55,6 +59,7 @@ def test_onnx_inference(files, tmp_path, monkeypatch, capsys):
         return end.value.code
 
     assert error('gone.onnx', files[2]).startswith('error: ')
+    assert 'must end in .png' in error('gone.onnx', files[2], '--out', 'labels.jpg')
     (tmp_path / 'bad.onnx').write_bytes(b'no graph')
     assert 'bad.onnx' in error('bad.onnx', files[2])
     import onnx

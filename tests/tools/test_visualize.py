@@ -114,7 +114,7 @@ def test_wrong_checkpoints(complaint, files, tmp_path):
 
 def test_an_image_that_is_too_small(complaint, files):
     Image.fromarray(np.zeros((1, 3, 3), np.uint8)).save(files[1][1])
-    options = ('--cfg-options', 'val_dataloader.dataset.pipeline.1.size_divisor=1')
+    options = ('--cfg-options', 'test_dataloader.dataset.pipeline.1.size_divisor=1')
     error = complaint('features', *options)
     assert 'error: SAPA-B cannot run on this image of 1 x 3 pixels: ' in error
 
