@@ -31,6 +31,8 @@ def runner(scenes, tmp_path):
                 'train_cfg.val_interval': 1,
                 'custom_hooks': [dict(type='UpsampleVisualizationHook', **hook)],
                 'experiment_name': f'{tmp_path.name}{len(hook)}',
+                # mmengine gives out a visualizer of the same name again, with its folder.
+                'visualizer.name': f'{tmp_path.name}{len(hook)}',
             }
         )
         cfg.val_evaluator = dict(type='IoUMetric')
