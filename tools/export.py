@@ -8,7 +8,7 @@ Example:
 import argparse
 
 from sapa_mm.deployment.export_model import export_model
-from sapa_mm.engine.arguments import CfgOptions, exit_on
+from sapa_mm.engine.arguments import add_cfg_options, exit_on
 
 
 def parse_args() -> argparse.Namespace:
@@ -25,13 +25,7 @@ def parse_args() -> argparse.Namespace:
         default=[],
         help="images to check it on (default: the first of the config's test set)",
     )
-    parser.add_argument(
-        '--cfg-options',
-        nargs='+',
-        action=CfgOptions,
-        metavar='KEY=VALUE',
-        help='settings with which it was trained',
-    )
+    add_cfg_options(parser, 'settings with which it was trained')
     return parser.parse_args()
 
 

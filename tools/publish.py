@@ -7,7 +7,7 @@ Example:
 
 import argparse
 
-from sapa_mm.engine.arguments import CfgOptions, exit_on
+from sapa_mm.engine.arguments import add_cfg_options, exit_on
 from sapa_mm.engine.publish import publish
 
 
@@ -20,13 +20,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('checkpoint', help='checkpoint')
     parser.add_argument('--metrics', help='JSON file of metrics, as tools/test.py writes it')
     parser.add_argument('--out', dest='folder', default='weights', help='folder (default: weights)')
-    parser.add_argument(
-        '--cfg-options',
-        nargs='+',
-        action=CfgOptions,
-        metavar='KEY=VALUE',
-        help='settings with which it was trained',
-    )
+    add_cfg_options(parser, 'settings with which it was trained')
     return parser.parse_args()
 
 

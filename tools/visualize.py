@@ -8,7 +8,7 @@ Example:
 
 import argparse
 
-from sapa_mm.engine.arguments import CfgOptions, exit_on
+from sapa_mm.engine.arguments import add_cfg_options, exit_on
 from sapa_mm.visualization.visualize import FIGURES, visualize
 
 
@@ -54,13 +54,7 @@ def parse_args() -> argparse.Namespace:
         type=int,
         help='single channels of the features (default: the mean of all)',
     )
-    parser.add_argument(
-        '--cfg-options',
-        nargs='+',
-        action=CfgOptions,
-        metavar='KEY=VALUE',
-        help='override settings of all configs',
-    )
+    add_cfg_options(parser, 'override settings of all configs')
     return parser.parse_args()
 
 

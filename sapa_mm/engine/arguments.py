@@ -27,12 +27,8 @@ def add_common_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--work-dir', help='where logs and results go (default: ./work_dirs/<name of the config>)'
     )
-    parser.add_argument(
-        '--cfg-options',
-        nargs='+',
-        action=CfgOptions,
-        metavar='KEY=VALUE',
-        help='override settings of the config, such as train_cfg.max_iters=100 or key="[a,b]"',
+    add_cfg_options(
+        parser, 'override settings of the config, such as train_cfg.max_iters=100 or key="[a,b]"'
     )
     parser.add_argument(
         '--launcher',
@@ -42,6 +38,18 @@ def add_common_arguments(parser: argparse.ArgumentParser) -> None:
     )
     # torch.distributed.launch passes --local-rank, and --local_rank before torch 2.
     parser.add_argument('--local_rank', '--local-rank', type=int, default=0)
+
+
+def add_cfg_options(parser: argparse.ArgumentParser, text: str) -> None:
+    """Add ``--cfg-options``.
+
+    Args:
+        parser (argparse.ArgumentParser): The tool's parser.
+        text (str): What its help says.
+    """
+    parser.add_argument(
+        '--cfg-options', nargs='+', action=CfgOptions, metavar='KEY=VALUE', help=text
+    )
 
 
 @contextlib.contextmanager
