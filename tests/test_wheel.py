@@ -12,7 +12,7 @@ pytest.importorskip('mmengine')
 
 import yaml
 
-from sapa_mm.analysis.metafiles import make_metafiles
+from sapa_mm.reproduction.metafiles import make_metafiles
 
 ROOT = Path(__file__).parents[1]
 CONFIGS = sorted(path.relative_to(ROOT) for path in (ROOT / 'configs').rglob('*.py'))

@@ -6,8 +6,8 @@ Example:
 
 import argparse
 
-from sapa_mm.analysis.benchmark import DEVICES, DTYPES, BenchmarkSettings, run_benchmark
-from sapa_mm.analysis.benchmark_subjects import FORMS, LAYOUTS, PASSES, SUBJECTS
+from sapa_mm.analysis.benchmark.contestants import FORMS, LAYOUTS, PASSES, SUBJECTS
+from sapa_mm.analysis.benchmark.run import DEVICES, DTYPES, BenchmarkSettings, run_benchmark
 
 
 def make_parser() -> argparse.ArgumentParser:

@@ -7,9 +7,9 @@ Example:
 import argparse
 import sys
 
+from sapa_mm.datasets.checks.samples import inspect_data
 from sapa_mm.engine.arguments import CfgOptions, exit_on
-from sapa_mm.engine.inspect_data import inspect_data
-from sapa_mm.engine.load_config import load_config
+from sapa_mm.engine.config import load_config
 
 
 def parse_args() -> argparse.Namespace:

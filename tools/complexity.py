@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 from sapa_mm.analysis.complexity_report import FORMATS, make_report
-from sapa_mm.analysis.paper_tables import PAPER_TABLES
+from sapa_mm.reproduction.paper_tables import PAPER_TABLES
 
 
 def parse_args() -> argparse.Namespace:

@@ -3,8 +3,8 @@
 import argparse
 from pathlib import Path
 
-from sapa_mm.analysis.demo import run_demo
 from sapa_mm.engine.arguments import CfgOptions
+from sapa_mm.reproduction.demo import run_demo
 
 
 def parse_args() -> argparse.Namespace:

@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from sapa_mm.analysis.metafiles import make_metafiles
+from sapa_mm.reproduction.metafiles import make_metafiles
 
 
 def main() -> None:

@@ -16,11 +16,11 @@ from pathlib import Path
 
 from mmengine.device import get_device
 
-from sapa_mm.analysis.paper_tables import PAPER_TABLES
 from sapa_mm.engine.arguments import CfgOptions, exit_on
 from sapa_mm.reproduction.commands import list_tables, run_tables, write_report
 from sapa_mm.reproduction.latency import LATENCY_FILE, measure_latency
 from sapa_mm.reproduction.launcher import LAUNCHERS, Launcher
+from sapa_mm.reproduction.paper_tables import PAPER_TABLES
 from sapa_mm.reproduction.table_runs import Scenes, TableSettings
 
 DATA_ROOT, ITERATIONS = 'data/scenes', 100

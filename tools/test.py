@@ -4,8 +4,8 @@ import argparse
 
 from sapa_mm.engine import CheckpointError
 from sapa_mm.engine.arguments import add_common_arguments, exit_on
-from sapa_mm.engine.prepare_testing import prepare_testing
 from sapa_mm.engine.run import run_testing
+from sapa_mm.engine.testing import prepare_testing
 
 
 def parse_args() -> argparse.Namespace:

@@ -4,8 +4,8 @@ import argparse
 
 from sapa_mm.engine import CheckpointError
 from sapa_mm.engine.arguments import add_common_arguments, exit_on
-from sapa_mm.engine.prepare_training import prepare_training
 from sapa_mm.engine.run import run_training
+from sapa_mm.engine.training import prepare_training
 
 
 def parse_args() -> argparse.Namespace:

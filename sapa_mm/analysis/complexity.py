@@ -9,11 +9,11 @@ from functools import partial
 from mmengine.config import Config
 from mmengine.registry import MODELS
 
-from ..engine.load_config import check_upsamplers, load_config
+from ..engine.config import check_upsamplers, load_config
+from ..reproduction.paper_notes import NOTES
+from ..reproduction.paper_tables import PAPER_TABLES, PaperRow, PaperTable
 from ..upsamplers import Upsampler
 from .flops import count_flops
-from .paper_notes import NOTES
-from .paper_tables import PAPER_TABLES, PaperRow, PaperTable
 from .parameters import count_parameters
 
 #: (H, W) of a detector's input before it is padded, the largest that COCO's configs resize to.

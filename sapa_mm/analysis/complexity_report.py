@@ -9,10 +9,10 @@ from collections.abc import Iterator, Sequence
 
 import torch
 
+from ..reproduction.paper_tables import PAPER_TABLES, PaperTable
 from ..upsamplers import build_upsampler
 from .complexity import ComplexityRow, measure_cost, measure_table
 from .flops import count_flops
-from .paper_tables import PAPER_TABLES, PaperTable
 from .parameters import count_parameters
 from .table_1 import ROWS, flops_per_position
 

@@ -1,26 +1,6 @@
-"""Generated scenes, the embedded default dataset.
+"""Data: the generated scenes, the embedded default, and what is wrong with somebody's data."""
 
-Procedural images with exact semantic, instance and panoptic labels, hard where upsampling
-matters: textured regions with irregular borders, overlapping things and thin structures. Needs
-numpy, and Pillow to write files.
-"""
+from . import scenes
+from .scenes import *  # noqa: F403
 
-from .categories import CATEGORIES, CLASSES, PALETTE, STUFF_CLASSES, THING_CLASSES, Category
-from .coco import id2rgb, rgb2id
-from .scenes import Scene, Segment, generate_scene
-from .writers import write_scenes
-
-__all__ = [
-    'CATEGORIES',
-    'CLASSES',
-    'PALETTE',
-    'STUFF_CLASSES',
-    'THING_CLASSES',
-    'Category',
-    'Scene',
-    'Segment',
-    'generate_scene',
-    'id2rgb',
-    'rgb2id',
-    'write_scenes',
-]
+__all__ = scenes.__all__

@@ -9,10 +9,10 @@ from mmengine.dataset import Compose, pseudo_collate
 from mmengine.registry import DATASETS
 from torch import nn
 
-from ..engine.check_dataset import check_dataset
+from ..datasets.checks.files import check_dataset
 from ..engine.images import image_pipeline, read_image
 from ..engine.trained_model import load_trained
-from ..whole_file import check_place, whole_file
+from ..utils.whole_file import check_place, whole_file
 from .check_values import MAX_SHARE, compare, fits, five_sizes, format_agreements
 from .description import describe
 from .formats import FORMATS, check_format

@@ -27,7 +27,7 @@ def write_onnx(traced: Traced, description: Description, path: str) -> None:
     Raises:
         ValueError: If a step of the model cannot be translated to ONNX.
     """
-    from .onnx_operators import OPSET, TRANSLATIONS
+    from sapa_ops.onnx import OPSET, TRANSLATIONS
 
     with _quiet():
         try:

@@ -5,8 +5,8 @@ from mmdet.datasets.transforms import LoadAnnotations, LoadPanopticAnnotations
 from mmdet.registry import TRANSFORMS
 from mmdet.structures.mask import BitmapMasks
 
-from ..evaluation.panoptic_files import read_id_map
 from ..evaluation.panoptic_quality import Segments, find_segments
+from ..utils.coco_panoptic import read_id_map
 
 _IGNORED = 255
 

@@ -57,7 +57,7 @@ def build_trainer(cfg: Config) -> Runner:
     """Build a runner whose checkpoints keep the random states, even where the config is silent.
 
     Args:
-        cfg (Config): The config, from :func:`~sapa_mm.engine.prepare_training.prepare_training`.
+        cfg (Config): The config, from :func:`~sapa_mm.engine.training.prepare_training`.
 
     Returns:
         Runner: The runner.
@@ -72,7 +72,7 @@ def run_training(cfg: Config) -> nn.Module:
     """Train; see :func:`build_trainer`.
 
     Args:
-        cfg (Config): The config, from :func:`~sapa_mm.engine.prepare_training.prepare_training`.
+        cfg (Config): The config, from :func:`~sapa_mm.engine.training.prepare_training`.
 
     Returns:
         nn.Module: The trained model.
@@ -87,7 +87,7 @@ def run_testing(cfg: Config) -> dict:
     """Test a checkpoint.
 
     Args:
-        cfg (Config): The config, from :func:`~sapa_mm.engine.prepare_testing.prepare_testing`.
+        cfg (Config): The config, from :func:`~sapa_mm.engine.testing.prepare_testing`.
 
     Returns:
         dict: The metrics, which are also logged and written to a JSON file in the work directory.

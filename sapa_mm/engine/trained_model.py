@@ -8,10 +8,10 @@ from mmengine.model import revert_sync_batchnorm
 from mmengine.registry import DATASETS, MODELS
 from torch import nn
 
-from .check_dataset import single_datasets
+from ..datasets.checks.files import single_datasets
+from ..utils.nested_configs import nested_configs
 from .checkpoint import read_checkpoint
-from .load_config import check_upsamplers, load_config
-from .nested_configs import nested_configs
+from .config import check_upsamplers, load_config
 from .published import model_settings
 
 _NAMED = 3

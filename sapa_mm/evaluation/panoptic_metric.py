@@ -10,7 +10,7 @@ from mmengine.registry import METRICS
 from rich.console import Console
 from rich.table import Table
 
-from .panoptic_files import PanopticTruth, describe_segments, write_annotations, write_id_map
+from ..utils.coco_panoptic import PanopticTruth, describe_segments, write_annotations, write_id_map
 from .panoptic_quality import Segments, average_quality, count_matches, panoptic_quality
 from .threaded_metric import ThreadedMetric
 

@@ -4,12 +4,12 @@ import os
 from collections.abc import Sequence
 from contextlib import nullcontext
 
-from ..analysis.paper_tables import PaperTable
-from ..whole_file import whole_file
+from ..utils.whole_file import whole_file
 from .latency import read_latencies
 from .launcher import Launcher
 from .make_scenes import make_missing_scenes
 from .nodes import FirstNode, follow_first_node
+from .paper_tables import PaperTable
 from .report import make_report
 from .report_markdown import format_latencies, format_markdown
 from .report_page import format_page

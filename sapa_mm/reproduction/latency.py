@@ -9,18 +9,13 @@ from functools import partial
 
 import torch
 
-from ..analysis.benchmark_measure import (
-    affordable_runs,
-    make_stopwatch,
-    time_interleaved,
-    warm_up,
-)
+from ..analysis.benchmark.measure import affordable_runs, make_stopwatch, time_interleaved, warm_up
 from ..analysis.device import describe_device
 from ..analysis.flops import count_flops
-from ..analysis.paper_tables import CONFIG_NAMES, PAPER_TABLES
 from ..analysis.parameters import count_parameters
 from ..upsamplers import build_upsampler
-from ..whole_file import whole_file
+from ..utils.whole_file import whole_file
+from .paper_tables import CONFIG_NAMES, PAPER_TABLES
 from .writable import check_writable
 
 #: What the others are held against.

@@ -2,7 +2,7 @@
 
 import os
 
-from ..datasets.writers import RECORD, write_scenes
+from ..datasets.scenes.writers import RECORD, write_scenes
 from .file_lock import file_lock
 
 

@@ -5,7 +5,7 @@ import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ..analysis.training_result import TrainingResult
+from .training_result import TrainingResult
 
 _KINDS = {'': 'bbox', 'box': 'bbox', 'mask': 'segm'}
 

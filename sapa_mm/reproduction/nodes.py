@@ -14,7 +14,7 @@ import time
 import uuid
 from collections.abc import Iterator
 
-from ..whole_file import whole_file
+from ..utils.whole_file import whole_file
 from .child_process import ending_with_parent
 from .launcher import Launcher
 

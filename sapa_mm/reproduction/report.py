@@ -5,12 +5,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from ..analysis.complexity import ComplexityRow, measure_table
-from ..analysis.paper_tables import PaperRow, PaperTable
-from ..analysis.training_result import TrainingResult
 from .failure import describe
 from .latency import REFERENCE, Latency, latency_name, read_latencies
 from .measured import Measured, is_metric, measured
+from .paper_tables import PaperRow, PaperTable
 from .table_runs import runs_on_disk
+from .training_result import TrainingResult
 
 #: The paper's milliseconds are of this device.
 PAPER_DEVICE = 'NVIDIA GeForce RTX 3090'

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from itertools import groupby
 
-from ..html_page import fill_page
+from ..utils.html_page import fill_page
 from .latency import CHANNELS, SIDE, Latency, figure_12
 from .report import ReportTable
 from .report_plots import plot_gains, plot_latencies, plot_losses

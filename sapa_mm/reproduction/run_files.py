@@ -7,9 +7,9 @@ import json
 import os
 from typing import IO
 
-from ..analysis.training_result import TrainingResult
-from ..whole_file import whole_file
+from ..utils.whole_file import whole_file
 from .file_lock import file_lock, is_locked
+from .training_result import TrainingResult
 
 # In a folder of its own: mmengine writes its copy, with more in it, to the work directory.
 _SETTINGS, _CONSOLE, _LOCK = 'settings/config.py', 'console.log', 'run.lock'

@@ -4,8 +4,8 @@ import os
 
 from mmengine.config import Config
 
-from ..analysis.scenes_options import scenes_options
-from ..engine.load_config import load_config
+from ..engine.config import load_config
+from .scenes_options import scenes_options
 
 #: By the folder of the config; all interpolate.
 _TWINS = {

@@ -4,7 +4,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from ..analysis.paper_tables import PaperRow, PaperTable
+from .paper_tables import PaperRow, PaperTable
 from .run_files import RunFiles
 from .scenes_twin import find_twin
 from .training_run import TrainingRun

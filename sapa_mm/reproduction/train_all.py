@@ -6,11 +6,11 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 
-from ..analysis.training_result import TrainingResult
 from .failure import describe
 from .launcher import Launcher
 from .nodes import FirstNode
 from .run_files import Progress
+from .training_result import TrainingResult
 from .training_run import TrainingRun
 
 _SECONDS_BETWEEN_LINES = 30.0

@@ -6,14 +6,14 @@ from dataclasses import dataclass, field
 
 from mmengine.config import Config
 
-from ..analysis.training_result import TrainingResult
-from ..engine.prepare_training import prepare_training
 from ..engine.resume import set_damaged_aside
+from ..engine.training import prepare_training
 from .child_process import ending_with_parent
 from .failure import TrainingFailed, describe, find_reason
 from .launcher import Launcher
 from .nodes import FirstNode
 from .run_files import IS_SMALL, OtherSettings, Progress, RunFiles
+from .training_result import TrainingResult
 
 WORKER = 'sapa_mm.reproduction.worker'
 _POLL_SECONDS = 0.2

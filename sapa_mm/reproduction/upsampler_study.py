@@ -5,12 +5,12 @@ import json
 import os
 import statistics
 
-from ..analysis.paper_tables import CONFIG_NAMES
-from ..analysis.scenes_options import scenes_options
-from ..analysis.training_result import TrainingResult
-from ..engine.load_config import load_config
+from ..engine.config import load_config
 from .make_scenes import make_missing_scenes
+from .paper_tables import CONFIG_NAMES
+from .scenes_options import scenes_options
 from .train_all import train_all
+from .training_result import TrainingResult
 from .training_run import TrainingRun
 
 _CONFIG = 'segformer/segformer_mit-tiny_{}_1xb8-300_scenes-128x128.py'

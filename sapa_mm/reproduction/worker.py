@@ -10,11 +10,11 @@ from mmengine.dist import all_gather_object, is_main_process
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
-from ..analysis.training_result import train_and_measure
-from ..engine.prepare_training import prepare_training
 from ..engine.run import start_processes
+from ..engine.training import prepare_training
 from .failure import describe
 from .run_files import Progress, RunFiles
+from .training_result import train_and_measure
 
 _SECONDS_BETWEEN = 1.0
 

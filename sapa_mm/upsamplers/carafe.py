@@ -2,11 +2,7 @@
 
 from torch import Tensor
 
-from .kernel_prediction import (
-    init_kernel_prediction,
-    kernel_prediction_convs,
-    predict_kernels,
-)
+from .kernel_prediction import init_kernel_prediction, kernel_prediction_convs, predict_kernels
 from .window_upsampler import WindowUpsampler
 
 

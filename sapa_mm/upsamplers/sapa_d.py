@@ -6,11 +6,7 @@ import torch
 from sapa_ops import point_assemble, point_similarity
 from torch import Tensor, nn
 
-from .kernel_prediction import (
-    init_kernel_prediction,
-    kernel_prediction_convs,
-    predict_kernels,
-)
+from .kernel_prediction import init_kernel_prediction, kernel_prediction_convs, predict_kernels
 from .point_upsampler import PointUpsampler
 from .resize import nearest_resize, pixel_shuffle
 from .sapa import Sapa

@@ -7,7 +7,7 @@ import torch
 from mmengine.registry import TRANSFORMS
 from mmengine.structures import PixelData
 
-from ..evaluation.panoptic_files import read_id_map
+from ..utils.coco_panoptic import read_id_map
 
 _INSTANCE_OFFSET = 1000
 

@@ -7,10 +7,10 @@ from collections.abc import Iterator, Sequence
 
 from matplotlib.figure import Figure
 
-from ..html_page import fill_page
 from ..upsamplers import IndexNet
 from ..upsamplers.point_upsampler import PointUpsampler
 from ..upsamplers.window_upsampler import WindowUpsampler
+from ..utils.html_page import fill_page
 from .figures import draw
 from .models import NamedModel
 from .observation import Observation

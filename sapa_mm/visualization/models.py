@@ -9,10 +9,10 @@ from mmengine.config import Config
 from mmengine.dataset import Compose
 from torch import nn
 
-from ..analysis.paper_tables import CONFIG_NAMES
+from ..engine.config import check_checkpoint, check_upsamplers, load_config
 from ..engine.images import image_pipeline
-from ..engine.load_config import check_checkpoint, check_upsamplers, load_config
 from ..engine.trained_model import TrainedModel, load_trained
+from ..reproduction.paper_tables import CONFIG_NAMES
 from ..upsamplers import UPSAMPLERS, Upsampler
 from .observation import Observation, explain_failure, observe
 from .subject import Subject

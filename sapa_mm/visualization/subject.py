@@ -10,7 +10,7 @@ from mmengine.config import Config
 from mmengine.registry import DATASETS
 from torch.utils.data import Dataset
 
-from ..engine.check_dataset import check_dataset, single_datasets
+from ..datasets.checks.files import check_dataset, single_datasets
 from ..engine.images import read_image
 from .detection_truth import detection_truth
 from .segmentation_truth import segmentation_truth

@@ -3,7 +3,7 @@
 import os
 from collections.abc import Sequence
 
-from ..whole_file import check_place, whole_file
+from ..utils.whole_file import check_place, whole_file
 from .figures import OF_MODELS, OF_ONE_MODEL, draw
 from .gallery import make_gallery
 from .models import check_models, load_models

@@ -13,10 +13,10 @@ pytest.importorskip('mmdet')
 from sapa_mm.analysis import complexity_report
 from sapa_mm.analysis.complexity import measure_cost, measure_table
 from sapa_mm.analysis.complexity_report import make_report, tabulate
-from sapa_mm.analysis.paper_notes import NOTES
-from sapa_mm.analysis.paper_tables import PAPER_TABLES, PaperTable
+from sapa_mm.reproduction.paper_notes import NOTES
+from sapa_mm.reproduction.paper_tables import PAPER_TABLES, PaperTable
 
-from ..ops.cases import skip_where_not_built
+from ..support.operators import skip_where_not_built
 
 CONFIGS = Path(__file__).parents[2] / 'configs'
 ROWS = {3: 10, 4: 12, 5: 12, 6: 12, 7: 12}

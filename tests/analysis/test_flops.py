@@ -11,7 +11,7 @@ from sapa_mm.analysis.flops import count_flops
 from sapa_mm.analysis.table_1 import ROWS, flops_per_position
 from sapa_mm.upsamplers import UPSAMPLERS, Upsampler, build_upsampler
 
-from ..ops.cases import skip_where_not_built
+from ..support.operators import skip_where_not_built
 
 C = 256
 #: The paper's totals with its defaults: d=64 and K=5 or 3; d=32, S=9, g=4 for SAPA.

@@ -11,11 +11,11 @@ pytest.importorskip('mmdet')
 from mmengine.config import Config
 
 from sapa_mm.datasets import write_scenes
-from sapa_mm.engine.prepare_training import prepare_training
 from sapa_mm.engine.run import build_runner
+from sapa_mm.engine.training import prepare_training
 from sapa_mm.upsamplers import UPSAMPLERS, Upsampler
 
-from .shrunken import last_metrics, shrunken
+from ..support.shrunken import last_metrics, shrunken
 
 ROOT = Path(__file__).parents[2] / 'configs'
 CONFIGS = sorted(path for path in ROOT.glob('*/*.py') if path.parent.name != '_base_')

@@ -23,8 +23,8 @@ from sapa_mm.deployment.export_model import export_model
 from sapa_mm.engine.images import image_pipeline, read_image
 from sapa_mm.engine.trained_model import load_trained
 
-from ..ops.cases import skip_where_not_built
-from ..visualization.scene_models import FASTER_RCNN, SEGFORMER, UPERNET, model_files
+from ..support.operators import skip_where_not_built
+from ..support.scene_models import FASTER_RCNN, SEGFORMER, UPERNET, model_files
 
 TOOLS = str(Path(__file__).parents[2] / 'tools')
 

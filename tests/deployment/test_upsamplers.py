@@ -8,8 +8,8 @@ pytest.importorskip('onnxscript')
 
 from sapa_mm.upsamplers import UPSAMPLERS
 
-from ..upsamplers.cases import ALL_TYPES, PEER_VARIANTS, make_inputs, make_upsampler
-from .onnx_graph import run_as_onnx
+from ..support.onnx_graph import run_as_onnx
+from ..support.upsamplers import ALL_TYPES, PEER_VARIANTS, make_inputs, make_upsampler
 
 CASES = [
     *ALL_TYPES.items(),

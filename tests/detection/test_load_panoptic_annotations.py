@@ -15,7 +15,7 @@ from PIL import Image
 
 import sapa_mm.detection  # noqa: F401
 from sapa_mm.datasets import CLASSES, STUFF_CLASSES, THING_CLASSES, generate_scene, rgb2id
-from sapa_mm.datasets.writers import write_scenes
+from sapa_mm.datasets.scenes.writers import write_scenes
 
 SIZE = (48, 64)
 

@@ -13,7 +13,7 @@ from torch import nn
 from sapa_mm.engine import CheckpointError, find_resumable, read_checkpoint
 from sapa_mm.engine.resume import resumed_seed, set_damaged_aside
 
-from .tiny_run import build_runner
+from ..support.tiny_run import build_runner
 
 
 @pytest.fixture(scope='module')

@@ -12,7 +12,7 @@ from mmengine.registry import MODELS
 from safetensors.torch import load_file, save_file
 
 from sapa_mm.engine import CheckpointError, read_checkpoint
-from sapa_mm.engine.load_config import load_config
+from sapa_mm.engine.config import load_config
 from sapa_mm.engine.publish import publish
 from sapa_mm.engine.published import PublishedError, read_published
 from sapa_mm.engine.trained_model import load_trained

@@ -16,7 +16,7 @@ from mmengine.runner import IterBasedTrainLoop
 from sapa_mm.engine import RandomStateHook, read_checkpoint
 from sapa_mm.engine.random_state_hook import get_random_state, set_random_state
 
-from .tiny_run import build_runner
+from ..support.tiny_run import build_runner
 
 SCRIPT = Path(__file__).with_name('tiny_run.py')
 LAST = {'iter': 'iter_12.pth', 'epoch': 'epoch_4.pth'}

@@ -9,7 +9,15 @@ import torch
 from torch._dynamo.testing import CompileCounterWithBackend
 from torch.export import Dim
 
-from .cases import DEVICES, FORMS, OPERATORS, Case, make_inputs, relayout, skip_where_not_built
+from ..support.operators import (
+    DEVICES,
+    FORMS,
+    OPERATORS,
+    Case,
+    make_inputs,
+    relayout,
+    skip_where_not_built,
+)
 
 # No two dimensions of one size: the compiler would take them for one.
 CASE = Case((4, 6), (7, 11), batch=5, channels=22)

@@ -16,7 +16,7 @@ import torch
 from sapa_ops import compiled
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from .cases import (
+from ..support.operators import (
     DEVICES,
     HALF,
     LAYOUTS,

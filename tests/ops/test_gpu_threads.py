@@ -10,7 +10,7 @@ import pytest
 import torch
 from sapa_ops import backend_for, build
 
-from .cases import TOLERANCES
+from ..support.operators import TOLERANCES
 
 SIZES = [
     ((1, 1), (1, 1)),

@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-from .cases import skip_where_not_built
+from ..support.operators import skip_where_not_built
 
 pytestmark = pytest.mark.skipif(sys.platform != 'linux', reason='reads /proc')
 

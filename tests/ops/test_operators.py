@@ -5,7 +5,7 @@ import sapa_ops
 import torch
 from sapa_ops import eager, reference
 
-from .cases import (
+from ..support.operators import (
     DEVICES,
     FORMS,
     HALF,

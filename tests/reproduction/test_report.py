@@ -9,16 +9,16 @@ import pytest
 pytest.importorskip('mmdet')
 pytest.importorskip('mmseg')
 
-from sapa_mm.analysis.paper_tables import PAPER_TABLES, PaperTable
-from sapa_mm.analysis.training_result import TrainingResult
 from sapa_mm.reproduction import latency
 from sapa_mm.reproduction.commands import list_tables, write_report
 from sapa_mm.reproduction.latency import Latency, latency_name, measure_latency, read_latencies
 from sapa_mm.reproduction.measured import measured
+from sapa_mm.reproduction.paper_tables import PAPER_TABLES, PaperTable
 from sapa_mm.reproduction.run_files import Progress, RunFiles
 from sapa_mm.reproduction.table_runs import row_dir
+from sapa_mm.reproduction.training_result import TrainingResult
 
-from .scenes import CONFIGS
+from ..support.few_scenes import CONFIGS
 
 
 def result(seconds=0.5, **metrics):

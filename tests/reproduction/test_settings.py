@@ -5,15 +5,15 @@ import pytest
 pytest.importorskip('mmdet')
 pytest.importorskip('mmseg')
 
-from sapa_mm.analysis.paper_tables import PAPER_TABLES
-from sapa_mm.analysis.training_result import TrainingResult
 from sapa_mm.reproduction.launcher import Launcher
+from sapa_mm.reproduction.paper_tables import PAPER_TABLES
 from sapa_mm.reproduction.run_files import OtherSettings, RunFiles
 from sapa_mm.reproduction.table_runs import Scenes, TableSettings, list_runs
 from sapa_mm.reproduction.train_all import train_all
+from sapa_mm.reproduction.training_result import TrainingResult
 from sapa_mm.reproduction.training_run import TrainingRun
 
-from .scenes import CONFIGS
+from ..support.few_scenes import CONFIGS
 
 RESULT = TrainingResult({'mIoU': 1.0}, 1000, 0.5, 10**8, 'a CPU, 1 thread')
 

@@ -10,13 +10,13 @@ pytest.importorskip('mmseg')
 from mmengine.config import Config
 from mmengine.registry import MODELS
 
-from sapa_mm.analysis.paper_tables import PAPER_TABLES
-from sapa_mm.engine.load_config import load_config
+from sapa_mm.engine.config import load_config
+from sapa_mm.reproduction.paper_tables import PAPER_TABLES
 from sapa_mm.reproduction.scenes_twin import find_twin
 from sapa_mm.reproduction.table_runs import TableSettings, list_runs, runs_on_disk, select_rows
 from sapa_mm.upsamplers import Upsampler
 
-from .scenes import CONFIGS
+from ..support.few_scenes import CONFIGS
 
 ROWS = {row.config: row for table in PAPER_TABLES.values() for row in table.rows}
 

@@ -17,7 +17,7 @@ from sapa_mm.reproduction.run_files import RunFiles
 from sapa_mm.reproduction.train_all import train_all
 from sapa_mm.reproduction.training_run import TrainingFailed, TrainingRun
 
-from .scenes import CONFIG, few_steps
+from ..support.few_scenes import CONFIG, few_steps
 
 
 def test_a_run_is_done_once_and_resumed(options, tmp_path, monkeypatch):

@@ -7,12 +7,12 @@ import pytest
 
 pytest.importorskip('mmseg')
 
-from sapa_mm.analysis.paper_tables import CONFIG_NAMES
-from sapa_mm.analysis.training_result import TrainingResult
+from sapa_mm.reproduction.paper_tables import CONFIG_NAMES
+from sapa_mm.reproduction.training_result import TrainingResult
 from sapa_mm.reproduction.training_run import TrainingFailed, TrainingRun
 from sapa_mm.reproduction.upsampler_study import UPSAMPLERS, format_study, run_study
 
-from .scenes import CONFIG, CONFIGS
+from ..support.few_scenes import CONFIG, CONFIGS
 
 
 def test_titles_have_configs():

@@ -4,7 +4,7 @@ import runpy
 
 import pytest
 
-from .run_tool import TOOLS
+from ..support.run_tool import TOOLS
 
 
 @pytest.fixture

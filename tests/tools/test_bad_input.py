@@ -6,8 +6,8 @@ import re
 import pytest
 import torch
 
-from .configs import MMDET, MMSEG, write_ade, write_coco, write_config
-from .run_tool import TOOLS
+from ..support.run_tool import TOOLS
+from ..support.tool_configs import MMDET, MMSEG, write_ade, write_coco, write_config
 
 
 @pytest.fixture
@@ -58,7 +58,7 @@ def test_truncated_annotations(error_of, det, tmp_path):
 
 
 def test_amp_without_an_accelerator(error_of, seg, monkeypatch):
-    monkeypatch.setattr('sapa_mm.engine.prepare_training.get_device', lambda: 'cpu')
+    monkeypatch.setattr('sapa_mm.engine.training.get_device', lambda: 'cpu')
     assert '--amp needs an accelerator' in error_of('train', seg, '--amp')
 
 

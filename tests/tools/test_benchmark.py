@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from .run_tool import TOOLS, run_tool
+from ..support.run_tool import TOOLS, run_tool
 
 SMALL = ('--sizes', 4, 6, '--channels', 8, '--repeats', 3, '--device', 'cpu', '--threads', 1)
 

@@ -12,7 +12,7 @@ pytest.importorskip('mmseg')
 
 from sapa_mm.datasets import write_scenes
 
-from .run_tool import TOOLS
+from ..support.run_tool import TOOLS
 
 CONFIGS = TOOLS.parent / 'configs'
 SEGFORMER = 'segformer/segformer_mit-tiny_bilinear_1xb8-300_scenes-128x128.py'
@@ -241,7 +241,7 @@ def test_json_of_another_kind(check, root, text):
 
 
 def test_large_json_cut_after_a_brace(check, root, monkeypatch):
-    monkeypatch.setattr('sapa_mm.engine.check_dataset._PARSED_BYTES', 0)
+    monkeypatch.setattr('sapa_mm.datasets.checks.files._PARSED_BYTES', 0)
     path = root / 'annotations' / 'instances_training.json'
     text = path.read_text()
     path.write_text(text[: text.index('}', text.index('"annotations"')) + 1])
@@ -255,7 +255,7 @@ def test_unreadable_folder(check, monkeypatch):
     def refuse(folder, **_):
         raise PermissionError(13, 'Permission denied', folder)
 
-    monkeypatch.setattr('sapa_mm.engine.check_dataset.list_dir_or_file', refuse)
+    monkeypatch.setattr('sapa_mm.datasets.checks.files.list_dir_or_file', refuse)
     lines = check(SEGFORMER)
     assert len(lines) == 2
     assert all(' cannot be read: [Errno 13] Permission denied' in line for line in lines)

@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from ..ops.cases import skip_where_not_built
-from .run_tool import TOOLS, run_tool
+from ..support.operators import skip_where_not_built
+from ..support.run_tool import TOOLS, run_tool
 
 pytest.importorskip('mmseg')
 

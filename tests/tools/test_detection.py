@@ -17,8 +17,8 @@ pytest.importorskip('mmdet')
 import mmdet
 from PIL import Image
 
-from .mixed_scenes import SIZES, write_mixed_scenes
-from .run_tool import TOOLS, run_tool
+from ..support.mixed_scenes import SIZES, write_mixed_scenes
+from ..support.run_tool import TOOLS, run_tool
 
 CONFIGS = TOOLS.parent / 'configs'
 PANOPTIC = CONFIGS / 'panoptic_fpn' / 'panoptic-fpn_r18-small_sapa-d_1xb8-300_scenes-160x160.py'

@@ -7,13 +7,13 @@ import pytest
 
 pytest.importorskip('mmseg')
 
-from sapa_mm.analysis.paper_tables import PAPER_TABLES
 from sapa_mm.datasets import write_scenes
 from sapa_mm.reproduction.commands import run_tables, write_report
 from sapa_mm.reproduction.launcher import Launcher
+from sapa_mm.reproduction.paper_tables import PAPER_TABLES
 from sapa_mm.reproduction.table_runs import Scenes, TableSettings
 
-from .run_tool import TOOLS, run_tool
+from ..support.run_tool import TOOLS, run_tool
 
 CONFIGS = str(Path(TOOLS).parent / 'configs')
 # Without what is random for each process, and without statistics of a process's own batch.

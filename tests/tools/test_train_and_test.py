@@ -10,8 +10,8 @@ from PIL import Image
 
 from sapa_mm.engine import read_checkpoint
 
-from .configs import MMDET, MMSEG, write_ade, write_coco, write_config
-from .run_tool import run_tool
+from ..support.run_tool import run_tool
+from ..support.tool_configs import MMDET, MMSEG, write_ade, write_coco, write_config
 
 
 class Run:

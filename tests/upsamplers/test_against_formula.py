@@ -6,9 +6,9 @@ import pytest
 import sapa_ops
 import torch
 
-from ..ops.cases import FORMS, relayout, skip_where_not_built
-from .cases import PEER_VARIANTS, keep_points_in_cells, make_inputs, make_upsampler
-from .slow import slow_upsampler
+from ..support.operators import FORMS, relayout, skip_where_not_built
+from ..support.slow_upsamplers import slow_upsampler
+from ..support.upsamplers import PEER_VARIANTS, keep_points_in_cells, make_inputs, make_upsampler
 
 # (h, w), (H, W)
 SIZES = [

@@ -8,8 +8,14 @@ import torch
 
 from sapa_mm.upsamplers import build_upsampler
 
-from ..ops.cases import FORMS, skip_where_not_built
-from .cases import ALL_TYPES, PEER_VARIANTS, keep_points_in_cells, make_inputs, make_upsampler
+from ..support.operators import FORMS, skip_where_not_built
+from ..support.upsamplers import (
+    ALL_TYPES,
+    PEER_VARIANTS,
+    keep_points_in_cells,
+    make_inputs,
+    make_upsampler,
+)
 
 CASES = [
     *ALL_TYPES.items(),

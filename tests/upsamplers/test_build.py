@@ -7,7 +7,7 @@ import pytest
 from sapa_mm.upsamplers import UPSAMPLERS, SapaD, Upsampler, build_upsampler
 from sapa_mm.upsamplers import build as build_module
 
-from .cases import ALL_TYPES
+from ..support.upsamplers import ALL_TYPES
 
 DESIGN_TYPES = (
     'nearest', 'bilinear', 'deconv', 'pixel_shuffle', 'carafe', 'sapa_i', 'sapa_b', 'sapa_d',

@@ -8,8 +8,8 @@ from torch.export import Dim
 
 from sapa_mm.upsamplers import UPSAMPLERS
 
-from ..ops.cases import FORMS, relayout, skip_where_not_built
-from .cases import ALL_TYPES, PEER_VARIANTS, make_inputs, make_upsampler
+from ..support.operators import FORMS, relayout, skip_where_not_built
+from ..support.upsamplers import ALL_TYPES, PEER_VARIANTS, make_inputs, make_upsampler
 
 CASES = [
     *ALL_TYPES.items(),

@@ -6,7 +6,7 @@ from torch.func import functional_call
 
 from sapa_mm.upsamplers import UPSAMPLERS
 
-from .cases import ALL_TYPES, PEER_VARIANTS, make_inputs, make_upsampler
+from ..support.upsamplers import ALL_TYPES, PEER_VARIANTS, make_inputs, make_upsampler
 
 CASES = [
     *ALL_TYPES.items(),

@@ -5,7 +5,7 @@ import torch
 
 from sapa_mm.upsamplers import build_upsampler
 
-from .slow import low_indices
+from ..support.slow_upsamplers import low_indices
 
 # x and guide channels of the upsamplers in a decoder.
 SEGFORMER = [(256, 256)] * 6

@@ -15,7 +15,7 @@ from sapa_mm.upsamplers import (
     build_upsampler,
 )
 
-from .cases import make_inputs
+from ..support.upsamplers import make_inputs
 
 AUTHORS_NAMES = {'query': 'q', 'key': 'k', 'norm_guide': 'norm_y'}
 SAPA = {

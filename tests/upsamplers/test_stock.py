@@ -6,7 +6,7 @@ import torch.nn.functional as F
 
 from sapa_mm.upsamplers import UPSAMPLERS, build_upsampler
 
-from .cases import ALL_TYPES, make_inputs, make_upsampler
+from ..support.upsamplers import ALL_TYPES, make_inputs, make_upsampler
 
 UNGUIDED = {kind: options for kind, options in ALL_TYPES.items() if not UPSAMPLERS[kind].guided}
 UNGUIDED['sapa_d'] = dict(ALL_TYPES['sapa_d'], guided=False)

@@ -15,7 +15,7 @@ from sapa_mm.visualization.kernels import find_kernels, kernel_at
 from sapa_mm.visualization.models import check_models, load_models
 from sapa_mm.visualization.subject import open_subject
 
-from .scene_models import SEGFORMER, UPERNET, model_files
+from ..support.scene_models import SEGFORMER, UPERNET, model_files
 
 
 @pytest.fixture

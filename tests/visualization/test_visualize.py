@@ -15,7 +15,14 @@ from sapa_mm.visualization.predictions_figure import find_difference, prediction
 from sapa_mm.visualization.subject import open_subject
 from sapa_mm.visualization.visualize import visualize
 
-from .scene_models import FASTER_RCNN, MASK_RCNN, PANOPTIC_FPN, SEGFORMER, UPERNET, model_files
+from ..support.scene_models import (
+    FASTER_RCNN,
+    MASK_RCNN,
+    PANOPTIC_FPN,
+    SEGFORMER,
+    UPERNET,
+    model_files,
+)
 
 _UPSAMPLERS = {
     PANOPTIC_FPN: ['upsamplers.2', 'upsamplers.1', 'upsamplers.0'],

@@ -1,0 +1,322 @@
+"""What the benchmark runs: operators, pipelines of them, upsamplers, and the baselines.
+
+Everything upsamples a low-res map (N, C, size, size) by two.
+"""
+
+import contextlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import torch
+import torch.nn.functional as F
+from sapa_ops import (
+    point_assemble,
+    point_similarity,
+    use_backend,
+    window_assemble,
+    window_similarity,
+)
+from torch import Tensor, nn
+
+from ...upsamplers import build_upsampler
+
+FORMS = ('compiled', 'eager')
+LAYOUTS = ('contiguous', 'channels_last')
+PASSES = ('forward', 'forward+backward')
+SUBJECTS = ('pipelines', 'operators', 'upsamplers')
+
+SCALE = 2
+EMBED_DIMS = 32
+KERNEL_SIZE = 5
+GROUPS = 4
+POINTS = 9
+
+_UPSAMPLERS = ('sapa_i', 'sapa_b', 'sapa_d', 'carafe')
+_MMCV_CARAFE = 'carafe (mmcv)'
+_TINY = 4  # side of the map on which a contestant runs first
+
+
+@dataclass(frozen=True)
+class Case:
+    """The conditions under which contestants are compared.
+
+    Attributes:
+        size (int): Side of the low-res map in pixels.
+        dtype (str): Name of the dtype, such as 'float32'.
+        layout (str): 'contiguous' or 'channels_last', of all maps.
+        direction (str): 'forward', without gradients, or 'forward+backward', to the gradients of
+            all inputs and parameters.
+        channels (int): C.
+        batch (int): N.
+        device (str): 'cpu' or 'cuda'.
+        seed (int): Seed of the maps and of the upsamplers' weights.
+    """
+
+    size: int
+    dtype: str
+    layout: str
+    direction: str
+    channels: int
+    batch: int
+    device: str
+    seed: int
+
+
+@dataclass(frozen=True)
+class Contestant:
+    """Something to be measured.
+
+    Attributes:
+        subject (str): 'baselines', or one of ``SUBJECTS``.
+        name (str): Its name among those of its subject.
+        form (str, optional): Form of the operators; None for what has none.
+    """
+
+    subject: str
+    name: str
+    form: str | None = None
+
+    def __str__(self) -> str:
+        subject = '' if self.subject == 'baselines' else f'{self.subject[:-1]} '
+        return subject + self.name + (f', {self.form}' if self.form else '')
+
+
+def list_contestants(subjects: Sequence[str], forms: Sequence[str], case: Case) -> list[Contestant]:
+    """Lists who competes in a case: always the baselines, and of the subjects who can.
+
+    Args:
+        subjects (Sequence[str]): Of ``SUBJECTS``.
+        forms (Sequence[str]): Forms of the operators.
+        case (Case): The case.
+
+    Returns:
+        list[Contestant]: Baselines first; the forms of one thing stand together.
+    """
+    found = [Contestant('baselines', name) for name in _WORKLOADS['baselines']]
+    for subject in subjects:
+        names = _UPSAMPLERS if subject == 'upsamplers' else _WORKLOADS[subject]
+        found += [Contestant(subject, name, form) for name in names for form in forms]
+    if 'pipelines' in subjects and case.device == 'cuda' and case.layout == 'contiguous':
+        found += [Contestant('pipelines', _MMCV_CARAFE)] if _mmcv_carafe() else []
+    return found
+
+
+class Maps:
+    """The maps of a case, of either direction, made when first asked for and shared from then on.
+
+    ``x``, ``key`` and ``grouped_key`` are low-res, all others have the output's size. Values are
+    uniform in [-1, 1), offsets in [-2, 2) low-res pixels: as far as a 5×5 window reaches.
+
+    Args:
+        case (Case): The case.
+    """
+
+    def __init__(self, case: Case):
+        self.case = case
+        self._maps: dict[str, Tensor] = {}
+        size, high = (case.size,) * 2, (SCALE * case.size,) * 2
+        self._shapes = {
+            'x': (case.channels, *size),
+            'guide': (case.channels, *high),
+            'target': (case.channels, *high),
+            'query': (EMBED_DIMS, *high),
+            'key': (EMBED_DIMS, *size),
+            'window_weight': (KERNEL_SIZE**2, *high),
+            'grouped_query': (GROUPS * EMBED_DIMS, *high),
+            'grouped_key': (GROUPS * EMBED_DIMS, *size),
+            'offset': (GROUPS * POINTS * 2, *high),
+            'point_weight': (GROUPS, POINTS, *high),
+        }
+
+    def __getitem__(self, name: str) -> Tensor:
+        if name not in self._maps:
+            shape = (self.case.batch, *self._shapes[name])
+            reach = 2 if name == 'offset' else 1
+            self._maps[name] = self._make(shape, self.case.layout, reach).requires_grad_()
+        return self._maps[name]
+
+    def gradient_like(self, output: Tensor) -> Tensor:
+        """The gradient of an output, of which a smaller one shows channels and layout."""
+        side = SCALE * self.case.size
+        shape = (*output.shape[:-2], side, side)
+        channels_last = output.dim() == 4 and not output.is_contiguous()
+        layout = 'channels_last' if channels_last else 'contiguous'
+        name = f'gradient {shape} {layout}'
+        if name not in self._maps:
+            self._maps[name] = self._make(shape, layout)
+        return self._maps[name]
+
+    def _make(self, shape: Sequence[int], layout: str, reach: float = 1) -> Tensor:
+        channels_last = layout == 'channels_last' and len(shape) == 4  # of five there is none
+        generator = torch.Generator(self.case.device).manual_seed(self.case.seed)
+        # Filled in place: a copy in another layout would count as memory.
+        return torch.empty(
+            shape,
+            dtype=getattr(torch, self.case.dtype),
+            device=self.case.device,
+            memory_format=torch.channels_last if channels_last else torch.contiguous_format,
+        ).uniform_(-reach, reach, generator=generator)
+
+
+@dataclass(frozen=True)
+class Workload:
+    """What a contestant computes.
+
+    Attributes:
+        function (Callable): Takes the inputs, returns the output.
+        inputs (tuple[str, ...]): Names of its inputs in :class:`Maps`.
+        taps (int): Weights of one output position between the operators of a pipeline.
+        differentiable (bool): Whether it has a backward pass.
+    """
+
+    function: Callable[..., Tensor]
+    inputs: tuple[str, ...]
+    taps: int = 0
+    differentiable: bool = True
+
+
+class Trial:
+    """A contestant with its inputs in place; each call runs it once.
+
+    Args:
+        workload (Workload): What to compute.
+        form (str, optional): Form of the operators.
+        maps (Maps): Where the inputs come from.
+        gradient (Tensor, optional): Gradient of the output, where the backward pass runs too.
+    """
+
+    def __init__(
+        self, workload: Workload, form: str | None, maps: Maps, gradient: Tensor | None = None
+    ):
+        self.workload = workload
+        self.form = form
+        self.inputs = [maps[name] for name in workload.inputs]
+        self.gradient = gradient
+        module = workload.function
+        parameters = module.parameters() if isinstance(module, nn.Module) else ()
+        self.leaves = [*self.inputs, *parameters]
+
+    def __call__(self) -> tuple[Tensor, ...]:
+        """Runs once.
+
+        Returns:
+            tuple[Tensor, ...]: The output, and after a backward pass the gradients.
+        """
+        with use_backend(self.form) if self.form else contextlib.nullcontext():
+            with torch.set_grad_enabled(self.gradient is not None):
+                output = self.workload.function(*self.inputs)
+            if self.gradient is None:
+                return (output,)
+            return output, *torch.autograd.grad(output, self.leaves, self.gradient)
+
+    def bytes_to_move(self, results: Sequence[Tensor]) -> int:
+        """Bytes of everything that a call reads and writes, each tensor once.
+
+        Args:
+            results (Sequence[Tensor]): What a call returned.
+        """
+        tensors = [*self.leaves, *results]
+        if self.gradient is not None:
+            tensors.append(self.gradient)
+        return sum({t.data_ptr(): t.nbytes for t in tensors}.values())
+
+    def weight_bytes(self, output: Tensor) -> int:
+        """Bytes of the weights that a pipeline holds while it makes its output."""
+        positions = output.shape[0] * output.shape[-2] * output.shape[-1]
+        return self.workload.taps * positions * output.element_size()
+
+
+def prepare(contestant: Contestant, case: Case, maps: Maps) -> Trial:
+    """Prepares a contestant, and runs it on tiny maps, so that libraries are loaded.
+
+    Args:
+        contestant (Contestant): The contestant.
+        case (Case): The case.
+        maps (Maps): Its maps.
+
+    Returns:
+        Trial: The trial.
+
+    Raises:
+        RuntimeError: If it cannot run in this case (as NotImplementedError where torch says so).
+    """
+    workload, form = _workload(contestant, case), contestant.form
+    tiny = Maps(replace(case, size=_TINY))
+    (output,) = Trial(workload, form, tiny)()
+    if case.direction == 'forward' or not workload.differentiable:
+        return Trial(workload, form, maps)
+    Trial(workload, form, tiny, tiny.gradient_like(output))()
+    return Trial(workload, form, maps, maps.gradient_like(output))
+
+
+def _workload(contestant: Contestant, case: Case) -> Workload:
+    if contestant.name == _MMCV_CARAFE:
+        carafe = _mmcv_carafe()
+        return Workload(
+            lambda weight, x: carafe(x, weight, KERNEL_SIZE, 1, SCALE), ('window_weight', 'x')
+        )
+    if contestant.subject != 'upsamplers':
+        return _WORKLOADS[contestant.subject][contestant.name]
+    torch.manual_seed(case.seed)
+    module = build_upsampler(dict(type=contestant.name), case.channels, scale_factor=SCALE)
+    module.to(case.device, getattr(torch, case.dtype))
+    if case.layout == 'channels_last':
+        module.to(memory_format=torch.channels_last)
+    return Workload(module, ('x', 'guide') if module.guided else ('x',))
+
+
+def _mmcv_carafe() -> Callable[..., Tensor] | None:
+    try:
+        from mmcv.ops import carafe
+    except ImportError:
+        return None
+    return carafe
+
+
+def _copy(target: Tensor, source: Tensor) -> Tensor:
+    return target.copy_(source)
+
+
+def _bilinear(x: Tensor) -> Tensor:
+    return F.interpolate(x, scale_factor=SCALE, mode='bilinear')
+
+
+def _window_similarity(query: Tensor, key: Tensor) -> Tensor:
+    return window_similarity(query, key, KERNEL_SIZE)
+
+
+def _window_assemble(weight: Tensor, x: Tensor) -> Tensor:
+    return window_assemble(weight, x, KERNEL_SIZE)
+
+
+def _point_similarity(query: Tensor, key: Tensor, offset: Tensor) -> Tensor:
+    return point_similarity(query, key, offset, GROUPS)
+
+
+def _sapa_b(query: Tensor, key: Tensor, x: Tensor) -> Tensor:
+    return _window_assemble(_window_similarity(query, key).softmax(1), x)
+
+
+def _sapa_d(query: Tensor, key: Tensor, offset: Tensor, x: Tensor) -> Tensor:
+    return point_assemble(_point_similarity(query, key, offset).softmax(2), x, offset)
+
+
+_WINDOW = ('query', 'key')
+_POINT = ('grouped_query', 'grouped_key', 'offset')
+_WORKLOADS: dict[str, dict[str, Workload]] = {
+    'baselines': {
+        'copy': Workload(_copy, ('target', 'guide'), differentiable=False),
+        'clone': Workload(torch.clone, ('guide',), differentiable=False),
+        'bilinear': Workload(_bilinear, ('x',)),
+    },
+    'pipelines': {
+        'sapa_b': Workload(_sapa_b, (*_WINDOW, 'x'), taps=KERNEL_SIZE**2),
+        'sapa_d': Workload(_sapa_d, (*_POINT, 'x'), taps=GROUPS * POINTS),
+    },
+    'operators': {
+        'window_similarity': Workload(_window_similarity, _WINDOW),
+        'window_assemble': Workload(_window_assemble, ('window_weight', 'x')),
+        'point_similarity': Workload(_point_similarity, _POINT),
+        'point_assemble': Workload(point_assemble, ('point_weight', 'x', 'offset')),
+    },
+}

@@ -1,0 +1,210 @@
+"""Time and peak memory of the benchmark's contestants."""
+
+import multiprocessing
+import random
+import time
+from collections.abc import Callable, Sequence
+from multiprocessing.connection import Connection
+from typing import Any
+
+import torch
+
+from ..process_memory import peak_rss, reset_peak_rss
+from .contestants import Case, Contestant, Maps, prepare
+
+FEWEST_RUNS = 3
+
+_MB = 1e6
+_FLUSH_BYTES = 256 << 20  # beyond any GPU's L2 cache
+_FLUSHES = 8
+
+Stopwatch = Callable[[Callable[[], Any]], float]
+
+
+def make_stopwatch(device: str) -> Stopwatch:
+    """Makes what calls a function once and returns the seconds that it took.
+
+    Args:
+        device (str): 'cpu', wall time, or 'cuda', time between events on the GPU.
+    """
+    return _gpu_stopwatch() if device == 'cuda' else _cpu_seconds
+
+
+def _cpu_seconds(function: Callable[[], Any]) -> float:
+    start = time.perf_counter()
+    results = function()  # held, so that freeing them is not timed
+    seconds = time.perf_counter() - start
+    del results
+    return seconds
+
+
+def _gpu_stopwatch() -> Stopwatch:
+    flush = torch.empty(_FLUSH_BYTES, dtype=torch.uint8, device='cuda')
+
+    def stopwatch(function: Callable[[], Any]) -> float:
+        start, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
+        torch.cuda.synchronize()
+        # Besides clearing the cache, this keeps the GPU busy while the work is being launched.
+        for _ in range(_FLUSHES):
+            flush.zero_()
+        start.record()
+        function()
+        end.record()
+        torch.cuda.synchronize()
+        return start.elapsed_time(end) / 1e3
+
+    return stopwatch
+
+
+def warm_up(function: Callable[[], Any], stopwatch: Stopwatch, budget: float) -> tuple[Any, float]:
+    """Calls a function until it is warm: twice, or once if that takes a run's share of the budget.
+
+    Args:
+        function (Callable): What to call.
+        stopwatch (Callable): See :func:`make_stopwatch`.
+        budget (float): Seconds for all runs.
+
+    Returns:
+        tuple[Any, float]: What it returned, and the seconds that the last call took.
+    """
+    returned = []
+    seconds = stopwatch(lambda: returned.append(function()))
+    if seconds < budget / FEWEST_RUNS:
+        seconds = stopwatch(function)
+    return returned[0], seconds
+
+
+def affordable_runs(seconds: float, repeats: int, budget: float) -> int:
+    """How often to run what takes so long.
+
+    Args:
+        seconds (float): Time of one run.
+        repeats (int): Most runs.
+        budget (float): Seconds that runs beyond the third may not exceed.
+
+    Returns:
+        int: From ``FEWEST_RUNS`` to repeats.
+    """
+    if seconds * repeats <= budget:
+        return repeats
+    return max(FEWEST_RUNS, int(budget / seconds))
+
+
+def time_interleaved(
+    functions: Sequence[Callable[[], Any]],
+    counts: Sequence[int],
+    stopwatch: Stopwatch,
+    seed: int = 0,
+) -> list[list[float]]:
+    """Times functions in turns, so that whatever else the machine does meets all of them.
+
+    There are as many rounds as the most frequent one has runs. The runs of the others are spread
+    evenly over them. The order changes from round to round, as each finds in the caches what the
+    one before it left there.
+
+    Args:
+        functions (Sequence[Callable]): What to call.
+        counts (Sequence[int]): How often to call each.
+        stopwatch (Callable): See :func:`make_stopwatch`.
+        seed (int): Seed of the order. Defaults to 0.
+
+    Returns:
+        list[list[float]]: Seconds of each run of each function.
+    """
+    seconds = [[] for _ in functions]
+    rounds = max(counts, default=0)
+    order, shuffle = list(range(len(functions))), random.Random(seed).shuffle
+    for turn in range(rounds):
+        shuffle(order)
+        for index in order:
+            if (turn + 1) * counts[index] // rounds > turn * counts[index] // rounds:
+                seconds[index].append(stopwatch(functions[index]))
+    return seconds
+
+
+def measure_memory(contestant: Contestant, case: Case, threads: int) -> dict[str, float]:
+    """Measures peak memory as :func:`peak_memory` does, on a CPU in a process of its own.
+
+    Args:
+        contestant (Contestant): The contestant.
+        case (Case): The case.
+        threads (int): CPU threads.
+
+    Returns:
+        dict[str, float]: See :func:`peak_memory`.
+
+    Raises:
+        RuntimeError: If the contestant cannot run, or its process was killed.
+    """
+    if case.device == 'cuda':
+        return peak_memory(contestant, case)
+    # Its processes start from one that has imported torch and done nothing else.
+    context = multiprocessing.get_context('forkserver')
+    context.set_forkserver_preload([__name__])
+    receiver, sender = context.Pipe(duplex=False)
+    process = context.Process(target=_measure_here, args=(sender, contestant, case, threads))
+    process.start()
+    sender.close()
+    try:
+        answer = receiver.recv()
+    except EOFError:
+        answer = None
+    process.join()
+    if answer is None:
+        raise RuntimeError(f'its process ended with exit code {process.exitcode}')
+    if isinstance(answer, str):
+        raise RuntimeError(answer)
+    return answer
+
+
+def _measure_here(sender: Connection, contestant: Contestant, case: Case, threads: int) -> None:
+    torch.set_num_threads(threads)
+    torch.ones(1 << 16).exp_()  # starts the threads
+    try:
+        sender.send(peak_memory(contestant, case))
+    except RuntimeError as error:
+        sender.send(str(error))
+
+
+def peak_memory(contestant: Contestant, case: Case) -> dict[str, float]:
+    """Measures how much memory a run takes beyond its inputs and results.
+
+    On a CPU it has to be the first run in its process: memory that an earlier run freed could
+    serve this one unseen.
+
+    Args:
+        contestant (Contestant): The contestant.
+        case (Case): The case.
+
+    Returns:
+        dict[str, float]: In MB of 10^6 bytes: ``peak`` beyond the inputs, ``output``,
+        ``gradients``, ``weights`` that a pipeline holds while it makes its output (0 in a run
+        with gradients, where their number at the peak differs), ``extra``, the peak beyond all
+        those, and ``extra_percent`` of the output.
+
+    Raises:
+        RuntimeError: If the contestant cannot run.
+    """
+    trial = prepare(contestant, case, Maps(case))
+    if case.device == 'cuda':
+        trial()  # workspaces of libraries stay
+        torch.cuda.synchronize()
+        torch.cuda.reset_peak_memory_stats()
+        before = torch.cuda.memory_allocated()
+        output, *gradients = trial()
+        peak = torch.cuda.max_memory_allocated() - before
+    else:
+        # Inputs are made in place: where the peak cannot be reset, it hardly exceeds them.
+        reset_peak_rss()
+        before = peak_rss()
+        output, *gradients = trial()
+        peak = peak_rss() - before
+    memory = {
+        'peak': peak / _MB,
+        'output': output.nbytes / _MB,
+        'gradients': sum(gradient.nbytes for gradient in gradients) / _MB,
+        'weights': 0.0 if gradients else trial.weight_bytes(output) / _MB,
+    }
+    memory['extra'] = memory['peak'] - sum(memory[k] for k in ('output', 'gradients', 'weights'))
+    memory['extra_percent'] = 100 * memory['extra'] / memory['output']
+    return memory

@@ -1,0 +1,325 @@
+"""Find out what is wrong with a dataset's files before a model is built and trained."""
+
+import inspect
+import json
+import mmap
+import os
+import re
+from collections.abc import Callable, Generator, Iterator
+from typing import Any
+
+from mmengine.fileio import list_dir_or_file
+from mmengine.registry import DATASETS
+
+from ...utils.nested_configs import nested_configs
+
+# Larger annotation files are not read twice; that they end as JSON ends shows a truncated one.
+_PARSED_BYTES = 64 * 2**20
+
+#: Yields problems and returns a path, if there is one.
+Check = Generator[Exception, None, str | None]
+
+
+def check_dataset(dataset: Any, name: str = 'dataset') -> None:
+    """Check that the files which a dataset config points at are there. No image is opened.
+
+    Args:
+        dataset (dict or Any): See :func:`find_problems`.
+        name (str): The key of this config, for the error message. Defaults to 'dataset'.
+
+    Raises:
+        FileNotFoundError: If a folder or an annotation file is missing.
+        ValueError: If a folder has no images or images without annotations, an annotation file is
+            no complete JSON file, no COCO file or names images that are not there, or something
+            cannot be read.
+    """
+    for problem in find_problems(dataset, name):
+        raise problem
+
+
+def find_problems(dataset: Any, name: str = 'dataset') -> Iterator[Exception]:
+    """Find what is wrong with the files which a dataset config points at. No image is opened.
+
+    Segmentation datasets of mmseg and COCO datasets of mmdet are checked, and those inside of
+    wrappers such as ``RepeatDataset`` and ``ConcatDataset``. Other datasets pass, and so does
+    data that is not on a local disk.
+
+    Args:
+        dataset (dict or Any): The config of a dataset. What is no config passes.
+        name (str): The key of this config, for the error message. Defaults to 'dataset'.
+
+    Yields:
+        Exception: Each problem, see :func:`check_dataset`.
+    """
+    for key, single in single_datasets(dataset, name):
+        files = _Files(single, key)
+        check = _CHECKS.get(files.loader)
+        if check is not None and not single.get('backend_args'):
+            try:
+                yield from check(files)
+            except (OSError, UnicodeDecodeError) as error:
+                place = getattr(error, 'filename', None) or 'a list of images'
+                yield ValueError(f'{key}: {place} cannot be read: {error}')
+
+
+def single_datasets(dataset: Any, name: str) -> Iterator[tuple[str, dict]]:
+    """Take datasets out of their wrappers.
+
+    Args:
+        dataset (dict or Any): The config of a dataset. What is no config has none.
+        name (str): The key of this config.
+
+    Yields:
+        tuple[str, dict]: The key and the config of each dataset.
+    """
+    if not isinstance(dataset, dict):
+        return
+    if 'dataset' in dataset:
+        yield from single_datasets(dataset['dataset'], f'{name}.dataset')
+    elif 'datasets' in dataset:
+        for index, part in enumerate(dataset['datasets']):
+            yield from single_datasets(part, f'{name}.datasets.{index}')
+    else:
+        yield name, dataset
+
+
+def check_evaluator(evaluator: Any, name: str) -> None:
+    """Check that the files which an evaluator's metrics read are there.
+
+    Args:
+        evaluator (dict or list or Any): The config of a metric, of several, or of an evaluator.
+        name (str): The key of this config, for the error message.
+
+    Raises:
+        FileNotFoundError: If an ``ann_file`` or the folder ``seg_prefix`` is missing.
+        ValueError: If an ``ann_file`` is no complete JSON file.
+    """
+    for problem in find_evaluator_problems(evaluator, name):
+        raise problem
+
+
+def find_evaluator_problems(evaluator: Any, name: str) -> Iterator[Exception]:
+    """Find what is wrong with the files of an evaluator; see :func:`check_evaluator`.
+
+    Args:
+        evaluator (dict or list or Any): The config of a metric, of several, or of an evaluator.
+        name (str): The key of this config, for the error message.
+
+    Yields:
+        Exception: Each problem.
+    """
+    for key, metric in nested_configs(evaluator, name):
+        if metric.get('backend_args'):
+            continue
+        for argument, exists in (('ann_file', os.path.isfile), ('seg_prefix', os.path.isdir)):
+            path = metric.get(argument)
+            if not isinstance(path, str):
+                continue
+            if not exists(path):
+                yield FileNotFoundError(
+                    f'{key}.{argument}: {path} does not exist; give the path that belongs to the '
+                    f"dataloader's data_root with --cfg-options {key}.{argument}=PATH"
+                )
+            elif argument == 'ann_file':
+                yield from _json_problems(path, f'{key}.ann_file')
+
+
+class _Files:
+    """The files of a dataset, as its config and the defaults of its class say.
+
+    Args:
+        dataset (dict): The config of the dataset.
+        name (str): The key of the config.
+    """
+
+    def __init__(self, dataset: dict, name: str) -> None:
+        self.name = name
+        self._dataset = dataset
+        self._class = self._find_class(dataset.get('type'))
+
+    @staticmethod
+    def _find_class(kind: Any) -> type | None:
+        if not isinstance(kind, str):
+            return kind
+        with DATASETS.switch_scope_and_registry(None) as registry:
+            return registry.get(kind)
+
+    @property
+    def loader(self) -> str | None:
+        """The name of the class whose ``load_data_list`` the dataset uses."""
+        for base in inspect.getmro(self._class or object):
+            if 'load_data_list' in vars(base):
+                return base.__name__
+        return None
+
+    def setting(self, key: str) -> Any:
+        """Get a setting from the config, or the default of the first class that has one."""
+        if key in self._dataset:
+            return self._dataset[key]
+        for base in inspect.getmro(self._class):
+            parameter = inspect.signature(base.__init__).parameters.get(key)
+            if parameter is not None:
+                return parameter.default
+        return None
+
+    def path(self, key: str) -> str | None:
+        """Get the absolute path that a key such as 'data_prefix.img' gives, if it gives one."""
+        outer, _, inner = key.partition('.')
+        value = self.setting(outer)
+        if inner:
+            value = (value or {}).get(inner)
+        if value is None or (value == '' and not inner):
+            return None
+        return os.path.abspath(os.path.join(self.setting('data_root') or '', value))
+
+    def folder(self, key: str) -> Check:
+        """Get the path of a key if it is a folder."""
+        return self._existing(key, 'folder', os.path.isdir)
+
+    def file(self, key: str) -> Check:
+        """Get the path of a key if it is a file."""
+        return self._existing(key, 'file', os.path.isfile)
+
+    def _existing(self, key: str, kind: str, exists: Callable[[str], bool]) -> Check:
+        path = self.path(key)
+        if path is not None and not exists(path):
+            yield FileNotFoundError(f'{self.name}.{key}: no {kind} {path}; {self._advice()}')
+            return None
+        return path
+
+    def loads_annotations(self) -> bool:
+        """Tell whether the pipeline reads annotations; a test set may have none."""
+        steps = self._dataset.get('pipeline', [])
+        return any('Annotations' in str(step.get('type')) for step in steps)
+
+    def _advice(self) -> str:
+        advice = f'point at the data with --cfg-options {self.name}.data_root=FOLDER'
+        root = self.setting('data_root') or ''
+        if 'scenes' in root:
+            advice += f', or make the generated scenes: python tools/make_scenes.py {root}'
+        return advice
+
+
+def _check_segmentation(files: _Files) -> Iterator[Exception]:
+    image_dir = yield from files.folder('data_prefix.img_path')
+    suffix = files.setting('img_suffix')
+    if files.path('ann_file') is not None and not os.path.isdir(files.path('ann_file')):
+        names = yield from files.file('ann_file')
+        images = _read_names(names, suffix)
+        if image_dir is not None:
+            missing = images - _list(image_dir)
+            yield from _missing(files, missing, 'data_prefix.img_path', image_dir)
+    else:
+        images = _list(image_dir, suffix)
+    if image_dir is not None and not images:
+        yield ValueError(f'{files.name}.data_prefix.img_path: no images (*{suffix}) in {image_dir}')
+
+    if files.loads_annotations():
+        map_dir = yield from files.folder('data_prefix.seg_map_path')
+        if map_dir is not None:
+            maps = {image[: -len(suffix)] + files.setting('seg_map_suffix') for image in images}
+            missing = maps - _list(map_dir)
+            yield from _missing(files, missing, 'data_prefix.seg_map_path', map_dir)
+
+
+def _check_coco(files: _Files) -> Iterator[Exception]:
+    annotations = yield from files.file('ann_file')
+    image_dir = yield from files.folder('data_prefix.img')
+    map_dir = None
+    if files.loads_annotations():
+        map_dir = yield from files.folder('data_prefix.seg')
+    if annotations is None:
+        return
+    problems = list(_json_problems(annotations, f'{files.name}.ann_file'))
+    yield from problems
+    if problems:
+        return
+    try:
+        named = _image_names(annotations)
+    except ValueError as error:
+        yield ValueError(f'{files.name}.ann_file: {annotations}: {error}')
+        return
+    if image_dir is not None:
+        yield from _missing(files, named - _list(image_dir), 'data_prefix.img', image_dir)
+    if map_dir is not None:
+        # As CocoPanopticDataset finds them.
+        maps = {name.replace('.jpg', '.png') for name in named}
+        yield from _missing(files, maps - _list(map_dir), 'data_prefix.seg', map_dir)
+
+
+def _json_problems(path: str, key: str) -> Iterator[Exception]:
+    try:
+        with open(path, 'rb') as file:
+            if os.path.getsize(path) <= _PARSED_BYTES:
+                json.load(file)
+            else:
+                file.seek(-64, os.SEEK_END)
+                if not file.read().rstrip().endswith(b'}'):
+                    raise ValueError('it stops half-way')
+    except OSError as error:
+        yield ValueError(f'{key}: {path} cannot be read: {error.strerror}')
+    except (ValueError, RecursionError) as error:
+        problem = ValueError(
+            f'{key}: {path} is not a complete JSON file ({error}); copy or download it again'
+        )
+        problem.__cause__ = error
+        yield problem
+
+
+def _read_names(path: str | None, suffix: str) -> set[str]:
+    """The images that a text file names, without their suffix."""
+    if path is None:
+        return set()
+    with open(path) as lines:
+        return {line.strip() + suffix for line in lines}
+
+
+def _image_names(path: str) -> set[str]:
+    """The files of the images in a COCO file; without parsing it if it is large."""
+    with open(path, 'rb') as file:
+        if os.path.getsize(path) <= _PARSED_BYTES:
+            return _names_in(json.load(file))
+        with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as text:
+            found = re.finditer(rb'"file_name"\s*:\s*("(?:[^"\\]|\\.)*")', text)
+            names = {json.loads(match[1]) for match in found}
+    # Panoptic annotations name their maps, too.
+    return {name for name in names if not name.endswith('.png')}
+
+
+def _names_in(content: Any) -> set[str]:
+    images = content.get('images') if isinstance(content, dict) else None
+    if not isinstance(images, list):
+        raise ValueError('it is no COCO file: it has no list of images')
+    names = [image.get('file_name') if isinstance(image, dict) else None for image in images]
+    wrong = [index for index, name in enumerate(names) if not isinstance(name, str)]
+    if wrong:
+        raise ValueError(
+            f'{len(wrong)} of {len(names)} images have no file_name, the first is '
+            f'images[{wrong[0]}]'
+        )
+    return set(names)
+
+
+def _list(folder: str | None, suffix: str | None = None) -> set[str]:
+    """List files the way the datasets do."""
+    if folder is None:
+        return set()
+    return set(list_dir_or_file(folder, list_dir=False, suffix=suffix, recursive=True))
+
+
+def _missing(files: _Files, missing: set[str], key: str, folder: str) -> Iterator[Exception]:
+    if missing:
+        first = ', '.join(sorted(missing)[:3])
+        yield ValueError(
+            f'{files.name}.{key}: {len(missing)} files are missing in {folder}: {first}'
+            + (', ...' if len(missing) > 3 else '')
+        )
+
+
+# By the class whose ``load_data_list`` a dataset uses: a subclass that finds its files in another
+# way is none of ours to judge.
+_CHECKS: dict[str, Callable[[_Files], Iterator[Exception]]] = {
+    'BaseSegDataset': _check_segmentation,
+    'CocoDataset': _check_coco,
+    'CocoPanopticDataset': _check_coco,
+}

@@ -1,0 +1,143 @@
+"""The config of a test run, with everything checked that can be checked beforehand."""
+
+import copy
+import os
+
+from mmengine.config import Config
+
+from ..datasets.checks.files import check_dataset, check_evaluator
+from .config import check_checkpoint, check_upsamplers, load_config
+
+
+def prepare_testing(
+    config: str,
+    checkpoint: str,
+    work_dir: str | None = None,
+    out: str | None = None,
+    show_dir: str | None = None,
+    tta: bool = False,
+    cfg_options: dict | None = None,
+    launcher: str = 'none',
+    local_rank: int = 0,
+) -> Config:
+    """Load a config for testing.
+
+    Args:
+        config (str): The config file, of mmseg or mmdet.
+        checkpoint (str): The checkpoint to test, a path or an address.
+        work_dir (str, optional): Where the log and the metrics go. Defaults to the config's own,
+            or to ``./work_dirs/<name of the config>``.
+        out (str, optional): Where to save the predictions: with mmseg a folder, for PNG label maps
+            as in the dataset; with mmdet a ``.pkl`` file. Defaults to None.
+        show_dir (str, optional): A folder to draw the predictions into. Defaults to None.
+        tta (bool): Whether to use test time augmentation. Defaults to False.
+        cfg_options (dict, optional): Settings to override, with dotted keys. Defaults to None.
+        launcher (str): The job launcher: 'none', 'pytorch', 'slurm' or 'mpi'.
+            Defaults to 'none'.
+        local_rank (int): The rank on this machine, for launchers that tell it by argument only.
+            Defaults to 0.
+
+    Returns:
+        Config: The config.
+
+    Raises:
+        FileNotFoundError: If the config, the dataset's folder or the checkpoint is missing.
+        ValueError: If an argument does not suit the config, or the dataset or the checkpoint is
+            damaged.
+    """
+    cfg = load_config(config, work_dir, cfg_options, launcher, local_rank)
+    check_upsamplers(cfg.model, 'model')
+    check_checkpoint(checkpoint, 'checkpoint')
+    cfg.load_from = checkpoint
+    cfg.resume = False
+    if 'test_dataloader' not in cfg:
+        raise ValueError(f'config: {config} has no test_dataloader')
+    check_dataset(cfg.test_dataloader.get('dataset'), 'test_dataloader.dataset')
+    check_evaluator(cfg.get('test_evaluator'), 'test_evaluator')
+    if out is not None:
+        _save_predictions(cfg, out)
+    if show_dir is not None:
+        _draw_predictions(cfg, os.path.abspath(show_dir))
+    if tta:
+        _use_tta(cfg)
+    return cfg
+
+
+def _scope(cfg: Config, argument: str) -> str:
+    scope = cfg.get('default_scope')
+    if scope not in ('mmseg', 'mmdet'):
+        raise ValueError(f'{argument} needs default_scope mmseg or mmdet, the config has {scope}')
+    return scope
+
+
+def _save_predictions(cfg: Config, out: str) -> None:
+    scope = _scope(cfg, '--out')
+    evaluator = cfg.test_evaluator
+    # One metric, several, or an evaluator that has several.
+    if isinstance(evaluator, dict) and 'metrics' in evaluator:
+        evaluator = evaluator['metrics']
+    metrics = list(evaluator) if isinstance(evaluator, (list, tuple)) else [evaluator]
+
+    if scope == 'mmdet':
+        if not out.endswith(('.pkl', '.pickle')):
+            raise ValueError(f'--out takes a .pkl file for an mmdet config, got {out}')
+        cfg.test_evaluator = [*metrics, {'type': 'DumpDetResults', 'out_file_path': out}]
+        return
+    if out.endswith(('.pkl', '.pickle')) or os.path.isfile(out):
+        raise ValueError(f'--out takes a folder (of label maps) for an mmseg config, got {out}')
+    writers = ('IoUMetric', 'CityscapesMetric')
+    kinds = [str(metric['type']).rpartition('.')[2] for metric in metrics]
+    for metric, kind in zip(metrics, kinds, strict=True):
+        if kind in writers:
+            metric.update(output_dir=out, keep_results=True)
+            return
+    raise ValueError(f'--out needs one of {writers} in test_evaluator, which has {kinds}')
+
+
+def _draw_predictions(cfg: Config, show_dir: str) -> None:
+    local = {'type': 'LocalVisBackend'}
+    if _scope(cfg, '--show-dir') == 'mmseg':
+        # mmseg draws through the visualizer's backends; upstream's skips images by the interval.
+        kind = 'Seg'
+        visualizer = {'save_dir': show_dir, 'vis_backends': [local]}
+        hook = {'draw': True, 'interval': 1}
+    else:
+        # mmdet takes a relative path from the work directory, anew for every image.
+        kind = 'Det'
+        visualizer = {}
+        hook = {'draw': True, 'test_out_dir': show_dir}
+
+    own_visualizer = cfg.get('visualizer', {'name': 'visualizer', 'vis_backends': [local]})
+    cfg.visualizer = {'type': f'{kind}LocalVisualizer', **own_visualizer, **visualizer}
+    own_hook = cfg.get('default_hooks', {}).get('visualization') or {}
+    own_hook = {'type': f'{kind}VisualizationHook', **own_hook, **hook}
+    cfg.merge_from_dict({'default_hooks.visualization': own_hook})
+
+
+def _use_tta(cfg: Config) -> None:
+    dataset = cfg.test_dataloader.dataset
+    while 'dataset' in dataset:
+        dataset = dataset.dataset
+    if _scope(cfg, '--tta') == 'mmdet':
+        cfg.setdefault('tta_model', _DET_TTA_MODEL)
+        cfg.setdefault('tta_pipeline', [*copy.deepcopy(dataset.pipeline)[:-1], _DET_TTA])
+    missing = [key for key in ('tta_model', 'tta_pipeline') if key not in cfg]
+    if missing:
+        raise ValueError(f'--tta needs {" and ".join(missing)} in the config')
+    cfg.model = dict(**cfg.tta_model, module=cfg.model)
+    dataset.pipeline = cfg.tta_pipeline
+
+
+# What mmdet's own tool falls back to.
+_DET_TTA_MODEL = {
+    'type': 'DetTTAModel',
+    'tta_cfg': {'nms': {'type': 'nms', 'iou_threshold': 0.5}, 'max_per_img': 100},
+}
+_DET_META_KEYS = ('img_id', 'img_path', 'ori_shape', 'img_shape', 'scale_factor', 'flip')
+_DET_TTA = {
+    'type': 'TestTimeAug',
+    'transforms': [
+        [{'type': 'RandomFlip', 'prob': 1.0}, {'type': 'RandomFlip', 'prob': 0.0}],
+        [{'type': 'PackDetInputs', 'meta_keys': (*_DET_META_KEYS, 'flip_direction')}],
+    ],
+}

@@ -1,0 +1,125 @@
+"""The config of a training run, with everything checked that can be checked beforehand."""
+
+import logging
+from typing import Any
+
+from mmengine.config import Config
+from mmengine.device import get_device
+from mmengine.logging import print_log
+
+from ..datasets.checks.files import check_dataset, check_evaluator
+from ..utils.nested_configs import nested_configs
+from .config import check_checkpoint, check_upsamplers, load_config
+from .resume import find_resumable, resumed_seed
+
+
+def prepare_training(
+    config: str,
+    work_dir: str | None = None,
+    resume: str | None = None,
+    amp: bool = False,
+    auto_scale_lr: bool = False,
+    cfg_options: dict | None = None,
+    launcher: str = 'none',
+    local_rank: int = 0,
+) -> Config:
+    """Load a config for training.
+
+    Args:
+        config (str): The config file, of mmseg or mmdet.
+        work_dir (str, optional): Where logs and checkpoints go. Defaults to the config's own, or
+            to ``./work_dirs/<name of the config>``.
+        resume (str, optional): The checkpoint to continue from, or 'auto' for the latest in the
+            work directory, if there is one. Defaults to None.
+        amp (bool): Whether to train with automatic mixed precision. Defaults to False.
+        auto_scale_lr (bool): Whether to scale the learning rate to the batch size.
+            Defaults to False.
+        cfg_options (dict, optional): Settings to override, with dotted keys. Defaults to None.
+        launcher (str): The job launcher: 'none', 'pytorch', 'slurm' or 'mpi'.
+            Defaults to 'none'.
+        local_rank (int): The rank on this machine, for launchers that tell it by argument only.
+            Defaults to 0.
+
+    Returns:
+        Config: The config.
+
+    Raises:
+        FileNotFoundError: If the config, a dataset's folder or a checkpoint is missing.
+        ValueError: If an argument does not suit the config or this machine, or a dataset or a
+            checkpoint is damaged.
+    """
+    cfg = load_config(config, work_dir, cfg_options, launcher, local_rank)
+    if 'train_dataloader' not in cfg:
+        raise ValueError(f'config: {config} has no train_dataloader')
+    if amp:
+        _use_amp(cfg)
+    if auto_scale_lr:
+        _use_auto_scale_lr(cfg)
+    for key in ('train_dataloader', 'val_dataloader'):
+        if cfg.get(key):
+            check_dataset(cfg[key].get('dataset'), f'{key}.dataset')
+    check_evaluator(cfg.get('val_evaluator'), 'val_evaluator')
+    check_upsamplers(cfg.model, 'model')
+    _check_pretrained(cfg.model, 'model')
+    _set_resume(cfg, resume)
+    return cfg
+
+
+def _use_amp(cfg: Config) -> None:
+    if get_device() in ('cpu', 'mps'):
+        raise ValueError(
+            f'--amp needs an accelerator (cuda, npu, mlu or musa), this machine has {get_device()};'
+            ' train without --amp'
+        )
+    kind = cfg.optim_wrapper.get('type', 'OptimWrapper')
+    if kind not in ('OptimWrapper', 'AmpOptimWrapper'):
+        raise ValueError(f'--amp needs optim_wrapper.type OptimWrapper, the config has {kind}')
+    cfg.optim_wrapper.type = 'AmpOptimWrapper'
+    cfg.optim_wrapper.setdefault('loss_scale', 'dynamic')
+
+
+def _use_auto_scale_lr(cfg: Config) -> None:
+    if 'base_batch_size' not in cfg.get('auto_scale_lr', {}):
+        raise ValueError(
+            '--auto-scale-lr needs auto_scale_lr = dict(base_batch_size=...) in the config'
+        )
+    cfg.auto_scale_lr.enable = True
+
+
+def _check_pretrained(model: Any, name: str) -> None:
+    """Check the local files from which a model's ``init_cfg`` or ``pretrained`` takes weights."""
+    for key, part in nested_configs(model, name):
+        if part.get('type') == 'Pretrained' and isinstance(part.get('checkpoint'), str):
+            check_checkpoint(part['checkpoint'], f'{key}.checkpoint')
+        if isinstance(part.get('pretrained'), str):
+            check_checkpoint(part['pretrained'], f'{key}.pretrained')
+
+
+def _set_resume(cfg: Config, resume: str | None) -> None:
+    """Name the checkpoint to resume from and take over its seed.
+
+    mmengine takes the seed from the checkpoint too, but only after the samplers were built.
+    """
+    if resume is None and cfg.get('resume'):
+        resume = cfg.get('load_from') or 'auto'
+    checkpoint = find_resumable(cfg.work_dir) if resume == 'auto' else resume
+    cfg.resume = checkpoint is not None
+    if checkpoint is None:
+        if resume == 'auto':
+            print_log(f'Nothing to resume in {cfg.work_dir}: training starts', logger='current')
+        if cfg.get('load_from'):
+            check_checkpoint(cfg.load_from, 'load_from')
+        return
+
+    cfg.load_from = checkpoint
+    if '://' in checkpoint:
+        return
+    seed = resumed_seed(checkpoint, '--resume')
+    own_seed = cfg.get('randomness', {}).get('seed')
+    if own_seed not in (None, seed):
+        print_log(
+            f'randomness.seed {own_seed} gives way to {seed}, the seed of the resumed run',
+            logger='current',
+            level=logging.WARNING,
+        )
+    cfg.merge_from_dict({'randomness.seed': seed})

@@ -1,0 +1,102 @@
+"""The demo's picture: what two models predict, and SAPA's kernels around a boundary."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from torch import nn
+from torch.utils.data import Dataset
+
+from ..utils.whole_file import whole_file
+from ..visualization.canvas import draw_points, grid, mark, show, zoom
+from ..visualization.geometry import to_pixels
+from ..visualization.kernels import find_kernels
+from ..visualization.label_maps import IGNORED, label_map
+from ..visualization.observation import observe
+from ..visualization.predictions_figure import case_patches, find_difference, prediction_panels
+from ..visualization.subject import subject_of
+
+_REACH = 20  # pixels of the image around the kernels
+
+
+def draw_comparison(
+    models: dict[str, nn.Module], kernels_of: str, dataset: Dataset, index: int, path: str
+) -> None:
+    """Draws image, ground truth, two predictions, and kernels on both sides of a boundary.
+
+    Args:
+        models (dict[str, nn.Module]): Two segmentors by name. The one whose kernels are drawn has
+            SAPA upsamplers; the last of them is looked at.
+        kernels_of (str): Name of that one.
+        dataset (Dataset): Validation set of mmseg, with ``metainfo['palette']``.
+        index (int): Which of its samples.
+        path (str): Where the PNG goes.
+
+    Raises:
+        ValueError: If the sample has no boundary to look at.
+    """
+    subject, meta = subject_of(dataset, index), dict(dataset.metainfo)
+    observations = [
+        observe(name, model, dataset[index], subject.image, meta) for name, model in models.items()
+    ]
+    observed = observations[list(models).index(kernels_of)]
+    truth = label_map(subject.truth, 'gt', len(meta['classes']))
+    call = observed.stage(-1)
+    size, low, extent = call.output.shape[2:], call.x.shape[2:], observed.extent
+    # Rather where the model gets both sides right: there the kernels show how.
+    right = np.where(observed.labels == truth, truth, IGNORED)
+    cells = find_boundary(right, size) or find_boundary(truth, size)
+    if cells is None:
+        raise ValueError(
+            f'sample {index} has no boundary between two whole cells of the feature map'
+        )
+
+    figure, axes = grid(2, 4, 3.5, 3.7)
+    for axis, (title, picture) in zip(
+        axes[0], prediction_panels(subject, observations), strict=True
+    ):
+        show(axis, picture, title)
+    centres = to_pixels(cells, size, extent)
+    zoom(axes[1, 0], subject.image, truth, centres[0], _REACH)
+    axes[1, 0].set_title('two positions at a boundary', fontsize=9)
+    for centre in centres:
+        mark(axes[1, 0], centre)
+    kernels = find_kernels(call.upsampler, call.x, call.guide)
+    for axis, side, cell, centre in zip(
+        axes[1, 1:3], ('one side', 'other side'), cells, centres, strict=True
+    ):
+        kernel = kernels.at(*cell)
+        zoom(axis, subject.image, truth, centre, _REACH)
+        draw_points(axis, kernel.points, kernel.weights, low, extent)
+        mark(axis, centre)
+        axis.set_title(f'{kernels_of} kernel, {side}', fontsize=9)
+    difference = find_difference(subject, observations)
+    show(axes[1, 3], difference.picture, 'who is right')
+    handles = case_patches(difference)
+    figure.legend(handles=handles, loc='outside lower right', ncols=4, fontsize=9)
+    with whole_file(path) as partial:
+        figure.savefig(partial, dpi=110)
+
+
+def find_boundary(labels: np.ndarray, grid: Sequence[int]) -> tuple[tuple[int, int], ...] | None:
+    """Finds two neighbouring cells of a feature map on different sides of a boundary.
+
+    Args:
+        labels (np.ndarray): Label map (H, W); IGNORED is no label.
+        grid (Sequence[int]): Height and width of the feature map.
+
+    Returns:
+        tuple | None: (row, column) of the two cells nearest to the centre of the map that touch,
+        and are each of one label, and not the same; None if there are none.
+    """
+    rows, columns = grid
+    step_y, step_x = labels.shape[0] // rows, labels.shape[1] // columns
+    cells = labels[: rows * step_y, : columns * step_x].reshape(rows, step_y, columns, step_x)
+    low, high = cells.min((1, 3)), cells.max((1, 3))
+    pure = (low == high) & (low != IGNORED)
+    found = pure[:, :-1] & pure[:, 1:] & (low[:, :-1] != low[:, 1:])
+    if not found.any():
+        return None
+    candidates = np.argwhere(found)
+    centre = np.array([rows, columns]) / 2
+    row, column = candidates[np.abs(candidates - centre).sum(1).argmin()].tolist()
+    return (row, column), (row, column + 1)

@@ -1,0 +1,406 @@
+"""The benchmark, on small maps; what it measures is checked, how fast it was is not."""
+
+import json
+import math
+import sys
+
+import pytest
+import sapa_ops
+import torch
+
+from sapa_mm.analysis.benchmark import contestants as subjects_module
+from sapa_mm.analysis.benchmark.contestants import (
+    FORMS,
+    LAYOUTS,
+    PASSES,
+    SUBJECTS,
+    Case,
+    Contestant,
+    Maps,
+    Trial,
+    Workload,
+    list_contestants,
+    prepare,
+)
+from sapa_mm.analysis.benchmark.measure import (
+    affordable_runs,
+    measure_memory,
+    time_interleaved,
+    warm_up,
+)
+from sapa_mm.analysis.benchmark.report import format_table
+from sapa_mm.analysis.benchmark.run import BenchmarkSettings, run_benchmark
+
+CHANNELS = 8
+
+
+def make_case(**changes):
+    values = dict(
+        size=5,
+        dtype='float32',
+        layout='contiguous',
+        direction='forward',
+        channels=CHANNELS,
+        batch=1,
+        device='cpu',
+        seed=0,
+    )
+    return Case(**{**values, **changes})
+
+
+def make_settings(out, **changes):
+    values = dict(sizes=[5], channels=CHANNELS, device='cpu', repeats=3, memory=False, threads=1)
+    return BenchmarkSettings(**{**values, **changes}, out=str(out))
+
+
+def find(results, **wanted):
+    (result,) = (r for r in results if all(r[key] == value for key, value in wanted.items()))
+    return result
+
+
+@pytest.fixture(scope='module')
+def out(tmp_path_factory):
+    return tmp_path_factory.mktemp('benchmark') / 'new' / 'folder'
+
+
+@pytest.fixture(scope='module')
+def report(out):
+    """A run of everything but memory."""
+    return run_benchmark(make_settings(out))
+
+
+def test_everything_is_measured(report):
+    assert report['notes'] == []
+    results = report['results']
+    for layout in LAYOUTS:
+        for direction in PASSES:
+            where = {'size': 5, 'dtype': 'float32', 'layout': layout, 'pass': direction}
+            found = [result for result in results if {**result, **where} == result]
+            names = [(result['subject'], result['name'], result['form']) for result in found]
+            expected = list_contestants(SUBJECTS, FORMS, make_case())
+            assert names == [(c.subject, c.name, c.form) for c in expected]
+            assert len(names) == 3 + 2 * (2 + 4 + 4)
+    for result in results:
+        assert 0 < result['min_ms'] <= result['median_ms']
+        assert result['count'] == 3
+        assert result['memory'] is None
+
+
+def test_ratios_are_quotients_of_medians(report):
+    results = report['results']
+    for result in results:
+        here = {key: result[key] for key in ('size', 'dtype', 'layout', 'pass')}
+        me = {key: result[key] for key in ('subject', 'name', 'form')}
+        ratios, median = result['ratios'], result['median_ms']
+        bilinear = find(results, name='bilinear', **here)
+        assert ratios['to_bilinear'] == pytest.approx(median / bilinear['median_ms'])
+        copy = find(results, name='copy', **here)
+        moved = result['bytes_to_move'] / copy['bytes_to_move']
+        share = moved / (median / copy['median_ms'])
+        assert ratios['copy_bandwidth_share'] == pytest.approx(share)
+        if result['form'] == 'compiled':
+            eager = find(results, **{**me, 'form': 'eager'}, **here)
+            assert ratios['eager_to_this'] == pytest.approx(eager['median_ms'] / median)
+        else:
+            assert ratios['eager_to_this'] is None
+        if result['layout'] == 'channels_last':
+            contiguous = find(results, **me, **{**here, 'layout': 'contiguous'})
+            assert ratios['to_contiguous'] == pytest.approx(median / contiguous['median_ms'])
+        else:
+            assert ratios['to_contiguous'] is None
+
+
+def test_files_hold_the_run(report, out):
+    assert sorted(path.name for path in out.iterdir()) == ['benchmark.json', 'benchmark.md']
+    assert json.loads((out / 'benchmark.json').read_text()) == report
+    assert report['device']
+    assert report['torch'] == torch.__version__
+    assert report['threads'] == report['settings']['threads'] == 1
+    assert report['cpu_capability'] == torch.ops.sapa_ops.cpu_capability()
+    page = (out / 'benchmark.md').read_text()
+    assert format_table(report['results']) in page
+    assert report['command'] in page
+    assert 'benchmark.png' not in page
+
+
+def test_picture_of_several_sizes(tmp_path):
+    pytest.importorskip('matplotlib')
+    settings = make_settings(
+        tmp_path, sizes=[5, 7], subjects=['pipelines', 'operators'], passes=['forward']
+    )
+    run_benchmark(settings)
+    assert '](benchmark.png)' in (tmp_path / 'benchmark.md').read_text()
+    assert (tmp_path / 'benchmark.png').read_bytes().startswith(b'\x89PNG\r\n\x1a\n')
+    assert not list(tmp_path.glob('*.partial'))
+
+
+def test_table_is_printed_and_has_a_row_for_each_result(tmp_path, capsys):
+    report = run_benchmark(make_settings(tmp_path, subjects=['pipelines'], layouts=['contiguous']))
+    table = format_table(report['results'])
+    printed = capsys.readouterr().out
+    assert table in printed
+    assert 'No picture: it shows time against size' in printed
+    assert not (tmp_path / 'benchmark.png').exists()
+    _, _, *rows = table.splitlines()
+    assert len(rows) == len(report['results']) == 2 * (3 + 4)
+    assert len({len(row) for row in rows}) == 1
+    assert rows[3].startswith('| pipeline sapa_b | compiled | 5 ')
+
+
+def test_memory_is_measured(tmp_path):
+    settings = make_settings(tmp_path, subjects=['pipelines'], layouts=['contiguous'], memory=True)
+    for result in run_benchmark(settings)['results']:
+        memory = result['memory']
+        if result['name'] == 'copy':
+            assert memory is None
+            continue
+        assert all(math.isfinite(value) for value in memory.values())
+        assert memory['output'] == pytest.approx(CHANNELS * 10 * 10 * 4 / 1e6)
+        with_gradients = result['pass'] == 'forward+backward' and result['name'] != 'clone'
+        assert (memory['gradients'] > 0) == with_gradients
+        known = memory['output'] + memory['gradients'] + memory['weights']
+        assert memory['extra'] == pytest.approx(memory['peak'] - known)
+        assert memory['extra_percent'] == pytest.approx(100 * memory['extra'] / memory['output'])
+
+
+@pytest.mark.parametrize('layout', LAYOUTS)
+def test_memory_is_that_of_the_run_alone(layout):
+    """Bilinear allocates its output and nothing else: 42 MB here."""
+    case = make_case(size=160, channels=100, layout=layout)
+    memory = measure_memory(Contestant('baselines', 'bilinear'), case, threads=1)
+    assert memory['output'] == pytest.approx(40.96)
+    assert memory['peak'] == pytest.approx(memory['output'], abs=4)
+
+
+def test_memory_of_weights_is_told_apart():
+    case = make_case(size=64)
+    memory = measure_memory(Contestant('pipelines', 'sapa_d', 'compiled'), case, threads=1)
+    assert memory['weights'] == pytest.approx(4 * 9 * 128 * 128 * 4 / 1e6)
+    assert memory['peak'] > memory['output'] + memory['weights'] - 1
+
+
+def test_a_process_that_dies_is_an_error(capfd):
+    with pytest.raises(RuntimeError, match='ended with exit code 1'):
+        measure_memory(Contestant('operators', 'no such thing', 'eager'), make_case(), threads=1)
+
+
+@pytest.mark.parametrize(('name', 'megabytes'), [('sapa_b', 82.9), ('sapa_d', 127.2)])
+def test_bytes_to_move(name, megabytes):
+    """As REFERENCE.md, section 7, has them for 256×120×120; here for a map of 12×12."""
+    case = make_case(size=12, channels=256)
+    trial = prepare(Contestant('pipelines', name, 'compiled'), case, Maps(case))
+    assert trial.bytes_to_move(trial()) * 100 / 1e6 == pytest.approx(megabytes, abs=0.1)
+
+
+def test_bytes_to_move_of_a_copy_and_of_gradients():
+    case = make_case(direction='forward+backward')
+    maps, high, low = Maps(case), CHANNELS * 10 * 10 * 4, CHANNELS * 5 * 5 * 4
+    copy, bilinear = (
+        prepare(Contestant('baselines', name), case, maps) for name in ('copy', 'bilinear')
+    )
+    assert copy.bytes_to_move(copy()) == 2 * high
+    assert bilinear.bytes_to_move(bilinear()) == 2 * (high + low)
+
+
+@pytest.mark.parametrize('layout', LAYOUTS)
+@pytest.mark.parametrize('direction', PASSES)
+def test_a_trial_runs_what_it_says(layout, direction):
+    case = make_case(layout=layout, direction=direction)
+    for contestant in list_contestants(SUBJECTS, FORMS, case):
+        trial = prepare(contestant, case, Maps(case))
+        for tensor in trial.inputs:
+            assert tensor.dim() == 5 or tensor.is_contiguous(
+                memory_format=getattr(torch, f'{layout}_format', torch.channels_last)
+            )
+        output, *gradients = trial()
+        assert output.shape[-2:] == (10, 10)
+        assert not output.isnan().any()
+        if direction == 'forward' or contestant.name in ('copy', 'clone'):
+            assert gradients == []
+            continue
+        assert trial.gradient.shape == output.shape
+        assert output.dim() == 5 or trial.gradient.stride() == output.stride()
+        assert [g.shape for g in gradients] == [leaf.shape for leaf in trial.leaves]
+        assert any(gradient.any() for gradient in gradients)
+
+
+@pytest.mark.parametrize('form', FORMS)
+def test_a_trial_runs_in_its_form(form):
+    used = []
+
+    def function(x):
+        used.append(sapa_ops.backend_for(x).name)
+        return x
+
+    Trial(Workload(function, ('x',)), form, Maps(make_case()))()
+    assert used == [form]
+
+
+def test_turns_are_spread_evenly():
+    calls = []
+    functions = [lambda: calls.append('often'), lambda: calls.append('seldom')]
+
+    def stopwatch(function):
+        function()
+        return float(len(calls))
+
+    often, seldom = time_interleaved(functions, [6, 2], stopwatch)
+    assert sorted(often + seldom) == [1, 2, 3, 4, 5, 6, 7, 8]
+    assert [calls[int(turn) - 1] for turn in seldom] == ['seldom'] * 2
+    assert len(often) == 6
+    assert seldom[0] in (3, 4)
+    assert seldom[1] in (7, 8)
+    assert time_interleaved([], [], stopwatch) == []
+
+
+def test_order_changes_between_rounds():
+    calls = []
+    functions = [lambda name=name: calls.append(name) for name in 'abcd']
+    time_interleaved(functions, [5] * 4, lambda function: function() or 0.0)
+    rounds = [''.join(calls[start : start + 4]) for start in range(0, 20, 4)]
+    assert all(sorted(names) == list('abcd') for names in rounds)
+    assert len(set(rounds)) > 1
+
+
+@pytest.mark.parametrize(
+    ('seconds', 'runs'), [(0.0, 20), (0.5, 20), (1.0, 10), (2.4, 4), (4.0, 3), (100.0, 3)]
+)
+def test_slow_contestants_run_less_often(seconds, runs):
+    assert affordable_runs(seconds, repeats=20, budget=10.0) == runs
+
+
+@pytest.mark.parametrize(('seconds', 'calls'), [(1.0, 2), (5.0, 1)])
+def test_slow_contestants_warm_up_once(seconds, calls):
+    made = []
+
+    def stopwatch(function):
+        function()
+        return seconds
+
+    returned, estimate = warm_up(lambda: made.append(None) or 'result', stopwatch, budget=10.0)
+    assert (returned, estimate, len(made)) == ('result', seconds, calls)
+
+
+def test_without_the_compiled_form(tmp_path, monkeypatch, capsys):
+    compiled, _ = sapa_ops.backends._FORMS['compiled']
+    forms = {**sapa_ops.backends._FORMS, 'compiled': (compiled, lambda _: 'nobody built it')}
+    monkeypatch.setattr(sapa_ops.backends, '_FORMS', forms)
+    report = run_benchmark(make_settings(tmp_path, subjects=['operators']))
+    assert len(report['notes']) == 1
+    assert report['notes'][0].startswith('compiled, float32: not measured')
+    assert 'nobody built it' in report['notes'][0]
+    assert report['notes'][0] in capsys.readouterr().out
+    assert report['notes'][0] in (tmp_path / 'benchmark.md').read_text()
+    assert {result['form'] for result in report['results']} == {None, 'eager'}
+    for result in report['results']:
+        assert result['ratios']['eager_to_this'] is None
+        assert result['ratios']['to_bilinear'] > 0
+
+
+def test_a_contestant_that_cannot_run_is_left_out(tmp_path, monkeypatch):
+    def fail(*inputs):
+        raise NotImplementedError('no kernel for this\nand a long explanation')
+
+    monkeypatch.setitem(
+        subjects_module._WORKLOADS['operators'], 'window_assemble', Workload(fail, ('x',))
+    )
+    settings = make_settings(
+        tmp_path, subjects=['operators'], layouts=['contiguous'], passes=['forward']
+    )
+    report = run_benchmark(settings)
+    assert report['notes'] == [
+        f'operator window_assemble, {form}, size 5, float32, contiguous, forward: '
+        'time not measured: no kernel for this'
+        for form in FORMS
+    ]
+    assert len(report['results']) == 3 + 2 * 3
+
+
+@pytest.mark.parametrize('dtype', ['bfloat16', 'float16', 'float64'])
+def test_other_dtypes(tmp_path, dtype):
+    settings = make_settings(
+        tmp_path, dtypes=[dtype], passes=['forward+backward'], layouts=['contiguous']
+    )
+    report = run_benchmark(settings)
+    assert report['notes'] == []
+    assert {result['dtype'] for result in report['results']} == {dtype}
+
+
+def test_no_picture_without_matplotlib(tmp_path, monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, 'matplotlib.figure', None)
+    settings = make_settings(tmp_path, sizes=[5, 7], subjects=['operators'], forms=['compiled'])
+    run_benchmark(settings)
+    assert 'No picture: matplotlib is not installed' in capsys.readouterr().out
+    assert not (tmp_path / 'benchmark.png').exists()
+    assert 'benchmark.png' not in (tmp_path / 'benchmark.md').read_text()
+
+
+def test_files_appear_complete_or_not_at_all(tmp_path, monkeypatch):
+    def fail(*paths):
+        raise OSError('disk full')
+
+    monkeypatch.setattr('os.replace', fail)
+    with pytest.raises(OSError, match='disk full'):
+        run_benchmark(make_settings(tmp_path, subjects=['operators'], forms=['compiled']))
+    assert not (tmp_path / 'benchmark.json').exists()
+
+
+def test_threads_are_put_back(tmp_path, monkeypatch):
+    # Two real threads on a busy core would wait for each other for long.
+    asked = []
+    monkeypatch.setattr('torch.get_num_threads', lambda: 1)
+    monkeypatch.setattr('torch.set_num_threads', asked.append)
+    run_benchmark(make_settings(tmp_path, threads=2, subjects=['operators'], forms=['compiled']))
+    assert asked == [2, 1]
+
+
+@pytest.mark.parametrize(
+    ('option', 'value', 'message'),
+    [
+        ('sizes', [], '--sizes must be one or more positive numbers, got []'),
+        ('sizes', [5, 0], '--sizes must be one or more positive numbers, got [5, 0]'),
+        ('channels', 6, "--channels must be a positive multiple of 4, SAPA-D's groups, got 6"),
+        ('channels', 0, '--channels must be a positive multiple of 4'),
+        ('batch', 0, '--batch must be 1 or more, got 0'),
+        ('dtypes', ['int8'], '--dtypes must be one or more of float32, bfloat16, .* int8'),
+        ('layouts', [], '--layouts must be one or more of contiguous, channels_last, got'),
+        ('passes', ['up'], '--passes must be one or more of forward, .* up'),
+        ('subjects', ['x'], '--subjects must be one or more of pipelines, .* x'),
+        ('forms', ['x'], '--forms must be one or more of compiled, eager, .* x'),
+        ('device', 'tpu', "--device must be one of cpu, cuda, got 'tpu'"),
+        ('threads', 0, '--threads must be 1 or more, got 0'),
+        ('repeats', 2, '--repeats must be 3 or more, got 2'),
+        ('budget', 0.0, '--budget must be a positive number of seconds, got 0.0'),
+        ('budget', math.nan, '--budget must be a positive number of seconds, got nan'),
+        ('seed', -1, '--seed must be from 0 to 2**32 - 1, got -1'),
+        ('out', __file__, '--out must be a folder that can be made and written to, got'),
+        ('out', f'{__file__}/sub', '--out must be a folder that can be made'),
+    ],
+)
+def test_bad_settings_are_refused(option, value, message):
+    with pytest.raises(ValueError, match='--') as error:
+        BenchmarkSettings(**{option: value})
+    for part in message.split('.*'):
+        assert part.strip() in str(error.value)
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason='there is a GPU')
+def test_a_missing_gpu_is_an_error():
+    with pytest.raises(ValueError, match='--device cuda: torch sees no GPU here'):
+        BenchmarkSettings(device='cuda')
+
+
+def test_repeated_values_count_once():
+    settings = BenchmarkSettings(sizes=[9, 5, 9], dtypes=['float64', 'float32', 'float64'])
+    assert settings.sizes == [5, 9]
+    assert settings.dtypes == ['float64', 'float32']
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason='needs a GPU')
+def test_on_a_gpu(tmp_path):
+    report = run_benchmark(make_settings(tmp_path, device='cuda', memory=True))
+    assert report['device'] == torch.cuda.get_device_name()
+    for result in report['results']:
+        assert result['median_ms'] > 0
+        if result['name'] != 'copy':
+            assert result['memory']['peak'] >= result['memory']['output']

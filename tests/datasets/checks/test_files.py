@@ -1,0 +1,190 @@
+"""``check_dataset`` names what is wrong with a dataset's files."""
+
+import json
+
+import pytest
+from mmengine.registry import DATASETS, init_default_scope
+
+from sapa_mm.datasets.checks.files import check_dataset, check_evaluator
+
+LOADING = [{'type': 'LoadImageFromFile'}, {'type': 'LoadAnnotations'}]
+
+
+@pytest.fixture
+def seg(tmp_path):
+    pytest.importorskip('mmseg')
+    for folder, suffix in (('images', 'jpg'), ('maps', 'png')):
+        (tmp_path / folder / 'deep').mkdir(parents=True)
+        for name in ('a', 'b', 'deep/c'):
+            (tmp_path / folder / f'{name}.{suffix}').touch()
+    return {
+        'type': 'mmseg.ADE20KDataset',
+        'data_root': str(tmp_path),
+        'data_prefix': {'img_path': 'images', 'seg_map_path': 'maps'},
+        'pipeline': LOADING,
+    }
+
+
+@pytest.fixture
+def det(tmp_path):
+    pytest.importorskip('mmdet')
+    (tmp_path / 'images').mkdir()
+    (tmp_path / 'boxes.json').write_text(json.dumps({'images': [], 'annotations': []}))
+    return {
+        'type': 'mmdet.CocoDataset',
+        'data_root': str(tmp_path),
+        'ann_file': 'boxes.json',
+        'data_prefix': {'img': 'images'},
+    }
+
+
+def test_good_datasets_pass(seg):
+    check_dataset(seg)
+    check_dataset({'type': 'RepeatDataset', 'times': 2, 'dataset': seg})
+    check_dataset({'type': 'ConcatDataset', 'datasets': [seg, seg]})
+
+
+def test_missing_folder_is_named_through_wrappers(seg, tmp_path):
+    seg['data_prefix']['img_path'] = 'nowhere'
+    wrapped = {'type': 'ConcatDataset', 'datasets': [{'type': 'RepeatDataset', 'dataset': seg}]}
+    message = rf'train\.datasets\.0\.dataset\.data_prefix\.img_path: no folder {tmp_path}/nowhere'
+    with pytest.raises(FileNotFoundError, match=message):
+        check_dataset(wrapped, 'train')
+
+
+def test_missing_scenes_can_be_made(seg):
+    with pytest.raises(FileNotFoundError, match=r'python tools/make_scenes\.py data/scenes$'):
+        check_dataset({**seg, 'data_root': 'data/scenes'})
+
+
+def test_no_images(seg, tmp_path):
+    seg['img_suffix'] = '.tif'
+    with pytest.raises(ValueError, match=r'img_path: no images \(\*\.tif\) in .*images'):
+        check_dataset(seg)
+
+
+def test_images_without_annotations(seg, tmp_path):
+    for name in ('a', 'deep/c'):
+        (tmp_path / 'maps' / f'{name}.png').unlink()
+    message = r'seg_map_path: 2 files are missing in .*maps: a\.png, deep/c\.png$'
+    with pytest.raises(ValueError, match=message):
+        check_dataset(seg)
+    seg['pipeline'] = LOADING[:1]  # nothing reads them
+    check_dataset(seg)
+
+
+def test_list_of_images(seg, tmp_path):
+    (tmp_path / 'list.txt').write_text('a\ndeep/c\n')
+    (tmp_path / 'maps' / 'b.png').unlink()  # not in the list
+    seg['ann_file'] = 'list.txt'
+    check_dataset(seg)
+    (tmp_path / 'list.txt').write_text('a\nz\n')
+    with pytest.raises(ValueError, match=r'img_path: 1 files are missing in .*: z\.jpg$'):
+        check_dataset(seg)
+
+
+def test_suffixes_of_the_class(tmp_path):
+    pytest.importorskip('mmseg')
+    (tmp_path / 'x_leftImg8bit.png').touch()
+    (tmp_path / 'x_gtFine_labelTrainIds.png').touch()
+    prefix = {'img_path': str(tmp_path), 'seg_map_path': str(tmp_path)}
+    cityscapes = {'type': 'CityscapesDataset', 'data_prefix': prefix, 'pipeline': LOADING}
+    init_default_scope('mmseg')
+    check_dataset(cityscapes)
+    (tmp_path / 'x_gtFine_labelTrainIds.png').unlink()
+    with pytest.raises(ValueError, match='x_gtFine_labelTrainIds'):
+        check_dataset(cityscapes)
+
+
+def test_detection(det, tmp_path):
+    check_dataset(det)
+    (tmp_path / 'boxes.json').write_text('{"images": [')
+    with pytest.raises(ValueError, match=r'ann_file: .*boxes\.json is not a complete JSON file'):
+        check_dataset(det)
+    with pytest.raises(FileNotFoundError, match=r'ann_file: no file .*/other\.json'):
+        check_dataset({**det, 'ann_file': 'other.json'})
+
+
+def test_large_annotation_file_is_judged_by_its_end(det, tmp_path, monkeypatch):
+    monkeypatch.setattr('sapa_mm.datasets.checks.files._PARSED_BYTES', 0)
+    (tmp_path / 'boxes.json').write_text(json.dumps({'images': ['x' * 99]}))
+    check_dataset(det)
+    (tmp_path / 'boxes.json').write_text(json.dumps({'images': ['x' * 99]})[:-5])
+    with pytest.raises(ValueError, match='it stops half-way'):
+        check_dataset(det)
+
+
+def test_detection_images(det):
+    det['data_prefix']['img'] = 'nowhere'
+    with pytest.raises(FileNotFoundError, match=r'data_prefix\.img: no folder .*/nowhere'):
+        check_dataset(det)
+
+
+@pytest.mark.parametrize('parsed_bytes', [0, 2**20])
+def test_images_that_the_annotations_name(det, tmp_path, monkeypatch, parsed_bytes):
+    monkeypatch.setattr('sapa_mm.datasets.checks.files._PARSED_BYTES', parsed_bytes)
+    names = ['a.jpg', 'deep/b.jpg', 'c "é".jpg']
+    content = {'images': [{'file_name': name} for name in names]}
+    (tmp_path / 'boxes.json').write_text(json.dumps(content))
+    (tmp_path / 'images' / 'deep').mkdir()
+    for name in names:
+        (tmp_path / 'images' / name).touch()
+    check_dataset(det)
+    (tmp_path / 'images' / 'a.jpg').unlink()
+    with pytest.raises(ValueError, match=r'data_prefix\.img: 1 files are missing .*: a\.jpg$'):
+        check_dataset(det)
+
+
+def test_panoptic_maps(tmp_path):
+    pytest.importorskip('mmdet')
+    annotations = [{'file_name': f'{name}.png', 'segments_info': []} for name in 'ab']
+    images = [{'file_name': f'{name}.jpg'} for name in 'ab']
+    content = {'images': images, 'annotations': annotations, 'categories': []}
+    (tmp_path / 'panoptic.json').write_text(json.dumps(content))
+    for folder, suffix in (('images', 'jpg'), ('maps', 'png')):
+        (tmp_path / folder).mkdir()
+        for name in 'ab':
+            (tmp_path / folder / f'{name}.{suffix}').touch()
+    dataset = {
+        'type': 'mmdet.CocoPanopticDataset',
+        'data_root': str(tmp_path),
+        'ann_file': 'panoptic.json',
+        'data_prefix': {'img': 'images', 'seg': 'maps'},
+        'pipeline': [{'type': 'LoadCocoPanopticAnnotations'}],
+    }
+    check_dataset(dataset)
+    (tmp_path / 'maps' / 'b.png').unlink()
+    with pytest.raises(ValueError, match=r'data_prefix\.seg: 1 files are missing .*: b\.png$'):
+        check_dataset(dataset)
+    # A test set without annotations needs no maps.
+    check_dataset({**dataset, 'pipeline': [{'type': 'LoadImageFromFile'}]})
+    (tmp_path / 'images' / 'a.jpg').unlink()
+    with pytest.raises(ValueError, match=r'data_prefix\.img: 1 files are missing .*: a\.jpg$'):
+        check_dataset(dataset)
+
+
+def test_evaluators(tmp_path):
+    (tmp_path / 'good.json').write_text('{}')
+    (tmp_path / 'bad.json').write_text('{')
+    good = {'type': 'CocoMetric', 'ann_file': str(tmp_path / 'good.json')}
+    for evaluator in (None, {'type': 'IoUMetric'}, good, [good, good], {'metrics': [good]}):
+        check_evaluator(evaluator, 'val_evaluator')
+    check_evaluator({'ann_file': 's3://x', 'backend_args': {'backend': 'petrel'}}, 'val_evaluator')
+    with pytest.raises(FileNotFoundError, match=r'^val_evaluator\.1\.ann_file: nowhere\.json does'):
+        check_evaluator([good, {**good, 'ann_file': 'nowhere.json'}], 'val_evaluator')
+    with pytest.raises(FileNotFoundError, match=r'val_evaluator\.seg_prefix=PATH$'):
+        check_evaluator({**good, 'seg_prefix': 'nowhere'}, 'val_evaluator')
+    with pytest.raises(ValueError, match=r'val_evaluator\.ann_file: .*bad\.json is not a complete'):
+        check_evaluator({'ann_file': str(tmp_path / 'bad.json')}, 'val_evaluator')
+
+
+def test_other_datasets_are_left_alone():
+    class Own:
+        def load_data_list(self):
+            return []
+
+    check_dataset(None)
+    check_dataset({'type': Own, 'data_root': 'nowhere'})
+    check_dataset({'type': 'NeverHeardOf', 'data_root': 'nowhere'})
+    check_dataset({'type': 'ADE20KDataset', 'backend_args': {'backend': 'petrel'}})
+    assert DATASETS.get('NeverHeardOf') is None

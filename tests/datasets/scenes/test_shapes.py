@@ -1,0 +1,112 @@
+import numpy as np
+import pytest
+
+from sapa_mm.datasets.scenes import shapes
+
+
+def grid(size=64):
+    centres = np.arange(size) + 0.5 - size / 2
+    return np.meshgrid(centres, centres)
+
+
+def circle(radius, count=4000):
+    angle = np.linspace(0, 2 * np.pi, count)
+    return np.stack([radius * np.cos(angle), radius * np.sin(angle)], axis=1)
+
+
+def along_edges(vertices, count=400):
+    steps = np.linspace(0, 1, count)[:, None]
+    ends = np.roll(vertices, -1, axis=0)
+    return np.concatenate([a + (b - a) * steps for a, b in zip(vertices, ends, strict=True)])
+
+
+def distance_to(points, x, y):
+    return np.min(np.hypot(x[..., None] - points[:, 0], y[..., None] - points[:, 1]), axis=-1)
+
+
+RECTANGLE = np.array([[-20.0, -3.0], [20.0, -3.0], [20.0, 3.0], [-20.0, 3.0]])
+STAR = shapes.star_vertices(5, 24, 9)
+
+
+@pytest.mark.parametrize(
+    ('outline', 'area', 'function'),
+    [
+        (circle(17), np.pi * 17**2, lambda x, y: shapes.disk(x, y, 17)),
+        (
+            np.concatenate([circle(13), circle(19)]),
+            np.pi * (19**2 - 13**2),
+            lambda x, y: shapes.ring(x, y, 16, 6),
+        ),
+        (along_edges(RECTANGLE), 40 * 6, lambda x, y: shapes.box(x, y, 20, 3)),
+        (along_edges(RECTANGLE), 40 * 6, lambda x, y: shapes.polygon(x, y, RECTANGLE)),
+        (
+            along_edges(STAR),
+            5 * 24 * 9 * np.sin(np.pi / 5),
+            lambda x, y: shapes.polygon(x, y, STAR),
+        ),
+    ],
+    ids=['disk', 'ring', 'box', 'rectangle', 'star'],
+)
+def test_distance_to_the_outline_and_area(outline, area, function):
+    x, y = grid()
+    sdf = function(x, y)
+    np.testing.assert_allclose(np.abs(sdf), distance_to(outline, x, y), atol=0.02)
+    # Coverage is what images are blended with: its sum is the area, far better than by counting.
+    assert np.clip(0.5 - sdf, 0, 1).sum() == pytest.approx(area, rel=0.02)
+    assert sdf[0, 0] > 0
+
+
+def test_blob_follows_its_polar_outline():
+    x, y = grid()
+    amplitudes, phases = np.array([0.3, 0.2]), np.array([0.4, 2.0])
+    sdf = shapes.blob(x, y, 18, amplitudes, phases)
+
+    def outline(angle):
+        return 18 * (1 + 0.3 * np.cos(2 * angle + 0.4) + 0.2 * np.cos(3 * angle + 2.0))
+
+    np.testing.assert_array_equal(sdf < 0, np.hypot(x, y) < outline(np.arctan2(y, x)))
+    angle = np.linspace(0, 2 * np.pi, 8000)
+    points = outline(angle)[:, None] * np.stack([np.cos(angle), np.sin(angle)], axis=1)
+    distance = distance_to(points, x, y)
+    near = distance < 1
+    np.testing.assert_allclose(np.abs(sdf[near]), distance[near], atol=0.15)
+
+
+def test_level_set_measures_in_pixels():
+    x, y = grid()
+    distance = np.hypot(x, y) - 20
+    sdf = shapes.level_set(7 * distance)
+    np.testing.assert_array_equal(sdf < 0, distance < 0)
+    near = np.abs(distance) < 2
+    np.testing.assert_allclose(sdf[near], distance[near], atol=0.02)
+
+
+def test_strokes_against_one_segment_after_another():
+    starts = np.array([[5.0, 5.0], [8.0, 6.0], [30.0, 1.0], [-1.0, 20.0]])
+    ends = np.array([[8.0, 6.0], [9.0, 9.0], [31.0, -3.0], [2.0, 20.0]])
+    sdf = shapes.strokes((24, 40), starts, ends, np.full((4, 2), 0.7))
+    expected = np.full((24, 40), np.inf)
+    for row in range(24):
+        for column in range(40):
+            point = np.array([column + 0.5, row + 0.5])
+            for start, end in zip(starts, ends, strict=True):
+                t = np.clip((point - start) @ (end - start) / ((end - start) @ (end - start)), 0, 1)
+                distance = np.linalg.norm(point - start - t * (end - start)) - 0.7
+                expected[row, column] = min(expected[row, column], distance)
+    near = expected < 2
+    assert sdf.dtype == np.float32
+    np.testing.assert_allclose(sdf[near], expected[near], atol=1e-5)
+    assert (sdf[~near] == shapes.FAR).all()
+
+
+def test_strokes_taper():
+    sdf = shapes.strokes(
+        (11, 30), np.array([[2.0, 5.5]]), np.array([[28.0, 5.5]]), np.array([[3.0, 0.5]])
+    )
+    assert (sdf[:, 3] < 0).sum() == 5
+    assert (sdf[:, 26] < 0).sum() == 1
+
+
+def test_no_strokes_leave_nothing():
+    none = np.zeros((0, 2))
+    assert (shapes.strokes((4, 5), none, none, none) == shapes.FAR).all()

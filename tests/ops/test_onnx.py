@@ -1,0 +1,36 @@
+"""The translations to ONNX, each one graph for all sizes, against the float64 oracle."""
+
+import pytest
+import sapa_ops
+import torch
+import torch.nn.functional as F
+
+pytest.importorskip('onnxruntime')
+pytest.importorskip('onnxscript')
+
+from ..support.onnx_graph import run_as_onnx
+from ..support.operators import OPERATORS, SIZES, Case, make_inputs, solve
+
+EXAMPLE = Case((3, 4), (5, 9))
+
+
+@pytest.mark.parametrize('options', [dict(groups=1), dict(groups=3, kernel_size=5, points=4)])
+@pytest.mark.parametrize('operator', OPERATORS)
+def test_all_sizes_in_one_graph(operator, options):
+    def case(low, high):
+        return Case(low, high, batch=2, channels=6, **options)
+
+    tensors, settings = make_inputs(operator, case(EXAMPLE.low, EXAMPLE.high), torch.float32)
+    run = run_as_onnx(lambda *t: getattr(sapa_ops, operator)(*t, *settings), tuple(tensors))
+    for low, high in SIZES:
+        solution = solve(operator, case(low, high), torch.float32)
+        actual = run(*solution.tensors).double()
+        torch.testing.assert_close(actual, solution.out, atol=2e-5, rtol=1e-4)
+
+
+@pytest.mark.parametrize('out', [1, 3, 6, (2, 5)])
+def test_adaptive_pooling(out):
+    run = run_as_onnx(lambda x: F.adaptive_avg_pool2d(x, out), (torch.randn(1, 3, 7, 11),))
+    for size in [(7, 11), (6, 12), (1, 1), (2, 30), (13, 5)]:
+        x = torch.randn(1, 3, *size)
+        torch.testing.assert_close(run(x), F.adaptive_avg_pool2d(x, out))

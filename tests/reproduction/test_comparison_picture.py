@@ -1,0 +1,20 @@
+"""Where the demo looks at kernels; its pictures are tested with the demo."""
+
+import numpy as np
+import pytest
+
+pytest.importorskip('mmcv')
+
+from sapa_mm.reproduction.comparison_picture import find_boundary
+from sapa_mm.visualization.label_maps import IGNORED
+
+
+def test_find_boundary():
+    truth = np.zeros((16, 16), int)
+    truth[:, 8:] = 3
+    (row, column), other = find_boundary(truth, (4, 4))
+    assert (column, other) == (1, (row, 2))
+    truth[:] = 1
+    assert find_boundary(truth, (4, 4)) is None
+    truth[:, 8:] = IGNORED
+    assert find_boundary(truth, (4, 4)) is None

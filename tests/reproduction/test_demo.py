@@ -1,0 +1,73 @@
+"""The demos, trained for real but shortly."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+pytest.importorskip('mmseg')
+
+from PIL import Image
+
+from sapa_mm.datasets import write_scenes
+from sapa_mm.reproduction.comparison import Metric, format_table
+from sapa_mm.reproduction.demo import run_demo
+from sapa_mm.reproduction.training_result import TrainingResult
+
+CONFIGS = Path(__file__).parents[2] / 'configs'
+
+
+def test_demo_makes_table_and_picture(tmp_path, capsys):
+    scenes, out = tmp_path / 'scenes', tmp_path / 'out'
+    write_scenes(scenes, num_train=8, num_val=2)
+    options = {'train_cfg.max_iters': 2, 'train_dataloader.batch_size': 2}
+    table = run_demo('segmentation', str(CONFIGS), str(scenes), str(out), options)
+    assert table in capsys.readouterr().out
+    assert (out / 'table.md').read_text() == table + '\n'
+
+    header, _, bilinear, sapa_d = table.splitlines()
+    assert header == '| upsampler | mIoU | bIoU | parameters | s / iteration |'
+    cells = [[cell.strip() for cell in row.strip('|').split('|')] for row in (bilinear, sapa_d)]
+    assert [row[0] for row in cells] == ['Bilinear', 'SAPA-D']
+    assert all(0 < float(cell) < 100 for cell in cells[0][1:3])
+    parameters = [int(row[3].split()[0].replace(',', '')) for row in cells]
+    # Six of them: two convs to 4 * 16 channels, one to 4 * 4 * 2, and two GroupNorms.
+    assert parameters[1] - parameters[0] == 6 * (2 * (64 * 64 + 64) + 64 * 32 + 32 + 4 * 64)
+    assert float(cells[1][4]) > 0
+
+    check_picture(out / 'comparison.png')
+
+
+def check_picture(path):
+    picture = np.asarray(Image.open(path).convert('RGB'))
+    assert min(picture.shape[:2]) > 500
+    assert len(np.unique(picture.reshape(-1, 3), axis=0)) > 1000
+
+
+def test_detection_demo_makes_table_and_picture(tmp_path):
+    pytest.importorskip('mmdet')
+    scenes, out = tmp_path / 'scenes', tmp_path / 'out'
+    write_scenes(scenes, num_train=4, num_val=2, size=(64, 80))
+    options = {'train_cfg.max_iters': 1, 'train_dataloader.batch_size': 2}
+    table = run_demo('detection', str(CONFIGS), str(scenes), str(out), options)
+    assert (out / 'table.md').read_text() == table + '\n'
+    header, _, nearest, sapa_d = table.splitlines()
+    assert header == '| upsampler | box AP | mask AP | PQ | parameters | s / iteration |'
+    cells = [[cell.strip() for cell in row.strip('|').split('|')] for row in (nearest, sapa_d)]
+    assert [row[0] for row in cells] == ['Nearest', 'SAPA-D']
+    parameters = [int(row[4].split()[0].replace(',', '')) for row in cells]
+    # Three of them: two convs to 4 * 16 channels, one to 4 * 9 * 2 * 4.
+    assert parameters[1] - parameters[0] == 3 * (2 * (64 * 64 + 64) + 64 * 288 + 288)
+    check_picture(out / 'comparison.png')
+
+
+def test_format_table():
+    cost = dict(peak_memory=0, device='cpu')
+    results = {
+        'a': TrainingResult(dict(ap=0.125), 1000, 1, **cost),
+        'b': TrainingResult({}, 2500, 2, **cost),
+    }
+    assert format_table(results, [Metric('AP', 'ap', 100)]).splitlines()[2:] == [
+        '| a | 12.50 | 1,000 | 1.000 |',
+        '| b | 0.00 (-12.50) | 2,500 (+1,500) | 2.000 |',
+    ]

@@ -1,0 +1,42 @@
+"""A module as an ONNX graph for any size, run by onnxruntime."""
+
+import sapa_ops
+import torch
+from torch.export import Dim, export
+
+from .operators import skip_where_not_built
+
+
+def run_as_onnx(module, example):
+    """Exports a module with free last two sides of all inputs; returns what runs the graph."""
+    import onnxruntime
+    from sapa_ops.onnx import OPSET, TRANSLATIONS
+
+    skip_where_not_built('compiled')
+    free = tuple({t.dim() - 2: Dim.DYNAMIC, t.dim() - 1: Dim.DYNAMIC} for t in example)
+    with sapa_ops.use_backend('compiled'), torch.no_grad():
+        program = export(_Call(module), example, dynamic_shapes=(free,))
+    graph = torch.onnx.export(
+        program,
+        dynamo=True,
+        opset_version=OPSET,
+        custom_translation_table=TRANSLATIONS,
+        verbose=False,
+    )
+    session = onnxruntime.InferenceSession(graph.model_proto.SerializeToString())
+    names = [one.name for one in session.get_inputs()]
+
+    def run(*tensors):
+        inputs = {name: t.numpy() for name, t in zip(names, tensors, strict=True)}
+        return torch.from_numpy(session.run(None, inputs)[0])
+
+    return run
+
+
+class _Call(torch.nn.Module):
+    def __init__(self, function):
+        super().__init__()
+        self.function = function
+
+    def forward(self, *tensors):
+        return self.function(*tensors)
