@@ -1,11 +1,29 @@
-"""What imports what: the upsamplers need torch alone, each host library only its own part."""
+"""What imports what: the rooms only from those above, the upsamplers torch alone, each host library
+only its own part."""
 
+import ast
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
+PACKAGE = Path(__file__).parents[1] / 'sapa_mm'
+#: docs/design.md, "The house". A room imports from the rows above its own only.
+ROWS = (
+    ('utils',),
+    ('upsamplers',),
+    ('evaluation',),
+    ('segmentation', 'detection', 'depth', 'matting'),
+    ('datasets',),
+    ('engine',),
+    ('analysis',),
+    ('visualization',),
+    ('deployment',),
+    ('reproduction',),
+)
+ROW_OF = {room: number for number, row in enumerate(ROWS) for room in row}
 OPENMMLAB = ('mmengine', 'mmcv', 'mmseg', 'mmdet')
 
 
@@ -17,6 +35,66 @@ def run_without(modules, script):
         [sys.executable, '-c', block + script], capture_output=True, text=True, env=env
     )
     assert result.returncode == 0, result.stderr
+
+
+def imported_modules(source, package):
+    """The absolute names of the modules, or of what is in them, that a module imports anywhere.
+
+    ``package`` is that of the module, such as 'sapa_mm.utils'.
+    """
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            parts = package.split('.')[: -node.level + 1 or None] if node.level else []
+            module = '.'.join([*parts, *([node.module] if node.module else [])])
+            yield from (f'{module}.{alias.name}' for alias in node.names)
+
+
+def wrong_imports(source, package):
+    """What a module imports from its own row, except from its room, or from rows below."""
+    room = package.split('.')[1]
+    for name in imported_modules(source, package):
+        first, other, *_ = [*name.split('.'), '']
+        is_other = first == 'sapa_mm' and other in ROW_OF and other != room
+        if is_other and ROW_OF[other] >= ROW_OF[room]:
+            yield f'{room} imports {name}'
+
+
+@pytest.mark.parametrize('room', sorted(path.parent.name for path in PACKAGE.glob('*/__init__.py')))
+def test_a_room_imports_from_rows_above_its_own(room):
+    assert room in ROW_OF, f'{room} is none of the rooms of the house'
+    for path in sorted((PACKAGE / room).rglob('*.py')):
+        package = '.'.join(path.relative_to(PACKAGE.parent).parent.parts)
+        assert not list(wrong_imports(path.read_text(), package)), path
+
+
+@pytest.mark.parametrize(
+    ('source', 'package'),
+    [
+        ('from ..reproduction import report', 'sapa_mm.analysis'),
+        ('from ...engine.config import read_config', 'sapa_mm.datasets.checks'),
+        ('from .. import evaluation', 'sapa_mm.upsamplers'),
+        ('def later():\n    import sapa_mm.segmentation', 'sapa_mm.detection'),
+        ('from sapa_mm.upsamplers import build_upsampler', 'sapa_mm.utils'),
+    ],
+)
+def test_a_wrong_import_is_found(source, package):
+    assert list(wrong_imports(source, package))
+
+
+def test_right_imports_pass():
+    source = 'import sapa_ops\nfrom . import base\nfrom ..utils.messages import first_of'
+    assert not list(wrong_imports(source, 'sapa_mm.upsamplers'))
+
+
+def test_utils_need_no_torch():
+    script = """
+import importlib, pkgutil, sapa_mm.utils
+for module in pkgutil.iter_modules(sapa_mm.utils.__path__, 'sapa_mm.utils.'):
+    importlib.import_module(module.name)
+"""
+    run_without((*OPENMMLAB, 'torch', 'cv2'), script)
 
 
 def test_operators_run_with_torch_alone():

@@ -5,10 +5,7 @@ from mmdet.datasets.transforms import LoadAnnotations, LoadPanopticAnnotations
 from mmdet.registry import TRANSFORMS
 from mmdet.structures.mask import BitmapMasks
 
-from ..evaluation.panoptic_quality import Segments, find_segments
-from ..utils.coco_panoptic import read_id_map
-
-_IGNORED = 255
+from ..utils.coco_panoptic import IGNORE_INDEX, Segments, find_segments, read_id_map
 
 
 @TRANSFORMS.register_module()
@@ -71,4 +68,4 @@ class LoadCocoPanopticAnnotations(LoadPanopticAnnotations):
             masks = [(found == place).astype(np.uint8) for place in things]
             results['gt_masks'] = BitmapMasks(masks, *size)
         if self.with_seg:
-            results['gt_seg_map'] = np.array([_IGNORED, *labels], np.uint8)[found]
+            results['gt_seg_map'] = np.array([IGNORE_INDEX, *labels], np.uint8)[found]

@@ -1,8 +1,6 @@
 """A checkpoint made ready to be published."""
 
-import json
-import os
-
+from ..utils.json_files import read_json
 from .published import write_published
 from .trained_model import load_trained
 
@@ -36,12 +34,6 @@ def publish(
 
 
 def _read_metrics(path: str) -> dict[str, float]:
-    if not os.path.isfile(path):
-        raise FileNotFoundError(f'metrics: {path} is not a file')
-    try:
-        with open(path) as file:
-            content = json.load(file)
-    except ValueError as error:
-        raise ValueError(f'metrics: {path} is no complete JSON file ({error})') from error
+    content = read_json(path, 'metrics')
     content = content.get('metrics', content) if isinstance(content, dict) else {}
     return {name: value for name, value in content.items() if isinstance(value, (int, float))}

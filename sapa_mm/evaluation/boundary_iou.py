@@ -8,6 +8,7 @@ import numpy as np
 from mmengine.logging import print_log
 from mmengine.registry import METRICS
 
+from ..utils.coco_panoptic import IGNORE_INDEX
 from .threaded_metric import ThreadedMetric
 
 _OUTSIDE = -1
@@ -42,7 +43,7 @@ class BoundaryIoUMetric(ThreadedMetric):
 
     def __init__(
         self,
-        ignore_index: int = 255,
+        ignore_index: int = IGNORE_INDEX,
         dilation_ratio: float = 0.02,
         classwise: bool = False,
         num_workers: int = 2,

@@ -10,12 +10,17 @@ from mmengine.registry import METRICS
 from rich.console import Console
 from rich.table import Table
 
-from ..utils.coco_panoptic import PanopticTruth, describe_segments, write_annotations, write_id_map
-from .panoptic_quality import Segments, average_quality, count_matches, panoptic_quality
+from ..utils.coco_panoptic import (
+    INSTANCE_OFFSET,
+    PanopticTruth,
+    Segments,
+    describe_segments,
+    write_annotations,
+    write_id_map,
+)
+from .panoptic_quality import average_quality, count_matches, panoptic_quality
 from .threaded_metric import ThreadedMetric
 
-# mmdet's panoptic maps hold label + instance * 1000.
-_INSTANCE_OFFSET = 1000
 _KINDS = ('PQ', 'SQ', 'RQ')
 
 
@@ -182,11 +187,11 @@ class PanopticMetric(ThreadedMetric):
 def _to_segments(values: np.ndarray, void: set[int]) -> Segments:
     """Segments of a predicted map of label + instance * 1000, numbered from 1 on."""
     occurring = np.flatnonzero(np.bincount(values.ravel()))
-    occurring = occurring[~np.isin(occurring % _INSTANCE_OFFSET, list(void))]
+    occurring = occurring[~np.isin(occurring % INSTANCE_OFFSET, list(void))]
     ids = np.arange(1, len(occurring) + 1)
     id_of = np.zeros(values.max(initial=0) + 1, np.int64)
     id_of[occurring] = ids
-    return Segments.make(id_of[values], ids, occurring % _INSTANCE_OFFSET)
+    return Segments.make(id_of[values], ids, occurring % INSTANCE_OFFSET)
 
 
 def _format_table(rows: list[tuple]) -> str:

@@ -1,42 +1,8 @@
 """Panoptic quality with COCO's rules, on segment ids in numpy arrays."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-
 import numpy as np
 
-VOID = 0
-"""Segment id of pixels without a label in the truth, and without a prediction."""
-
-
-@dataclass(frozen=True)
-class Segments:
-    """The segments of one image.
-
-    Attributes:
-        id_map (np.ndarray): Segment id of each pixel, integer (H, W); 0 is VOID.
-        ids (np.ndarray): Ids of the segments, int64 (S,), distinct and not 0. Exactly these
-            occur in the map.
-        labels (np.ndarray): Class of each segment, int64 (S,).
-        crowd (np.ndarray): Whether it is a crowd, bool (S,).
-    """
-
-    id_map: np.ndarray
-    ids: np.ndarray
-    labels: np.ndarray
-    crowd: np.ndarray
-
-    @classmethod
-    def make(
-        cls,
-        id_map: np.ndarray,
-        ids: Sequence[int],
-        labels: Sequence[int],
-        crowd: Sequence[bool] | None = None,
-    ) -> 'Segments':
-        """Makes them from sequences; ``crowd`` defaults to none at all."""
-        crowd = np.zeros(len(ids), bool) if crowd is None else np.asarray(crowd, bool)
-        return cls(id_map, np.asarray(ids, np.int64), np.asarray(labels, np.int64), crowd)
+from ..utils.coco_panoptic import Segments, find_segments
 
 
 def count_matches(truth: Segments, prediction: Segments, num_classes: int) -> np.ndarray:
@@ -134,48 +100,7 @@ def average_quality(counts: np.ndarray, among: np.ndarray | None = None) -> tupl
     return panoptic_quality(counts[occurs]).mean(0), number
 
 
-def find_segments(segments: Segments, name: str = 'map') -> np.ndarray:
-    """Finds which segment each pixel belongs to.
-
-    Args:
-        segments (Segments): The segments of an image.
-        name (str): What error messages call the map. Defaults to 'map'.
-
-    Returns:
-        np.ndarray: int64 (H, W): 0 for VOID, 1 + the position in ``segments.ids`` otherwise.
-
-    Raises:
-        ValueError: If ids are not distinct or 0, the map has an id that is not among them, or one
-            of them is not in the map.
-    """
-    known, places = np.unique(np.append(segments.ids, VOID), return_index=True)
-    if len(known) != len(segments.ids) + 1:
-        raise ValueError(f'the ids of the {name} must be distinct and not {VOID}')
-    sorted_place = np.searchsorted(known, segments.id_map)
-    sorted_place[sorted_place == len(known)] = 0
-    strange = known[sorted_place] != segments.id_map
-    if strange.any():
-        ids = np.unique(segments.id_map[strange])
-        raise ValueError(
-            f'the {name} has {_listed(ids)} among its pixels but not among its segments'
-        )
-    number = (places + 1) % len(known)
-    found = number[sorted_place]
-    missing = np.bincount(found.ravel(), minlength=len(known))[1:] == 0
-    if missing.any():
-        ids = segments.ids[missing]
-        raise ValueError(
-            f'the {name} has {_listed(ids)} among its segments but not among its pixels'
-        )
-    return found
-
-
 def _overlap(rows: np.ndarray, columns: np.ndarray, num_rows: int, num_columns: int) -> np.ndarray:
     """Numbers of pixels for each pair, int64 (num_rows, num_columns)."""
     pairs = np.bincount((rows * num_columns + columns).ravel(), minlength=num_rows * num_columns)
     return pairs.reshape(num_rows, num_columns)
-
-
-def _listed(ids: np.ndarray) -> str:
-    first = ', '.join(map(str, ids[:3]))
-    return f'{len(ids)} id(s), {first}{", ..." if len(ids) > 3 else ""},'

@@ -1,15 +1,81 @@
 """COCO's panoptic format: one PNG of segment ids per image, and one JSON file."""
 
+from __future__ import annotations
+
 import json
 import os
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
 
-from ..datasets.scenes.coco import id2rgb, rgb2id
-from ..evaluation.panoptic_quality import Segments
+from .json_files import read_json
 from .whole_file import whole_file
+
+VOID = 0
+"""Segment id of pixels without a label in the truth, and without a prediction."""
+
+INSTANCE_OFFSET = 1000
+"""A panoptic map of mmdet holds label + instance * INSTANCE_OFFSET."""
+
+IGNORE_INDEX = 255
+"""Label of pixels that no loss and no metric of the host libraries counts."""
+
+
+def id2rgb(ids: np.ndarray) -> np.ndarray:
+    """Segment ids as the colours of a COCO panoptic PNG.
+
+    Args:
+        ids (np.ndarray): Segment ids below 2**24, any integer dtype and shape.
+
+    Returns:
+        np.ndarray: uint8, ``ids.shape + (3,)``, with id = R + 256 G + 65536 B.
+    """
+    ids = np.asarray(ids)
+    return np.stack([ids & 255, ids >> 8 & 255, ids >> 16 & 255], axis=-1).astype(np.uint8)
+
+
+def rgb2id(rgb: np.ndarray) -> np.ndarray:
+    """Segment ids from the colours of a COCO panoptic PNG; undoes :func:`id2rgb`.
+
+    Args:
+        rgb (np.ndarray): Colours, integer (..., 3), channels in the order R, G, B.
+
+    Returns:
+        np.ndarray: Segment ids, int32 (...).
+    """
+    rgb = np.asarray(rgb).astype(np.int32)
+    return rgb[..., 0] + 256 * rgb[..., 1] + 65536 * rgb[..., 2]
+
+
+@dataclass(frozen=True)
+class Segments:
+    """The segments of one image.
+
+    Attributes:
+        id_map (np.ndarray): Segment id of each pixel, integer (H, W); 0 is VOID.
+        ids (np.ndarray): Ids of the segments, int64 (S,), distinct and not 0. Exactly these
+            occur in the map.
+        labels (np.ndarray): Class of each segment, int64 (S,).
+        crowd (np.ndarray): Whether it is a crowd, bool (S,).
+    """
+
+    id_map: np.ndarray
+    ids: np.ndarray
+    labels: np.ndarray
+    crowd: np.ndarray
+
+    @classmethod
+    def make(
+        cls,
+        id_map: np.ndarray,
+        ids: Sequence[int],
+        labels: Sequence[int],
+        crowd: Sequence[bool] | None = None,
+    ) -> Segments:
+        """Makes them from sequences; ``crowd`` defaults to none at all."""
+        crowd = np.zeros(len(ids), bool) if crowd is None else np.asarray(crowd, bool)
+        return cls(id_map, np.asarray(ids, np.int64), np.asarray(labels, np.int64), crowd)
 
 
 class PanopticTruth:
@@ -29,17 +95,9 @@ class PanopticTruth:
     """
 
     def __init__(self, ann_file: str, seg_prefix: str | None = None):
-        if not os.path.isfile(ann_file):
-            raise FileNotFoundError(f'ann_file: no file {ann_file}')
         if seg_prefix is not None and not os.path.isdir(seg_prefix):
             raise FileNotFoundError(f'seg_prefix: no folder {seg_prefix}')
-        try:
-            with open(ann_file) as file:
-                content = json.load(file)
-        except ValueError as error:
-            raise ValueError(
-                f'ann_file: {ann_file} is not a complete JSON file ({error})'
-            ) from error
+        content = read_json(ann_file, 'ann_file')
         # A test set has no annotations, only categories.
         needed = {'categories'} if seg_prefix is None else {'categories', 'annotations'}
         entry_keys = {'image_id', 'file_name', 'segments_info'}
@@ -100,6 +158,8 @@ def read_id_map(path: str) -> np.ndarray:
         FileNotFoundError: If it is missing.
         ValueError: If it cannot be read.
     """
+    from PIL import Image, UnidentifiedImageError
+
     if not os.path.isfile(path):
         raise FileNotFoundError(f'no panoptic map {path}')
     try:
@@ -111,6 +171,8 @@ def read_id_map(path: str) -> np.ndarray:
 
 def write_id_map(path: str, id_map: np.ndarray) -> None:
     """Writes segment ids (H, W) below 2**24 as a panoptic PNG, whole or not at all."""
+    from PIL import Image
+
     # Two workers may write one image at a time: a distributed sampler repeats images.
     with whole_file(path) as partial:
         Image.fromarray(id2rgb(id_map)).save(partial, format='PNG')
@@ -156,3 +218,44 @@ def write_annotations(path: str, annotations: list[dict], categories: list[dict]
     content = {'images': images, 'annotations': annotations, 'categories': categories}
     with whole_file(path) as partial, open(partial, 'w') as file:
         json.dump(content, file)
+
+
+def find_segments(segments: Segments, name: str = 'map') -> np.ndarray:
+    """Finds which segment each pixel belongs to.
+
+    Args:
+        segments (Segments): The segments of an image.
+        name (str): What error messages call the map. Defaults to 'map'.
+
+    Returns:
+        np.ndarray: int64 (H, W): 0 for VOID, 1 + the position in ``segments.ids`` otherwise.
+
+    Raises:
+        ValueError: If ids are not distinct or 0, the map has an id that is not among them, or one
+            of them is not in the map.
+    """
+    known, places = np.unique(np.append(segments.ids, VOID), return_index=True)
+    if len(known) != len(segments.ids) + 1:
+        raise ValueError(f'the ids of the {name} must be distinct and not {VOID}')
+    sorted_place = np.searchsorted(known, segments.id_map)
+    sorted_place[sorted_place == len(known)] = 0
+    strange = known[sorted_place] != segments.id_map
+    if strange.any():
+        ids = np.unique(segments.id_map[strange])
+        raise ValueError(
+            f'the {name} has {_listed(ids)} among its pixels but not among its segments'
+        )
+    number = (places + 1) % len(known)
+    found = number[sorted_place]
+    missing = np.bincount(found.ravel(), minlength=len(known))[1:] == 0
+    if missing.any():
+        ids = segments.ids[missing]
+        raise ValueError(
+            f'the {name} has {_listed(ids)} among its segments but not among its pixels'
+        )
+    return found
+
+
+def _listed(ids: np.ndarray) -> str:
+    first = ', '.join(map(str, ids[:3]))
+    return f'{len(ids)} id(s), {first}{", ..." if len(ids) > 3 else ""},'

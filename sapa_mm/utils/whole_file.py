@@ -1,6 +1,7 @@
 """Files that appear complete or not at all."""
 
 import os
+import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -31,22 +32,36 @@ def whole_file(path: str) -> Iterator[str]:
             os.remove(partial)
 
 
-def check_place(path: str, name: str) -> None:
-    """Checks that a file can be written to a path, before it is made. Nothing is written.
+def write_whole(path: str, text: str) -> None:
+    """Writes a text file, whole or not at all; see :func:`whole_file`."""
+    with whole_file(path) as partial, open(partial, 'w') as file:
+        file.write(text)
+
+
+def check_place(path: str, name: str, is_folder: bool = False) -> None:
+    """Checks that a file or folder can be written to a path, before it is made. Nothing stays.
 
     Args:
-        path (str): Where the file is to go.
+        path (str): Where it is to go.
         name (str): What error messages call it.
+        is_folder (bool): Whether it is a folder of files, new or old. Defaults to False.
 
     Raises:
-        OSError: If the path is a folder, or no file can be written there.
+        OSError: If the path is a folder where a file is wanted, or a file where a folder is, or
+            nothing can be written there.
     """
-    if os.path.isdir(path):
-        raise OSError(f'{name}: {path} is a folder, name a file')
-    folder = os.path.dirname(os.path.abspath(path))
-    while not os.path.exists(folder):
+    folder = os.path.abspath(path)
+    if not is_folder:
+        if os.path.isdir(folder):
+            raise OSError(f'{name}: {path} is a folder, name a file')
+        folder = os.path.dirname(folder)
+    while not os.path.lexists(folder):
         folder = os.path.dirname(folder)
     if not os.path.isdir(folder):
         raise OSError(f'{name}: {folder} is no folder, {path} cannot be written')
-    if not os.access(folder, os.W_OK | os.X_OK):
-        raise OSError(f'{name}: {folder} cannot be written to')
+    try:
+        # What permissions say does not hold for root, nor on every file system.
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise OSError(f'{name}: {folder} cannot be written to: {error.strerror}') from error

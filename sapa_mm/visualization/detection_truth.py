@@ -7,9 +7,7 @@ import torch
 from mmengine.registry import TRANSFORMS
 from mmengine.structures import PixelData
 
-from ..utils.coco_panoptic import read_id_map
-
-_INSTANCE_OFFSET = 1000
+from ..utils.coco_panoptic import INSTANCE_OFFSET, read_id_map
 
 
 def detection_truth(info: dict, num_classes: int) -> Any:
@@ -50,7 +48,7 @@ def _panoptic_map(info: dict, void: int) -> torch.Tensor:
     ids = read_id_map(info['seg_map_path'])
     values = np.full(ids.shape, void)
     for number, segment in enumerate(info['segments_info'], 1):
-        values[ids == segment['id']] = segment['category'] + number * _INSTANCE_OFFSET
+        values[ids == segment['id']] = segment['category'] + number * INSTANCE_OFFSET
     return torch.from_numpy(values)
 
 

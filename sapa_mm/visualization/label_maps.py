@@ -4,14 +4,13 @@ from typing import Any
 
 import numpy as np
 
+from ..utils.coco_panoptic import IGNORE_INDEX, INSTANCE_OFFSET
 from .arrays import to_numpy
 
 #: Label of pixels that nobody has labelled.
 IGNORED = -1
 #: Detections below this score are not drawn, as mmdet's visualizer has it.
 SCORE = 0.3
-_INSTANCE_OFFSET = 1000
-_UNLABELLED = 255
 
 
 def label_map(sample: Any, which: str, num_classes: int) -> np.ndarray:
@@ -32,11 +31,11 @@ def label_map(sample: Any, which: str, num_classes: int) -> np.ndarray:
     """
     if f'{which}_panoptic_seg' in sample:
         ids = to_numpy(sample.get(f'{which}_panoptic_seg').sem_seg)[0]
-        labels = np.minimum(ids % _INSTANCE_OFFSET, num_classes)
+        labels = np.minimum(ids % INSTANCE_OFFSET, num_classes)
         return np.where(labels == num_classes, IGNORED, labels) if which == 'gt' else labels
     if f'{which}_sem_seg' in sample:
         labels = to_numpy(sample.get(f'{which}_sem_seg').data)[0].astype(np.int64)
-        return np.where(labels == _UNLABELLED, IGNORED, labels)
+        return np.where(labels == IGNORE_INDEX, IGNORED, labels)
     if f'{which}_instances' in sample:
         return _paint(sample.get(f'{which}_instances'), sample.ori_shape[:2], num_classes)
     raise ValueError(

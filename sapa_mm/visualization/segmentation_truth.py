@@ -6,9 +6,8 @@ import torch
 from mmengine.registry import TRANSFORMS
 from mmengine.structures import PixelData
 
+from ..utils.coco_panoptic import IGNORE_INDEX
 from .geometry import by
-
-_IGNORED = 255
 
 
 def segmentation_truth(info: dict, size: tuple[int, int], num_classes: int) -> Any:
@@ -38,12 +37,12 @@ def segmentation_truth(info: dict, size: tuple[int, int], num_classes: int) -> A
         raise ValueError(
             f'{path} has {by(labels.shape)} pixels, its image has {by(size)} (height x width)'
         )
-    wrong = labels[(labels >= num_classes) & (labels != _IGNORED)]
+    wrong = labels[(labels >= num_classes) & (labels != IGNORE_INDEX)]
     if wrong.size:
         raise ValueError(
             f'{path} has the label {wrong[0]} (numbered as the dataset is: '
             f'reduce_zero_label={info["reduce_zero_label"]}); allowed are 0..{num_classes - 1} '
-            f'and {_IGNORED}'
+            f'and {IGNORE_INDEX}'
         )
     truth = SegDataSample(metainfo=dict(ori_shape=size))
     truth.gt_sem_seg = PixelData(data=torch.from_numpy(labels.astype('int64'))[None])

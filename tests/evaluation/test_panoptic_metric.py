@@ -362,7 +362,7 @@ class TestBadInput:
             make_metric(root, ann_file=str(tmp_path / 'bad.json'))
 
     def test_missing_files(self, root):
-        with pytest.raises(FileNotFoundError, match='ann_file: no file nowhere'):
+        with pytest.raises(FileNotFoundError, match='ann_file: nowhere is not a file'):
             make_metric(root, ann_file='nowhere')
         with pytest.raises(FileNotFoundError, match='seg_prefix: no folder nowhere'):
             make_metric(root, seg_prefix='nowhere')

@@ -7,13 +7,8 @@ from . import slow_panoptic
 
 pytest.importorskip('mmengine')
 
-from sapa_mm.evaluation.panoptic_quality import (
-    Segments,
-    average_quality,
-    count_matches,
-    find_segments,
-    panoptic_quality,
-)
+from sapa_mm.evaluation.panoptic_quality import average_quality, count_matches, panoptic_quality
+from sapa_mm.utils.coco_panoptic import Segments, find_segments
 
 CLASSES = 3
 

@@ -4,7 +4,7 @@ import json
 
 from PIL import Image
 
-from sapa_mm.datasets import generate_scene
+from sapa_mm.datasets import generate_scene, id2rgb
 from sapa_mm.datasets.scenes import coco
 
 SIZES = [(70, 57), (64, 96), (81, 65), (99, 50)]
@@ -20,7 +20,7 @@ def write_mixed_scenes(root):
             scene = generate_scene(index, 0, size)
             stem = f'scene_{index}'
             Image.fromarray(scene.image).save(root / 'images' / subset / f'{stem}.jpg')
-            png = coco.id2rgb(scene.panoptic)
+            png = id2rgb(scene.panoptic)
             Image.fromarray(png).save(root / 'panoptic' / subset / f'{stem}.png')
             images.append(
                 {'id': index, 'file_name': f'{stem}.jpg', 'height': size[0], 'width': size[1]}

@@ -1,6 +1,5 @@
 """A thorough look at what a COCO annotation file says, of instances or panoptic segments."""
 
-import json
 import math
 import reprlib
 from collections import Counter
@@ -9,7 +8,9 @@ from typing import Any
 
 from mmengine.registry import DATASETS
 
-from .finding import Finding, first_of, shorten
+from ...utils.json_files import read_json
+from ...utils.messages import first_of
+from .finding import Finding, shorten
 
 _LISTS = ('images', 'annotations', 'categories')
 
@@ -25,11 +26,9 @@ def inspect_coco(path: str, config: dict) -> list[Finding]:
         list[Finding]: What was found; nothing if it is right.
     """
     try:
-        with open(path, 'rb') as file:
-            content = json.load(file)
-    except (ValueError, RecursionError) as error:
-        text = f'{path} is not a complete JSON file ({error}); copy or download it again'
-        return [Finding('error', text)]
+        content = read_json(path, 'ann_file')
+    except ValueError as error:
+        return [Finding('error', str(error))]
     if not isinstance(content, dict):
         return [Finding('error', f'{path} is no COCO file: it holds {_show(content)}')]
     lacking = [key for key in _LISTS if key not in content]

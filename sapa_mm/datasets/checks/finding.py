@@ -32,16 +32,3 @@ def shorten(lines: list[str]) -> list[str]:
     if left_out <= 0:
         return lines
     return [*lines[:_MOST], f'{lines[_MOST]} ... and {left_out:,} more']
-
-
-def first_of(things: list, most: int = 3) -> str:
-    """Names a few things.
-
-    Args:
-        things (list): The things.
-        most (int): How many. Defaults to 3.
-
-    Returns:
-        str: Their names, with dots for those left out.
-    """
-    return ', '.join(map(str, things[:most])) + (', ...' if len(things) > most else '')

@@ -12,12 +12,12 @@ from mmengine.config import Config
 from mmengine.registry import DATASETS
 from PIL import Image, UnidentifiedImageError
 
-from ..scenes.coco import rgb2id
+from ...utils.coco_panoptic import IGNORE_INDEX, rgb2id
+from ...utils.messages import first_of
 from .coco import inspect_coco
 from .files import find_evaluator_problems, find_problems, single_datasets
-from .finding import Finding, first_of, shorten
+from .finding import Finding, shorten
 
-_IGNORED = 255
 #: Images of the whole datasets, by class and by what the paths of their files hold.
 _SIZES = {
     'ADE20KDataset': {'training': 20_210, 'validation': 2_000},
@@ -126,9 +126,9 @@ def _label_problems(annotation: Image.Image, info: dict, dataset: Any) -> Iterat
     # With reduce_zero_label, 0 is "other" and the classes begin at 1.
     most = classes if info.get('reduce_zero_label') else classes - 1
     labels = np.unique(np.asarray(annotation))
-    wrong = [label for label in labels if most < label != _IGNORED]
+    wrong = [label for label in labels if most < label != IGNORE_INDEX]
     if wrong:
-        yield f'{path} has label {wrong[-1]}, allowed are 0 to {most} and {_IGNORED}'
+        yield f'{path} has label {wrong[-1]}, allowed are 0 to {most} and {IGNORE_INDEX}'
 
 
 def _segment_problems(annotation: Image.Image, info: dict, dataset: Any) -> Iterator[str]:

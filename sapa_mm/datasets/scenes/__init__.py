@@ -5,8 +5,8 @@ matters: textured regions with irregular borders, overlapping things and thin st
 numpy, and Pillow to write files.
 """
 
+from ...utils.coco_panoptic import id2rgb, rgb2id
 from .categories import CATEGORIES, CLASSES, PALETTE, STUFF_CLASSES, THING_CLASSES, Category
-from .coco import id2rgb, rgb2id
 from .scene import Scene, Segment, generate_scene
 from .writers import write_scenes
 

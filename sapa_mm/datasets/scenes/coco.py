@@ -8,32 +8,6 @@ from .categories import CATEGORIES
 from .scene import Scene
 
 
-def id2rgb(ids: np.ndarray) -> np.ndarray:
-    """Segment ids as the colours of a COCO panoptic PNG.
-
-    Args:
-        ids (np.ndarray): Segment ids below 2**24, any integer dtype and shape.
-
-    Returns:
-        np.ndarray: uint8, ``ids.shape + (3,)``, with id = R + 256 G + 65536 B.
-    """
-    ids = np.asarray(ids)
-    return np.stack([ids & 255, ids >> 8 & 255, ids >> 16 & 255], axis=-1).astype(np.uint8)
-
-
-def rgb2id(rgb: np.ndarray) -> np.ndarray:
-    """Segment ids from the colours of a COCO panoptic PNG; undoes :func:`id2rgb`.
-
-    Args:
-        rgb (np.ndarray): Colours, integer (..., 3), channels in the order R, G, B.
-
-    Returns:
-        np.ndarray: Segment ids, int32 (...).
-    """
-    rgb = np.asarray(rgb).astype(np.int32)
-    return rgb[..., 0] + 256 * rgb[..., 1] + 65536 * rgb[..., 2]
-
-
 def encode_rle(mask: np.ndarray) -> dict:
     """Uncompressed run-length encoding of a mask, as pycocotools' ``frPyObjects`` reads it.
 

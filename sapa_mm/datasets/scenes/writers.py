@@ -6,6 +6,7 @@ import json
 import os
 from pathlib import Path
 
+from ...utils.coco_panoptic import id2rgb
 from . import coco
 from .categories import CLASSES, PALETTE, THING_CLASSES
 from .scene import Scene, check_count, check_size, generate_scene
@@ -199,7 +200,7 @@ def _write_pictures(root, subset, stem, scene: Scene):
         root / 'images' / subset / f'{stem}.jpg', quality=95, subsampling=0
     )
     Image.fromarray(scene.semantic).save(root / 'annotations' / subset / f'{stem}.png')
-    Image.fromarray(coco.id2rgb(scene.panoptic)).save(root / 'panoptic' / subset / f'{stem}.png')
+    Image.fromarray(id2rgb(scene.panoptic)).save(root / 'panoptic' / subset / f'{stem}.png')
 
 
 def _stem(index):
