@@ -1,6 +1,7 @@
 # make demo               train and compare on generated scenes, in .venv
 # make demo-detection     the same with Panoptic FPN, in .venv-onedl
 # make test               lint and tests on the OneDL stack, in .venv-onedl
+# make test-extended      the tests that make test leaves out: full products, more training
 # make test STACK=openmmlab    the same on upstream OpenMMLab, in .venv-openmmlab
 
 PYTHON ?= python3
@@ -16,7 +17,7 @@ ifeq ($(MMCV),)
 $(error STACK must be onedl or openmmlab, got $(STACK))
 endif
 
-.PHONY: demo demo-detection test clean
+.PHONY: demo demo-detection test test-extended clean
 
 demo: .venv/installed
 	.venv/bin/python tools/demo.py
@@ -26,10 +27,15 @@ demo-detection: $(TEST_VENV)/installed
 	$(TEST_VENV)/bin/python tools/demo.py detection --out demo_detection_output
 
 # One OpenMP thread for each of the test processes: with more they stall each other.
+PYTEST := OMP_NUM_THREADS=1 $(TEST_VENV)/bin/python -m pytest -n 2 --durations=30
+
 test: $(TEST_VENV)/installed
 	$(TEST_VENV)/bin/ruff check .
 	$(TEST_VENV)/bin/ruff format --check .
-	OMP_NUM_THREADS=1 $(TEST_VENV)/bin/python -m pytest -n 2
+	$(PYTEST) -m 'not extended'
+
+test-extended: $(TEST_VENV)/installed
+	$(PYTEST) -m extended
 
 # mmseg runs without mmcv's compiled operators, and the demo does not wait for them: an isolated
 # build sees no torch and leaves them out. Such a build must not reach pip's cache, from where
