@@ -1,15 +1,17 @@
 """The compiled form: C++ for the CPU, CUDA C++ for the GPU, through ``torch.ops.sapa_ops``.
 
-The library brings kernels, autograd and autocast; here are the shapes and layouts of its results
-for torch.compile and torch.export.
+The library brings kernels, autograd and autocast. Registered here are the shapes and layouts of its
+results, for torch.compile and torch.export, and its multiply-adds, for torch's FLOP counter.
 """
 
 import json
+import math
 import os
 from pathlib import Path
 
 import torch
 from torch import Tensor
+from torch.utils.flop_counter import register_flop_formula
 
 _DTYPES = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 _HERE = Path(__file__).parent
@@ -135,9 +137,31 @@ def _register_fakes() -> None:
         return weight_grad, _empty_map(offset, *offset.shape[1:])
 
 
+def _register_flop_formulas() -> None:
+    """Two FLOPs for each multiply-add, as torch counts; a bilinear sample takes four of them."""
+    ops = torch.ops.sapa_ops
+
+    @register_flop_formula(ops.window_similarity)
+    def _(query_shape, key_shape, kernel_size, groups=1, *, out_shape, **_):
+        return 2 * math.prod(out_shape) * (query_shape[1] // groups)
+
+    @register_flop_formula(ops.window_assemble)
+    def _(weight_shape, value_shape, kernel_size, groups=1, *, out_shape, **_):
+        return 2 * math.prod(out_shape) * kernel_size**2
+
+    @register_flop_formula(ops.point_similarity)
+    def _(query_shape, key_shape, offset_shape, groups, *, out_shape, **_):
+        return 2 * math.prod(out_shape) * (query_shape[1] // groups) * (4 + 1)
+
+    @register_flop_formula(ops.point_assemble)
+    def _(weight_shape, value_shape, offset_shape, *, out_shape, **_):
+        return 2 * math.prod(out_shape) * weight_shape[2] * (4 + 1)
+
+
 _has_cuda = False
 if _load_error is None:
     _register_fakes()
+    _register_flop_formulas()
     _has_cuda = torch._C._dispatch_has_kernel_for_dispatch_key(
         'sapa_ops::window_similarity', 'CUDA'
     )

@@ -1,7 +1,8 @@
-"""What ONNX has no operator for, in steps that it has, for any size.
+"""The operators as ONNX graphs, for ``torch.onnx.export(dynamo=True)``. Needs onnxscript.
 
 Windows are gathered at low resolution, where all children of a pixel share one, and multiplied with
-the children as matrices; points are ``GridSample``'s. Sizes are computed in the graph.
+the children as matrices; points are sampled by ``GridSample``. Sizes are computed in the graph, so
+that one graph serves all of them.
 """
 
 from collections.abc import Callable
@@ -60,22 +61,12 @@ def point_assemble(weight, value, offset):
     return _reshape(out, n, c, *high)
 
 
-def adaptive_avg_pool2d(x, output_size):
-    """``F.adaptive_avg_pool2d``, of which ONNX has that to one value only."""
-    rows, columns = (
-        _pooling_matrix(side, out) for side, out in zip(_sides(x), output_size, strict=True)
-    )
-    return op.MatMul(op.MatMul(rows, x), op.Transpose(columns, perm=[1, 0]))
-
-
+#: The ``custom_translation_table`` of ``torch.onnx.export``; empty if no library could be loaded.
 TRANSLATIONS: dict[Callable, Callable] = {
-    torch.ops.aten.adaptive_avg_pool2d.default: adaptive_avg_pool2d,
-    torch.ops.aten._adaptive_avg_pool2d.default: adaptive_avg_pool2d,
+    getattr(torch.ops.sapa_ops, function.__name__).default: function
+    for function in (window_similarity, window_assemble, point_similarity, point_assemble)
+    if hasattr(torch.ops.sapa_ops, function.__name__)
 }
-for _function in (window_similarity, window_assemble, point_similarity, point_assemble):
-    # The operators are there if their library could be loaded.
-    if hasattr(torch.ops.sapa_ops, _function.__name__):
-        TRANSLATIONS[getattr(torch.ops.sapa_ops, _function.__name__).default] = _function
 
 
 def _side(x, axis: int):
@@ -181,14 +172,3 @@ def _samples(low, offset, groups: int) -> list:
         )
         for s in range(points)
     ]
-
-
-def _pooling_matrix(side, out: int):
-    """(out, side): row i averages from floor(i * side / out) to ceil((i + 1) * side / out)."""
-    i = op.Constant(value_ints=list(range(out)))
-    start = op.Div(op.Mul(i, side), out)
-    end = op.Div(op.Add(op.Mul(op.Add(i, 1), side), out - 1), out)
-    start, end = op.Unsqueeze(start, [1]), op.Unsqueeze(end, [1])
-    position = op.Unsqueeze(_range(side), [0])
-    inside = op.And(op.GreaterOrEqual(position, start), op.Less(position, end))
-    return op.Div(op.Cast(inside, to=1), op.Cast(op.Sub(end, start), to=1))

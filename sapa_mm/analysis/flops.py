@@ -1,4 +1,4 @@
-"""Multiply-adds of a running model, by torch's own counter, to which our operators are taught."""
+"""Multiply-adds of a running model, by torch's own counter."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -48,7 +48,7 @@ def count_flops(model: nn.Module, run: Callable[[Tensor], Any], shape: tuple[int
         RuntimeError: If ``sapa_ops`` has no compiled operators: plain PyTorch's steps are
             elementwise and would not be counted.
     """
-    counter = FlopCounterMode(display=False, custom_mapping=_our_operators())
+    counter = FlopCounterMode(display=False)
     # Upsampler, low-res positions, the counter's state before and after.
     calls: list[list] = []
 
@@ -96,29 +96,3 @@ def count_flops(model: nn.Module, run: Callable[[Tensor], Any], shape: tuple[int
         upsamplers_by_formula=by_formula,
         note='; '.join(notes),
     )
-
-
-def _our_operators() -> dict:
-    """Two for each multiply-add, as the counter has it; a bilinear sample has four of them."""
-    if not hasattr(torch.ops.sapa_ops, 'window_similarity'):
-        # The context above says why.
-        return {}
-
-    def window_similarity(query, key, *_, out_shape, **__):
-        return 2 * _size(out_shape) * query[1]
-
-    def window_assemble(weight, value, kernel_size, *_, out_shape, **__):
-        return 2 * _size(out_shape) * kernel_size**2
-
-    def point_similarity(query, key, offset, groups, *_, out_shape, **__):
-        return 2 * _size(out_shape) * (query[1] // groups) * (4 + 1)
-
-    def point_assemble(weight, value, offset, *_, out_shape, **__):
-        return 2 * _size(out_shape) * weight[2] * (4 + 1)
-
-    formulas = (window_similarity, window_assemble, point_similarity, point_assemble)
-    return {getattr(torch.ops.sapa_ops, formula.__name__): formula for formula in formulas}
-
-
-def _size(shape: tuple[int, ...]) -> int:
-    return torch.Size(shape).numel()

@@ -27,7 +27,9 @@ def write_onnx(traced: Traced, description: Description, path: str) -> None:
     Raises:
         ValueError: If a step of the model cannot be translated to ONNX.
     """
-    from sapa_ops.onnx import OPSET, TRANSLATIONS
+    from sapa_ops.onnx import OPSET
+
+    from .onnx_translations import TRANSLATIONS
 
     with _quiet():
         try:

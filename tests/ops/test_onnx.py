@@ -3,10 +3,11 @@
 import pytest
 import sapa_ops
 import torch
-import torch.nn.functional as F
 
 pytest.importorskip('onnxruntime')
 pytest.importorskip('onnxscript')
+
+from sapa_ops.onnx import TRANSLATIONS
 
 from ..support.onnx_graph import run_as_onnx
 from ..support.operators import OPERATORS, SIZES, Case, make_inputs, solve
@@ -21,16 +22,10 @@ def test_all_sizes_in_one_graph(operator, options):
         return Case(low, high, batch=2, channels=6, **options)
 
     tensors, settings = make_inputs(operator, case(EXAMPLE.low, EXAMPLE.high), torch.float32)
-    run = run_as_onnx(lambda *t: getattr(sapa_ops, operator)(*t, *settings), tuple(tensors))
+    run = run_as_onnx(
+        lambda *t: getattr(sapa_ops, operator)(*t, *settings), tuple(tensors), TRANSLATIONS
+    )
     for low, high in SIZES:
         solution = solve(operator, case(low, high), torch.float32)
         actual = run(*solution.tensors).double()
         torch.testing.assert_close(actual, solution.out, atol=2e-5, rtol=1e-4)
-
-
-@pytest.mark.parametrize('out', [1, 3, 6, (2, 5)])
-def test_adaptive_pooling(out):
-    run = run_as_onnx(lambda x: F.adaptive_avg_pool2d(x, out), (torch.randn(1, 3, 7, 11),))
-    for size in [(7, 11), (6, 12), (1, 1), (2, 30), (13, 5)]:
-        x = torch.randn(1, 3, *size)
-        torch.testing.assert_close(run(x), F.adaptive_avg_pool2d(x, out))

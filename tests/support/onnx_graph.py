@@ -7,10 +7,10 @@ from torch.export import Dim, export
 from .operators import skip_where_not_built
 
 
-def run_as_onnx(module, example):
-    """Exports a module with free last two sides of all inputs; returns what runs the graph."""
+def run_as_onnx(module, example, translations):
+    """Export a module with free last two sides of all inputs; return what runs the graph."""
     import onnxruntime
-    from sapa_ops.onnx import OPSET, TRANSLATIONS
+    from sapa_ops.onnx import OPSET
 
     skip_where_not_built('compiled')
     free = tuple({t.dim() - 2: Dim.DYNAMIC, t.dim() - 1: Dim.DYNAMIC} for t in example)
@@ -20,7 +20,7 @@ def run_as_onnx(module, example):
         program,
         dynamo=True,
         opset_version=OPSET,
-        custom_translation_table=TRANSLATIONS,
+        custom_translation_table=translations,
         verbose=False,
     )
     session = onnxruntime.InferenceSession(graph.model_proto.SerializeToString())
