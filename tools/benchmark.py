@@ -8,6 +8,7 @@ import argparse
 
 from sapa_mm.analysis.benchmark.contestants import FORMS, LAYOUTS, PASSES, SUBJECTS
 from sapa_mm.analysis.benchmark.run import DEVICES, DTYPES, BenchmarkSettings, run_benchmark
+from sapa_mm.utils.flags import exit_on
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -48,10 +49,9 @@ def make_parser() -> argparse.ArgumentParser:
 def main() -> None:
     """Run the tool."""
     parser = make_parser()
-    try:
-        settings = BenchmarkSettings(**vars(parser.parse_args()))
-    except ValueError as error:
-        parser.error(str(error))
+    args = parser.parse_args()
+    with exit_on(parser, ValueError):
+        settings = BenchmarkSettings(**vars(args))
     run_benchmark(settings)
 
 

@@ -8,12 +8,13 @@ import argparse
 import sys
 
 from sapa_mm.datasets.checks.samples import inspect_data
-from sapa_mm.engine.arguments import CfgOptions, exit_on
+from sapa_mm.engine.arguments import add_cfg_options, start_tool
 from sapa_mm.engine.config import load_config
+from sapa_mm.utils.flags import exit_on
 
 
-def parse_args() -> argparse.Namespace:
-    """Parse the command line."""
+def make_parser() -> argparse.ArgumentParser:
+    """Make the parser of the command line."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -25,25 +26,22 @@ def parse_args() -> argparse.Namespace:
         help='images of each dataset to open, with their annotations (default: 200)',
     )
     parser.add_argument('--seed', type=int, default=0, help='which ones (default: 0)')
-    parser.add_argument(
-        '--cfg-options',
-        nargs='+',
-        action=CfgOptions,
-        metavar='KEY=VALUE',
-        help='override settings of the configs, such as train_dataloader.dataset.data_root=FOLDER',
+    add_cfg_options(
+        parser,
+        'override settings of the configs, such as train_dataloader.dataset.data_root=FOLDER',
     )
-    args = parser.parse_args()
-    if args.samples < 0:
-        parser.error(f'--samples takes 0 or more, got {args.samples}')
-    return args
+    return parser
 
 
 def main() -> None:
     """Run the tool."""
-    args = parse_args()
+    parser = make_parser()
+    args = start_tool(parser)
+    if args.samples < 0:
+        parser.error(f'--samples takes 0 or more, got {args.samples}')
     errors = 0
     for config in args.configs:
-        with exit_on(FileNotFoundError, ValueError):
+        with exit_on(parser, FileNotFoundError, ValueError):
             cfg = load_config(config, None, args.cfg_options, 'none', 0)
         print(config)
         for finding in inspect_data(cfg, args.samples, args.seed):

@@ -8,12 +8,13 @@ import argparse
 import sys
 from pathlib import Path
 
-from sapa_mm.engine.arguments import CfgOptions, exit_on
+from sapa_mm.engine.arguments import add_cfg_options, start_tool
 from sapa_mm.reproduction.upsampler_study import UPSAMPLERS, run_study
+from sapa_mm.utils.flags import exit_on, name_flags
 
 
-def parse_args() -> argparse.Namespace:
-    """Parse the command line."""
+def make_parser() -> argparse.ArgumentParser:
+    """Make the parser of the command line."""
     configs = Path(__file__).parents[1] / 'configs'
     parser = argparse.ArgumentParser(
         description=__doc__.partition('\n')[0],
@@ -34,18 +35,18 @@ def parse_args() -> argparse.Namespace:
         default='work_dirs/upsamplers',
         help='where results go; called again with the same folder, the tool continues',
     )
-    parser.add_argument(
-        '--cfg-options', nargs='+', action=CfgOptions, help='override settings of all configs'
-    )
-    return parser.parse_args()
+    add_cfg_options(parser, 'override settings of all configs')
+    return parser
 
 
 def main() -> None:
     """Run the tool."""
-    with exit_on(FileNotFoundError, ValueError):
-        failures = run_study(**vars(parse_args()))
+    parser = make_parser()
+    args = start_tool(parser)
+    with exit_on(parser, FileNotFoundError, ValueError):
+        failures = run_study(**vars(args))
     for failure in failures:
-        print(f'error: {failure}', file=sys.stderr)
+        print(f'error: {name_flags(failure, parser)}', file=sys.stderr)
     sys.exit(1 if failures else 0)
 
 

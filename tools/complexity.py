@@ -10,11 +10,12 @@ import sys
 from pathlib import Path
 
 from sapa_mm.analysis.complexity_report import FORMATS, make_report
+from sapa_mm.engine.arguments import start_tool
 from sapa_mm.reproduction.paper_tables import PAPER_TABLES
 
 
-def parse_args() -> argparse.Namespace:
-    """Parse the command line."""
+def make_parser() -> argparse.ArgumentParser:
+    """Make the parser of the command line."""
     parser = argparse.ArgumentParser(description=__doc__.partition('\n')[0])
     parser.add_argument('configs', nargs='*', help='config files')
     parser.add_argument(
@@ -40,7 +41,11 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         '--root', default=str(Path(__file__).parents[1] / 'configs'), help='folder of the configs'
     )
-    args = parser.parse_args()
+    return parser
+
+
+def check_args(parser: argparse.ArgumentParser, args: argparse.Namespace) -> None:
+    """End the program where the arguments make no sense."""
     if not args.configs and not args.tables:
         parser.error('name config files or --table')
     if args.out and not Path(args.out).absolute().parent.is_dir():
@@ -49,12 +54,14 @@ def parse_args() -> argparse.Namespace:
         parser.exit(2, f'error: --out: {args.out} is a folder, name a file\n')
     if args.shape and min(args.shape) < 1:
         parser.error(f'--shape takes positive numbers, got {args.shape}')
-    return args
 
 
 def main() -> None:
     """Run the tool."""
-    args = vars(parse_args())
+    parser = make_parser()
+    args = start_tool(parser)
+    check_args(parser, args)
+    args = vars(args)
     out = args.pop('out')
     report, problems = make_report(**args)
     if out is None:

@@ -3,12 +3,13 @@
 import argparse
 from pathlib import Path
 
-from sapa_mm.engine.arguments import CfgOptions
+from sapa_mm.engine.arguments import add_cfg_options, start_tool
 from sapa_mm.reproduction.demo import run_demo
+from sapa_mm.utils.flags import exit_on
 
 
-def parse_args() -> argparse.Namespace:
-    """Parse the command line."""
+def make_parser() -> argparse.ArgumentParser:
+    """Make the parser of the command line."""
     configs = Path(__file__).parents[1] / 'configs'
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument(
@@ -21,15 +22,16 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--configs', default=str(configs), help='folder of the configs')
     parser.add_argument('--data-root', default='data/scenes', help='the scenes; made if missing')
     parser.add_argument('--out', default='demo_output', help='where results go')
-    parser.add_argument(
-        '--cfg-options', nargs='+', action=CfgOptions, help='override settings of both configs'
-    )
-    return parser.parse_args()
+    add_cfg_options(parser, 'override settings of both configs')
+    return parser
 
 
 def main() -> None:
     """Run the tool."""
-    run_demo(**vars(parse_args()))
+    parser = make_parser()
+    args = start_tool(parser)
+    with exit_on(parser, OSError, ValueError):
+        run_demo(**vars(args))
 
 
 if __name__ == '__main__':

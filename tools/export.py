@@ -8,11 +8,12 @@ Example:
 import argparse
 
 from sapa_mm.deployment.export_model import export_model
-from sapa_mm.engine.arguments import add_cfg_options, exit_on
+from sapa_mm.engine.arguments import add_cfg_options, start_tool
+from sapa_mm.utils.flags import exit_on
 
 
-def parse_args() -> argparse.Namespace:
-    """Parse the command line."""
+def make_parser() -> argparse.ArgumentParser:
+    """Make the parser of the command line."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -26,13 +27,14 @@ def parse_args() -> argparse.Namespace:
         help="images to check it on (default: the first of the config's test set)",
     )
     add_cfg_options(parser, 'settings with which it was trained')
-    return parser.parse_args()
+    return parser
 
 
 def main() -> None:
     """Run the tool."""
-    args = parse_args()
-    with exit_on(OSError, ValueError, RuntimeError, ImportError):
+    parser = make_parser()
+    args = start_tool(parser)
+    with exit_on(parser, OSError, ValueError, RuntimeError, ImportError):
         table = export_model(**vars(args))
     print(f'{table}\n\nWritten: {args.out}')
 

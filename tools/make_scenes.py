@@ -10,6 +10,7 @@ Example:
 import argparse
 
 from sapa_mm.datasets import write_scenes
+from sapa_mm.utils.flags import exit_on
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -18,9 +19,13 @@ def make_parser() -> argparse.ArgumentParser:
         description='Write the generated scenes in ADE20K layout and COCO formats.',
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
-    parser.add_argument('out', help='folder to write to; made if missing')
-    parser.add_argument('--train', type=int, default=200, help='number of training scenes')
-    parser.add_argument('--val', type=int, default=50, help='number of validation scenes')
+    parser.add_argument('root', metavar='out', help='folder to write to; made if missing')
+    parser.add_argument(
+        '--train', dest='num_train', type=int, default=200, help='number of training scenes'
+    )
+    parser.add_argument(
+        '--val', dest='num_val', type=int, default=50, help='number of validation scenes'
+    )
     parser.add_argument(
         '--size',
         type=int,
@@ -38,21 +43,12 @@ def make_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def main():
+def main() -> None:
     """Write the scenes."""
     parser = make_parser()
     args = parser.parse_args()
-    try:
-        write_scenes(
-            args.out,
-            num_train=args.train,
-            num_val=args.val,
-            size=args.size,
-            seed=args.seed,
-            overwrite=args.overwrite,
-        )
-    except ValueError as error:
-        parser.error(str(error))
+    with exit_on(parser, OSError, ValueError):
+        write_scenes(**vars(args))
 
 
 if __name__ == '__main__':

@@ -7,12 +7,13 @@ Example:
 
 import argparse
 
-from sapa_mm.engine.arguments import add_cfg_options, exit_on
+from sapa_mm.engine.arguments import add_cfg_options, start_tool
 from sapa_mm.engine.publish import publish
+from sapa_mm.utils.flags import exit_on
 
 
-def parse_args() -> argparse.Namespace:
-    """Parse the command line."""
+def make_parser() -> argparse.ArgumentParser:
+    """Make the parser of the command line."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -21,13 +22,15 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--metrics', help='JSON file of metrics, as tools/test.py writes it')
     parser.add_argument('--out', dest='folder', default='weights', help='folder (default: weights)')
     add_cfg_options(parser, 'settings with which it was trained')
-    return parser.parse_args()
+    return parser
 
 
 def main() -> None:
     """Run the tool."""
-    with exit_on(OSError, ValueError):
-        print(publish(**vars(parse_args())))
+    parser = make_parser()
+    args = start_tool(parser)
+    with exit_on(parser, OSError, ValueError):
+        print(publish(**vars(args)))
 
 
 if __name__ == '__main__':

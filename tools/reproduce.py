@@ -16,12 +16,13 @@ from pathlib import Path
 
 from mmengine.device import get_device
 
-from sapa_mm.engine.arguments import CfgOptions, exit_on
+from sapa_mm.engine.arguments import add_cfg_options, start_tool
 from sapa_mm.reproduction.commands import list_tables, run_tables, write_report
 from sapa_mm.reproduction.latency import LATENCY_FILE, measure_latency
 from sapa_mm.reproduction.launcher import LAUNCHERS, Launcher
 from sapa_mm.reproduction.paper_tables import PAPER_TABLES
 from sapa_mm.reproduction.table_runs import Scenes, TableSettings
+from sapa_mm.utils.flags import exit_on, name_flags
 
 DATA_ROOT, ITERATIONS = 'data/scenes', 100
 
@@ -33,8 +34,8 @@ def seed(text: str) -> int:
     return int(text)
 
 
-def parse_args() -> argparse.Namespace:
-    """Parse the command line."""
+def make_parser() -> argparse.ArgumentParser:
+    """Make the parser of the command line."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -99,25 +100,21 @@ def parse_args() -> argparse.Namespace:
         '--data-root',
         help=f'with --scenes: their folder; made if missing (default: {DATA_ROOT})',
     )
-    run.add_argument(
-        '--cfg-options',
-        nargs='+',
-        action=CfgOptions,
-        default={},
-        metavar='KEY=VALUE',
-        help='override settings of all configs',
-    )
-    args = parser.parse_args()
+    add_cfg_options(run, 'override settings of all configs')
+    return parser
+
+
+def check_args(parser: argparse.ArgumentParser, args: argparse.Namespace) -> None:
+    """Fill in what depends on other arguments, and end the program where they do not fit."""
     if args.command == 'run' and not args.scenes:
         for name in ('iterations', 'data_root'):
             if getattr(args, name) is not None:
                 parser.error(f'--{name.replace("_", "-")} is for --scenes, which was not given')
     if args.out is None:
         args.out = 'work_dirs/reproduce_scenes' if args.scenes else 'work_dirs/reproduce'
-    return args
 
 
-def run(args: argparse.Namespace) -> int:
+def run(parser: argparse.ArgumentParser, args: argparse.Namespace) -> int:
     """Train rows; the exit code tells whether one failed."""
     launcher = Launcher(
         args.launcher, args.gpus, args.nodes, tuple(shlex.split(args.launcher_options))
@@ -126,24 +123,26 @@ def run(args: argparse.Namespace) -> int:
     if args.scenes:
         iterations = ITERATIONS if args.iterations is None else args.iterations
         scenes = Scenes(args.data_root or DATA_ROOT, iterations)
-    settings = TableSettings(args.configs, args.out, scenes, args.amp, args.cfg_options)
+    settings = TableSettings(args.configs, args.out, scenes, args.amp, args.cfg_options or {})
     tables = [PAPER_TABLES[number] for number in args.table]
     failures = run_tables(tables, args.rows, args.seeds, settings, launcher)
     for failure in failures:
-        print(f'error: {failure}', file=sys.stderr)
+        print(f'error: {name_flags(failure, parser)}', file=sys.stderr)
     return 1 if failures else 0
 
 
 def main() -> None:
     """Run the tool."""
-    args = parse_args()
+    parser = make_parser()
+    args = start_tool(parser)
+    check_args(parser, args)
     tables = [PAPER_TABLES[number] for number in args.table]
     try:
-        with exit_on(OSError, ValueError):
+        with exit_on(parser, OSError, ValueError):
             if args.command == 'list':
                 print(list_tables(tables, args.out))
             elif args.command == 'run':
-                sys.exit(run(args))
+                sys.exit(run(parser, args))
             elif args.command == 'latency':
                 measure_latency(args.out, get_device(), on_progress=partial(print, flush=True))
                 print(f'Written: {Path(args.out) / LATENCY_FILE}')

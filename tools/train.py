@@ -3,13 +3,14 @@
 import argparse
 
 from sapa_mm.engine import CheckpointError
-from sapa_mm.engine.arguments import add_common_arguments, exit_on
+from sapa_mm.engine.arguments import add_run_arguments, start_tool
 from sapa_mm.engine.run import run_training
 from sapa_mm.engine.training import prepare_training
+from sapa_mm.utils.flags import exit_on
 
 
-def parse_args() -> argparse.Namespace:
-    """Parse the command line."""
+def make_parser() -> argparse.ArgumentParser:
+    """Make the parser of the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('config', help='config file')
     parser.add_argument(
@@ -25,16 +26,17 @@ def parse_args() -> argparse.Namespace:
         action='store_true',
         help="scale the learning rate to the actual batch size by the config's auto_scale_lr",
     )
-    add_common_arguments(parser)
-    return parser.parse_args()
+    add_run_arguments(parser)
+    return parser
 
 
 def main() -> None:
     """Run the tool."""
-    args = parse_args()
-    with exit_on(FileNotFoundError, ValueError):
+    parser = make_parser()
+    args = start_tool(parser)
+    with exit_on(parser, FileNotFoundError, ValueError):
         cfg = prepare_training(**vars(args))
-    with exit_on(CheckpointError):
+    with exit_on(parser, CheckpointError):
         run_training(cfg)
 
 

@@ -8,12 +8,13 @@ Example:
 
 import argparse
 
-from sapa_mm.engine.arguments import add_cfg_options, exit_on
+from sapa_mm.engine.arguments import add_cfg_options, start_tool
+from sapa_mm.utils.flags import exit_on
 from sapa_mm.visualization.visualize import FIGURES, visualize
 
 
-def parse_args() -> argparse.Namespace:
-    """Parse the command line."""
+def make_parser() -> argparse.ArgumentParser:
+    """Make the parser of the command line."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -55,13 +56,15 @@ def parse_args() -> argparse.Namespace:
         help='single channels of the features (default: the mean of all)',
     )
     add_cfg_options(parser, 'override settings of all configs')
-    return parser.parse_args()
+    return parser
 
 
 def main() -> None:
     """Run the tool."""
-    with exit_on(OSError, ValueError):
-        visualize(**vars(parse_args()))
+    parser = make_parser()
+    args = start_tool(parser)
+    with exit_on(parser, OSError, ValueError):
+        visualize(**vars(args))
 
 
 if __name__ == '__main__':

@@ -51,9 +51,9 @@ def export_model(
             are not those of the model.
     """
     check_format(out)
-    check_place(out, '--out')
+    check_place(out, 'out')
     for path in images:
-        read_image(path, '--images')
+        read_image(path, 'images')
     trained = load_trained(config, checkpoint, cfg_options)
     check_exportable(trained.model)
     description = describe(trained.cfg, trained.model, trained.dataset_meta)
@@ -77,7 +77,7 @@ def export_model(
 
 
 def _test_images(cfg: Config) -> list[str]:
-    advice = 'the file is checked on real images: name some with --images'
+    advice = 'the file is checked on real images: name some with `images`'
     dataset = (cfg.get('test_dataloader') or {}).get('dataset')
     if dataset is None:
         raise ValueError(f'{advice} (the config has no test_dataloader)')

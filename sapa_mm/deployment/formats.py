@@ -112,14 +112,14 @@ def check_format(path: str) -> None:
     """
     suffix = os.path.splitext(path)[1]
     if suffix not in FORMATS:
-        raise ValueError(f'--out must end in {" or ".join(FORMATS)}, got {path}')
+        raise ValueError(f'out must end in {" or ".join(FORMATS)}, got {path}')
     if suffix == '.onnx':
         for package in ('onnx', 'onnxscript', 'onnxruntime'):
             try:
                 __import__(package)
             except ImportError as error:
                 raise ImportError(
-                    f'--out {path} needs {package}: pip install onnx onnxruntime onnxscript'
+                    f'out: {path} needs {package}: pip install onnx onnxruntime onnxscript'
                 ) from error
 
 

@@ -1,25 +1,50 @@
-"""Command line arguments that the tools share."""
+"""Command line options that several tools share, and how a tool starts."""
 
 import argparse
-import contextlib
-import sys
-from collections.abc import Iterator
 
 from mmengine.config import DictAction
 
+from .checkpoint import install_safe_loading
 
-class CfgOptions(DictAction):
+
+def start_tool(parser: argparse.ArgumentParser) -> argparse.Namespace:
+    """Parse the command line of a tool and make checkpoint loading safe in its process.
+
+    Args:
+        parser (argparse.ArgumentParser): The tool's parser.
+
+    Returns:
+        argparse.Namespace: The arguments.
+    """
+    args = parser.parse_args()
+    install_safe_loading()
+    return args
+
+
+class _CfgOptions(DictAction):
     """``key=value`` pairs; unlike mmengine's action, it says what is wrong with one that is not."""
 
-    def __call__(self, parser, namespace, values, option_string=None):  # noqa: D102
+    def __call__(self, parser, namespace, values, option_string=None):
         for value in values:
             if '=' not in value:
                 parser.error(f'{option_string} takes key=value pairs, got {value!r}')
         super().__call__(parser, namespace, values, option_string)
 
 
-def add_common_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add what training and testing have in common.
+def add_cfg_options(parser: argparse.ArgumentParser, text: str) -> None:
+    """Add ``--cfg-options``.
+
+    Args:
+        parser (argparse.ArgumentParser): The tool's parser.
+        text (str): The help text.
+    """
+    parser.add_argument(
+        '--cfg-options', nargs='+', action=_CfgOptions, metavar='KEY=VALUE', help=text
+    )
+
+
+def add_run_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options that training and testing share.
 
     Args:
         parser (argparse.ArgumentParser): The tool's parser.
@@ -38,29 +63,3 @@ def add_common_arguments(parser: argparse.ArgumentParser) -> None:
     )
     # torch.distributed.launch passes --local-rank, and --local_rank before torch 2.
     parser.add_argument('--local_rank', '--local-rank', type=int, default=0)
-
-
-def add_cfg_options(parser: argparse.ArgumentParser, text: str) -> None:
-    """Add ``--cfg-options``.
-
-    Args:
-        parser (argparse.ArgumentParser): The tool's parser.
-        text (str): What its help says.
-    """
-    parser.add_argument(
-        '--cfg-options', nargs='+', action=CfgOptions, metavar='KEY=VALUE', help=text
-    )
-
-
-@contextlib.contextmanager
-def exit_on(*errors: type[Exception]) -> Iterator[None]:
-    """End the program with one line and exit code 2 on errors that the user can mend.
-
-    Args:
-        *errors (type): The kinds of errors.
-    """
-    try:
-        yield
-    except errors as error:
-        print(f'error: {error}', file=sys.stderr)
-        sys.exit(2)

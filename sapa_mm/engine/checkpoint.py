@@ -61,7 +61,7 @@ def read_checkpoint(
             ``SAPA_MM_TRUST_CHECKPOINTS=1`` allows them all, which runs code from the file.
     """
     path = os.path.expanduser(path)
-    label = f'{name} {path}'
+    label = f'{name}: {path}'
     if not os.path.exists(path):
         raise FileNotFoundError(f'{label} does not exist')
     if not os.path.isfile(path):
@@ -168,7 +168,7 @@ def _guarded(loader: Callable) -> Callable:
     def load(filename: str, map_location: str | Callable | None = None) -> Any:
         if _trusted():
             return loader(filename, map_location)
-        with _weights_only(), _safe_load(f'checkpoint {filename}'):
+        with _weights_only(), _safe_load(f'checkpoint: {filename}'):
             return loader(filename, map_location)
 
     return load
@@ -189,7 +189,8 @@ def _weights_only() -> Iterator[None]:
             os.environ[switch] = before
 
 
-def _install() -> None:
+def install_safe_loading() -> None:
+    """Replace mmengine's loaders of checkpoints with safe ones, for this process."""
     CheckpointLoader.register_scheme('', load_from_local, force=True)
     for prefixes, loader in {
         ('http://', 'https://'): mmengine_checkpoint.load_from_http,
@@ -200,4 +201,4 @@ def _install() -> None:
         CheckpointLoader.register_scheme(prefixes, _guarded(loader), force=True)
 
 
-_install()
+install_safe_loading()

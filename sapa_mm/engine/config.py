@@ -48,7 +48,7 @@ def load_config(
         try:
             cfg.merge_from_dict(cfg_options)
         except (KeyError, TypeError, IndexError) as error:
-            raise ValueError(f'--cfg-options do not fit {config}: {error}') from error
+            raise ValueError(f'`cfg_options` do not fit {config}: {error}') from error
     cfg.launcher = launcher
     if work_dir is not None:
         cfg.work_dir = work_dir

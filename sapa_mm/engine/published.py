@@ -111,7 +111,7 @@ def read_published(path: str, name: str = 'weights') -> Published:
     try:
         config = Config.fromstring(metadata['config'], '.py')
     except Exception as error:
-        raise PublishedError(f'{name} {path}: its config cannot be read: {error}') from error
+        raise PublishedError(f'{name}: the config of {path} cannot be read: {error}') from error
     return Published(
         weights,
         config,
@@ -138,19 +138,19 @@ def read_weights(path: str, name: str = 'weights') -> tuple[dict[str, Tensor], d
     from safetensors import SafetensorError, safe_open
 
     if not os.path.isfile(path):
-        raise FileNotFoundError(f'{name} {path} does not exist')
+        raise FileNotFoundError(f'{name}: {path} does not exist')
     try:
         with safe_open(path, 'pt') as file:
             metadata = file.metadata() or {}
             weights = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
     except SafetensorError as error:
         raise PublishedError(
-            f'{name} {path} is damaged or no safetensors file ({error}); fetch it again'
+            f'{name}: {path} is damaged or no safetensors file ({error}); fetch it again'
         ) from error
     missing = {*_TEXTS, 'sha256', 'metadata_sha256'} - metadata.keys()
     if missing:
         raise PublishedError(
-            f'{name} {path} has no {", ".join(sorted(missing))} in its metadata: it was not made '
+            f'{name}: {path} has no {", ".join(sorted(missing))} in its metadata: it was not made '
             'by tools/publish.py'
         )
     for what, found, wanted in (
@@ -159,7 +159,7 @@ def read_weights(path: str, name: str = 'weights') -> tuple[dict[str, Tensor], d
     ):
         if found != wanted:
             raise PublishedError(
-                f'{name} {path}: its {what} are not those of its hash; fetch it again'
+                f'{name}: {path} is damaged, its {what} are not those of its hash; fetch it again'
             )
     return weights, metadata
 

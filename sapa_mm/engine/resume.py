@@ -41,7 +41,7 @@ def find_resumable(work_dir: str) -> str | None:
             return path
     if others:
         raise CheckpointError(
-            f'--resume: none of the checkpoints in {work_dir} can be resumed '
+            f'resume: none of the checkpoints in {work_dir} can be resumed '
             f'({"; ".join(reasons)}); name another one, or train in a new work directory'
         )
     return None
@@ -86,7 +86,7 @@ def resumed_seed(path: str, name: str = 'checkpoint') -> int | None:
     checkpoint = read_checkpoint(path, name=name, mmap=True)
     if not isinstance(checkpoint, dict) or not {'meta', 'optimizer'} <= checkpoint.keys():
         raise CheckpointError(
-            f'{name} {path} keeps weights only, no state of a training; start from it with '
-            '--cfg-options load_from=...'
+            f'{name}: {path} keeps weights only, no state of a training; start from it with '
+            '`cfg_options` load_from=...'
         )
     return checkpoint['meta'].get('seed')

@@ -71,7 +71,7 @@ def _scope(cfg: Config, argument: str) -> str:
 
 
 def _save_predictions(cfg: Config, out: str) -> None:
-    scope = _scope(cfg, '--out')
+    scope = _scope(cfg, 'out')
     evaluator = cfg.test_evaluator
     # One metric, several, or an evaluator that has several.
     if isinstance(evaluator, dict) and 'metrics' in evaluator:
@@ -80,23 +80,23 @@ def _save_predictions(cfg: Config, out: str) -> None:
 
     if scope == 'mmdet':
         if not out.endswith(('.pkl', '.pickle')):
-            raise ValueError(f'--out takes a .pkl file for an mmdet config, got {out}')
+            raise ValueError(f'out takes a .pkl file for an mmdet config, got {out}')
         cfg.test_evaluator = [*metrics, {'type': 'DumpDetResults', 'out_file_path': out}]
         return
     if out.endswith(('.pkl', '.pickle')) or os.path.isfile(out):
-        raise ValueError(f'--out takes a folder (of label maps) for an mmseg config, got {out}')
+        raise ValueError(f'out takes a folder (of label maps) for an mmseg config, got {out}')
     writers = ('IoUMetric', 'CityscapesMetric')
     kinds = [str(metric['type']).rpartition('.')[2] for metric in metrics]
     for metric, kind in zip(metrics, kinds, strict=True):
         if kind in writers:
             metric.update(output_dir=out, keep_results=True)
             return
-    raise ValueError(f'--out needs one of {writers} in test_evaluator, which has {kinds}')
+    raise ValueError(f'out needs one of {writers} in test_evaluator, which has {kinds}')
 
 
 def _draw_predictions(cfg: Config, show_dir: str) -> None:
     local = {'type': 'LocalVisBackend'}
-    if _scope(cfg, '--show-dir') == 'mmseg':
+    if _scope(cfg, 'show_dir') == 'mmseg':
         # mmseg draws through the visualizer's backends; upstream's skips images by the interval.
         kind = 'Seg'
         visualizer = {'save_dir': show_dir, 'vis_backends': [local]}
@@ -118,12 +118,12 @@ def _use_tta(cfg: Config) -> None:
     dataset = cfg.test_dataloader.dataset
     while 'dataset' in dataset:
         dataset = dataset.dataset
-    if _scope(cfg, '--tta') == 'mmdet':
+    if _scope(cfg, 'tta') == 'mmdet':
         cfg.setdefault('tta_model', _DET_TTA_MODEL)
         cfg.setdefault('tta_pipeline', [*copy.deepcopy(dataset.pipeline)[:-1], _DET_TTA])
     missing = [key for key in ('tta_model', 'tta_pipeline') if key not in cfg]
     if missing:
-        raise ValueError(f'--tta needs {" and ".join(missing)} in the config')
+        raise ValueError(f'tta needs {" and ".join(missing)} in the config')
     cfg.model = dict(**cfg.tta_model, module=cfg.model)
     dataset.pipeline = cfg.tta_pipeline
 

@@ -54,16 +54,16 @@ def load_trained(config: str, checkpoint: str, cfg_options: dict | None = None) 
     content = read_checkpoint(checkpoint, 'cpu')
     state_dict = content.get('state_dict') if isinstance(content, dict) else None
     if not state_dict:
-        raise ValueError(f'checkpoint {checkpoint} has no state_dict')
+        raise ValueError(f'checkpoint: {checkpoint} has no state_dict')
     model = revert_sync_batchnorm(_build(cfg))
     problem = _load(model, state_dict)
     if problem:
-        raise ValueError(f'checkpoint {checkpoint} is not of the model in {config}: it {problem}')
+        raise ValueError(f'checkpoint: {checkpoint} is not of the model in {config}: it {problem}')
     meta = content.get('meta', {})
     # Published weights say what their model was.
     other = meta.get('model') and _first_difference(meta['model'], model_settings(cfg), 'model')
     if other:
-        raise ValueError(f'checkpoint {checkpoint} is not of the model in {config}: {other}')
+        raise ValueError(f'checkpoint: {checkpoint} is not of the model in {config}: {other}')
     meta = meta.get('dataset_meta') or _dataset_meta(cfg)
     model.dataset_meta = meta
     return TrainedModel(cfg, model.eval(), meta)

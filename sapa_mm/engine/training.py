@@ -68,12 +68,12 @@ def prepare_training(
 def _use_amp(cfg: Config) -> None:
     if get_device() in ('cpu', 'mps'):
         raise ValueError(
-            f'--amp needs an accelerator (cuda, npu, mlu or musa), this machine has {get_device()};'
-            ' train without --amp'
+            f'amp needs an accelerator (cuda, npu, mlu or musa), this machine has {get_device()};'
+            ' train without `amp`'
         )
     kind = cfg.optim_wrapper.get('type', 'OptimWrapper')
     if kind not in ('OptimWrapper', 'AmpOptimWrapper'):
-        raise ValueError(f'--amp needs optim_wrapper.type OptimWrapper, the config has {kind}')
+        raise ValueError(f'amp needs optim_wrapper.type OptimWrapper, the config has {kind}')
     cfg.optim_wrapper.type = 'AmpOptimWrapper'
     cfg.optim_wrapper.setdefault('loss_scale', 'dynamic')
 
@@ -81,7 +81,7 @@ def _use_amp(cfg: Config) -> None:
 def _use_auto_scale_lr(cfg: Config) -> None:
     if 'base_batch_size' not in cfg.get('auto_scale_lr', {}):
         raise ValueError(
-            '--auto-scale-lr needs auto_scale_lr = dict(base_batch_size=...) in the config'
+            'auto_scale_lr needs auto_scale_lr = dict(base_batch_size=...) in the config'
         )
     cfg.auto_scale_lr.enable = True
 
@@ -114,7 +114,7 @@ def _set_resume(cfg: Config, resume: str | None) -> None:
     cfg.load_from = checkpoint
     if '://' in checkpoint:
         return
-    seed = resumed_seed(checkpoint, '--resume')
+    seed = resumed_seed(checkpoint, 'resume')
     own_seed = cfg.get('randomness', {}).get('seed')
     if own_seed not in (None, seed):
         print_log(

@@ -99,7 +99,7 @@ class Launcher:
                 different runs may meet. Defaults to none.
 
         Returns:
-            list[str]: The command line; with a launcher, the module gets ``--launcher`` too.
+            list[str]: The command line; with a launcher, the module is told which.
         """
         run = ['-m', module, *arguments]
         if self.kind == 'none':

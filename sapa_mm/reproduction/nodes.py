@@ -131,7 +131,7 @@ def _turns(out: str) -> Iterator[Turn]:
             if time.monotonic() - heard > _PATIENCE_SECONDS:
                 raise TimeoutError(
                     f'the first node (--node-rank 0) was silent for {_PATIENCE_SECONDS:.0f} s in '
-                    f'{out}; start it with the same --out, on a folder that both nodes share'
+                    f'{out}; start it with the same `out`, on a folder that both nodes share'
                 )
             time.sleep(_POLL_SECONDS)
             continue

@@ -97,4 +97,4 @@ def _check_channels(calls: Sequence[Call], channels: Sequence[int]) -> None:
     ]
     wrong = [channel for channel in channels if not 0 <= channel < min(counts)]
     if wrong:
-        raise ValueError(f'--channels must be in 0..{min(counts) - 1}, got {wrong[0]}')
+        raise ValueError(f'channels must be in 0..{min(counts) - 1}, got {wrong[0]}')

@@ -72,7 +72,7 @@ def check_models(
             )
         configs.append(cfg)
     if len({cfg.default_scope for cfg in configs}) > 1:
-        raise ValueError('--model: all models must be of one library, mmseg or mmdet')
+        raise ValueError('models: all models must be of one library, mmseg or mmdet')
     return configs
 
 

@@ -49,7 +49,7 @@ class Observation:
         """
         if self.slides:
             raise ValueError(
-                f'{self.name} predicts window by window; --cfg-options '
+                f'{self.name} predicts window by window; `cfg_options` '
                 'model.test_cfg.mode=whole makes it look at the whole image'
             )
         if not self.calls:
@@ -68,7 +68,7 @@ class Observation:
         stages = self.stages()
         if not -len(stages) <= index < len(stages):
             raise ValueError(
-                f'--upsampler must be in 0..{len(stages) - 1}: {self.name} calls '
+                f'upsampler must be in 0..{len(stages) - 1}: {self.name} calls '
                 f'{len(stages)} upsamplers, got {index}'
             )
         return stages[index]

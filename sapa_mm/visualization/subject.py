@@ -52,16 +52,16 @@ def open_subject(
         ValueError: If a file is no image, the truth has another size, or there is no such sample.
     """
     if sample is None:
-        picture = read_image(image, '--image')
+        picture = read_image(image, 'image')
         subject = Subject(image, picture)
         if truth is None:
             return subject
         if cfg.default_scope != 'mmseg':
             raise ValueError(
-                '--truth takes a label map, for configs of mmseg; the boxes and segments of a '
-                'detector are in its dataset: use --sample'
+                'truth takes a label map, for configs of mmseg; the boxes and segments of a '
+                'detector are in its dataset: use `sample`'
             )
-        read_image(truth, '--truth')
+        read_image(truth, 'truth')
         dataset = _annotated_as(cfg)
         info = dict(
             img_path=image,
@@ -73,7 +73,7 @@ def open_subject(
         return Subject(image, picture, segmentation_truth(info, picture.shape[:2], num_classes))
     dataset_cfg = _validation_set(cfg)
     if dataset_cfg is None:
-        raise ValueError('--sample: the config has no val_dataloader')
+        raise ValueError('sample: the config has no val_dataloader')
     check_dataset(dataset_cfg, 'val_dataloader.dataset')
     # pycocotools prints what it does.
     with contextlib.redirect_stdout(io.StringIO()):
@@ -97,7 +97,7 @@ def subject_of(dataset: Dataset, index: int) -> Subject:
     """
     if not 0 <= index < len(dataset):
         raise ValueError(
-            f'--sample must be in 0..{len(dataset) - 1}: the validation set has {len(dataset)} '
+            f'sample must be in 0..{len(dataset) - 1}: the validation set has {len(dataset)} '
             f'images, got {index}'
         )
     info = dataset.get_data_info(index)
@@ -121,5 +121,5 @@ def _annotated_as(cfg: Config) -> Dataset:
     """The dataset that says how annotation maps are numbered; its data need not be there."""
     found = [dataset for _, dataset in single_datasets(_validation_set(cfg), 'val_dataloader')]
     if not found:
-        raise ValueError('--truth: the config has no val_dataloader that says how labels are kept')
+        raise ValueError('truth: the config has no val_dataloader that says how labels are kept')
     return DATASETS.build({**found[0], 'pipeline': [], 'lazy_init': True})

@@ -56,9 +56,9 @@ def visualize(
     options = {name: value for name, value in options.items() if value is not None}
     _check_request(figure, len(models), out, options)
     if (image is None) == (sample is None):
-        raise ValueError('give one of --image and --sample')
+        raise ValueError('give one of `image` and `sample`')
     if truth is not None and image is None:
-        raise ValueError('--truth belongs to --image; --sample brings its own')
+        raise ValueError('`truth` belongs to `image`; `sample` brings its own')
 
     configs = check_models(models, cfg_options)
     subject = open_subject(configs[0], image, truth, sample)
@@ -79,13 +79,13 @@ def _check_request(figure: str, models: int, out: str, options: dict) -> None:
     suffix = os.path.splitext(out)[1]
     allowed = ('.html',) if figure == 'gallery' else _SUFFIXES
     if suffix not in allowed:
-        raise ValueError(f'--out: {figure} is written as {" or ".join(allowed)}, got {out}')
-    check_place(out, '--out')
+        raise ValueError(f'out: {figure} is written as {" or ".join(allowed)}, got {out}')
+    check_place(out, 'out')
     if figure in OF_ONE_MODEL and models != 1:
-        raise ValueError(f'{figure} is a figure of one model, got --model {models} times')
+        raise ValueError(f'models: {figure} is a figure of one model, got {models}')
     for name in options:
         if name not in _OPTIONS.get(figure, ()):
-            raise ValueError(f'--{name} has no meaning for {figure}')
+            raise ValueError(f'`{name}` has no meaning for {figure}')
 
 
 def _check_position(position: Sequence[int] | None, subject: Subject) -> None:
@@ -93,6 +93,6 @@ def _check_position(position: Sequence[int] | None, subject: Subject) -> None:
     if position is None or (0 <= position[0] < height and 0 <= position[1] < width):
         return
     raise ValueError(
-        f'--position must be in the image, rows 0..{height - 1} and columns 0..{width - 1}, '
+        f'position must be in the image, rows 0..{height - 1} and columns 0..{width - 1}, '
         f'got {" ".join(map(str, position))}'
     )

@@ -152,8 +152,8 @@ def test_damaged_files_are_explained(work_dir, tmp_path):
         read_checkpoint(str(tmp_path / 'text.pth'))
     with pytest.raises(CheckpointError, match='is a directory'):
         read_checkpoint(str(tmp_path))
-    with pytest.raises(FileNotFoundError, match=r'--resume .*missing.pth does not exist'):
-        read_checkpoint(str(tmp_path / 'missing.pth'), name='--resume')
+    with pytest.raises(FileNotFoundError, match=r'resume: .*missing.pth does not exist'):
+        read_checkpoint(str(tmp_path / 'missing.pth'), name='resume')
 
 
 def test_importing_the_package_is_enough(work_dir):
@@ -218,7 +218,7 @@ def test_sets_aside_what_is_damaged_only(run):
 @pytest.mark.parametrize('content', [{'state_dict': {}}, torch.zeros(3)])
 def test_weights_cannot_be_resumed(tmp_path, content):
     torch.save(content, tmp_path / 'weights.pth')
-    with pytest.raises(CheckpointError, match='--resume .*weights.pth keeps weights only'):
-        resumed_seed(str(tmp_path / 'weights.pth'), '--resume')
+    with pytest.raises(CheckpointError, match='resume: .*weights.pth keeps weights only'):
+        resumed_seed(str(tmp_path / 'weights.pth'), 'resume')
     with pytest.raises(CheckpointError, match='none of the checkpoints'):
         find_resumable(str(tmp_path))

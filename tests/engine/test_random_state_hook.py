@@ -18,7 +18,7 @@ from sapa_mm.engine.random_state_hook import get_random_state, set_random_state
 
 from ..support.tiny_run import build_runner
 
-SCRIPT = Path(__file__).with_name('tiny_run.py')
+SCRIPT = Path(__file__).parents[1] / 'support' / 'tiny_run.py'
 LAST = {'iter': 'iter_12.pth', 'epoch': 'epoch_4.pth'}
 
 

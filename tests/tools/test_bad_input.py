@@ -67,21 +67,21 @@ def test_auto_scale_lr_without_a_base(error_of, seg):
 
 
 def test_missing_checkpoints(error_of, seg):
-    assert '--resume no.pth does not exist' in error_of('train', seg, '--resume', 'no.pth')
-    assert 'checkpoint no.pth does not exist' in error_of('test', seg, 'no.pth')
+    assert '--resume: no.pth does not exist' in error_of('train', seg, '--resume', 'no.pth')
+    assert 'checkpoint: no.pth does not exist' in error_of('test', seg, 'no.pth')
     option = 'load_from=no.pth'
-    assert 'load_from no.pth does not exist' in error_of('train', seg, '--cfg-options', option)
+    assert 'load_from: no.pth does not exist' in error_of('train', seg, '--cfg-options', option)
     option = (
         'model.backbone.init_cfg.type=Pretrained',
         'model.backbone.init_cfg.checkpoint=no.pth',
     )
     error = error_of('train', seg, '--cfg-options', *option)
-    assert 'model.backbone.init_cfg.checkpoint no.pth does not exist' in error
+    assert 'model.backbone.init_cfg.checkpoint: no.pth does not exist' in error
 
 
 def test_truncated_checkpoint(error_of, seg, checkpoint):
     os.truncate(checkpoint, 300)
-    assert f'checkpoint {checkpoint} is truncated' in error_of('test', seg, checkpoint)
+    assert f'checkpoint: {checkpoint} is truncated' in error_of('test', seg, checkpoint)
 
 
 def test_out_of_the_wrong_kind(error_of, seg, det, checkpoint):
@@ -130,15 +130,18 @@ def test_what_is_no_config(error_of, tmp_path):
 
 
 def test_wrong_number_of_scenes(error_of, tmp_path):
-    assert 'num_train' in error_of('make_scenes', tmp_path / 'scenes', '--train', 0)
+    assert 'error: --train must be' in error_of('make_scenes', tmp_path / 'scenes', '--train', 0)
 
 
 @pytest.mark.parametrize(
     ('arguments', 'message'),
     [
-        (('--table', 3, '--rows', 'Magic'), 'rows: Table 3 has no row Magic; allowed are 1 to 10'),
+        (
+            ('--table', 3, '--rows', 'Magic'),
+            '--rows: Table 3 has no row Magic; allowed are 1 to 10',
+        ),
         (('--gpus', 2), "launcher 'none' starts one process, got gpus 2 and nodes 1"),
-        (('--scenes', '--iterations', 1), 'iterations must be 2 or more, got 1'),
+        (('--scenes', '--iterations', 1), '--iterations must be 2 or more, got 1'),
         (('--table', 10, '--out', TOOLS / 'train.py'), '[Errno 20] Not a directory: '),
     ],
 )

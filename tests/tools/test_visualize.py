@@ -50,7 +50,7 @@ def test_arguments_that_make_no_sense(complaint, files):
     )
     assert 'gallery is written as .html' in complaint('gallery')
     assert '--upsampler has no meaning for features' in complaint('features', '--upsampler', 1)
-    assert 'is a figure of one model, got --model 2 times' in complaint('points', *files[0])
+    assert '--model: points is a figure of one model, got 2' in complaint('points', *files[0])
     assert 'give one of --image and --sample' in complaint('features', '--sample', 0)
     error = complaint('features', image=('--truth', 'truth.png'))
     assert 'give one of --image and --sample' in error

@@ -74,7 +74,7 @@ def test_features_of_single_channels(observed):
     assert [axis.get_title() for axis in row[1:3]] == ['x, channel 0', 'x, channel 3']
     expected = Visualizer.draw_featmap(call.output[0, 3:4])
     assert np.array_equal(np.asarray(row[6].images[0].get_array()), expected)
-    with pytest.raises(ValueError, match=r'--channels must be in 0\.\.63, got 64'):
+    with pytest.raises(ValueError, match=r'^channels must be in 0\.\.63, got 64'):
         draw('features', subject, observations, channels=[0, 64])
 
 
@@ -161,7 +161,7 @@ def test_figures_that_an_upsampler_does_not_allow(observed, figure, kind, messag
 
 def test_upsamplers_out_of_range(observed):
     subject, observations = observed('sapa-d')
-    with pytest.raises(ValueError, match=r'--upsampler must be in 0\.\.5: SAPA-D calls 6'):
+    with pytest.raises(ValueError, match=r'^upsampler must be in 0\.\.5: SAPA-D calls 6'):
         draw('points', subject, observations, upsampler=6)
 
 

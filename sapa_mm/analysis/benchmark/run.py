@@ -103,13 +103,13 @@ class BenchmarkSettings:
         multiple = self.channels > 0 and self.channels % GROUPS == 0
         self._check(multiple, 'channels', f"a positive multiple of {GROUPS}, SAPA-D's groups")
         if self.device == 'cuda' and not torch.cuda.is_available():
-            raise ValueError('--device cuda: torch sees no GPU here; cpu is allowed')
+            raise ValueError('device: torch sees no GPU here; cpu is allowed')
         self._check(_can_be_folder(self.out), 'out', 'a folder that can be made and written to')
         self.sizes = sorted(set(self.sizes))
 
     def _check(self, holds: bool, option: str, allowed: str) -> None:
         if not holds:
-            raise ValueError(f'--{option} must be {allowed}, got {getattr(self, option)!r}')
+            raise ValueError(f'{option} must be {allowed}, got {getattr(self, option)!r}')
 
     def _check_choices(self, option: str, choices: Sequence[str]) -> None:
         values = list(dict.fromkeys(getattr(self, option)))

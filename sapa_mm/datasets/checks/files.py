@@ -118,7 +118,7 @@ def find_evaluator_problems(evaluator: Any, name: str) -> Iterator[Exception]:
             if not exists(path):
                 yield FileNotFoundError(
                     f'{key}.{argument}: {path} does not exist; give the path that belongs to the '
-                    f"dataloader's data_root with --cfg-options {key}.{argument}=PATH"
+                    f"dataloader's data_root with `cfg_options` {key}.{argument}=PATH"
                 )
             elif argument == 'ann_file':
                 yield from _json_problems(path, f'{key}.ann_file')
@@ -193,7 +193,7 @@ class _Files:
         return any('Annotations' in str(step.get('type')) for step in steps)
 
     def _advice(self) -> str:
-        advice = f'point at the data with --cfg-options {self.name}.data_root=FOLDER'
+        advice = f'point at the data with `cfg_options` {self.name}.data_root=FOLDER'
         root = self.setting('data_root') or ''
         if 'scenes' in root:
             advice += f', or make the generated scenes: python tools/make_scenes.py {root}'

@@ -115,7 +115,7 @@ def _check_same(root, found, asked):
         if found.get(key) != value:
             raise ValueError(
                 f'{key}: {root} holds scenes with {key}={found.get(key)!r}, asked for {value!r}; '
-                'pass overwrite=True (--overwrite) to replace them, or choose another root'
+                '`overwrite` replaces them; or choose another root'
             )
 
 
