@@ -4,19 +4,18 @@ import os
 from collections.abc import Sequence
 from contextlib import nullcontext
 
-from ..utils.whole_file import whole_file
+from ..utils.whole_file import check_place, write_whole
 from .latency import read_latencies
 from .launcher import Launcher
-from .make_scenes import make_missing_scenes
 from .nodes import FirstNode, follow_first_node
 from .paper_tables import PaperTable
 from .report import make_report
 from .report_markdown import format_latencies, format_markdown
 from .report_page import format_page
+from .scenes import make_missing_scenes
 from .table_runs import TableSettings, list_runs, runs_on_disk
 from .train_all import train_all
 from .training_run import WORKER
-from .writable import check_writable
 
 
 def list_tables(tables: Sequence[PaperTable], out: str) -> str:
@@ -89,7 +88,7 @@ def write_report(tables: Sequence[PaperTable], configs: str, out: str) -> tuple[
     Raises:
         OSError: If the folder cannot be written to.
     """
-    check_writable(out)
+    check_place(out, 'out', is_folder=True)
     reports = make_report(tables, configs, out)
     latencies = read_latencies(out)
     text = format_markdown(reports, [format_latencies(*item) for item in latencies.items()])
@@ -98,6 +97,5 @@ def write_report(tables: Sequence[PaperTable], configs: str, out: str) -> tuple[
         os.path.join(out, 'report.html'): format_page(reports, latencies),
     }
     for path, content in files.items():
-        with whole_file(path) as partial, open(partial, 'w') as file:
-            file.write(content)
+        write_whole(path, content)
     return text, list(files)

@@ -1,18 +1,66 @@
 """The main jobs on the generated scenes: two upsamplers in one model, one table, one picture."""
 
 import os
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 from mmengine.config import Config
 from mmengine.registry import DATASETS
+from torch.utils.data import Dataset
 
-from ..datasets.scenes.writers import RECORD, write_scenes
-from .comparison import Metric, compare
-from .comparison_picture import draw_comparison
-from .panoptic_picture import draw_panoptic
-from .scenes_options import scenes_options
+from ..utils.markdown import markdown_table
+from ..utils.whole_file import write_whole
+from .demo_pictures import draw_comparison, draw_panoptic
+from .scenes import make_missing_scenes, scenes_run
+from .training_result import TrainingResult
+from .training_run import TrainingRun
 
-_SEGFORMER = 'segformer/segformer_mit-tiny_{}_1xb8-300_scenes-128x128.py'
-_PANOPTIC_FPN = 'panoptic_fpn/panoptic-fpn_r18-small_{}_1xb8-300_scenes-160x160.py'
+
+@dataclass(frozen=True)
+class Metric:
+    """A column of the table.
+
+    Attributes:
+        title (str): Its name in the table.
+        key (str): Its name among the metrics of a validation.
+        scale (float): What it is multiplied by. Defaults to 1.
+    """
+
+    title: str
+    key: str
+    scale: float = 1
+
+    def of(self, result: TrainingResult) -> float:
+        """The metric of a training run."""
+        # mmdet reports no average precision where nothing is detected: it is 0.
+        return self.scale * result.metrics.get(self.key, 0.0)
+
+
+@dataclass(frozen=True)
+class _Demo:
+    """What a demo trains and compares; SAPA-D is held against the model's own interpolation."""
+
+    config: str
+    interpolation: str
+    metrics: Sequence[Metric]
+
+
+_DEMOS = {
+    'segmentation': _Demo(
+        'segformer/segformer_mit-tiny_{}_1xb8-300_scenes-128x128.py',
+        'Bilinear',
+        [Metric('mIoU', 'mIoU'), Metric('bIoU', 'bIoU')],
+    ),
+    'detection': _Demo(
+        'panoptic_fpn/panoptic-fpn_r18-small_{}_1xb8-300_scenes-160x160.py',
+        'Nearest',
+        [
+            Metric('box AP', 'coco/bbox_mAP', 100),
+            Metric('mask AP', 'coco/segm_mAP', 100),
+            Metric('PQ', 'coco_panoptic/PQ'),
+        ],
+    ),
+}
 
 
 def run_demo(
@@ -31,45 +79,51 @@ def run_demo(
     Returns:
         str: The table.
     """
-    if not os.path.isfile(os.path.join(data_root, RECORD)):
-        write_scenes(data_root)
+    make_missing_scenes(data_root)
+    demo = _DEMOS[task]
+    models, results = {}, {}
+    for name in (demo.interpolation, 'SAPA-D'):
+        config = os.path.join(configs, demo.config.format(name.lower()))
+        work_dir = os.path.join(out, 'work_dirs', name.lower())
+        run = scenes_run(name, config, data_root, work_dir, cfg_options)
+        models[name], results[name] = run.train_here()
+    table = format_table(results, demo.metrics)
+    write_whole(os.path.join(out, 'table.md'), table + '\n')
+
     picture = os.path.join(out, 'comparison.png')
-    compare_upsamplers = {'segmentation': _compare_segmentors, 'detection': _compare_detectors}
-    table = compare_upsamplers[task](configs, data_root, out, picture, cfg_options or {})
+    dataset = _validation_set(run)
+    if task == 'segmentation':
+        draw_comparison(models, kernels_of='SAPA-D', dataset=dataset, index=0, path=picture)
+    else:
+        draw_panoptic(models, dataset, range(3), picture)
     print(f'\n{table}\n\nPicture: {picture}')
     return table
 
 
-def _compare_segmentors(configs, data_root, out, picture, cfg_options):
-    files = {
-        name: os.path.join(configs, _SEGFORMER.format(method))
-        for name, method in (('Bilinear', 'bilinear'), ('SAPA-D', 'sapa-d'))
-    }
-    options = {**scenes_options(Config.fromfile(files['SAPA-D']), data_root), **cfg_options}
-    metrics = [Metric('mIoU', 'mIoU'), Metric('bIoU', 'bIoU')]
-    models, table = compare(files, metrics, out, options)
-    dataset = _validation_set(files['SAPA-D'], options)
-    draw_comparison(models, kernels_of='SAPA-D', dataset=dataset, index=0, path=picture)
-    return table
+def format_table(results: dict[str, TrainingResult], metrics: Sequence[Metric]) -> str:
+    """Formats results as a Markdown table.
+
+    Args:
+        results (dict[str, TrainingResult]): By name; differences are against the first.
+        metrics (Sequence[Metric]): The metrics to show.
+
+    Returns:
+        str: The table.
+    """
+    first, rows = next(iter(results.values())), []
+    for name, result in results.items():
+        cells = [f'{metric.of(result):.2f}' for metric in metrics] + [f'{result.parameters:,}']
+        if result is not first:
+            deltas = [f' ({metric.of(result) - metric.of(first):+.2f})' for metric in metrics]
+            deltas.append(f' ({result.parameters - first.parameters:+,})')
+            cells = [cell + delta for cell, delta in zip(cells, deltas, strict=True)]
+        rows.append([name, *cells, f'{result.seconds_per_iteration:.3f}'])
+    titles = [metric.title for metric in metrics]
+    return markdown_table(['upsampler', *titles, 'parameters', 's / iteration'], rows)
 
 
-def _compare_detectors(configs, data_root, out, picture, cfg_options):
-    files = {
-        name: os.path.join(configs, _PANOPTIC_FPN.format(method))
-        for name, method in (('Nearest', 'nearest'), ('SAPA-D', 'sapa-d'))
-    }
-    options = {**scenes_options(Config.fromfile(files['SAPA-D']), data_root), **cfg_options}
-    metrics = [
-        Metric('box AP', 'coco/bbox_mAP', 100),
-        Metric('mask AP', 'coco/segm_mAP', 100),
-        Metric('PQ', 'coco_panoptic/PQ'),
-    ]
-    models, table = compare(files, metrics, out, options)
-    draw_panoptic(models, _validation_set(files['SAPA-D'], options), range(3), picture)
-    return table
-
-
-def _validation_set(config, options):
+def _validation_set(run: TrainingRun) -> Dataset:
+    config, cfg_options = run.recipe()
     cfg = Config.fromfile(config)
-    cfg.merge_from_dict(options)
+    cfg.merge_from_dict(cfg_options)
     return DATASETS.build(cfg.val_dataloader.dataset)

@@ -14,9 +14,8 @@ from ..analysis.device import describe_device
 from ..analysis.flops import count_flops
 from ..analysis.parameters import count_parameters
 from ..upsamplers import build_upsampler
-from ..utils.whole_file import whole_file
+from ..utils.whole_file import check_place, whole_file
 from .paper_tables import CONFIG_NAMES, PAPER_TABLES
-from .writable import check_writable
 
 #: What the others are held against.
 REFERENCE = 'CARAFE'
@@ -99,7 +98,7 @@ def measure_latency(
     Raises:
         OSError: If the folder cannot be written to.
     """
-    check_writable(out)
+    check_place(out, 'out', is_folder=True)
     pairs = [*_FIGURE_12.values(), *((row.upsampler, row.options) for row in _TABLE_13)]
     subjects = {
         latency_name(title, options): dict(type=CONFIG_NAMES[title].replace('-', '_'), **options)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from .paper_tables import PaperRow, PaperTable
 from .run_files import RunFiles
-from .scenes_twin import find_twin
+from .scenes import find_stand_in
 from .training_run import TrainingRun
 
 _SEED = 'seed-'
@@ -64,7 +64,7 @@ class _RowRun(TrainingRun):
         configs, scenes = self.settings.configs, self.settings.scenes
         if scenes is None:
             return super().recipe()
-        config, options = find_twin(
+        config, options = find_stand_in(
             configs, self.row.config, os.path.abspath(scenes.data_root), scenes.iterations
         )
         return config, {**options, **self.cfg_options}

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from mmengine.config import Config
+from torch import nn
 
 from ..engine.resume import set_damaged_aside
 from ..engine.training import prepare_training
@@ -13,7 +14,7 @@ from .failure import TrainingFailed, describe, find_reason
 from .launcher import Launcher
 from .nodes import FirstNode
 from .run_files import IS_SMALL, OtherSettings, Progress, RunFiles
-from .training_result import TrainingResult
+from .training_result import TrainingResult, train_and_measure
 
 WORKER = 'sapa_mm.reproduction.worker'
 _POLL_SECONDS = 0.2
@@ -124,18 +125,32 @@ class TrainingRun:
             self.files.write_failure(describe(error))
             raise
 
-    def _settings(self, launcher: Launcher) -> dict:
-        """The whole config; where it runs and by what is not part of it, but by how many is."""
-        config, cfg_options = self.recipe()
-        cfg = prepare_training(
+    def train_here(self) -> tuple[nn.Module, TrainingResult]:
+        """Trains in this process, from the start.
+
+        Returns:
+            tuple[nn.Module, TrainingResult]: The trained model, and what was measured.
+
+        Raises:
+            FileNotFoundError: If the config or data is missing.
+            ValueError: If the config is wrong.
+        """
+        return train_and_measure(self._prepare())
+
+    def _prepare(self, **cfg_options) -> Config:
+        config, own_options = self.recipe()
+        return prepare_training(
             config,
             work_dir=self.work_dir,
             auto_scale_lr=self.auto_scale_lr,
             amp=self.amp,
-            # The worker resumes; what it finds then is not part of the settings.
-            cfg_options={**cfg_options, 'resume': False},
+            cfg_options={**own_options, **cfg_options},
         )
-        settings = cfg.to_dict()
+
+    def _settings(self, launcher: Launcher) -> dict:
+        """The whole config; where it runs and by what is not part of it, but by how many is."""
+        # The worker resumes; what it finds then is not part of the settings.
+        settings = self._prepare(resume=False).to_dict()
         for key in ('work_dir', 'launcher'):
             del settings[key]
         # The batch size, and with it the learning rate, follow from the number of processes.

@@ -5,10 +5,10 @@ import json
 import os
 import statistics
 
-from ..engine.config import load_config
-from .make_scenes import make_missing_scenes
+from ..utils.markdown import markdown_table
+from ..utils.whole_file import write_whole
 from .paper_tables import CONFIG_NAMES
-from .scenes_options import scenes_options
+from .scenes import make_missing_scenes, scenes_run
 from .train_all import train_all
 from .training_result import TrainingResult
 from .training_run import TrainingRun
@@ -52,12 +52,11 @@ def run_study(
     data_root = os.path.abspath(data_root)
     runs, keys = [], {}
     for seed in seeds:
+        options = {**(cfg_options or {}), 'randomness.seed': seed}
         for title in upsamplers:
             config = os.path.join(configs, _CONFIG.format(CONFIG_NAMES[title]))
-            options = scenes_options(load_config(config, None, None, 'none', 0), data_root)
-            options |= {**(cfg_options or {}), 'randomness.seed': seed}
             work_dir = os.path.join(out, 'work_dirs', f'{CONFIG_NAMES[title]}_seed-{seed}')
-            runs.append(TrainingRun(f'{title}, seed {seed}', config, work_dir, options))
+            runs.append(scenes_run(f'{title}, seed {seed}', config, data_root, work_dir, options))
             keys[work_dir] = title, seed
     make_missing_scenes(data_root)
     results: Results = {title: {} for title in upsamplers}
@@ -81,15 +80,12 @@ def write_results(results: Results, out: str) -> str:
         str: The table.
     """
     table = format_study(results)
-    os.makedirs(out, exist_ok=True)
-    with open(os.path.join(out, 'table.md'), 'w') as file:
-        file.write(table + '\n')
+    write_whole(os.path.join(out, 'table.md'), table + '\n')
     content = {
         title: {seed: dataclasses.asdict(result) for seed, result in by_seed.items()}
         for title, by_seed in results.items()
     }
-    with open(os.path.join(out, 'results.json'), 'w') as file:
-        json.dump(content, file, indent=1)
+    write_whole(os.path.join(out, 'results.json'), json.dumps(content, indent=1))
     return table
 
 
@@ -108,11 +104,11 @@ def format_study(results: Results) -> str:
     """
     titles = ['upsampler', 'seeds', 'mIoU', 'difference', 'parameters']
     titles += ['s / iteration', 'ratio', 'peak memory, MB', 'ratio']
-    lines = [f'| {" | ".join(titles)} |', '|---' * len(titles) + '|']
-    rows = {title: _summarise(by_seed) for title, by_seed in results.items() if by_seed}
+    summaries = {title: _summarise(by_seed) for title, by_seed in results.items() if by_seed}
     reference = next(iter(results))
-    first = rows.get(reference)
-    for title, row in rows.items():
+    first = summaries.get(reference)
+    rows = []
+    for title, row in summaries.items():
         spread = '' if row['spread'] is None else f' ± {row["spread"]:.2f}'
         cells = [
             title,
@@ -125,9 +121,9 @@ def format_study(results: Results) -> str:
             f'{row["memory"] / 1e6:.0f}',
             f'{row["memory"] / first["memory"]:.2f}' if first else '-',
         ]
-        lines.append(f'| {" | ".join(cells)} |')
+        rows.append(cells)
     devices = {result.device for by_seed in results.values() for result in by_seed.values()}
-    return '\n'.join([*lines, '', f'Measured on: {"; ".join(sorted(devices))}.'])
+    return f'{markdown_table(titles, rows)}\n\nMeasured on: {"; ".join(sorted(devices))}.'
 
 
 def _difference(ours: dict[int, TrainingResult], first: dict[int, TrainingResult]) -> str:

@@ -10,8 +10,7 @@ pytest.importorskip('mmseg')
 from PIL import Image
 
 from sapa_mm.datasets import write_scenes
-from sapa_mm.reproduction.comparison import Metric, format_table
-from sapa_mm.reproduction.demo import run_demo
+from sapa_mm.reproduction.demo import Metric, format_table, run_demo
 from sapa_mm.reproduction.training_result import TrainingResult
 
 CONFIGS = Path(__file__).parents[2] / 'configs'

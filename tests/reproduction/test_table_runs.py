@@ -12,7 +12,7 @@ from mmengine.registry import MODELS
 
 from sapa_mm.engine.config import load_config
 from sapa_mm.reproduction.paper_tables import PAPER_TABLES
-from sapa_mm.reproduction.scenes_twin import find_twin
+from sapa_mm.reproduction.scenes import find_stand_in
 from sapa_mm.reproduction.table_runs import TableSettings, list_runs, runs_on_disk, select_rows
 from sapa_mm.upsamplers import Upsampler
 
@@ -44,8 +44,8 @@ def test_rows_by_number_and_name():
 
 
 @pytest.mark.parametrize('config', ROWS)
-def test_small_twin_has_the_rows_upsampler(config):
-    path, options = find_twin(str(CONFIGS), config, '/scenes', 90)
+def test_stand_in_has_the_rows_upsampler(config):
+    path, options = find_stand_in(str(CONFIGS), config, '/scenes', 90)
     cfg = load_config(path, None, options, 'none', 0)
     paper = Config.fromfile(CONFIGS / config)
     part = 'decode_head' if 'decode_head' in cfg.model else 'neck'

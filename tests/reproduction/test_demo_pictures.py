@@ -5,7 +5,7 @@ import pytest
 
 pytest.importorskip('mmcv')
 
-from sapa_mm.reproduction.comparison_picture import find_boundary
+from sapa_mm.reproduction.demo_pictures import find_boundary
 from sapa_mm.visualization.label_maps import IGNORED
 
 

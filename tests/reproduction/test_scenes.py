@@ -3,8 +3,12 @@
 import threading
 import time
 
-from sapa_mm.reproduction import make_scenes
-from sapa_mm.reproduction.make_scenes import make_missing_scenes
+import pytest
+
+pytest.importorskip('mmengine')
+
+from sapa_mm.reproduction import scenes
+from sapa_mm.reproduction.scenes import make_missing_scenes
 
 
 def test_one_writes_and_the_other_waits(tmp_path, monkeypatch):
@@ -16,7 +20,7 @@ def test_one_writes_and_the_other_waits(tmp_path, monkeypatch):
         root.mkdir()
         (root / 'scenes.json').write_text('{}')
 
-    monkeypatch.setattr(make_scenes, 'write_scenes', write)
+    monkeypatch.setattr(scenes, 'write_scenes', write)
     threads = [threading.Thread(target=make_missing_scenes, args=[str(root)]) for _ in range(3)]
     for thread in threads:
         thread.start()

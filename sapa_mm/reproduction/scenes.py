@@ -1,0 +1,128 @@
+"""The generated scenes as training data: made where they are missing, and small models on them."""
+
+import os
+
+from mmengine.config import Config
+
+from ..datasets.scenes.writers import RECORD, write_scenes
+from ..engine.config import load_config
+from ..utils.nested_configs import nested_configs
+from .file_lock import file_lock
+from .training_run import TrainingRun
+
+#: The small model that stands in for those of a folder of configs; each of them interpolates.
+_STAND_INS = {
+    'segformer': 'segformer/segformer_mit-tiny_bilinear_1xb8-300_scenes-128x128.py',
+    'upernet': 'upernet/upernet_r18-small_bilinear_1xb8-300_scenes-128x128.py',
+    'faster_rcnn': 'faster_rcnn/faster-rcnn_r18-small_fpn-nearest_1xb8-300_scenes-160x160.py',
+    'mask_rcnn': 'mask_rcnn/mask-rcnn_r18-small_fpn-nearest_1xb8-300_scenes-160x160.py',
+    'panoptic_fpn': 'panoptic_fpn/panoptic-fpn_r18-small_nearest_1xb8-300_scenes-160x160.py',
+}
+#: The paper's larger backbone is replaced by a larger one.
+_SMALL_DEPTHS = {101: 34}
+
+
+def make_missing_scenes(data_root: str) -> None:
+    """Write scenes to a folder that has none.
+
+    Several processes may call this at once: one writes, the others wait.
+
+    Args:
+        data_root (str): The folder.
+    """
+    # The record is written last. Only a folder without one needs the lock, which is beside it.
+    record = os.path.join(data_root, RECORD)
+    if not os.path.isfile(record):
+        with file_lock(os.path.abspath(data_root) + '.lock'):
+            if not os.path.isfile(record):
+                write_scenes(data_root)
+
+
+def scenes_options(cfg: Config, data_root: str) -> dict[str, str]:
+    """Point training and validation at a folder of scenes.
+
+    Args:
+        cfg (Config): A config that trains on scenes in another folder.
+        data_root (str): The folder.
+
+    Returns:
+        dict[str, str]: Settings to override, with dotted keys.
+    """
+    options = {f'{split}_dataloader.dataset.data_root': data_root for split in ('train', 'val')}
+    for key, metric in nested_configs(cfg.val_evaluator, 'val_evaluator'):
+        for argument in ('ann_file', 'seg_prefix'):
+            if argument in metric:
+                inside = os.path.relpath(metric[argument], cfg.data_root)
+                options[f'{key}.{argument}'] = os.path.join(data_root, inside)
+    return options
+
+
+def find_stand_in(
+    configs: str, config: str, data_root: str, iterations: int
+) -> tuple[str, dict[str, object]]:
+    """Find the small model that stands in for a config of the paper, with the same upsampler.
+
+    Args:
+        configs (str): Folder of the configs.
+        config (str): Path of the paper's config in it.
+        data_root (str): Folder of the scenes.
+        iterations (int): How long to train; the schedule is stretched to it.
+
+    Returns:
+        tuple[str, dict]: The small model's config file, and settings to override.
+
+    Raises:
+        FileNotFoundError: If a config is missing.
+        ValueError: If a config cannot be read.
+    """
+    path = os.path.join(configs, _STAND_INS[os.path.dirname(config)])
+    paper = load_config(os.path.join(configs, config), None, None, 'none', 0)
+    small = load_config(path, None, None, 'none', 0)
+    options = {**scenes_options(small, data_root), **_schedule_options(small, iterations)}
+    for part in ('decode_head', 'neck'):
+        for name, value in paper.model.get(part, {}).get('upsample_cfg', {}).items():
+            options[f'model.{part}.upsample_cfg.{name}'] = value
+    depth = _SMALL_DEPTHS.get(paper.model.backbone.get('depth'))
+    if depth:
+        options['model.backbone.depth'] = depth
+    return path, options
+
+
+def _schedule_options(cfg: Config, iterations: int) -> dict[str, object]:
+    """Stretch a config's schedule to a number of iterations."""
+    scale = iterations / cfg.train_cfg.max_iters
+    options = {
+        'train_cfg.max_iters': iterations,
+        'train_cfg.val_interval': iterations,
+        'default_hooks.checkpoint.interval': max(
+            1, round(cfg.default_hooks.checkpoint.interval * scale)
+        ),
+    }
+    for number, scheduler in enumerate(cfg.param_scheduler):
+        for name in ('begin', 'end'):
+            moment = max(1, round(scheduler[name] * scale)) if scheduler[name] else 0
+            options[f'param_scheduler.{number}.{name}'] = moment
+    return options
+
+
+def scenes_run(
+    title: str, config: str, data_root: str, work_dir: str, cfg_options: dict | None = None
+) -> TrainingRun:
+    """Make the training run of a config on a folder of scenes.
+
+    Args:
+        title (str): What the run is called in messages.
+        config (str): A config that trains on scenes. It validates at the end.
+        data_root (str): The folder of the scenes.
+        work_dir (str): Where the files of the run go.
+        cfg_options (dict, optional): Settings to override. Defaults to None.
+
+    Returns:
+        TrainingRun: The run.
+
+    Raises:
+        FileNotFoundError: If there is no such config.
+        ValueError: If the config cannot be read.
+    """
+    options = scenes_options(load_config(config, None, None, 'none', 0), data_root)
+    return TrainingRun(title, config, work_dir, {**options, **(cfg_options or {})})
