@@ -9,8 +9,9 @@ import argparse
 import sys
 from pathlib import Path
 
-from sapa_mm.analysis.complexity_report import FORMATS, make_report
+from sapa_mm.analysis.complexity_report import FORMATS
 from sapa_mm.engine.arguments import start_tool
+from sapa_mm.reproduction.complexity_tables import make_report
 from sapa_mm.reproduction.paper_tables import PAPER_TABLES
 
 

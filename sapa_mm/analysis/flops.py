@@ -11,7 +11,6 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils.flop_counter import FlopCounterMode
 
 from ..upsamplers import Upsampler
-from .table_1 import flops_per_position, why_counted_differs
 
 
 @dataclass(frozen=True)
@@ -22,9 +21,10 @@ class Flops:
         counted (int): Of convolutions, matrix products, attention and this project's operators.
             Interpolation, normalisation and elementwise steps are not counted.
         upsamplers (int): That part of them that is the upsamplers'.
-        upsamplers_by_formula (int | None): Of the upsamplers, by Table 1 and the sizes of their
-            inputs. None if an upsampler has no formula.
-        note (str): Why the two differ, where they do.
+        upsamplers_by_formula (int | None): Of the upsamplers, by their
+            :meth:`~sapa_mm.upsamplers.Upsampler.flops_per_position` and the sizes of their inputs.
+            None if an upsampler has no formula.
+        note (str): Why the two differ, where they do, or which upsamplers have no formula.
     """
 
     counted: int
@@ -79,16 +79,15 @@ def count_flops(model: nn.Module, run: Callable[[Tensor], Any], shape: tuple[int
             module.training = mode
         for hook in hooks:
             hook.remove()
-    formulas = [flops_per_position(upsampler) for upsampler, *_ in calls]
-    by_formula, notes = None, {}
-    if None not in formulas:
-        expected = [f * call[1] for f, call in zip(formulas, calls, strict=True)]
-        by_formula = sum(expected)
-        notes = {
-            why_counted_differs(upsampler): None
-            for number, (upsampler, _, before, after) in zip(expected, calls, strict=True)
-            if after - before != 2 * number
-        }
+    unknown = dict.fromkeys(u.title for u, *_ in calls if u.flops_per_position() is None)
+    notes = [f'{title} states no flops_per_position' for title in unknown]
+    by_formula = None if unknown else 0
+    if not unknown:
+        for upsampler, positions, before, after in calls:
+            expected = upsampler.flops_per_position() * positions
+            by_formula += expected
+            if after - before != 2 * expected and upsampler.counter_note not in notes:
+                notes.append(upsampler.counter_note)
     # The counter counts a multiply-add as two.
     return Flops(
         counted=counter.get_total_flops() // 2,

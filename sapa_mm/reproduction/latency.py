@@ -10,9 +10,9 @@ from functools import partial
 import torch
 
 from ..analysis.benchmark.measure import affordable_runs, make_stopwatch, time_interleaved, warm_up
-from ..analysis.device import describe_device
+from ..analysis.complexity import count_parameters
 from ..analysis.flops import count_flops
-from ..analysis.parameters import count_parameters
+from ..analysis.machine import describe_device
 from ..upsamplers import build_upsampler
 from ..utils.whole_file import check_place, whole_file
 from .paper_tables import CONFIG_NAMES, PAPER_TABLES

@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
-from ..analysis.complexity import ComplexityRow, measure_table
+from .complexity_tables import ComplexityRow, measure_table
 from .failure import describe
 from .latency import REFERENCE, Latency, latency_name, read_latencies
 from .measured import Measured, is_metric, measured

@@ -12,9 +12,8 @@ from mmengine.hooks import Hook
 from mmengine.runner import Runner
 from torch import nn
 
-from ..analysis.device import describe_device
-from ..analysis.parameters import count_parameters
-from ..analysis.process_memory import peak_rss, reset_peak_rss
+from ..analysis.complexity import count_parameters
+from ..analysis.machine import describe_device, peak_rss, reset_peak_rss
 from ..engine.run import build_trainer
 
 

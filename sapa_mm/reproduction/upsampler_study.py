@@ -7,7 +7,7 @@ import statistics
 
 from ..utils.markdown import markdown_table
 from ..utils.whole_file import write_whole
-from .paper_tables import CONFIG_NAMES
+from .paper_tables import CONFIG_NAMES, paper_order
 from .scenes import make_missing_scenes, scenes_run
 from .train_all import train_all
 from .training_result import TrainingResult
@@ -15,7 +15,7 @@ from .training_run import TrainingRun
 
 _CONFIG = 'segformer/segformer_mit-tiny_{}_1xb8-300_scenes-128x128.py'
 #: Titles; SegFormer's own interpolation is bilinear.
-UPSAMPLERS = [title for title in CONFIG_NAMES if title != 'Nearest']
+UPSAMPLERS = sorted(CONFIG_NAMES.keys() - {'Nearest'}, key=paper_order)
 
 Results = dict[str, dict[int, TrainingResult]]
 

@@ -1,7 +1,10 @@
-"""Upsamplers: ``upsampler(x, guide)``, the low-res feature first, plain torch modules."""
+"""Upsamplers: ``upsampler(x, guide)``, the low-res feature first, plain torch modules.
+
+One file each: a class in a file here that states its ``name`` is among ``UPSAMPLERS``.
+"""
 
 from .a2u import A2U
-from .base import Upsampler
+from .base import PointUpsampler, Table1Row, Upsampler, WindowUpsampler
 from .build import UPSAMPLERS, build_upsampler
 from .carafe import Carafe
 from .deconv import Deconv
@@ -25,9 +28,15 @@ __all__ = [
     'IndexNet',
     'Nearest',
     'PixelShuffle',
+    'PointUpsampler',
     'SapaB',
     'SapaD',
     'SapaI',
+    'Table1Row',
     'Upsampler',
+    'WindowUpsampler',
     'build_upsampler',
 ]
+
+# Those of files that are not named above.
+globals().update({_upsampler.__name__: _upsampler for _upsampler in UPSAMPLERS.values()})

@@ -6,8 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from .base import Table1Row, WindowUpsampler
 from .resize import pad_to_even, shuffle
-from .window_upsampler import WindowUpsampler
 
 _FILTER = 6
 
@@ -29,7 +29,15 @@ class A2U(WindowUpsampler):
         ValueError: If scale_factor is not 2.
     """
 
+    name = 'a2u'
+    title = 'A2U'
     guided = True
+    counter_note = (
+        "C + 4K², the sum of the affinity's products and its product with the descriptor, are "
+        'elementwise and not counted; 108C for each image, the convolutions of the pooled guide, '
+        'are counted and not in the formula'
+    )
+    table_1 = (Table1Row('73C + 4K² + 4K²C', '4K²C + 2C'),)
     kernel_size = 3
 
     def __init__(self, in_channels: int, guide_channels: int | None = None, scale_factor: int = 2):
@@ -40,6 +48,10 @@ class A2U(WindowUpsampler):
         self.filters = nn.Conv2d(self.guide_channels, 2, 1)
         self.norms = nn.ModuleList(nn.GroupNorm(groups, self.guide_channels) for _ in range(2))
         self.descriptor = nn.Conv2d(self.guide_channels, 4 * self.kernel_size**2, 1)
+
+    def flops_per_position(self) -> int:
+        """See :meth:`Upsampler.flops_per_position`."""
+        return 73 * self.guide_channels + 36 + 36 * self.in_channels
 
     def generate_weights(self, x: Tensor, guide: Tensor, size: tuple[int, int]) -> Tensor:
         """See :meth:`WindowUpsampler.generate_weights`."""

@@ -1,7 +1,31 @@
-"""What all upsamplers share: the interface, the checks of its inputs, renamed checkpoint keys."""
+"""The base classes of upsamplers: any, over a fixed window, over selected points."""
 
+from dataclasses import dataclass, field
+from typing import Any
+
+from sapa_ops import window_assemble
 from sapa_ops.backends import autocast_enabled
 from torch import Tensor, nn
+
+
+@dataclass(frozen=True)
+class Table1Row:
+    """A row of the paper's Table 1, totals for each low-res position, as printed.
+
+    C is the number of channels of x and guide, d that of the embedding, K the side of the window,
+    S the number of points, g that of the groups.
+
+    Attributes:
+        flops (str): Multiply-adds.
+        params (str): Parameters, without biases and normalisations.
+        variant (str): What follows the upsampler's title. Defaults to ''.
+        options (dict[str, Any]): Options that build the variant. Defaults to none.
+    """
+
+    flops: str
+    params: str
+    variant: str = ''
+    options: dict[str, Any] = field(default_factory=dict)
 
 
 class Upsampler(nn.Module):
@@ -20,16 +44,41 @@ class Upsampler(nn.Module):
         ValueError: If a number is not a positive integer.
 
     Attributes:
+        name (str | None): The ``type`` of an ``upsample_cfg`` by which this package's own
+            upsamplers are found, such as 'sapa_d'. A class elsewhere has the name by which it is
+            registered in mmengine's ``MODELS``, and needs none here. Not inherited. Defaults to
+            None.
+        title (str): What tables and figures call it, such as 'SAPA-D'. Not inherited. Defaults to
+            the name of the class.
+        in_mmcv (bool): Whether mmcv has an upsampler of this name, which then stays the registered
+            one; ours means the same, and runs on a CPU too. Not inherited. Defaults to False.
         guided (bool): Whether the upsampler needs a guide. One that does not takes the output's
-            size from a guide all the same.
-        any_size (bool): Whether the size may be smaller than that of x, too.
+            size from a guide all the same. Defaults to False.
+        any_size (bool): Whether the output may be smaller than x, too. Defaults to False.
+        renamed_keys (dict[str, str]): Names of modules and parameters in other people's
+            checkpoints, and ours. Defaults to none.
+        counter_note (str): Why counting a forward pass gives another number than
+            :meth:`flops_per_position`, where it does.
+        table_1 (tuple[Table1Row, ...]): Its rows in the paper's Table 1. Not inherited. Defaults
+            to none.
     """
 
+    name: str | None = None
+    title: str = 'Upsampler'
+    in_mmcv: bool = False
     guided: bool = False
     any_size: bool = False
-
-    #: Parameter names in other people's checkpoints, and ours.
     renamed_keys: dict[str, str] = {}
+    counter_note: str = 'the formula is for an output of s times the size'
+    table_1: tuple[Table1Row, ...] = ()
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        # What identifies an upsampler is not true of its subclasses.
+        own = {'name': None, 'title': cls.__name__, 'in_mmcv': False, 'table_1': ()}
+        for attribute, default in own.items():
+            if attribute not in vars(cls):
+                setattr(cls, attribute, default)
 
     def __init__(self, in_channels: int, guide_channels: int | None = None, scale_factor: int = 2):
         super().__init__()
@@ -70,6 +119,17 @@ class Upsampler(nn.Module):
 
         An upsampler that does not implement it keeps what its host, or torch, initialises.
         """
+
+    def flops_per_position(self) -> int | None:
+        """Multiply-adds for each low-res position by a formula, such as that of Table 1.
+
+        It is for an output of ``scale_factor`` times the size. Biases, normalisation and
+        interpolation count as nothing, as in the paper.
+
+        Returns:
+            int | None: The number, or None where the upsampler states no formula.
+        """
+        return None
 
     def upsample(self, x: Tensor, guide: Tensor | None, size: tuple[int, int]) -> Tensor:
         """Upsamples checked inputs to the given (H, W); what a subclass implements."""
@@ -149,3 +209,59 @@ class Upsampler(nn.Module):
             for key in [key for key in state_dict if f'{key}.'.startswith(f'{theirs}.')]:
                 state_dict[ours + key[len(theirs) :]] = state_dict.pop(key)
         super()._load_from_state_dict(state_dict, prefix, *args, **kwargs)
+
+
+class WindowUpsampler(Upsampler):
+    """Assembles the K×K window around each upsampled position by generated weights.
+
+    Attributes:
+        kernel_size (int): K.
+        groups (int): Groups of channels with kernels of their own.
+    """
+
+    kernel_size: int
+    groups: int = 1
+
+    def generate_weights(self, x: Tensor, guide: Tensor | None, size: tuple[int, int]) -> Tensor:
+        """Kernels of all upsampled positions; what a subclass implements.
+
+        Args:
+            x (Tensor): (N, C, h, w).
+            guide (Tensor, optional): (N, C', H, W), where the upsampler is guided.
+            size (tuple[int, int]): H and W.
+
+        Returns:
+            Tensor: (N, groups*K*K, H, W); taps run row by row, then column by column.
+        """
+        raise NotImplementedError
+
+    def upsample(self, x: Tensor, guide: Tensor | None, size: tuple[int, int]) -> Tensor:
+        """See :meth:`Upsampler.forward`."""
+        weight = self.generate_weights(x, guide, size)
+        return window_assemble(weight, x, self.kernel_size, self.groups)
+
+
+class PointUpsampler(Upsampler):
+    """Assembles points that each upsampled position selects, in groups of channels.
+
+    Attributes:
+        groups (int): g, groups of channels with points of their own.
+    """
+
+    groups: int
+
+    def kernels(
+        self, x: Tensor, guide: Tensor | None, size: tuple[int, int]
+    ) -> tuple[Tensor, Tensor]:
+        """Weights and points of all upsampled positions; what a subclass implements.
+
+        Args:
+            x (Tensor): (N, C, h, w).
+            guide (Tensor, optional): (N, C', H, W), where the upsampler is guided.
+            size (tuple[int, int]): H and W.
+
+        Returns:
+            tuple[Tensor, Tensor]: Weights (N, g, S, H, W) and offsets (N, g*S*2, H, W) from the
+            low-res index, in low-res pixels; their channels run group, point, (x, y).
+        """
+        raise NotImplementedError

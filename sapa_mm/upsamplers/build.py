@@ -1,50 +1,41 @@
 """From an ``upsample_cfg`` to an upsampler, and from our classes to mmengine's registry."""
 
+import importlib
 import inspect
+import pkgutil
+import sys
 from typing import Any
 
-from .a2u import A2U
 from .base import Upsampler
-from .carafe import Carafe
-from .deconv import Deconv
-from .dysample import DySample
-from .fade import Fade
-from .index_net import IndexNet
-from .interpolation import Bilinear, Nearest
-from .pixel_shuffle import PixelShuffle
-from .sapa_b import SapaB
-from .sapa_d import SapaD
-from .sapa_i import SapaI
 
 try:
     from mmengine.registry import MODELS
 except ImportError:
     MODELS = None
 
-#: mmcv registers these names itself; ours mean the same, and run on a CPU too.
-STOCK_UPSAMPLERS: dict[str, type[Upsampler]] = {
-    'nearest': Nearest,
-    'bilinear': Bilinear,
-    'deconv': Deconv,
-    'pixel_shuffle': PixelShuffle,
-    'carafe': Carafe,
-}
-OWN_UPSAMPLERS: dict[str, type[Upsampler]] = {
-    'sapa_i': SapaI,
-    'sapa_b': SapaB,
-    'sapa_d': SapaD,
-    'index_net': IndexNet,
-    'a2u': A2U,
-    'fade': Fade,
-    'dysample': DySample,
-}
-UPSAMPLERS = STOCK_UPSAMPLERS | OWN_UPSAMPLERS
-
 _SET_BY_HOST = ('self', 'in_channels', 'guide_channels', 'scale_factor')
 
+
+def _find_upsamplers() -> dict[str, type[Upsampler]]:
+    """Imports all files of this package, and finds the classes in them that state a name."""
+    found: dict[str, type[Upsampler]] = {}
+    for file in pkgutil.iter_modules(sys.modules[__package__].__path__):
+        module = importlib.import_module(f'{__package__}.{file.name}')
+        classes = [kind for kind in vars(module).values() if inspect.isclass(kind)]
+        for kind in classes:
+            is_named = issubclass(kind, Upsampler) and kind.name is not None
+            if is_named and found.setdefault(kind.name, kind) is not kind:
+                raise ValueError(f'{kind} and {found[kind.name]} have one name, {kind.name}')
+    return found
+
+
+#: This package's upsamplers by name.
+UPSAMPLERS: dict[str, type[Upsampler]] = _find_upsamplers()
+
 if MODELS is not None:
-    for _name, _upsampler in OWN_UPSAMPLERS.items():
-        MODELS.register_module(name=_name, module=_upsampler)
+    for _name, _upsampler in UPSAMPLERS.items():
+        if not _upsampler.in_mmcv:
+            MODELS.register_module(name=_name, module=_upsampler)
 
 
 def build_upsampler(

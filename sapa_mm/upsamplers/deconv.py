@@ -19,8 +19,15 @@ class Deconv(Upsampler):
         ValueError: If the kernel size is even or not positive.
     """
 
+    name = 'deconv'
+    title = 'Deconv'
+    in_mmcv = True
     # mmcv builds the convolution itself.
     renamed_keys = {'weight': 'deconv.weight', 'bias': 'deconv.bias'}
+    counter_note = (
+        "the paper's figure has k²s²C² for each low-res position, as for pixel shuffle; a "
+        'transposed convolution of stride s takes k²C²'
+    )
 
     def __init__(
         self,
@@ -39,6 +46,13 @@ class Deconv(Upsampler):
             padding=kernel_size // 2,
             output_padding=scale_factor - 1,
         )
+
+    def flops_per_position(self) -> int:
+        """A convolution with a kernel of side k at each high-res position, k²s²C².
+
+        As Table 3 counts it; Table 1 has no row of it.
+        """
+        return (self.deconv.kernel_size[0] * self.scale_factor * self.in_channels) ** 2
 
     def upsample(self, x: Tensor, guide: Tensor | None, size: tuple[int, int]) -> Tensor:
         """See :meth:`Upsampler.forward`."""

@@ -4,7 +4,7 @@ import torch
 from sapa_ops import point_assemble
 from torch import Tensor, nn
 
-from .point_upsampler import PointUpsampler
+from .base import PointUpsampler
 from .resize import fit, pixel_shuffle
 
 STYLES = ('lp', 'pl')
@@ -30,6 +30,13 @@ class DySample(PointUpsampler):
         ValueError: If the style is unknown, dynamic_scope is no boolean, or the groups or s² do
             not divide C.
     """
+
+    name = 'dysample'
+    title = 'DySample'
+    counter_note = (
+        'the formula has 8 for a bilinear sample, the counter its 4 multiply-adds and one for its '
+        'weight'
+    )
 
     def __init__(
         self,
@@ -63,6 +70,14 @@ class DySample(PointUpsampler):
         nn.init.zeros_(self.offset.bias)
         if self.scope is not None:
             nn.init.zeros_(self.scope.weight)
+
+    def flops_per_position(self) -> int:
+        """Its 1×1 convolutions and samples, counted as Table 1 counts those of SAPA-D."""
+        children, c = self.scale_factor**2, self.in_channels
+        positions = children if self.style == 'pl' else 1
+        convs = [conv for conv in (self.offset, self.scope) if conv is not None]
+        offsets = sum(positions * conv.in_channels * conv.out_channels for conv in convs)
+        return offsets + 8 * children * c
 
     def _load_from_state_dict(self, state_dict, prefix, *args):
         state_dict.pop(f'{prefix}init_pos', None)

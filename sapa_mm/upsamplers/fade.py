@@ -3,8 +3,8 @@
 import torch
 from torch import Tensor, nn
 
+from .base import Table1Row, WindowUpsampler
 from .resize import nearest_resize
-from .window_upsampler import WindowUpsampler
 
 
 class Fade(WindowUpsampler):
@@ -28,7 +28,11 @@ class Fade(WindowUpsampler):
             from C.
     """
 
+    name = 'fade'
+    title = 'FADE'
     guided = True
+    counter_note = "the gate's products, 2s²C, are elementwise and not counted"
+    table_1 = (Table1Row('5Cd + 45K²d + 4K²C', '2Cd + 9K²d'),)
 
     def __init__(
         self,
@@ -56,15 +60,23 @@ class Fade(WindowUpsampler):
         self.init_weights()
 
     def init_weights(self) -> None:
-        """See :meth:`Upsampler.init_weights`; Xavier, uniform, and biases 0.
+        """Initialises all convolutions with Xavier's uniform distribution, and biases with 0.
 
-        So has the SAPA authors' repository segmentation-with-upsamplers all convolutions, the
-        shared one included.
+        The SAPA authors' repository segmentation-with-upsamplers does the same.
         """
         for module in self.children():
             nn.init.xavier_uniform_(module.weight)
             if module.bias is not None:
                 nn.init.zeros_(module.bias)
+
+    def flops_per_position(self) -> int:
+        """See :meth:`Upsampler.flops_per_position`; the paper's is without a gate."""
+        c, d = self.in_channels, self.channel_compressor.out_channels
+        children, taps = self.scale_factor**2, self.kernel_size**2
+        compression = (c + children * self.guide_channels) * d
+        # Its convolution of x, and its products with guide and upsampled x.
+        gate = 0 if self.gate is None else c + 2 * children * c
+        return compression + 9 * (1 + children) * taps * d + children * taps * c + gate
 
     def generate_weights(self, x: Tensor, guide: Tensor, size: tuple[int, int]) -> Tensor:
         """See :meth:`WindowUpsampler.generate_weights`."""

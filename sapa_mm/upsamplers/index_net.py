@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from .base import Upsampler
+from .base import Table1Row, Upsampler
 from .resize import nearest_resize, pad_to_even, shuffle
 
 VARIANTS = ('hin', 'm2o')
@@ -30,7 +30,14 @@ class IndexNet(Upsampler):
             from C.
     """
 
+    name = 'index_net'
+    title = 'IndexNet'
     guided = True
+    counter_note = 'the product with the index map, 4C, is elementwise and not counted'
+    table_1 = (
+        Table1Row('32C² + 12C', '32C² + 8C', 'HIN'),
+        Table1Row('68C² + 4C', '68C²', 'M2O', dict(variant='m2o')),
+    )
 
     def __init__(
         self,
@@ -70,6 +77,12 @@ class IndexNet(Upsampler):
             nn.ReLU6(inplace=True),
             nn.Conv2d(hidden_channels, out_channels, 1, bias=False),
         )
+
+    def flops_per_position(self) -> int:
+        """See :meth:`Upsampler.flops_per_position`."""
+        guide = self.guide_channels
+        index_map = 32 * guide**2 + 8 * guide if self.variant == 'hin' else 68 * guide**2
+        return index_map + 4 * self.in_channels
 
     def upsample(self, x: Tensor, guide: Tensor, size: tuple[int, int]) -> Tensor:
         """See :meth:`Upsampler.forward`."""

@@ -15,7 +15,14 @@ class Nearest(Upsampler):
         scale_factor (int): Ratio of upsampling without a guide. Defaults to 2.
     """
 
+    name = 'nearest'
+    title = 'Nearest'
+    in_mmcv = True
     any_size = True
+
+    def flops_per_position(self) -> int:
+        """See :meth:`Upsampler.flops_per_position`."""
+        return 0
 
     def upsample(self, x: Tensor, guide: Tensor | None, size: tuple[int, int]) -> Tensor:
         """See :meth:`Upsampler.forward`."""
@@ -35,6 +42,9 @@ class Bilinear(Upsampler):
         ValueError: If align_corners is no boolean.
     """
 
+    name = 'bilinear'
+    title = 'Bilinear'
+    in_mmcv = True
     any_size = True
 
     def __init__(
@@ -47,6 +57,10 @@ class Bilinear(Upsampler):
         super().__init__(in_channels, guide_channels, scale_factor)
         self.check_switch(align_corners=align_corners)
         self.align_corners = align_corners
+
+    def flops_per_position(self) -> int:
+        """See :meth:`Upsampler.flops_per_position`."""
+        return 0
 
     def upsample(self, x: Tensor, guide: Tensor | None, size: tuple[int, int]) -> Tensor:
         """See :meth:`Upsampler.forward`."""

@@ -21,6 +21,10 @@ class PixelShuffle(Upsampler):
         ValueError: If the kernel size is even or not positive.
     """
 
+    name = 'pixel_shuffle'
+    title = 'PixelShuffle'
+    in_mmcv = True
+
     def __init__(
         self,
         in_channels: int,
@@ -42,6 +46,10 @@ class PixelShuffle(Upsampler):
         """Initialises as mmcv's ``PixelShufflePack`` does."""
         nn.init.xavier_uniform_(self.upsample_conv.weight)
         nn.init.zeros_(self.upsample_conv.bias)
+
+    def flops_per_position(self) -> int:
+        """k²s²C², with a kernel of side k, as Table 3 counts it; Table 1 has no row of it."""
+        return (self.upsample_conv.kernel_size[0] * self.scale_factor * self.in_channels) ** 2
 
     def upsample(self, x: Tensor, guide: Tensor | None, size: tuple[int, int]) -> Tensor:
         """See :meth:`Upsampler.forward`."""

@@ -1,8 +1,13 @@
 """What SAPA-I, SAPA-B and SAPA-D share."""
 
-from torch import nn
+import torch
+import torch.nn.functional as F
+from sapa_ops import window_similarity
+from torch import Tensor, nn
 
-from .base import Upsampler
+from .base import Upsampler, WindowUpsampler
+
+SIMILARITY_NORMS = ('softmax', 'none', 'relu', 'sigmoid', 'softplus')
 
 _NUM_NORM_GROUPS = 32
 
@@ -52,3 +57,77 @@ class Sapa(Upsampler):
             if isinstance(module, nn.Conv2d):
                 nn.init.normal_(module.weight, std=0.02)
                 nn.init.zeros_(module.bias)
+
+
+class WindowSapa(Sapa, WindowUpsampler):
+    """SAPA with a fixed window as the points: the base of SAPA-I and SAPA-B.
+
+    Args:
+        in_channels (int): C, channels of x.
+        guide_channels (int, optional): C', channels of the guide. Defaults to ``in_channels``.
+        scale_factor (int): Ratio of upsampling. Defaults to 2.
+        kernel_size (int): K, size of the window; positive and odd. Defaults to 5.
+        pre_norm (bool): See :class:`Sapa`. Defaults to False.
+        similarity_norm (str): Normalisation of the similarity, 'softmax', 'none', 'relu',
+            'sigmoid' or 'softplus' (Table 10). Defaults to 'softmax'.
+        groups (int): g, groups of channels with kernels of their own. Defaults to 1.
+
+    Raises:
+        ValueError: If an option is out of its range.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        guide_channels: int | None = None,
+        scale_factor: int = 2,
+        kernel_size: int = 5,
+        pre_norm: bool = False,
+        similarity_norm: str = 'softmax',
+        groups: int = 1,
+    ):
+        super().__init__(in_channels, guide_channels, scale_factor, pre_norm)
+        self.check_kernel_size(kernel_size=kernel_size)
+        if similarity_norm not in SIMILARITY_NORMS:
+            known = ', '.join(SIMILARITY_NORMS)
+            self.fail(f'similarity_norm must be one of {known}, got {similarity_norm!r}')
+        self.check_groups(in_channels, groups=groups)
+        self.kernel_size = kernel_size
+        self.groups = groups
+        self.similarity_norm = similarity_norm
+
+    def embed(self, x: Tensor, guide: Tensor) -> tuple[Tensor, Tensor]:
+        """Query (N, g*D, H, W) from the guide and key (N, g*D, h, w) from x."""
+        return guide, x
+
+    def generate_weights(self, x: Tensor, guide: Tensor, size: tuple[int, int]) -> Tensor:
+        """See :meth:`WindowUpsampler.generate_weights`."""
+        query, key = self.embed(self.norm_x(x), self.norm_guide(guide))
+        # Groups as images.
+        query, key = (t.unflatten(1, (self.groups, -1)).flatten(0, 1) for t in (query, key))
+        similarity = window_similarity(query, key, self.kernel_size)
+        weight = normalize_similarity(similarity, self.similarity_norm, dim=1)
+        return weight.unflatten(0, (-1, self.groups)).flatten(1, 2)
+
+
+def normalize_similarity(similarity: Tensor, similarity_norm: str, dim: int) -> Tensor:
+    """Turns similarities into the weights of a kernel.
+
+    ``h(sim) / sum(h(sim))`` with h the exponential for 'softmax', else the function named;
+    'none' leaves the similarities as they are. A kernel whose h is 0 everywhere (relu) stays 0.
+
+    Args:
+        similarity (Tensor): Similarities, any shape.
+        similarity_norm (str): One of ``SIMILARITY_NORMS``.
+        dim (int): The dimension of the points of one kernel.
+
+    Returns:
+        Tensor: Weights of the same shape.
+    """
+    if similarity_norm == 'softmax':
+        return similarity.softmax(dim)
+    if similarity_norm == 'none':
+        return similarity
+    positive = getattr(F, similarity_norm)(similarity)
+    total = positive.sum(dim, keepdim=True)
+    return positive / total.clamp_min(torch.finfo(total.dtype).tiny)

@@ -2,7 +2,8 @@
 
 from torch import Tensor, nn
 
-from .window_sapa import WindowSapa
+from .base import Table1Row
+from .sapa import WindowSapa
 
 
 class SapaB(WindowSapa):
@@ -26,6 +27,10 @@ class SapaB(WindowSapa):
     Raises:
         ValueError: If an option is out of its range.
     """
+
+    name = 'sapa_b'
+    title = 'SAPA-B'
+    table_1 = (Table1Row('5Cd + 4K²d + 4K²C', '2Cd'),)
 
     def __init__(
         self,
@@ -51,6 +56,12 @@ class SapaB(WindowSapa):
         self.query = nn.Conv2d(self.guide_channels, groups * embed_dims, 1)
         self.key = nn.Conv2d(self.in_channels, groups * embed_dims, 1)
         self.init_weights()
+
+    def flops_per_position(self) -> int:
+        """See :meth:`Upsampler.flops_per_position`."""
+        d, children = self.query.out_channels, self.scale_factor**2
+        embedding = (self.in_channels + children * self.guide_channels) * d
+        return embedding + children * self.kernel_size**2 * (d + self.in_channels)
 
     def embed(self, x: Tensor, guide: Tensor) -> tuple[Tensor, Tensor]:
         """Query (N, g*d, H, W) from the guide and key (N, g*d, h, w) from x."""

@@ -6,8 +6,8 @@ import torch
 from sapa_ops import point_assemble, point_similarity
 from torch import Tensor, nn
 
-from .kernel_prediction import init_kernel_prediction, kernel_prediction_convs, predict_kernels
-from .point_upsampler import PointUpsampler
+from .base import PointUpsampler, Table1Row
+from .carafe import init_kernel_prediction, kernel_prediction_convs, predict_kernels
 from .resize import nearest_resize, pixel_shuffle
 from .sapa import Sapa
 
@@ -42,6 +42,15 @@ class SapaD(Sapa, PointUpsampler):
     Raises:
         ValueError: If an option is out of its range.
     """
+
+    name = 'sapa_d'
+    title = 'SAPA-D'
+    counter_note = (
+        'the formula has 8 for a bilinear sample, the counter its 4 multiply-adds; for the '
+        "similarity it has the paper's total, 38Sdg, though the steps add up to 36Sdg (32Sdg + "
+        '4Sdg)'
+    )
+    table_1 = (Table1Row('5Cdg + 38Sdg + 36SC + 8SCg', '2Cdg + 8SCg'),)
 
     def __init__(
         self,
@@ -90,6 +99,20 @@ class SapaD(Sapa, PointUpsampler):
             children = self.offset.out_channels // grid.numel()
             with torch.no_grad():
                 self.offset.bias.copy_(grid.repeat_interleave(children))
+
+    def flops_per_position(self) -> int:
+        """See :meth:`Upsampler.flops_per_position`."""
+        c, children, points = self.in_channels, self.scale_factor**2, self.num_points
+        offsets = c * self.offset.out_channels
+        # 8 for a bilinear sample, 1 for its part in the sum.
+        values = 9 * children * points * c
+        if not self.guided:
+            convs = (self.channel_compressor, self.content_encoder)
+            return offsets + values + sum(conv.weight.numel() for conv in convs)
+        embedded = self.query.out_channels
+        embedding = (c + children * self.guide_channels) * embedded
+        similarity = children * points * embedded * 38 // 4
+        return offsets + values + embedding + similarity
 
     def select_points(self, x: Tensor, size: tuple[int, int]) -> Tensor:
         """Point selection from x (after pre_norm).

@@ -1,6 +1,7 @@
 """SAPA-I: inner product similarity, no parameters."""
 
-from .window_sapa import WindowSapa
+from .base import Table1Row
+from .sapa import WindowSapa
 
 
 class SapaI(WindowSapa):
@@ -22,6 +23,10 @@ class SapaI(WindowSapa):
         ValueError: If the channels of x and guide differ, or an option is out of its range.
     """
 
+    name = 'sapa_i'
+    title = 'SAPA-I'
+    table_1 = (Table1Row('8K²C', '0'),)
+
     def __init__(
         self,
         in_channels: int,
@@ -39,3 +44,7 @@ class SapaI(WindowSapa):
                 f'guide_channels must equal in_channels, got {self.guide_channels} and '
                 f'{self.in_channels}; sapa_b and sapa_d take different channels'
             )
+
+    def flops_per_position(self) -> int:
+        """See :meth:`Upsampler.flops_per_position`."""
+        return 2 * self.scale_factor**2 * self.kernel_size**2 * self.in_channels

@@ -7,9 +7,7 @@ from collections.abc import Iterator, Sequence
 
 from matplotlib.figure import Figure
 
-from ..upsamplers import IndexNet
-from ..upsamplers.point_upsampler import PointUpsampler
-from ..upsamplers.window_upsampler import WindowUpsampler
+from ..upsamplers import IndexNet, PointUpsampler, WindowUpsampler
 from ..utils.html_page import fill_page
 from .figures import draw
 from .models import NamedModel

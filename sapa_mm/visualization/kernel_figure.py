@@ -7,16 +7,13 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure, SubFigure
 from matplotlib.patches import Rectangle
 
-from ..upsamplers import A2U, Carafe, Fade, IndexNet, SapaB, SapaI
-from ..upsamplers.window_upsampler import WindowUpsampler
+from ..upsamplers import UPSAMPLERS, IndexNet, WindowUpsampler
 from .canvas import MARK, mark, show, show_map, zoom
 from .features import index_map
 from .geometry import by, to_cell, to_pixels
 from .kernels import Kernel, find_kernels
 from .observation import Observation
 from .recording import Call
-
-_DRAWN = (SapaI, SapaB, Carafe, Fade, A2U, IndexNet)
 
 
 def draw_kernel(observation: Observation, position: tuple[int, int], upsampler: int = -1) -> Figure:
@@ -39,7 +36,8 @@ def draw_kernel(observation: Observation, position: tuple[int, int], upsampler: 
     if isinstance(call.upsampler, IndexNet):
         return _draw_index_map(observation, call, position)
     if not isinstance(call.upsampler, WindowUpsampler):
-        kinds = ', '.join(kind.__name__ for kind in _DRAWN)
+        drawn = (WindowUpsampler, IndexNet)
+        kinds = ', '.join(k.__name__ for k in UPSAMPLERS.values() if issubclass(k, drawn))
         raise ValueError(
             f'{call.name} is a {type(call.upsampler).__name__}, which has no kernel over a window; '
             f'those that have: {kinds}'

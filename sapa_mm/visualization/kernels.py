@@ -7,9 +7,7 @@ import torch
 from sapa_ops.geometry import lowres_index
 from torch import Tensor
 
-from ..upsamplers import UPSAMPLERS, Upsampler
-from ..upsamplers.point_upsampler import PointUpsampler
-from ..upsamplers.window_upsampler import WindowUpsampler
+from ..upsamplers import UPSAMPLERS, PointUpsampler, Upsampler, WindowUpsampler
 
 
 @dataclass(frozen=True)

@@ -12,8 +12,7 @@ from torch import nn
 from ..engine.config import check_checkpoint, check_upsamplers, load_config
 from ..engine.images import image_pipeline
 from ..engine.trained_model import TrainedModel, load_trained
-from ..reproduction.paper_tables import CONFIG_NAMES
-from ..upsamplers import UPSAMPLERS, Upsampler
+from ..upsamplers import Upsampler
 from .observation import Observation, explain_failure, observe
 from .subject import Subject
 
@@ -99,11 +98,9 @@ def load_models(
 
 
 def upsampler_name(model: nn.Module) -> str | None:
-    """The paper's name of the upsampler in a model; None if it has none of ours."""
-    titles = {config.replace('-', '_'): title for title, config in CONFIG_NAMES.items()}
-    names = {kind: titles[name] for name, kind in UPSAMPLERS.items()}
+    """The title of the upsampler in a model; None if it has none of ours."""
     used = dict.fromkeys(type(part) for part in model.modules() if isinstance(part, Upsampler))
-    return ' + '.join(names.get(kind, kind.__name__) for kind in used) or None
+    return ' + '.join(kind.title for kind in used) or None
 
 
 def _distinct(names: list[str | None], configs: list[str]) -> list[str]:

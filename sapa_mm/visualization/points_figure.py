@@ -9,8 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
 
-from ..upsamplers import UPSAMPLERS
-from ..upsamplers.point_upsampler import PointUpsampler
+from ..upsamplers import UPSAMPLERS, PointUpsampler
 from .canvas import MARK, draw_points, mark, show, zoom
 from .geometry import by, to_cell, to_pixels
 from .kernels import Kernels, find_kernels

@@ -8,7 +8,6 @@ import torch
 from torch import nn
 
 from sapa_mm.analysis.flops import count_flops
-from sapa_mm.analysis.table_1 import ROWS, flops_per_position
 from sapa_mm.upsamplers import UPSAMPLERS, Upsampler, build_upsampler
 
 from ..support.operators import skip_where_not_built
@@ -59,23 +58,35 @@ def evaluate(formula, numbers):
     return eval(product, {}, numbers)
 
 
-@pytest.mark.parametrize('row', ROWS, ids=lambda row: row.title)
-def test_table_1(row):
-    upsampler = build_upsampler(row.upsample_cfg, C)
-    assert flops_per_position(upsampler) == TABLE_1[row.title]
+ROWS = {
+    f'{kind.title} {row.variant}'.strip(): (kind, row)
+    for kind in UPSAMPLERS.values()
+    for row in kind.table_1
+}
+
+
+@pytest.mark.parametrize('title', TABLE_1)
+def test_table_1(title):
+    kind, row = ROWS[title]
+    upsampler = build_upsampler(dict(type=kind, **row.options), C)
+    assert upsampler.flops_per_position() == TABLE_1[title]
     weights = sum(p.numel() for p in upsampler.parameters() if p.dim() > 1)
-    assert weights == PARAMS[row.title]
+    assert weights == PARAMS[title]
     # What is printed is what is computed.
-    numbers = dict(C=C, K=3 if row.title == 'A2U' else 5, S=9, g=4)
-    numbers['d'] = 32 if row.title.startswith('SAPA') else 64
-    assert evaluate(row.flops, numbers) == TABLE_1[row.title]
-    assert evaluate(row.params, numbers) == PARAMS[row.title]
+    numbers = dict(C=C, K=3 if title == 'A2U' else 5, S=9, g=4)
+    numbers['d'] = 32 if title.startswith('SAPA') else 64
+    assert evaluate(row.flops, numbers) == TABLE_1[title]
+    assert evaluate(row.params, numbers) == PARAMS[title]
+
+
+def test_table_1_has_all_rows():
+    assert ROWS.keys() == TABLE_1.keys()
 
 
 def test_the_gate_of_fade():
     """Its convolution at low resolution, and two products at high resolution."""
     with_gate, without = (
-        flops_per_position(build_upsampler(dict(type='fade', gate=gate), C))
+        build_upsampler(dict(type='fade', gate=gate), C).flops_per_position()
         for gate in (True, False)
     )
     assert with_gate - without == C + 2 * 4 * C
@@ -83,14 +94,14 @@ def test_the_gate_of_fade():
 
 @pytest.mark.parametrize(('cfg', 'billions'), SEGFORMER)
 def test_segformer(cfg, billions):
-    flops = flops_per_position(build_upsampler(cfg, C)) * 14592 / 1e9
+    flops = build_upsampler(cfg, C).flops_per_position() * 14592 / 1e9
     digits = len(str(billions).partition('.')[2])
     assert round(flops, digits) == billions
 
 
 def test_every_upsampler_has_a_formula():
     for kind in UPSAMPLERS:
-        assert isinstance(flops_per_position(build_upsampler(dict(type=kind), 32)), int)
+        assert isinstance(build_upsampler(dict(type=kind), 32).flops_per_position(), int)
 
 
 def count(upsampler, channels=C, side=8):
@@ -134,7 +145,7 @@ def test_counter_with_other_channels():
     skip_where_not_built('compiled')
     for cfg in (dict(type='sapa_b'), dict(type='fade'), dict(type='carafe', up_group=2)):
         upsampler = build_upsampler(cfg, 64, 24)
-        assert count(upsampler, 64) == flops_per_position(upsampler)
+        assert count(upsampler, 64) == upsampler.flops_per_position()
 
 
 def test_the_note_says_why_they_differ():
@@ -162,6 +173,7 @@ def test_a_users_own_upsampler_has_no_formula():
     model = nn.Sequential(nn.Conv2d(3, 4, 1), Mine(4), build_upsampler(dict(type='carafe'), 4))
     flops = count_flops(model, model, (1, 3, 8, 8))
     assert flops.upsamplers_by_formula is None
+    assert flops.note == 'Mine states no flops_per_position'
     assert flops.counted == flops.upsamplers + 3 * 4 * 64
 
 
@@ -204,5 +216,5 @@ def test_parts_keep_their_modes_and_inputs_may_be_named():
     head = Head()
     head.frozen.eval()
     flops = count_flops(head, head, (1, 8, 6, 8))
-    assert flops.upsamplers_by_formula == 6 * 8 * flops_per_position(head.up)
+    assert flops.upsamplers_by_formula == 6 * 8 * head.up.flops_per_position()
     assert (head.training, head.up.training, head.frozen.training) == (True, True, False)

@@ -10,7 +10,7 @@ from mmdet.registry import MODELS
 from mmdet.utils import register_all_modules
 from mmengine.config import Config
 
-from sapa_mm.analysis.parameters import count_parameters
+from sapa_mm.analysis.complexity import count_parameters
 from sapa_mm.datasets import CLASSES, STUFF_CLASSES, THING_CLASSES
 from sapa_mm.detection import UpsampleFPN, UpsampleFPNCARAFE
 

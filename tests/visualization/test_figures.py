@@ -143,7 +143,7 @@ def test_points(observed, kind):
         (
             'kernel',
             'sapa-d',
-            'is a SapaD, which has no kernel over a window; .*SapaI, SapaB, Ca',
+            'is a SapaD, which has no kernel over a window; .*A2U, Carafe, ',
         ),
         ('kernel', 'bilinear', 'is a Bilinear, which has no kernel'),
         (

@@ -83,7 +83,7 @@ def test_dysample_resized():
 @pytest.mark.parametrize('kind', sorted(UPSAMPLERS.keys() - set(KERNEL_BASED)))
 def test_upsamplers_without_kernels_are_refused(kind):
     upsampler = upsampler_of(kind)
-    message = f'{type(upsampler).__name__} has no kernels; those that have: Carafe, SapaI, '
+    message = f'{type(upsampler).__name__} has no kernels; those that have: A2U, Carafe, '
     with pytest.raises(TypeError, match=message):
         kernel_at(upsampler, *inputs(), 0, 0)
     assert not has_kernels(type(upsampler))

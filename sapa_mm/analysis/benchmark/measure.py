@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from ..process_memory import peak_rss, reset_peak_rss
+from ..machine import peak_rss, reset_peak_rss
 from .contestants import Case, Contestant, Maps, prepare
 
 FEWEST_RUNS = 3

@@ -13,7 +13,7 @@ from typing import Any
 import sapa_ops
 import torch
 
-from ..device import cpu_model
+from ..machine import cpu_model
 from .contestants import (
     FORMS,
     GROUPS,

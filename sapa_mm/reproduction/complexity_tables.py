@@ -1,0 +1,235 @@
+"""Parameters and multiply-adds of the paper's tables, beside the printed ones, and of configs."""
+
+import contextlib
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import torch
+
+from ..analysis.complexity import Cost, count_parameters, measure_cost
+from ..analysis.complexity_report import Table, format_report, tabulate_cost
+from ..analysis.flops import count_flops
+from ..upsamplers import UPSAMPLERS, Table1Row, Upsampler, build_upsampler
+from .paper_tables import COST_NOTES, PAPER_TABLES, PaperRow, PaperTable, paper_order
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A printed figure and ours.
+
+    Attributes:
+        printed (str): As the paper has it; with a sign, it is an increment.
+        value (float): Ours, in the paper's unit (million or billion).
+        agrees (bool): Whether ours, rounded, is the printed figure.
+        note (str): Why it does not, where that is known.
+    """
+
+    printed: str
+    value: float
+    agrees: bool
+    note: str
+
+
+@dataclass(frozen=True)
+class ComplexityRow:
+    """A row of one of the paper's tables and its cost.
+
+    Attributes:
+        title (str): The upsampler and the backbone.
+        cost (Cost): What it costs.
+        cells (dict[str, Cell]): The paper's 'Params' and 'FLOPs', where it prints them.
+    """
+
+    title: str
+    cost: Cost
+    cells: dict[str, Cell]
+
+
+def make_report(
+    configs: Sequence[str],
+    tables: Sequence[int],
+    root: str,
+    form: str = 'md',
+    shape: tuple[int, int] | None = None,
+) -> tuple[str, list[str]]:
+    """Counts the costs of configs and of the paper's tables.
+
+    Args:
+        configs (Sequence[str]): Config files.
+        tables (Sequence[int]): Numbers of tables, 1 or keys of ``PAPER_TABLES``.
+        root (str): Folder of the configs, for the tables.
+        form (str): 'md', 'csv' or 'json'. Defaults to 'md'.
+        shape (tuple[int, int], optional): (H, W) of the models' input, see
+            :func:`~sapa_mm.analysis.complexity.measure_cost`. Defaults to None.
+
+    Returns:
+        tuple[str, list[str]]: The report, ending with a newline, or '' if there is nothing in it;
+        in Markdown the notes are under each table. And what went wrong: tables and configs that
+        could not be counted are left out.
+    """
+    report: dict[str, Table] = {}
+    problems: list[str] = []
+    for number in tables:
+        with _collecting(problems):
+            if number == 1:
+                report['Table 1: multiply-adds for each low-res position, and parameters'] = (
+                    tabulate_table_1()
+                )
+            else:
+                table = PAPER_TABLES[number]
+                report[_heading(table)] = tabulate(measure_table(table, root, shape))
+    rows = []
+    for config in configs:
+        name = os.path.splitext(os.path.basename(config))[0]
+        with _collecting(problems):
+            cost = measure_cost(config, shape)
+            rows.append({**tabulate_cost(name, cost), 'note': _note(cost, {})})
+    if rows:
+        report['Configs'] = rows
+    return format_report(report, form) if report else '', problems
+
+
+def tabulate_table_1(channels: int = 256) -> Table:
+    """Table 1: the paper's formulas evaluated, and the upsamplers counted.
+
+    Args:
+        channels (int): C, channels of x and guide. Defaults to 256.
+
+    Returns:
+        list[dict]: The rows; FLOPs are multiply-adds for each low-res position.
+    """
+    kinds = sorted(UPSAMPLERS.values(), key=lambda kind: paper_order(kind.title))
+    return [_tabulate_formula(kind, row, channels) for kind in kinds for row in kind.table_1]
+
+
+def _tabulate_formula(kind: type[Upsampler], row: Table1Row, channels: int) -> dict:
+    upsampler, side = build_upsampler(dict(type=kind, **row.options), channels), 64
+    flops = count_flops(
+        upsampler,
+        lambda x: upsampler(x, torch.empty(1, channels, 2 * side, 2 * side)),
+        (1, channels, side, side),
+    )
+    return {
+        'module': f'{kind.title} {row.variant}'.strip(),
+        'FLOPs (x HW), printed': row.flops,
+        f'at C={channels}': upsampler.flops_per_position(),
+        'counted': round(flops.counted / side**2),
+        'Params, printed': row.params,
+        'weights': sum(p.numel() for p in upsampler.parameters() if p.dim() > 1),
+        'with biases and norms': count_parameters(upsampler),
+        'note': flops.note,
+    }
+
+
+def measure_table(
+    table: PaperTable, configs: str, shape: tuple[int, int] | None = None
+) -> list[ComplexityRow]:
+    """Measures all rows of one of the paper's tables.
+
+    Args:
+        table (PaperTable): The table.
+        configs (str): Folder of the configs.
+        shape (tuple[int, int], optional): See :func:`measure_cost`. FLOPs for another shape are
+            not compared with the paper's.
+
+    Returns:
+        list[ComplexityRow]: Its rows.
+
+    Raises:
+        FileNotFoundError: If a config is missing.
+        ValueError: See :func:`measure_cost`.
+    """
+    rows, first = [], {}
+    for paper in table.rows:
+        config = os.path.join(configs, paper.config)
+        cost = measure_cost(config, shape)
+        base = first.setdefault(paper.backbone, cost)
+        printed = _printed(table, paper)
+        cells = {
+            column: _compare(table, paper, column, printed[column], value)
+            for column, value in (
+                ('Params', _parameters_of(cost, base, table) / 1e6),
+                ('FLOPs', (cost.counted if cost is base else cost.upsamplers_by_formula) / 1e9),
+            )
+            if column in printed and (column == 'Params' or shape is None)
+        }
+        rows.append(ComplexityRow(paper.title, cost, cells))
+    return rows
+
+
+def tabulate(rows: Sequence[ComplexityRow]) -> Table:
+    """Lays out the costs of a table's rows, beside the paper's.
+
+    Args:
+        rows (Sequence[ComplexityRow]): The rows.
+
+    Returns:
+        list[dict]: The rows; parameters in millions (M), multiply-adds in billions (G).
+    """
+    columns = [name for name in ('Params', 'FLOPs') if any(name in row.cells for row in rows)]
+    table = []
+    for row in rows:
+        line = tabulate_cost(row.title, row.cost)
+        for column in columns:
+            cell = row.cells.get(column)
+            line[f'paper: {column}'] = cell and cell.printed
+            line[f'difference: {column}'] = cell and round(cell.value - float(cell.printed), 3)
+        table.append({**line, 'note': _note(row.cost, row.cells)})
+    return table
+
+
+@contextlib.contextmanager
+def _collecting(problems: list[str]) -> Iterator[None]:
+    """One that fails leaves the rest of a report."""
+    try:
+        yield
+    except (OSError, ValueError, RuntimeError) as error:
+        problems.append(str(error))
+
+
+def _heading(table: PaperTable) -> str:
+    remarks = ['G is 10⁹ multiply-adds']
+    if any('FLOPs' in row.figures for row in table.rows):
+        remarks.append('the difference in FLOPs is by formula, in the first row as counted')
+    if table.increments_of is not None:
+        remarks.append(f"the paper's increments of Params are those of Table {table.increments_of}")
+    return f'Table {table.number}: {table.title} ({"; ".join(remarks)})'
+
+
+def _note(cost: Cost, cells: dict[str, Cell]) -> str:
+    """Why cells disagree, and the counter with the formula; what holds for two is said once."""
+    columns_of: dict[str, list[str]] = {}
+    for column, cell in cells.items():
+        if not cell.agrees:
+            columns_of.setdefault(cell.note or 'unexplained', []).append(column)
+    if cost.note:
+        column = 'by formula' if cost.upsamplers_by_formula is None else 'counted'
+        columns_of.setdefault(cost.note, []).append(column)
+    return '. '.join(f'{", ".join(columns)}: {note}' for note, columns in columns_of.items())
+
+
+def _printed(table: PaperTable, paper: PaperRow) -> dict[str, str]:
+    """The paper's figures for a row, with the increment that a caption has from another table."""
+    if table.increments_of is None:
+        return paper.figures
+    params = next(
+        other.figures['Params']
+        for other in PAPER_TABLES[table.increments_of].rows
+        if (other.upsampler, other.backbone) == (paper.upsampler, paper.backbone)
+    )
+    return {'Params': params, **paper.figures} if params.startswith('+') else paper.figures
+
+
+def _parameters_of(cost: Cost, base: Cost, table: PaperTable) -> int:
+    """As the table counts them: of the first row all, of others what they add to it."""
+    own, first = (one.parameters if table.counts_frozen else one.trainable for one in (cost, base))
+    return own if cost is base else own - first
+
+
+def _compare(table: PaperTable, paper: PaperRow, column: str, printed: str, value: float) -> Cell:
+    digits = len(printed.partition('.')[2])
+    # '+0' stands in columns of one digit.
+    agrees = round(value, max(digits, 1)) == float(printed)
+    note = COST_NOTES.get((table.number, paper.upsampler, column), '')
+    return Cell(printed, value, agrees, note)
