@@ -3,6 +3,9 @@
 # make test               lint and tests on the OneDL stack, in .venv-onedl
 # make test-extended      the tests that make test leaves out: full products, more training
 # make test STACK=openmmlab    the same on upstream OpenMMLab, in .venv-openmmlab
+# make lint               ruff and mypy; make format mends what can be mended
+# make docs               the documentation as a site, in site/, by .venv-docs
+# make wheel              wheels of both distributions, in dist/
 
 PYTHON ?= python3
 STACK ?= onedl
@@ -17,7 +20,7 @@ ifeq ($(MMCV),)
 $(error STACK must be onedl or openmmlab, got $(STACK))
 endif
 
-.PHONY: demo demo-detection test test-extended clean
+.PHONY: demo demo-detection test test-extended lint format docs wheel clean
 
 demo: .venv/installed
 	.venv/bin/python tools/demo.py
@@ -29,13 +32,29 @@ demo-detection: $(TEST_VENV)/installed
 # One OpenMP thread for each of the test processes: with more they stall each other.
 PYTEST := OMP_NUM_THREADS=1 $(TEST_VENV)/bin/python -m pytest -n 2 --durations=30
 
-test: $(TEST_VENV)/installed
-	$(TEST_VENV)/bin/ruff check .
-	$(TEST_VENV)/bin/ruff format --check .
+test: lint
 	$(PYTEST) -m 'not extended'
 
 test-extended: $(TEST_VENV)/installed
 	$(PYTEST) -m extended
+
+lint: $(TEST_VENV)/installed
+	$(TEST_VENV)/bin/ruff check .
+	$(TEST_VENV)/bin/ruff format --check .
+	$(TEST_VENV)/bin/mypy
+
+format: $(TEST_VENV)/installed
+	$(TEST_VENV)/bin/ruff check --fix .
+	$(TEST_VENV)/bin/ruff format .
+
+# Pages of the API are made from the sources: neither torch nor OpenMMLab is installed for them.
+docs: .venv-docs/installed
+	NO_MKDOCS_2_WARNING=1 .venv-docs/bin/mkdocs build --strict
+
+# What an earlier build left would get into the wheels.
+wheel: $(TEST_VENV)/installed
+	rm -rf build ops/build
+	$(TEST_VENV)/bin/pip wheel --no-deps --no-build-isolation --wheel-dir dist ./ops .
 
 # mmseg runs without mmcv's compiled operators, and the demo does not wait for them: an isolated
 # build sees no torch and leaves them out. Such a build must not reach pip's cache, from where
@@ -59,5 +78,10 @@ $(TEST_VENV)/installed: $(INSTALLED)
 	$(TEST_VENV)/bin/pip install --no-build-isolation -e ./ops -e '.[$(STACK),test]'
 	touch $@
 
+.venv-docs/installed: docs/requirements.txt
+	$(PYTHON) -m venv .venv-docs
+	.venv-docs/bin/pip install -r docs/requirements.txt
+	touch $@
+
 clean:
-	rm -rf .venv .venv-onedl .venv-openmmlab demo_output demo_detection_output work_dirs data/scenes
+	rm -rf .venv .venv-onedl .venv-openmmlab .venv-docs build ops/build dist site demo_output demo_detection_output work_dirs data/scenes

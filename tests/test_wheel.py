@@ -54,7 +54,7 @@ def test_modules_and_data(package):
     wanted = {
         path.relative_to(ROOT / 'sapa_mm')
         for path in (ROOT / 'sapa_mm').rglob('*.*')
-        if path.suffix in ('.py', '.jinja')
+        if path.suffix in ('.py', '.jinja', '.typed')
     }
     found = {path.relative_to(package) for path in package.rglob('*.*')}
     assert wanted < found

@@ -14,10 +14,7 @@ class PanopticFPNWithInstances(PanopticFPN):
     scores too, so ``test_cfg.rcnn.score_thr`` may be low here; ``test_cfg.panoptic.score_thr``
     (default 0, all) says which instances are fused. The panoptic map is that of the stock class
     with this threshold in ``test_cfg.rcnn``, because suppression never lets an instance of a lower
-    score remove one of a higher.
-
-    Args:
-        **kwargs: Arguments of mmdet's ``PanopticFPN``.
+    score remove one of a higher. Arguments are those of mmdet's ``PanopticFPN``.
     """
 
     def predict(

@@ -74,8 +74,8 @@ class Segments:
         crowd: Sequence[bool] | None = None,
     ) -> Segments:
         """Makes them from sequences; ``crowd`` defaults to none at all."""
-        crowd = np.zeros(len(ids), bool) if crowd is None else np.asarray(crowd, bool)
-        return cls(id_map, np.asarray(ids, np.int64), np.asarray(labels, np.int64), crowd)
+        is_crowd = np.zeros(len(ids), bool) if crowd is None else np.asarray(crowd, bool)
+        return cls(id_map, np.asarray(ids, np.int64), np.asarray(labels, np.int64), is_crowd)
 
 
 class PanopticTruth:
@@ -111,7 +111,7 @@ class PanopticTruth:
                 'annotations with segments_info, image_id and file_name'
             )
         self.categories = content['categories']
-        self._folder = seg_prefix
+        self._folder = seg_prefix or ''
         self._annotations = {entry['image_id']: entry for entry in content.get('annotations', [])}
 
     def read(self, image_id: int, labels: dict[int, int]) -> Segments:

@@ -1,6 +1,6 @@
 """A walk through a config."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 
@@ -14,7 +14,7 @@ def nested_configs(config: Any, name: str) -> Iterator[tuple[str, dict]]:
     Yields:
         tuple[str, dict]: The dotted key and the config of each.
     """
-    children = ()
+    children: Iterable[tuple[Any, Any]] = ()
     if isinstance(config, dict):
         yield name, config
         children = config.items()
