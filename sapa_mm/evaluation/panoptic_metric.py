@@ -11,7 +11,6 @@ from rich.console import Console
 from rich.table import Table
 
 from ..utils.coco_panoptic import (
-    INSTANCE_OFFSET,
     PanopticTruth,
     Segments,
     describe_segments,
@@ -160,7 +159,7 @@ class PanopticMetric(ThreadedMetric):
             ValueError: If truth or prediction do not fit.
         """
         category_ids = [category['id'] for category in self._categories]
-        prediction = _to_segments(values, void)
+        prediction = Segments.from_panoptic_map(values, void)
         if prediction.labels.max(initial=0) >= len(category_ids):
             raise ValueError(
                 f'the model predicts label {prediction.labels.max()}, the dataset '
@@ -182,16 +181,6 @@ class PanopticMetric(ThreadedMetric):
             truth = self._truth.read(image_id, labels)
             counts = count_matches(truth, prediction, len(category_ids))
         return counts, annotation
-
-
-def _to_segments(values: np.ndarray, void: set[int]) -> Segments:
-    """Segments of a predicted map of label + instance * 1000, numbered from 1 on."""
-    occurring = np.flatnonzero(np.bincount(values.ravel()))
-    occurring = occurring[~np.isin(occurring % INSTANCE_OFFSET, list(void))]
-    ids = np.arange(1, len(occurring) + 1)
-    id_of = np.zeros(values.max(initial=0) + 1, np.int64)
-    id_of[occurring] = ids
-    return Segments.make(id_of[values], ids, occurring % INSTANCE_OFFSET)
 
 
 def _format_table(rows: list[tuple]) -> str:

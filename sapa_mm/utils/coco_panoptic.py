@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,7 +16,7 @@ VOID = 0
 """Segment id of pixels without a label in the truth, and without a prediction."""
 
 INSTANCE_OFFSET = 1000
-"""A panoptic map of mmdet holds label + instance * INSTANCE_OFFSET."""
+"""mmdet's panoptic maps hold label + instance * INSTANCE_OFFSET; see :class:`Segments`."""
 
 IGNORE_INDEX = 255
 """Label of pixels that no loss and no metric of the host libraries counts."""
@@ -76,6 +76,43 @@ class Segments:
         """Makes them from sequences; ``crowd`` defaults to none at all."""
         is_crowd = np.zeros(len(ids), bool) if crowd is None else np.asarray(crowd, bool)
         return cls(id_map, np.asarray(ids, np.int64), np.asarray(labels, np.int64), is_crowd)
+
+    @classmethod
+    def from_panoptic_map(cls, panoptic_map: np.ndarray, void: Collection[int]) -> Segments:
+        """Takes a panoptic map of mmdet apart.
+
+        Args:
+            panoptic_map (np.ndarray): label + instance * 1000 of each pixel, integer (H, W).
+            void (Collection[int]): Labels that stand for no segment.
+
+        Returns:
+            Segments: With ids from 1 on.
+        """
+        values = np.flatnonzero(np.bincount(panoptic_map.ravel()))
+        values = values[~np.isin(panoptic_labels(values), list(void))]
+        ids = np.arange(1, len(values) + 1)
+        id_of = np.zeros(panoptic_map.max(initial=0) + 1, np.int64)
+        id_of[values] = ids
+        return cls.make(id_of[panoptic_map], ids, panoptic_labels(values))
+
+    def to_panoptic_map(self, void: int) -> np.ndarray:
+        """Makes a panoptic map of mmdet; the instances are numbered from 1 on.
+
+        Args:
+            void (int): Label of pixels without a segment.
+
+        Returns:
+            np.ndarray: label + instance * 1000 of each pixel, int64 (H, W).
+        """
+        panoptic_map = np.full(self.id_map.shape, void, np.int64)
+        for instance, (segment, label) in enumerate(zip(self.ids, self.labels, strict=True), 1):
+            panoptic_map[self.id_map == segment] = label + instance * INSTANCE_OFFSET
+        return panoptic_map
+
+
+def panoptic_labels(panoptic_map: np.ndarray) -> np.ndarray:
+    """The labels in a panoptic map of mmdet, label + instance * 1000."""
+    return panoptic_map % INSTANCE_OFFSET
 
 
 class PanopticTruth:

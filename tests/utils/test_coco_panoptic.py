@@ -1,0 +1,22 @@
+"""Panoptic maps of mmdet made of segments, and taken apart."""
+
+import numpy as np
+
+from sapa_mm.utils.coco_panoptic import Segments, panoptic_labels
+
+# Of five classes: 5 is VOID. Two things of class 2, and the stuff 1.
+MAP = np.array([[1, 2001, 2002], [1002, 5, 1005]])
+
+
+def test_a_panoptic_map_is_taken_apart():
+    segments = Segments.from_panoptic_map(MAP, {5})
+    assert segments.id_map.tolist() == [[1, 3, 4], [2, 0, 0]]
+    assert segments.ids.tolist() == [1, 2, 3, 4]
+    assert segments.labels.tolist() == [1, 2, 1, 2]
+    assert panoptic_labels(MAP).tolist() == [[1, 1, 2], [2, 5, 5]]
+
+
+def test_a_panoptic_map_is_made():
+    segments = Segments.make(np.array([[7, 7, 0], [9, 0, 70000]]), [9, 7, 70000], [2, 0, 2])
+    expected = [[2000, 2000, 5], [1002, 5, 3002]]
+    assert segments.to_panoptic_map(void=5).tolist() == expected
