@@ -7,13 +7,16 @@ from torch import nn
 from torch.utils.data import Dataset
 
 from ..utils.whole_file import whole_file
-from ..visualization.canvas import draw_points, grid, mark, panel_height, show, zoom
-from ..visualization.geometry import to_pixels
-from ..visualization.kernels import find_kernels
-from ..visualization.label_maps import IGNORED, label_map
-from ..visualization.observation import observe
-from ..visualization.predictions_figure import case_patches, find_difference, prediction_panels
-from ..visualization.subject import subject_of
+from ..visualization.canvas import draw_points, grid, mark, panel_height, show, to_pixels, zoom
+from ..visualization.input_image import dataset_image
+from ..visualization.kernels import compute_kernels
+from ..visualization.label_maps import UNLABELLED, label_map
+from ..visualization.model_run import run_model
+from ..visualization.predictions_figure import (
+    case_patches,
+    compare_predictions,
+    prediction_panels,
+)
 
 _REACH = 20  # pixels of the image around the kernels
 
@@ -34,16 +37,16 @@ def draw_comparison(
     Raises:
         ValueError: If the sample has no boundary to look at.
     """
-    subject, meta = subject_of(dataset, index), dict(dataset.metainfo)
-    observations = [
-        observe(name, model, dataset[index], subject.image, meta) for name, model in models.items()
+    image, meta = dataset_image(dataset, index), dict(dataset.metainfo)
+    runs = [
+        run_model(name, model, dataset[index], image.pixels, meta) for name, model in models.items()
     ]
-    observed = observations[list(models).index(kernels_of)]
-    truth = label_map(subject.truth, 'gt', len(meta['classes']))
-    call = observed.stage(-1)
-    size, low, extent = call.output.shape[2:], call.x.shape[2:], observed.extent
+    run = runs[list(models).index(kernels_of)]
+    truth = label_map(image.truth, 'gt', len(meta['classes']))
+    call = run.upsampler_call(-1)
+    size, low, extent = call.output.shape[2:], call.x.shape[2:], run.extent
     # Rather where the model gets both sides right: there the kernels show how.
-    right = np.where(observed.labels == truth, truth, IGNORED)
+    right = np.where(run.labels == truth, truth, UNLABELLED)
     cells = find_boundary(right, size) or find_boundary(truth, size)
     if cells is None:
         raise ValueError(
@@ -51,25 +54,23 @@ def draw_comparison(
         )
 
     figure, axes = grid(2, 4, 3.5, 3.7)
-    for axis, (title, picture) in zip(
-        axes[0], prediction_panels(subject, observations), strict=True
-    ):
+    for axis, (title, picture) in zip(axes[0], prediction_panels(image, runs), strict=True):
         show(axis, picture, title)
     centres = to_pixels(cells, size, extent)
-    zoom(axes[1, 0], subject.image, truth, centres[0], _REACH)
+    zoom(axes[1, 0], image.pixels, truth, centres[0], _REACH)
     axes[1, 0].set_title('two positions at a boundary', fontsize=9)
     for centre in centres:
         mark(axes[1, 0], centre)
-    kernels = find_kernels(call.upsampler, call.x, call.guide)
+    kernels = compute_kernels(call.upsampler, call.x, call.guide)
     for axis, side, cell, centre in zip(
         axes[1, 1:3], ('one side', 'other side'), cells, centres, strict=True
     ):
         kernel = kernels.at(*cell)
-        zoom(axis, subject.image, truth, centre, _REACH)
+        zoom(axis, image.pixels, truth, centre, _REACH)
         draw_points(axis, kernel.points, kernel.weights, low, extent)
         mark(axis, centre)
         axis.set_title(f'{kernels_of} kernel, {side}', fontsize=9)
-    difference = find_difference(subject, observations)
+    difference = compare_predictions(image, runs)
     show(axes[1, 3], difference.picture, 'who is right')
     handles = case_patches(difference)
     figure.legend(handles=handles, loc='outside lower right', ncols=4, fontsize=9)
@@ -91,12 +92,12 @@ def draw_panoptic(
     meta, rows = dict(dataset.metainfo), []
     for index in indices:
         if index < len(dataset):
-            subject = subject_of(dataset, index)
-            observations = [
-                observe(name, model, dataset[index], subject.image, meta)
+            image = dataset_image(dataset, index)
+            runs = [
+                run_model(name, model, dataset[index], image.pixels, meta)
                 for name, model in models.items()
             ]
-            rows.append(prediction_panels(subject, observations))
+            rows.append(prediction_panels(image, runs))
     height = panel_height(rows[0][0][1], 3.4)
     figure, axes = grid(len(rows), 2 + len(models), 3.4, height)
     for row, panels in zip(axes, rows, strict=True):
@@ -110,7 +111,7 @@ def find_boundary(labels: np.ndarray, grid: Sequence[int]) -> tuple[tuple[int, i
     """Finds two neighbouring cells of a feature map on different sides of a boundary.
 
     Args:
-        labels (np.ndarray): Label map (H, W); IGNORED is no label.
+        labels (np.ndarray): Label map (H, W); UNLABELLED is no label.
         grid (Sequence[int]): Height and width of the feature map.
 
     Returns:
@@ -121,7 +122,7 @@ def find_boundary(labels: np.ndarray, grid: Sequence[int]) -> tuple[tuple[int, i
     step_y, step_x = labels.shape[0] // rows, labels.shape[1] // columns
     cells = labels[: rows * step_y, : columns * step_x].reshape(rows, step_y, columns, step_x)
     low, high = cells.min((1, 3)), cells.max((1, 3))
-    pure = (low == high) & (low != IGNORED)
+    pure = (low == high) & (low != UNLABELLED)
     found = pure[:, :-1] & pure[:, 1:] & (low[:, :-1] != low[:, 1:])
     if not found.any():
         return None

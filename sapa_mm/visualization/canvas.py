@@ -1,4 +1,4 @@
-"""What the figures have in common: images, feature maps over images, marks on both."""
+"""What the figures have in common: panels, feature maps placed on the image, marks."""
 
 from collections.abc import Sequence
 
@@ -9,20 +9,47 @@ from matplotlib.patches import Patch
 from mmengine.visualization import Visualizer
 from torch import Tensor
 
-from .geometry import Extent, to_pixels
+#: Height and width, in pixels of the image, of what a feature map covers: the image and padding.
+Extent = tuple[float, float]
 
-#: Of marks on images.
+#: Colour of marks on images.
 MARK = 'red'
 
 
+def to_pixels(position: Sequence, size: Sequence[int], extent: Extent) -> np.ndarray:
+    """Converts a position of a feature map to the point of the image that it is centred on.
+
+    Args:
+        position (Sequence): Row and column (..., 2); may be fractions.
+        size (Sequence[int]): Height and width of the feature map.
+        extent (Extent): What the map covers.
+
+    Returns:
+        np.ndarray: y and x (..., 2); the centre of the first pixel is 0.
+    """
+    return (np.asarray(position) + 0.5) * (np.array(extent) / size) - 0.5
+
+
+def to_cell(pixel: Sequence[int], size: Sequence[int], extent: Extent) -> tuple[int, int]:
+    """Converts a pixel (y, x) of the image to the position (row, column) of a feature map."""
+    cell = np.floor((np.asarray(pixel) + 0.5) * size / np.array(extent)).astype(int)
+    row, column = np.clip(cell, 0, np.array(size) - 1).tolist()
+    return row, column
+
+
+def format_size(size: Sequence[int]) -> str:
+    """Formats a size, such as '12 x 16'."""
+    return ' x '.join(map(str, size))
+
+
 def grid(rows: int, columns: int, width: float, height: float) -> tuple[Figure, np.ndarray]:
-    """A figure with empty panels.
+    """Makes a figure with empty panels.
 
     Args:
         rows (int): Rows of panels.
         columns (int): Columns of panels.
         width (float): Width of a panel in inches.
-        height (float): Its height, with its title.
+        height (float): Height of a panel with its title in inches.
 
     Returns:
         tuple[Figure, np.ndarray]: The figure, and its axes (rows, columns), without frames.
@@ -34,9 +61,10 @@ def grid(rows: int, columns: int, width: float, height: float) -> tuple[Figure, 
     return figure, axes
 
 
-def panel_height(image: np.ndarray, width: float, title: float = 0.3) -> float:
-    """Height in inches of a panel of an image and its title."""
-    return float(np.clip(width * image.shape[0] / image.shape[1], 0.6 * width, 1.6 * width)) + title
+def panel_height(pixels: np.ndarray, width: float, title: float = 0.3) -> float:
+    """Computes the height in inches of a panel for an image (H, W, 3) and its title."""
+    height = width * pixels.shape[0] / pixels.shape[1]
+    return float(np.clip(height, 0.6 * width, 1.6 * width)) + title
 
 
 def show(axis: Axes, picture: np.ndarray, title: str = '') -> None:
@@ -54,14 +82,14 @@ def name_row(axis: Axes, name: str) -> None:
 def show_map(
     axis: Axes, values: np.ndarray, extent: Extent, size: Sequence[int], title: str = '', **options
 ):
-    """Shows a map where it lies on the image, without the padding.
+    """Shows a map at its place on the image, without the padding.
 
     Args:
-        axis (Axes): Where to.
+        axis (Axes): The panel.
         values (np.ndarray): (h, w), or RGB (h, w, 3).
         extent (Extent): What the map covers, in pixels of the image.
         size (Sequence[int]): Height and width of the image.
-        title (str): A title. Defaults to none.
+        title (str): A title. Defaults to ''.
         **options: Arguments of ``imshow``.
 
     Returns:
@@ -77,11 +105,11 @@ def show_map(
 
 
 def feature_picture(feature: Tensor, channel: int | None = None) -> np.ndarray:
-    """A feature map by mmengine's ``draw_featmap``, which stretches it from least to most.
+    """Colours a feature map by mmengine's ``draw_featmap``, scaled from its minimum to its maximum.
 
     Args:
-        feature (Tensor): (N, C, h, w), the first of which is drawn.
-        channel (int, optional): A channel; None is the mean of all. Defaults to None.
+        feature (Tensor): (N, C, h, w), of which the first is drawn.
+        channel (int, optional): A channel; None draws the mean of all. Defaults to None.
 
     Returns:
         np.ndarray: RGB, uint8 (h, w, 3).
@@ -90,23 +118,25 @@ def feature_picture(feature: Tensor, channel: int | None = None) -> np.ndarray:
     return Visualizer.draw_featmap(feature[0, chosen].float(), channel_reduction='squeeze_mean')
 
 
-def zoom(axis: Axes, image: np.ndarray, labels: np.ndarray, centre: Sequence[float], reach: float):
+def zoom(
+    axis: Axes, pixels: np.ndarray, labels: np.ndarray, centre: Sequence[float], radius: float
+) -> None:
     """Shows the surroundings of a point, with the borders of classes in white.
 
     Args:
-        axis (Axes): Where to.
-        image (np.ndarray): RGB (H, W, 3).
+        axis (Axes): The panel.
+        pixels (np.ndarray): The image, RGB (H, W, 3).
         labels (np.ndarray): Label map (H, W).
         centre (Sequence[float]): y and x of the point.
-        reach (float): Pixels to each side of it.
+        radius (float): Pixels shown to each side of it.
     """
-    axis.imshow(image)
+    axis.imshow(pixels)
     # A contour needs two rows and columns.
     for label in np.unique(labels) if min(labels.shape) > 1 else ():
         axis.contour(labels == label, levels=[0.5], colors='white', linewidths=0.8)
     y, x = centre
-    axis.set_xlim(x - reach, x + reach)
-    axis.set_ylim(y + reach, y - reach)
+    axis.set_xlim(x - radius, x + radius)
+    axis.set_ylim(y + radius, y - radius)
 
 
 def mark(axis: Axes, point: Sequence[float], size: float = 14) -> None:
@@ -127,13 +157,13 @@ def draw_points(
     """Draws points of a low-res map over the image, coloured and sized by weight.
 
     Args:
-        axis (Axes): Where to.
+        axis (Axes): The panel.
         points (np.ndarray): (S, 2), x and y in low-res pixels.
         weights (np.ndarray): (S,).
         size (Sequence[int]): Height and width of the low-res map.
-        extent (Extent): What it covers, in pixels of the image.
+        extent (Extent): What that map covers, in pixels of the image.
         **options: Arguments of ``scatter``, such as ``marker``, ``vmax`` and ``s``, the area of
-            the largest weight.
+            the point of the largest weight.
 
     Returns:
         PathCollection: What ``scatter`` returns.
@@ -141,14 +171,14 @@ def draw_points(
     order = weights.argsort()
     y, x = to_pixels(points[order, ::-1], size, extent).T
     weights = weights[order]
-    most = options.get('vmax', weights.max())
-    area = options.pop('s', 600) * np.abs(weights) / most + 8
+    largest = options.get('vmax', weights.max())
+    area = options.pop('s', 600) * np.abs(weights) / largest + 8
     style = dict(cmap='plasma', edgecolors='black', linewidths=0.6, alpha=0.85, zorder=4)
     return axis.scatter(x, y, c=weights, s=area, **style | options)
 
 
 def patches(names: Sequence[str], colours: Sequence) -> list[Patch]:
-    """Handles of a legend of colours."""
+    """Makes the handles of a legend of colours."""
     return [
         Patch(facecolor=colour, edgecolor='black', linewidth=0.5, label=name)
         for name, colour in zip(names, colours, strict=True)

@@ -1,4 +1,4 @@
-"""Pictures of the upsamplers while a model trains."""
+"""A hook that draws the upsamplers while a model trains."""
 
 import copy
 
@@ -10,23 +10,23 @@ from mmengine.hooks import Hook
 from mmengine.model import is_model_wrapper
 from mmengine.registry import HOOKS
 
-from .features import draw_features
-from .observation import run_recorded
+from .features_figure import draw_features
+from .model_run import predict_recorded
 
 
 @HOOKS.register_module()
 class UpsampleVisualizationHook(Hook):
     """Draws input, guide, output and kernels of a model's upsamplers during validation.
 
-    The picture of the first validation image goes to the runner's visualizer, and so to the
-    backends that the config names: a folder, TensorBoard. A model without upsamplers of sapa_mm
-    gets none. Costs one more prediction of one image per picture::
+    The picture of the first validation image is passed to the runner's visualizer, which writes it
+    to the backends of the config: a folder, TensorBoard. A model without upsamplers of sapa_mm
+    is not drawn. Each picture costs one more prediction of one image::
 
         custom_imports = dict(imports=[..., 'sapa_mm.visualization'])
         custom_hooks = [..., dict(type='UpsampleVisualizationHook', interval=1)]
 
     Args:
-        interval (int): Draws in every so many validations, the first included. Defaults to 1.
+        interval (int): Draws in the first of every ``interval`` validations. Defaults to 1.
     """
 
     priority = 'LOW'
@@ -54,9 +54,9 @@ class UpsampleVisualizationHook(Hook):
     @master_only
     def _draw(self, runner, data_batch: dict) -> None:
         model = runner.model.module if is_model_wrapper(runner.model) else runner.model
-        # A prediction writes into its sample, and this one is the evaluator's.
+        # Predicting changes the data sample, which the evaluator still needs.
         sample = {key: copy.deepcopy(values[0]) for key, values in data_batch.items()}
-        prediction, calls, extent = run_recorded(model, sample)
+        prediction, calls, extent = predict_recorded(model, sample)
         if not calls:
             return
         image = mmcv.imread(prediction.img_path, channel_order='rgb')

@@ -7,24 +7,22 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure, SubFigure
 from matplotlib.patches import Rectangle
 
-from ..upsamplers import UPSAMPLERS, IndexNet, WindowUpsampler
-from .canvas import MARK, mark, show, show_map, zoom
-from .features import index_map
-from .geometry import by, to_cell, to_pixels
-from .kernels import Kernel, find_kernels
-from .observation import Observation
-from .recording import Call
+from ..upsamplers import IndexNet, WindowUpsampler
+from .canvas import MARK, format_size, mark, show, show_map, to_cell, to_pixels, zoom
+from .kernels import Kernel, class_names, compute_kernels, index_map
+from .model_run import Call, ModelRun
 
 
-def draw_kernel(observation: Observation, position: tuple[int, int], upsampler: int = -1) -> Figure:
-    """Draws where a position lies, its K×K kernel, and the map of each tap over the image.
+def draw_kernel(run: ModelRun, position: tuple[int, int], upsampler: int = -1) -> Figure:
+    """Draws the place of a position, its K×K kernel, and the weight of each tap over the image.
 
-    Of IndexNet, which has no window, it draws the index map.
+    For IndexNet, which has no window, it draws the index map.
 
     Args:
-        observation (Observation): A model on an image.
+        run (ModelRun): A model run on an image.
         position (tuple[int, int]): Row and column of a pixel of the image.
-        upsampler (int): Which upsampler, in the order of their calls. Defaults to the last.
+        upsampler (int): Index of the upsampler in the order of their calls. Defaults to -1, the
+            last.
 
     Returns:
         Figure: The figure.
@@ -32,18 +30,16 @@ def draw_kernel(observation: Observation, position: tuple[int, int], upsampler: 
     Raises:
         ValueError: If there is no such upsampler, or it has no window.
     """
-    call = observation.stage(upsampler)
+    call = run.upsampler_call(upsampler)
     if isinstance(call.upsampler, IndexNet):
-        return _draw_index_map(observation, call, position)
+        return _draw_index_map(run, call, position)
     if not isinstance(call.upsampler, WindowUpsampler):
-        drawn = (WindowUpsampler, IndexNet)
-        kinds = ', '.join(k.__name__ for k in UPSAMPLERS.values() if issubclass(k, drawn))
         raise ValueError(
             f'{call.name} is a {type(call.upsampler).__name__}, which has no kernel over a window; '
-            f'those that have: {kinds}'
+            f'those that have: {class_names(WindowUpsampler, IndexNet)}'
         )
-    kernels = find_kernels(call.upsampler, call.x, call.guide)
-    row, column = to_cell(position, call.output.shape[2:], observation.extent)
+    kernels = compute_kernels(call.upsampler, call.x, call.guide)
+    row, column = to_cell(position, call.output.shape[2:], run.extent)
     kernel = kernels.at(row, column)
     side = call.upsampler.kernel_size
     weights = kernel.weights.reshape(-1, side, side).sum(0)
@@ -51,35 +47,37 @@ def draw_kernel(observation: Observation, position: tuple[int, int], upsampler: 
     figure = Figure(figsize=(15, 5.6), layout='constrained')
     places, table, maps = figure.subfigures(1, 3, width_ratios=(2.6, 5, 6.4))
     figure.suptitle(
-        f'{observation.name}: {call.name}, position ({row}, {column}) of '
-        f'{by(call.output.shape[2:])}, pixel {tuple(position)}',
+        f'{run.name}: {call.name}, position ({row}, {column}) of '
+        f'{format_size(call.output.shape[2:])}, pixel {tuple(position)}',
         fontsize=10,
     )
-    _draw_places(places, observation, call, kernel, position)
+    _draw_places(places, run, call, kernel, position)
     groups = call.upsampler.groups
-    title = f'its {by((side, side))} kernel' + (f', mean of {groups} groups' if groups > 1 else '')
+    title = f'its {format_size((side, side))} kernel' + (
+        f', mean of {groups} groups' if groups > 1 else ''
+    )
     _draw_weights(table, weights, title)
     taps = kernels.weights.mean(0).numpy().reshape(side, side, *kernels.weights.shape[2:])
-    _draw_taps(maps, taps, observation)
+    _draw_taps(maps, taps, run)
     return figure
 
 
 def _draw_places(
     figure: SubFigure,
-    observation: Observation,
+    run: ModelRun,
     call: Call,
     kernel: Kernel,
     position: Sequence[int],
 ) -> None:
-    """The window on the whole image, and on its surroundings."""
-    size, extent = call.x.shape[2:], observation.extent
+    """Draws the window on the whole image, and enlarged."""
+    size, extent = call.x.shape[2:], run.extent
     cell = np.array(extent) / size
     side = call.upsampler.kernel_size
     corner = to_pixels(kernel.points[0, ::-1], size, extent) - cell / 2
     whole, near = figure.subplots(2, 1)
-    show(whole, observation.image, 'the window on the image')
-    reach = (side / 2 + 1) * cell.max()
-    zoom(near, observation.image, observation.labels, corner + side * cell / 2, reach)
+    show(whole, run.pixels, 'the window on the image')
+    radius = (side / 2 + 1) * cell.max()
+    zoom(near, run.pixels, run.labels, corner + side * cell / 2, radius)
     near.set_title('its low-res pixels; predicted borders', fontsize=9)
     for axis, step in ((whole, side), (near, 1)):
         for tap in np.ndindex(side // step, side // step):
@@ -106,33 +104,33 @@ def _draw_weights(figure: SubFigure, weights: np.ndarray, title: str) -> None:
     figure.colorbar(drawn, ax=axis, shrink=0.8)
 
 
-def _draw_taps(figure: SubFigure, taps: np.ndarray, observation: Observation) -> None:
-    """A small map of each tap, at its place in the window; all on one scale."""
+def _draw_taps(figure: SubFigure, taps: np.ndarray, run: ModelRun) -> None:
+    """Draws a small map of each tap, at its place in the window; all have one colour scale."""
     axes = figure.subplots(*taps.shape[:2])
     scale = dict(vmin=min(0.0, taps.min()), vmax=np.quantile(taps, 0.98), cmap='viridis')
     for tap in np.ndindex(taps.shape[:2]):
-        size = observation.image.shape
-        drawn = show_map(axes[tap], taps[tap], observation.extent, size, **scale)
+        size = run.pixels.shape
+        drawn = show_map(axes[tap], taps[tap], run.extent, size, **scale)
         axes[tap].set_axis_off()
     figure.suptitle('the weight of each tap, over the image', fontsize=9)
     figure.colorbar(drawn, ax=axes, shrink=0.8, extend='max')
 
 
-def _draw_index_map(observation: Observation, call: Call, position: tuple[int, int]) -> Figure:
+def _draw_index_map(run: ModelRun, call: Call, position: tuple[int, int]) -> Figure:
     values = index_map(call)
-    row, column = to_cell(position, values.shape, observation.extent)
-    cell = np.array(observation.extent) / values.shape
+    row, column = to_cell(position, values.shape, run.extent)
+    cell = np.array(run.extent) / values.shape
     figure = Figure(figsize=(13, 4.6), layout='constrained')
-    figure.suptitle(f'{observation.name}: {call.name}', fontsize=10)
+    figure.suptitle(f'{run.name}: {call.name}', fontsize=10)
     axes: Sequence[Axes] = figure.subplots(1, 3)
-    show(axes[0], observation.image, 'image')
-    size = observation.image.shape
+    show(axes[0], run.pixels, 'image')
+    size = run.pixels.shape
     titles = ('index map', f'around ({row}, {column}): {values[row, column]:.3f}')
     for axis, title in zip(axes[1:], titles, strict=True):
-        drawn = show_map(axis, values, observation.extent, size, title, cmap='viridis')
-    point, reach = to_pixels((row, column), values.shape, observation.extent), 8 * cell.max()
-    axes[2].set_xlim(point[1] - reach, point[1] + reach)
-    axes[2].set_ylim(point[0] + reach, point[0] - reach)
+        drawn = show_map(axis, values, run.extent, size, title, cmap='viridis')
+    point, radius = to_pixels((row, column), values.shape, run.extent), 8 * cell.max()
+    axes[2].set_xlim(point[1] - radius, point[1] + radius)
+    axes[2].set_ylim(point[0] + radius, point[0] - radius)
     for axis in axes:
         mark(axis, point)
         axis.set_axis_off()

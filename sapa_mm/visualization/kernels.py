@@ -1,4 +1,4 @@
-"""Kernels: which low-res points an upsampled position takes, and how much of each."""
+"""Kernels: the low-res points that an upsampled position is made of, and their weights."""
 
 from dataclasses import dataclass
 
@@ -7,7 +7,8 @@ import torch
 from sapa_ops.geometry import lowres_index
 from torch import Tensor
 
-from ..upsamplers import UPSAMPLERS, PointUpsampler, Upsampler, WindowUpsampler
+from ..upsamplers import UPSAMPLERS, IndexNet, PointUpsampler, Upsampler, WindowUpsampler
+from .model_run import Call
 
 
 @dataclass(frozen=True)
@@ -15,8 +16,8 @@ class Kernel:
     """The kernel of one upsampled position.
 
     Attributes:
-        points (np.ndarray): (S, 2), x and y in low-res pixels; of all groups.
-        weights (np.ndarray): (S,), each group's weights divided by the number of groups.
+        points (np.ndarray): x and y in low-res pixels, (S, 2), those of all groups.
+        weights (np.ndarray): (S,), the weights in each group divided by the number of groups.
     """
 
     points: np.ndarray
@@ -28,11 +29,11 @@ class Kernels:
     """The kernels of all upsampled positions of an image.
 
     Attributes:
-        weights (Tensor): (g, S, H, W), of S points in each group of channels.
-        offsets (Tensor): (g, S, 2, H, W), x and y from the low-res index, in low-res pixels;
-            broadcastable, (1, S, 2, 1, 1) for a window.
-        rows (Tensor): (H,), low-res index of each row.
-        columns (Tensor): (W,), low-res index of each column.
+        weights (Tensor): Weights of S points in each of g groups of channels, (g, S, H, W).
+        offsets (Tensor): x and y of the points relative to the low-res index, in low-res pixels,
+            (g, S, 2, H, W) or broadcastable to it: (1, S, 2, 1, 1) for a window.
+        rows (Tensor): Low-res index of each row, (H,).
+        columns (Tensor): Low-res index of each column, (W,).
     """
 
     weights: Tensor
@@ -49,32 +50,32 @@ class Kernels:
         return Kernel((centre + offsets).flatten(0, 1).numpy(), weights.flatten().numpy())
 
     def effective_points(self) -> Tensor:
-        """How many points each position draws on, (H, W), the mean of the groups.
+        """Computes the effective number of points of each position, (H, W), the mean of the groups.
 
-        The exponential of the entropy of the absolute weights: 1 where one point has all the
-        weight, S where all have the same.
+        This is the exponential of the entropy of the absolute weights: 1 where one point has all
+        the weight, S where all have the same.
         """
         share = self.weights.abs()
         share = share / share.sum(1, keepdim=True).clamp(min=torch.finfo(share.dtype).tiny)
         return torch.special.entr(share).sum(1).exp().mean(0)
 
-    def reach(self) -> Tensor:
-        """Mean distance of the points from the low-res index, (H, W), in low-res pixels."""
+    def mean_distance(self) -> Tensor:
+        """Mean distance of the points from the low-res index in low-res pixels, (H, W)."""
         return self.offsets.norm(dim=2).mean((0, 1)).expand(self.weights.shape[2:])
 
 
 @torch.no_grad()
-def find_kernels(upsampler: Upsampler, x: Tensor, guide: Tensor | None = None) -> Kernels:
+def compute_kernels(upsampler: Upsampler, x: Tensor, guide: Tensor | None = None) -> Kernels:
     """Computes the kernels of the first image of a batch.
 
     Args:
-        upsampler (Upsampler): One over a window, or over points.
+        upsampler (Upsampler): An upsampler over a window, or over points.
         x (Tensor): Low-res feature (N, C, h, w).
         guide (Tensor, optional): High-res feature (N, C', H, W). Defaults to None.
 
     Returns:
         Kernels: In float32, on the CPU. FADE's are those before its gate. Where DySample resizes
-        its result to a size that is no multiple, those of the nearest position.
+        its result to a size that is not a multiple, each position has the kernel of the nearest.
 
     Raises:
         TypeError: If the upsampler has no kernels.
@@ -89,12 +90,12 @@ def find_kernels(upsampler: Upsampler, x: Tensor, guide: Tensor | None = None) -
         weights, offsets = (kernels[0] for kernels in upsampler.kernels(x, guide, size))
         offsets = offsets.unflatten(0, (*weights.shape[:2], 2))
     else:
-        kinds = ', '.join(kind.__name__ for kind in UPSAMPLERS.values() if has_kernels(kind))
-        raise TypeError(f'{type(upsampler).__name__} has no kernels; those that have: {kinds}')
-    own = weights.shape[2:]
-    rows, columns = (_places(*sides, scale) for sides in zip(own, size, strict=True))
-    low_rows, low_columns = (lowres_index(*sides) for sides in zip(low, own, strict=True))
-    if offsets.shape[3:] == own:
+        names = class_names(WindowUpsampler, PointUpsampler)
+        raise TypeError(f'{type(upsampler).__name__} has no kernels; those that have: {names}')
+    full = weights.shape[2:]
+    rows, columns = (_full_index(*sides, scale) for sides in zip(full, size, strict=True))
+    low_rows, low_columns = (lowres_index(*sides) for sides in zip(low, full, strict=True))
+    if offsets.shape[3:] == full:
         offsets = offsets[..., rows, :][..., columns]
     return Kernels(
         weights=weights[..., rows, :][..., columns].float().cpu(),
@@ -105,17 +106,22 @@ def find_kernels(upsampler: Upsampler, x: Tensor, guide: Tensor | None = None) -
 
 
 def has_kernels(kind: type[Upsampler]) -> bool:
-    """Tells whether :func:`find_kernels` takes upsamplers of a class."""
+    """Tells whether :func:`compute_kernels` takes upsamplers of a class."""
     return issubclass(kind, (WindowUpsampler, PointUpsampler))
+
+
+def class_names(*bases: type[Upsampler]) -> str:
+    """Lists the names of the registered upsamplers that have one of the base classes."""
+    return ', '.join(kind.__name__ for kind in UPSAMPLERS.values() if issubclass(kind, bases))
 
 
 def kernel_at(
     upsampler: Upsampler, x: Tensor, guide: Tensor | None, row: int, column: int
 ) -> Kernel:
-    """Computes the kernel of one upsampled position; see :func:`find_kernels`.
+    """Computes the kernel of one upsampled position; see :func:`compute_kernels`.
 
     Args:
-        upsampler (Upsampler): One over a window, or over points.
+        upsampler (Upsampler): An upsampler over a window, or over points.
         x (Tensor): Low-res feature (1, C, h, w).
         guide (Tensor, optional): High-res feature (1, C', H, W).
         row (int): Row of the position, in [0, H).
@@ -127,18 +133,47 @@ def kernel_at(
     Raises:
         TypeError: If the upsampler has no kernels.
     """
-    return find_kernels(upsampler, x, guide).at(row, column)
+    return compute_kernels(upsampler, x, guide).at(row, column)
+
+
+def kernel_map(call: Call) -> tuple[np.ndarray, str] | None:
+    """Describes the kernel at each position by one number.
+
+    Args:
+        call (Call): A call of an upsampler.
+
+    Returns:
+        tuple[np.ndarray, str] | None: The map (H, W) and its title. For kernels of several points,
+        the effective number of points (few at a boundary that the kernel respects); of a single
+        point, its distance in low-res pixels; for IndexNet, the index map. None for other
+        upsamplers without kernels.
+    """
+    if isinstance(call.upsampler, IndexNet):
+        return index_map(call), 'index map'
+    if not has_kernels(type(call.upsampler)):
+        return None
+    kernels = compute_kernels(call.upsampler, call.x, call.guide)
+    taps = kernels.weights.shape[1]
+    if taps == 1:
+        return kernels.mean_distance().numpy(), 'distance of the point'
+    return kernels.effective_points().numpy(), f'effective points of {taps}'
+
+
+def index_map(call: Call) -> np.ndarray:
+    """IndexNet's index map (H, W), the mean of its channels."""
+    values = call.upsampler.index_map(call.guide[:1], call.output.shape[2:])
+    return values.detach()[0].mean(0).float().cpu().numpy()
 
 
 def _window(kernel_size: int) -> Tensor:
-    """(x, y) of a window's taps, (1, K*K, 2, 1, 1), row by row, then column by column."""
+    """x and y of a window's taps, (1, K*K, 2, 1, 1), row by row, then column by column."""
     taps = torch.arange(kernel_size) - kernel_size // 2
     window = torch.stack(torch.meshgrid(taps, taps, indexing='xy'), -1)
     return window.view(1, -1, 2, 1, 1)
 
 
-def _places(own: int, wanted: int, scale: int) -> Tensor:
-    """Where the positions of the output lie among an upsampler's own, which it crops or resizes."""
-    if 0 <= own - wanted < scale:
-        return torch.arange(wanted)
-    return lowres_index(own, wanted)
+def _full_index(full: int, size: int, scale: int) -> Tensor:
+    """Indices of the output in the full result, which the upsampler crops or resizes to it."""
+    if 0 <= full - size < scale:
+        return torch.arange(size)
+    return lowres_index(full, size)

@@ -1,47 +1,149 @@
-"""One label per pixel, of whatever a model predicts: what difference maps compare."""
+"""Predictions and ground truth as one label per pixel, and where such maps differ."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from ..utils.coco_panoptic import IGNORE_INDEX, INSTANCE_OFFSET
-from .arrays import to_numpy
+from ..utils.coco_panoptic import IGNORE_INDEX, panoptic_labels
 
-#: Label of pixels that nobody has labelled.
-IGNORED = -1
-#: Detections below this score are not drawn, as mmdet's visualizer has it.
-SCORE = 0.3
+#: Label of pixels without a label in the ground truth.
+UNLABELLED = -1
+#: Detections must have a higher score to be drawn; mmdet's visualizer has the same default.
+MIN_SCORE = 0.3
+
+_BLACK, _LIGHT, _GREY, _YELLOW = (0.0,) * 3, (0.93,) * 3, (0.6,) * 3, (0.94, 0.89, 0.26)
+# Of the models; colour-blind readers can tell them apart, too (Okabe and Ito).
+_COLOURS = [(0, 114, 178), (213, 94, 0), (0, 158, 115), (204, 121, 167), (86, 180, 233)]
 
 
-def label_map(sample: Any, which: str, num_classes: int) -> np.ndarray:
-    """The class of each pixel of a prediction, or of the truth.
+def to_numpy(array: Any) -> np.ndarray:
+    """Converts a tensor, an array, or mmdet's masks (N, H, W) to a numpy array."""
+    if hasattr(array, 'to_ndarray'):
+        return array.to_ndarray()
+    return array if isinstance(array, np.ndarray) else array.detach().cpu().numpy()
+
+
+def label_map(sample: Any, prefix: str, num_classes: int) -> np.ndarray:
+    """Reduces a prediction, or the ground truth, to the class of each pixel.
 
     Args:
-        sample (SegDataSample or DetDataSample): With a semantic map, a panoptic one, or instances.
-        which (str): 'pred' or 'gt'.
+        sample (SegDataSample or DetDataSample): With a semantic map, a panoptic map, or instances.
+        prefix (str): Prefix of the sample's fields: 'pred' for a prediction, 'gt' for ground truth.
         num_classes (int): Number of classes.
 
     Returns:
-        np.ndarray: int (H, W). Instances are painted by mask, else as filled boxes, those of higher
-        scores over others and none below 0.3; what they leave is ``num_classes``, the background,
-        and so is VOID in a panoptic prediction. IGNORED where the truth has no label.
+        np.ndarray: int (H, W). Instances are painted by mask, or else as filled boxes, those of
+        higher scores over others, without those of a score of 0.3 or less; the remaining pixels
+        are ``num_classes``, the background, as is VOID in a panoptic prediction. UNLABELLED where
+        the ground truth has no label.
 
     Raises:
         ValueError: If the sample has none of the three.
     """
-    if f'{which}_panoptic_seg' in sample:
-        ids = to_numpy(sample.get(f'{which}_panoptic_seg').sem_seg)[0]
-        labels = np.minimum(ids % INSTANCE_OFFSET, num_classes)
-        return np.where(labels == num_classes, IGNORED, labels) if which == 'gt' else labels
-    if f'{which}_sem_seg' in sample:
-        labels = to_numpy(sample.get(f'{which}_sem_seg').data)[0].astype(np.int64)
-        return np.where(labels == IGNORE_INDEX, IGNORED, labels)
-    if f'{which}_instances' in sample:
-        return _paint(sample.get(f'{which}_instances'), sample.ori_shape[:2], num_classes)
+    if f'{prefix}_panoptic_seg' in sample:
+        values = to_numpy(sample.get(f'{prefix}_panoptic_seg').sem_seg)[0]
+        labels = np.minimum(panoptic_labels(values), num_classes)
+        return np.where(labels == num_classes, UNLABELLED, labels) if prefix == 'gt' else labels
+    if f'{prefix}_sem_seg' in sample:
+        labels = to_numpy(sample.get(f'{prefix}_sem_seg').data)[0].astype(np.int64)
+        return np.where(labels == IGNORE_INDEX, UNLABELLED, labels)
+    if f'{prefix}_instances' in sample:
+        return _paint(sample.get(f'{prefix}_instances'), sample.ori_shape[:2], num_classes)
     raise ValueError(
         'only semantic maps, panoptic maps and instances can be drawn; the model predicts '
         f'{", ".join(sample.keys()) or "nothing"}'
     )
+
+
+def boundary_near_centre(labels: np.ndarray) -> tuple[int, int]:
+    """Finds the pixel nearest to the centre of a label map where the label changes.
+
+    Args:
+        labels (np.ndarray): (H, W).
+
+    Returns:
+        tuple[int, int]: Row and column of a pixel whose right or lower neighbour has another
+        label; the centre if there is none.
+    """
+    changes = np.zeros(labels.shape, bool)
+    changes[:, :-1] |= labels[:, :-1] != labels[:, 1:]
+    changes[:-1] |= labels[:-1] != labels[1:]
+    centre = np.array(labels.shape) // 2
+    pixels = np.argwhere(changes) if changes.any() else centre[None]
+    row, column = pixels[np.square(pixels - centre).sum(1).argmin()].tolist()
+    return row, column
+
+
+@dataclass(frozen=True)
+class DifferenceMap:
+    """Which of several cases, such as 'all right', holds at each pixel.
+
+    Attributes:
+        cases (np.ndarray): int (H, W), indices into ``names``.
+        names (list[str]): Name of each case.
+        colours (list[tuple[float, float, float]]): RGB colour of each case, 0 to 1.
+    """
+
+    cases: np.ndarray
+    names: list[str]
+    colours: list[tuple[float, float, float]]
+
+    @property
+    def picture(self) -> np.ndarray:
+        """The colour of each pixel's case, RGB (H, W, 3), 0 to 1."""
+        return np.array(self.colours)[self.cases]
+
+
+def compare_labels(predictions: dict[str, np.ndarray], truth: np.ndarray | None) -> DifferenceMap:
+    """Compares predictions with the ground truth, or, without one, with each other.
+
+    Args:
+        predictions (dict[str, np.ndarray]): Label map (H, W) of each model, by its name; two or
+            more without a ground truth.
+        truth (np.ndarray, optional): Label map (H, W); UNLABELLED pixels are not compared.
+
+    Returns:
+        DifferenceMap: With a ground truth, the cases are 'all right', 'all wrong', 'only NAME
+        right' for each model, 'several right' and 'no label'; without one 'all the same', 'only
+        NAME differs' for each of three or more models, and 'different'.
+    """
+    labels, names = np.stack(list(predictions.values())), list(predictions)
+    # A pixel belongs to the first case that holds.
+    cases = _agreement(labels, names) if truth is None else _correctness(labels, names, truth)
+    conditions, case_names, colours = zip(*cases, strict=True)
+    conditions = [np.broadcast_to(condition, labels.shape[1:]) for condition in conditions]
+    return DifferenceMap(np.argmax(conditions, axis=0), list(case_names), list(colours))
+
+
+def _correctness(labels: np.ndarray, names: Sequence[str], truth: np.ndarray):
+    """Yields condition, name and colour of each case of comparing with the ground truth."""
+    right = labels == truth
+    count = right.sum(0)
+    several = len(names) > 1
+    yield truth == UNLABELLED, 'no label', _BLACK
+    yield right.all(0), 'all right' if several else 'right', _LIGHT
+    yield count == 0, 'all wrong' if several else 'wrong', _GREY
+    for index, name in enumerate(names if several else ()):
+        yield right[index] & (count == 1), f'only {name} right', _colour(index)
+    if len(names) > 2:
+        yield True, 'several right', _YELLOW
+
+
+def _agreement(labels: np.ndarray, names: Sequence[str]):
+    """Yields condition, name and colour of each case of comparing models with each other."""
+    yield (labels == labels[0]).all(0), 'all the same', _LIGHT
+    if len(names) > 2:
+        for index, name in enumerate(names):
+            others = np.delete(labels, index, 0)
+            alone = (others == others[0]).all(0) & (labels[index] != others[0])
+            yield alone, f'only {name} differs', _colour(index)
+    yield True, 'different', _YELLOW if len(names) > 2 else _colour(1)
+
+
+def _colour(index: int) -> tuple[float, float, float]:
+    return tuple(channel / 255 for channel in _COLOURS[index % len(_COLOURS)])
 
 
 def _paint(instances: Any, size: tuple[int, int], background: int) -> np.ndarray:
@@ -50,12 +152,12 @@ def _paint(instances: Any, size: tuple[int, int], background: int) -> np.ndarray
     boxes = to_numpy(instances.bboxes)
     masks = to_numpy(instances.masks) if 'masks' in instances else None
     for index in scores.argsort(kind='stable'):
-        if scores[index] <= SCORE:
+        if scores[index] <= MIN_SCORE:
             continue
         if masks is not None:
-            place = masks[index].astype(bool)
+            inside = masks[index].astype(bool)
         else:
             left, top, right, bottom = boxes[index].round().clip(0).astype(int)
-            place = (slice(top, bottom), slice(left, right))
-        labels[place] = int(instances.labels[index])
+            inside = (slice(top, bottom), slice(left, right))
+        labels[inside] = int(instances.labels[index])
     return labels

@@ -1,4 +1,4 @@
-"""The models of a figure, and what they are called."""
+"""The trained models of a figure, and their names in it."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,14 +9,14 @@ from mmengine.config import Config
 from mmengine.dataset import Compose
 from torch import nn
 
-from ..engine.config import check_checkpoint, check_upsamplers, load_config
+from ..engine.config import check_upsamplers, load_config
 from ..engine.images import image_pipeline
 from ..engine.trained_model import TrainedModel, load_trained
 from ..upsamplers import Upsampler
-from .observation import Observation, explain_failure, observe
-from .subject import Subject
+from .input_image import InputImage
+from .model_run import ModelRun, explain_failure, run_model
 
-#: Libraries whose models can be looked at, by the default scope of their configs.
+#: Libraries whose models can be drawn, by the default scope of their configs.
 SCOPES = ('mmseg', 'mmdet')
 
 
@@ -25,7 +25,7 @@ class NamedModel:
     """A trained model.
 
     Attributes:
-        name (str): What it is called in a figure.
+        name (str): Its name in a figure.
         config (str): Its config file.
         trained (TrainedModel): The model.
     """
@@ -34,19 +34,19 @@ class NamedModel:
     config: str
     trained: TrainedModel
 
-    def observe(self, subject: Subject) -> Observation:
-        """Runs the model on an image; see :func:`.observation.observe`."""
+    def run(self, image: InputImage) -> ModelRun:
+        """Runs the model on an image; see :func:`.model_run.run_model`."""
         pipeline = Compose(image_pipeline(self.trained.cfg))
-        with explain_failure(self.name, subject.image):
-            sample = pipeline(dict(img_path=subject.path, img_id=0))
-        model, meta = self.trained.model, complete_meta(self.trained.dataset_meta)
-        return observe(self.name, model, sample, subject.image, meta)
+        with explain_failure(self.name, image.pixels):
+            sample = pipeline(dict(img_path=image.path, img_id=0))
+        meta = complete_meta(self.trained.dataset_meta)
+        return run_model(self.name, self.trained.model, sample, image.pixels, meta)
 
 
-def check_models(
+def read_configs(
     models: Sequence[tuple[str, str]], cfg_options: dict | None = None
 ) -> list[Config]:
-    """Looks at configs and checkpoints before anything is built.
+    """Reads and checks the configs of models, before anything is built.
 
     Args:
         models (Sequence[tuple[str, str]]): Config and checkpoint of each model.
@@ -57,17 +57,16 @@ def check_models(
 
     Raises:
         FileNotFoundError: If a file is missing.
-        ValueError: If one cannot be read, or the configs are not of one library.
+        ValueError: If a config cannot be read, or the configs are not of one library.
     """
     configs = []
-    for config, checkpoint in models:
+    for config, _ in models:
         cfg = load_config(config, None, cfg_options, 'none', 0)
         check_upsamplers(cfg.model, 'model')
-        check_checkpoint(checkpoint, 'checkpoint')
         if cfg.get('default_scope') not in SCOPES:
             raise ValueError(
-                f'config: {config} has default_scope {cfg.get("default_scope")}; models of '
-                f'{" and ".join(SCOPES)} can be looked at'
+                f'models: {config} has default_scope {cfg.get("default_scope")}; only models of '
+                f'{" and ".join(SCOPES)} can be drawn'
             )
         configs.append(cfg)
     if len({cfg.default_scope for cfg in configs}) > 1:
@@ -78,59 +77,59 @@ def check_models(
 def load_models(
     models: Sequence[tuple[str, str]], cfg_options: dict | None = None
 ) -> list[NamedModel]:
-    """Builds models and names them by their upsamplers, as the paper calls these.
+    """Builds models and names them by the titles of their upsamplers.
 
     Args:
         models (Sequence[tuple[str, str]]): Config and checkpoint of each model.
         cfg_options (dict, optional): Settings to override in all configs. Defaults to None.
 
     Returns:
-        list[NamedModel]: The models, no two of a name.
+        list[NamedModel]: The models, all of different names.
 
     Raises:
         FileNotFoundError: If a file is missing.
-        ValueError: If weights do not fit their config.
+        ValueError: If a file cannot be read, or weights do not fit their config.
     """
     trained = [load_trained(*files, cfg_options) for files in models]
     configs = [config for config, _ in models]
-    names = _distinct([upsampler_name(one.model) for one in trained], configs)
+    names = _distinct([upsampler_title(one.model) for one in trained], configs)
     return [NamedModel(*one) for one in zip(names, configs, trained, strict=True)]
 
 
-def upsampler_name(model: nn.Module) -> str | None:
-    """The title of the upsampler in a model; None if it has none of ours."""
-    used = dict.fromkeys(type(part) for part in model.modules() if isinstance(part, Upsampler))
-    return ' + '.join(kind.title for kind in used) or None
+def upsampler_title(model: nn.Module) -> str | None:
+    """The title of the upsampler in a model; None if it has none of sapa_mm."""
+    kinds = dict.fromkeys(type(part) for part in model.modules() if isinstance(part, Upsampler))
+    return ' + '.join(kind.title for kind in kinds) or None
 
 
-def _distinct(names: list[str | None], configs: list[str]) -> list[str]:
+def _distinct(titles: list[str | None], configs: list[str]) -> list[str]:
     stems = [Path(config).stem for config in configs]
-    described = [
-        stem if name is None else f'{name}, {stem}' if names.count(name) > 1 else name
-        for name, stem in zip(names, stems, strict=True)
+    names = [
+        stem if title is None else f'{title}, {stem}' if titles.count(title) > 1 else title
+        for title, stem in zip(titles, stems, strict=True)
     ]
-    # Two checkpoints of one config.
+    # Several checkpoints of one config.
     return [
-        f'{name}, model {number}' if described.count(name) > 1 else name
-        for number, name in enumerate(described, 1)
+        f'{name}, model {number}' if names.count(name) > 1 else name
+        for number, name in enumerate(names, 1)
     ]
 
 
 def complete_meta(meta: dict) -> dict:
-    """Names and colours of classes, with colours where a dataset has none.
+    """Adds colours to the classes of a dataset that has none.
 
     Args:
         meta (dict): ``classes``, and ``palette`` where known.
 
     Returns:
-        dict: Both, a colour for each class.
+        dict: Both, with a colour for each class.
 
     Raises:
         ValueError: If the classes are not known.
     """
     classes = meta.get('classes')
     if not classes:
-        raise ValueError('neither the checkpoint nor the config says which classes there are')
+        raise ValueError('neither the checkpoint nor the config has the names of the classes')
     palette = meta.get('palette')
     if not isinstance(palette, (list, tuple)) or len(palette) < len(classes):
         palette = np.random.default_rng(0).integers(40, 256, (len(classes), 3)).tolist()

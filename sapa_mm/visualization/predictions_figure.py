@@ -1,4 +1,4 @@
-"""Figure 13: what several models predict, and where they differ."""
+"""Figure 13: the predictions of several models, and where they differ."""
 
 from collections.abc import Sequence
 
@@ -7,24 +7,22 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
 from .canvas import grid, panel_height, patches, show
-from .detection_truth import truth_like
-from .difference import Difference, compare_labels
-from .drawn_samples import draw_sample, is_semantic
-from .label_maps import label_map
-from .observation import Observation
-from .subject import Subject
+from .data_samples import comparable_truth, draw_data_sample, is_semantic
+from .input_image import InputImage
+from .label_maps import DifferenceMap, compare_labels, label_map
+from .model_run import ModelRun
 
 _WIDTH = 3.4
-_MOST_COLUMNS = 5
-_MOST_CLASSES = 20
+_MAX_COLUMNS = 5
+_MAX_CLASSES = 20
 
 
-def draw_predictions(subject: Subject, observations: Sequence[Observation]) -> Figure:
-    """Draws an image, its truth where that is known, predictions, and where these differ.
+def draw_predictions(image: InputImage, runs: Sequence[ModelRun]) -> Figure:
+    """Draws an image, its ground truth where that is known, predictions, and where these differ.
 
     Args:
-        subject (Subject): The image.
-        observations (Sequence[Observation]): The models on it.
+        image (InputImage): The image.
+        runs (Sequence[ModelRun]): The models run on it.
 
     Returns:
         Figure: The figure.
@@ -32,17 +30,17 @@ def draw_predictions(subject: Subject, observations: Sequence[Observation]) -> F
     Raises:
         ValueError: If the models do not have the same classes.
     """
-    classes = [observation.meta['classes'] for observation in observations]
+    classes = [run.meta['classes'] for run in runs]
     if any(other != classes[0] for other in classes):
         raise ValueError('predictions: the models must have the same classes to be compared')
-    panels = prediction_panels(subject, observations)
-    difference = find_difference(subject, observations)
+    panels = prediction_panels(image, runs)
+    difference = compare_predictions(image, runs)
     if difference is not None:
-        several = len(observations) > 1
+        several = len(runs) > 1
         panels.append(('where they differ' if several else 'where it is right', difference.picture))
-    rows = -(-len(panels) // _MOST_COLUMNS)
+    rows = -(-len(panels) // _MAX_COLUMNS)
     columns = -(-len(panels) // rows)
-    figure, axes = grid(rows, columns, _WIDTH, panel_height(subject.image, _WIDTH))
+    figure, axes = grid(rows, columns, _WIDTH, panel_height(image.pixels, _WIDTH))
     for axis, (title, picture) in zip(axes.flat, panels, strict=False):
         show(axis, picture, title)
         axis.title.set_fontsize(11)
@@ -50,59 +48,55 @@ def draw_predictions(subject: Subject, observations: Sequence[Observation]) -> F
         handles = case_patches(difference)
         title = panels[-1][0]
         figure.legend(handles=handles, loc='outside right center', title=title, fontsize=9)
-    # The visualizer of mmdet writes names into the picture.
-    if is_semantic(observations[0].prediction):
-        _add_class_legend(figure, subject, observations)
+    # mmdet's visualizer writes the names of classes into the picture.
+    if is_semantic(runs[0].prediction):
+        _add_class_legend(figure, image, runs)
     return figure
 
 
-def prediction_panels(
-    subject: Subject, observations: Sequence[Observation]
-) -> list[tuple[str, np.ndarray]]:
-    """Titles and pictures: the image, its truth where that is known, and each prediction.
+def prediction_panels(image: InputImage, runs: Sequence[ModelRun]) -> list[tuple[str, np.ndarray]]:
+    """Draws the image, its ground truth where that is known, and each prediction.
 
     Args:
-        subject (Subject): The image.
-        observations (Sequence[Observation]): The models on it.
+        image (InputImage): The image.
+        runs (Sequence[ModelRun]): The models run on it.
 
     Returns:
-        list[tuple[str, np.ndarray]]: The panels, drawn by the visualizers of mmseg or mmdet.
+        list[tuple[str, np.ndarray]]: Titles and pictures, drawn by mmseg's or mmdet's visualizer.
     """
-    panels = [('image', subject.image)]
-    if subject.truth is not None:
-        first = observations[0]
-        truth = truth_like(subject.truth, first.prediction)
-        panels.append(('ground truth', draw_sample(truth, 'gt', subject.image, first.meta)))
-    for observation in observations:
-        drawn = draw_sample(observation.prediction, 'pred', subject.image, observation.meta)
-        panels.append((observation.name, drawn))
+    panels = [('image', image.pixels)]
+    if image.truth is not None:
+        truth = comparable_truth(image.truth, runs[0].prediction)
+        drawn = draw_data_sample(truth, 'gt', image.pixels, runs[0].meta)
+        panels.append(('ground truth', drawn))
+    for run in runs:
+        drawn = draw_data_sample(run.prediction, 'pred', image.pixels, run.meta)
+        panels.append((run.name, drawn))
     return panels
 
 
-def find_difference(subject: Subject, observations: Sequence[Observation]) -> Difference | None:
-    """Where predictions differ from one another and, where it is known, from the truth.
+def compare_predictions(image: InputImage, runs: Sequence[ModelRun]) -> DifferenceMap | None:
+    """Compares predictions with the ground truth where it is known, or else with each other.
 
     Args:
-        subject (Subject): The image.
-        observations (Sequence[Observation]): The models on it.
+        image (InputImage): The image.
+        runs (Sequence[ModelRun]): The models run on it.
 
     Returns:
-        Difference | None: See :func:`.difference.compare_labels`; None for a single model without
-        a truth.
+        DifferenceMap | None: See :func:`.label_maps.compare_labels`; None for a single model
+        without a ground truth.
     """
     truth = None
-    if subject.truth is not None:
-        first = observations[0]
-        truth = truth_like(subject.truth, first.prediction)
-        truth = label_map(truth, 'gt', len(first.meta['classes']))
-    elif len(observations) < 2:
+    if image.truth is not None:
+        truth = comparable_truth(image.truth, runs[0].prediction)
+        truth = label_map(truth, 'gt', len(runs[0].meta['classes']))
+    elif len(runs) < 2:
         return None
-    labels = {observation.name: observation.labels for observation in observations}
-    return compare_labels(labels, truth)
+    return compare_labels({run.name: run.labels for run in runs}, truth)
 
 
-def case_patches(difference: Difference) -> list[Patch]:
-    """A legend's handles for the cases that occur, with their share of the image."""
+def case_patches(difference: DifferenceMap) -> list[Patch]:
+    """Makes a legend's handles for the cases that occur, with their share of the image."""
     shares = np.bincount(difference.cases.ravel(), minlength=len(difference.names))
     shares = shares / difference.cases.size
     occurring = np.flatnonzero(shares)
@@ -110,17 +104,15 @@ def case_patches(difference: Difference) -> list[Patch]:
     return patches(names, [difference.colours[case] for case in occurring])
 
 
-def _add_class_legend(
-    figure: Figure, subject: Subject, observations: Sequence[Observation]
-) -> None:
-    """The largest classes of semantic maps, below the figure."""
-    meta = observations[0].meta
-    maps = [observation.labels for observation in observations]
-    if subject.truth is not None:
-        maps.append(label_map(subject.truth, 'gt', len(meta['classes'])))
+def _add_class_legend(figure: Figure, image: InputImage, runs: Sequence[ModelRun]) -> None:
+    """Adds a legend of the most frequent classes of semantic maps, below the figure."""
+    meta = runs[0].meta
+    maps = [run.labels for run in runs]
+    if image.truth is not None:
+        maps.append(label_map(image.truth, 'gt', len(meta['classes'])))
     labels = np.concatenate([one.ravel() for one in maps])
     counts = np.bincount(labels[labels >= 0], minlength=len(meta['classes']))
-    largest = [label for label in np.argsort(-counts)[:_MOST_CLASSES] if counts[label]]
+    largest = [label for label in np.argsort(-counts)[:_MAX_CLASSES] if counts[label]]
     handles = patches(
         [meta['classes'][label] for label in largest],
         [np.array(meta['palette'][label]) / 255 for label in largest],

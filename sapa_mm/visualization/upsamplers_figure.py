@@ -1,71 +1,69 @@
-"""Figures 7 and 8: decoder input against output, several models side by side."""
+"""Figures 7 and 8: input and output of the upsamplers of several models, side by side."""
 
 from collections.abc import Sequence
 from itertools import pairwise
 
 from matplotlib.figure import Figure
 
-from .canvas import feature_picture, grid, name_row, panel_height, show, show_map
-from .drawn_samples import draw_sample
-from .geometry import by
-from .observation import Observation
-from .recording import Call
-from .subject import Subject
+from .canvas import feature_picture, format_size, grid, name_row, panel_height, show, show_map
+from .data_samples import draw_data_sample
+from .input_image import InputImage
+from .model_run import Call, ModelRun
 
 _WIDTH = 2.4
 
 
-def draw_upsamplers(subject: Subject, observations: Sequence[Observation]) -> Figure:
-    """Draws what comes into the upsamplers, what each makes of it, and the prediction.
+def draw_upsamplers(image: InputImage, runs: Sequence[ModelRun]) -> Figure:
+    """Draws input and output of the upsamplers, and the prediction, a row for each model.
 
-    A row for each model, along the first way from coarse to fine: SegFormer's first three
-    upsamplers, all of a pyramid's. A stage's input is drawn where it is not the output before.
+    The upsamplers are those of the first path from coarse to fine: SegFormer's first three, all of
+    a feature pyramid's. An input is drawn only where it is not the output before.
 
     Args:
-        subject (Subject): The image.
-        observations (Sequence[Observation]): The models on it.
+        image (InputImage): The image.
+        runs (Sequence[ModelRun]): The models run on it.
 
     Returns:
-        Figure: The figure; feature maps are means over channels, each from its least to its most.
+        Figure: The figure; feature maps are means over channels, each scaled from its minimum to
+        its maximum.
 
     Raises:
         ValueError: If a model has no upsamplers.
     """
-    rows = [_features(first_way(observation.stages())) for observation in observations]
-    most = max(map(len, rows))
-    figure, axes = grid(len(rows), 2 + most, _WIDTH, panel_height(subject.image, _WIDTH))
-    show(axes[0, 0], subject.image, 'image')
-    for panels, features, observation in zip(axes, rows, observations, strict=True):
-        # An interpolation in a single step has fewer: its output stands below the others' last.
-        places = [*panels[1 : len(features)], panels[most]]
-        for axis, (title, feature) in zip(places, features, strict=True):
-            picture = feature_picture(feature)
-            show_map(axis, picture, observation.extent, subject.image.shape, title)
-        drawn = draw_sample(observation.prediction, 'pred', subject.image, observation.meta)
+    rows = [_features(coarse_to_fine(run.upsampler_calls())) for run in runs]
+    longest = max(map(len, rows))
+    figure, axes = grid(len(rows), 2 + longest, _WIDTH, panel_height(image.pixels, _WIDTH))
+    show(axes[0, 0], image.pixels, 'image')
+    for panels, features, run in zip(axes, rows, runs, strict=True):
+        # Interpolation in a single step has fewer maps: its output is below the others' last.
+        feature_panels = [*panels[1 : len(features)], panels[longest]]
+        for axis, (title, feature) in zip(feature_panels, features, strict=True):
+            show_map(axis, feature_picture(feature), run.extent, image.pixels.shape, title)
+        drawn = draw_data_sample(run.prediction, 'pred', image.pixels, run.meta)
         show(panels[-1], drawn, 'prediction')
-        name_row(panels[1], observation.name)
-    if subject.truth is not None and len(rows) > 1:
-        meta = observations[0].meta
-        show(axes[1, 0], draw_sample(subject.truth, 'gt', subject.image, meta), 'ground truth')
+        name_row(panels[1], run.name)
+    if image.truth is not None and len(rows) > 1:
+        drawn = draw_data_sample(image.truth, 'gt', image.pixels, runs[0].meta)
+        show(axes[1, 0], drawn, 'ground truth')
     return figure
 
 
-def first_way(calls: Sequence[Call]) -> list[Call]:
-    """The first calls of which each takes on where the one before ended, by the size of the map."""
-    way = [calls[0]]
+def coarse_to_fine(calls: Sequence[Call]) -> list[Call]:
+    """The first calls, up to one whose input has another size than the output before."""
+    path = [calls[0]]
     for call, following in pairwise(calls):
         if following.x.shape[2:] != call.output.shape[2:]:
             break
-        way.append(following)
-    return way
+        path.append(following)
+    return path
 
 
 def _features(calls: Sequence[Call]) -> list[tuple]:
-    """Titles and maps."""
+    """Titles and feature maps of the panels."""
     features, before = [], None
     for number, call in enumerate(calls, 1):
         if before is None or not before.equal(call.x):
-            features.append((f'input {number}, {by(call.x.shape[2:])}', call.x))
-        features.append((f'output {number}, {by(call.output.shape[2:])}', call.output))
+            features.append((f'input {number}, {format_size(call.x.shape[2:])}', call.x))
+        features.append((f'output {number}, {format_size(call.output.shape[2:])}', call.output))
         before = call.output
     return features

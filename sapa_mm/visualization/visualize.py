@@ -3,11 +3,10 @@
 import os
 from collections.abc import Sequence
 
-from ..utils.whole_file import check_place, whole_file
-from .figures import OF_MODELS, OF_ONE_MODEL, draw
-from .gallery import make_gallery
-from .models import check_models, load_models
-from .subject import Subject, open_subject
+from ..utils.whole_file import check_place, whole_file, write_whole
+from .figures import OF_MODELS, OF_ONE_MODEL, draw, make_gallery
+from .input_image import InputImage, open_image
+from .models import load_models, read_configs
 
 FIGURES = (*OF_ONE_MODEL, *OF_MODELS, 'gallery')
 _OPTIONS = {
@@ -32,15 +31,16 @@ def visualize(
     channels: Sequence[int] | None = None,
     cfg_options: dict | None = None,
 ) -> None:
-    """Draws a figure of what trained models do on an image.
+    """Draws a figure of trained models on an image.
 
     Args:
         figure (str): One of FIGURES.
         models (Sequence[tuple[str, str]]): Config and checkpoint of each model.
-        out (str): The file: PNG, PDF or SVG, for a gallery HTML. It appears complete or not at all.
-        image (str, optional): An image file; that or a sample is needed. Defaults to None.
-        truth (str, optional): The image's annotation map, as in the first config's dataset, of
-            mmseg. Defaults to None.
+        out (str): The file to write: PNG, PDF or SVG, for a gallery HTML. It appears complete or
+            not at all.
+        image (str, optional): An image file; give this or ``sample``. Defaults to None.
+        truth (str, optional): The image's annotation map, in the format of the first config's
+            dataset, which must be one of mmseg. Defaults to None.
         sample (int, optional): Index in the first config's validation set. Defaults to None.
         position (Sequence[int], optional): See :func:`.figures.draw`.
         upsampler (int, optional): See :func:`.figures.draw`.
@@ -49,8 +49,9 @@ def visualize(
 
     Raises:
         FileNotFoundError: If a file is missing.
-        ValueError: If an argument is out of its range, a file cannot be read, weights are not those
-            of their config, or the figure cannot be drawn of the models.
+        OSError: If no file can be written at ``out``.
+        ValueError: If an argument is out of its range, a file cannot be read, weights do not fit
+            their config, or the figure cannot be drawn for the models.
     """
     options = dict(position=position, upsampler=upsampler, channels=channels)
     options = {name: value for name, value in options.items() if value is not None}
@@ -60,36 +61,34 @@ def visualize(
     if truth is not None and image is None:
         raise ValueError('`truth` belongs to `image`; `sample` brings its own')
 
-    configs = check_models(models, cfg_options)
-    subject = open_subject(configs[0], image, truth, sample)
-    _check_position(position, subject)
+    configs = read_configs(models, cfg_options)
+    input_image = open_image(configs[0], image, truth, sample)
+    _check_position(position, input_image)
     loaded = load_models(models, cfg_options)
-    observations = [model.observe(subject) for model in loaded]
+    runs = [model.run(input_image) for model in loaded]
     if figure == 'gallery':
-        page = make_gallery(subject, loaded, observations, **options)
-        with whole_file(out) as partial, open(partial, 'w') as file:
-            file.write(page)
+        write_whole(out, make_gallery(input_image, loaded, runs, **options))
     else:
-        drawn = draw(figure, subject, observations, **options)
+        drawn = draw(figure, input_image, runs, **options)
         with whole_file(out) as partial:
             drawn.savefig(partial, dpi=_DPI)
 
 
-def _check_request(figure: str, models: int, out: str, options: dict) -> None:
+def _check_request(figure: str, num_models: int, out: str, options: dict) -> None:
     suffix = os.path.splitext(out)[1]
     allowed = ('.html',) if figure == 'gallery' else _SUFFIXES
     if suffix not in allowed:
         raise ValueError(f'out: {figure} is written as {" or ".join(allowed)}, got {out}')
     check_place(out, 'out')
-    if figure in OF_ONE_MODEL and models != 1:
-        raise ValueError(f'models: {figure} is a figure of one model, got {models}')
+    if figure in OF_ONE_MODEL and num_models != 1:
+        raise ValueError(f'models: {figure} is a figure of one model, got {num_models}')
     for name in options:
         if name not in _OPTIONS.get(figure, ()):
             raise ValueError(f'`{name}` has no meaning for {figure}')
 
 
-def _check_position(position: Sequence[int] | None, subject: Subject) -> None:
-    height, width = subject.image.shape[:2]
+def _check_position(position: Sequence[int] | None, image: InputImage) -> None:
+    height, width = image.pixels.shape[:2]
     if position is None or (0 <= position[0] < height and 0 <= position[1] < width):
         return
     raise ValueError(

@@ -6,7 +6,7 @@ import pytest
 pytest.importorskip('mmcv')
 
 from sapa_mm.reproduction.demo_pictures import find_boundary
-from sapa_mm.visualization.label_maps import IGNORED
+from sapa_mm.visualization.label_maps import UNLABELLED
 
 
 def test_find_boundary():
@@ -16,5 +16,5 @@ def test_find_boundary():
     assert (column, other) == (1, (row, 2))
     truth[:] = 1
     assert find_boundary(truth, (4, 4)) is None
-    truth[:, 8:] = IGNORED
+    truth[:, 8:] = UNLABELLED
     assert find_boundary(truth, (4, 4)) is None

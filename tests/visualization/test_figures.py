@@ -9,28 +9,29 @@ import torch
 from matplotlib.collections import PathCollection
 from mmengine.visualization import Visualizer
 
+from sapa_mm.visualization.canvas import to_cell
 from sapa_mm.visualization.figures import draw
-from sapa_mm.visualization.geometry import boundary_near_centre, to_cell
-from sapa_mm.visualization.kernels import find_kernels, kernel_at
-from sapa_mm.visualization.models import check_models, load_models
-from sapa_mm.visualization.subject import open_subject
+from sapa_mm.visualization.input_image import open_image
+from sapa_mm.visualization.kernels import compute_kernels, kernel_at
+from sapa_mm.visualization.label_maps import boundary_near_centre
+from sapa_mm.visualization.models import load_models, read_configs
 
 from ..support.scene_models import SEGFORMER, UPERNET, model_files
 
 
 @pytest.fixture
-def observed(tmp_path, options):
-    """The first scene, and models on it."""
+def runs_of(tmp_path, options):
+    """The first scene, and models run on it."""
 
-    def observe(*upsamplers, config=SEGFORMER):
+    def run(*upsamplers, config=SEGFORMER):
         files = [
             model_files(tmp_path, config, upsampler, seed)
             for seed, upsampler in enumerate(upsamplers)
         ]
-        subject = open_subject(check_models(files, options)[0], None, sample=0)
-        return subject, [model.observe(subject) for model in load_models(files, options)]
+        image = open_image(read_configs(files, options)[0], sample=0)
+        return image, [model.run(image) for model in load_models(files, options)]
 
-    return observe
+    return run
 
 
 def images_of(figure):
@@ -41,48 +42,48 @@ def images_of(figure):
     }
 
 
-def test_an_observation_is_the_models_prediction(observed):
-    subject, (observation,) = observed('sapa-b')
-    assert observation.name == 'SAPA-B'
-    assert observation.labels.shape == (70, 90)
+def test_a_run_is_the_models_prediction(runs_of):
+    image, (run,) = runs_of('sapa-b')
+    assert run.name == 'SAPA-B'
+    assert run.labels.shape == (70, 90)
     # Resized to multiples of 32.
-    assert observation.prediction.img_shape == (96, 96)
-    assert observation.extent == (70, 90)
-    assert [call.name[-1] for call in observation.calls] == list('012345')
-    assert subject.truth.gt_sem_seg.data.shape == (1, 70, 90)
+    assert run.prediction.img_shape == (96, 96)
+    assert run.extent == (70, 90)
+    assert [call.name[-1] for call in run.calls] == list('012345')
+    assert image.truth.gt_sem_seg.data.shape == (1, 70, 90)
 
 
-def test_features(observed):
-    subject, observations = observed('sapa-d')
-    call = observations[0].calls[2]
+def test_features(runs_of):
+    image, runs = runs_of('sapa-d')
+    call = runs[0].calls[2]
     images = [
         [np.asarray(axis.images[0].get_array()) for axis in row if axis.images]
-        for row in np.array(draw('features', subject, observations).axes[:30]).reshape(6, 5)
+        for row in np.array(draw('features', image, runs).axes[:30]).reshape(6, 5)
     ]
-    assert np.array_equal(images[0][0], subject.image)
+    assert np.array_equal(images[0][0], image.pixels)
     for drawn, feature in zip(images[2], (call.x, call.guide, call.output), strict=False):
         assert np.array_equal(drawn, Visualizer.draw_featmap(feature[0]))
-    points = find_kernels(call.upsampler, call.x, call.guide).effective_points()
+    points = compute_kernels(call.upsampler, call.x, call.guide).effective_points()
     assert np.allclose(images[2][3], points)
     assert 1 <= points.min() < points.max() <= 4
 
 
-def test_features_of_single_channels(observed):
-    subject, observations = observed('bilinear')
-    figure = draw('features', subject, observations, channels=[0, 3])
-    call, row = observations[0].calls[0], figure.axes[:7]
+def test_features_of_single_channels(runs_of):
+    image, runs = runs_of('bilinear')
+    figure = draw('features', image, runs, channels=[0, 3])
+    call, row = runs[0].calls[0], figure.axes[:7]
     assert [axis.get_title() for axis in row[1:3]] == ['x, channel 0', 'x, channel 3']
     expected = Visualizer.draw_featmap(call.output[0, 3:4])
     assert np.array_equal(np.asarray(row[6].images[0].get_array()), expected)
     with pytest.raises(ValueError, match=r'^channels must be in 0\.\.63, got 64'):
-        draw('features', subject, observations, channels=[0, 64])
+        draw('features', image, runs, channels=[0, 64])
 
 
 @pytest.mark.parametrize('kind', ['sapa-b', 'a2u'])
-def test_kernel(observed, kind):
-    subject, observations = observed(kind)
-    call = observations[0].calls[4]
-    images = draw('kernel', subject, observations, position=(33, 77), upsampler=4).axes
+def test_kernel(runs_of, kind):
+    image, runs = runs_of(kind)
+    call = runs[0].calls[4]
+    images = draw('kernel', image, runs, position=(33, 77), upsampler=4).axes
     row, column = to_cell((33, 77), call.output.shape[2:], (70, 90))
     kernel = kernel_at(call.upsampler, call.x, call.guide, row, column)
     side = call.upsampler.kernel_size
@@ -90,34 +91,34 @@ def test_kernel(observed, kind):
     assert np.allclose(heat_map.images[0].get_array(), kernel.weights.reshape(side, side))
     assert [text.get_text() for text in heat_map.texts] == [f'{w:.3f}' for w in kernel.weights]
     taps = [np.asarray(axis.images[0].get_array()) for axis in images if axis.images][3:]
-    weights = find_kernels(call.upsampler, call.x, call.guide).weights[0].numpy()
+    weights = compute_kernels(call.upsampler, call.x, call.guide).weights[0].numpy()
     maps = [tap for tap in taps if tap.shape == weights.shape[1:]]
     assert len(maps) == side**2
     assert np.allclose(maps, weights)
 
 
-def test_kernel_of_the_last_upsampler_at_a_boundary(observed):
-    subject, observations = observed('sapa-b')
-    figure = draw('kernel', subject, observations)
-    position = boundary_near_centre(observations[0].labels)
+def test_kernel_of_the_last_upsampler_at_a_boundary(runs_of):
+    image, runs = runs_of('sapa-b')
+    figure = draw('kernel', image, runs)
+    position = boundary_near_centre(runs[0].labels)
     assert 'decode_head.upsamplers.5, position' in figure.get_suptitle()
     assert figure.get_suptitle().endswith(f'pixel {position}')
 
 
-def test_index_map(observed):
-    subject, observations = observed('index-net')
-    call = observations[0].calls[-1]
-    drawn = images_of(draw('kernel', subject, observations))['index map']
+def test_index_map(runs_of):
+    image, runs = runs_of('index-net')
+    call = runs[0].calls[-1]
+    drawn = images_of(draw('kernel', image, runs))['index map']
     with torch.no_grad():
         expected = call.upsampler.index_map(call.guide, call.output.shape[2:])[0, 0]
     assert np.allclose(drawn, expected)
 
 
 @pytest.mark.parametrize('kind', ['sapa-d', 'dysample'])
-def test_points(observed, kind):
-    subject, observations = observed(kind)
-    call = observations[0].calls[-1]
-    figure = draw('points', subject, observations, position=(33, 77))
+def test_points(runs_of, kind):
+    image, runs = runs_of(kind)
+    call = runs[0].calls[-1]
+    figure = draw('points', image, runs, position=(33, 77))
     row, column = to_cell((33, 77), call.output.shape[2:], (70, 90))
     rows, columns = ([side // 2 * 2, side // 2 * 2 + 1] for side in (row, column))
     panels = figure.axes[1:5]
@@ -153,21 +154,21 @@ def test_points(observed, kind):
         ),
     ],
 )
-def test_figures_that_an_upsampler_does_not_allow(observed, figure, kind, message):
-    subject, observations = observed(kind)
+def test_figures_that_an_upsampler_does_not_allow(runs_of, figure, kind, message):
+    image, runs = runs_of(kind)
     with pytest.raises(ValueError, match=message):
-        draw(figure, subject, observations)
+        draw(figure, image, runs)
 
 
-def test_upsamplers_out_of_range(observed):
-    subject, observations = observed('sapa-d')
+def test_upsamplers_out_of_range(runs_of):
+    image, runs = runs_of('sapa-d')
     with pytest.raises(ValueError, match=r'^upsampler must be in 0\.\.5: SAPA-D calls 6'):
-        draw('points', subject, observations, upsampler=6)
+        draw('points', image, runs, upsampler=6)
 
 
-def test_upsamplers_side_by_side(observed):
-    subject, observations = observed('bilinear', 'sapa-b')
-    figure = draw('upsamplers', subject, observations)
+def test_upsamplers_side_by_side(runs_of):
+    image, runs = runs_of('bilinear', 'sapa-b')
+    figure = draw('upsamplers', image, runs)
     rows = np.array(figure.axes).reshape(2, 6)
     titles = [[axis.get_title() for axis in row if axis.get_title()] for row in rows]
     assert titles[0] == ['image', 'input 1, 3 x 3', 'output 1, 24 x 24', 'prediction']
@@ -176,35 +177,35 @@ def test_upsamplers_side_by_side(observed):
         'output 3, 24 x 24', 'prediction',
     ]  # fmt: skip
     drawn = rows[1, 3].images[0].get_array()
-    assert np.array_equal(drawn, Visualizer.draw_featmap(observations[1].calls[1].output[0]))
+    assert np.array_equal(drawn, Visualizer.draw_featmap(runs[1].calls[1].output[0]))
 
 
-def test_a_pyramids_inputs_are_drawn(observed):
-    subject, observations = observed('sapa-d', config=UPERNET)
-    titles = [axis.get_title() for axis in draw('upsamplers', subject, observations).axes]
+def test_a_pyramids_inputs_are_drawn(runs_of):
+    image, runs = runs_of('sapa-d', config=UPERNET)
+    titles = [axis.get_title() for axis in draw('upsamplers', image, runs).axes]
     assert [title.partition(',')[0] for title in titles] == [
         'image', 'input 1', 'output 1', 'input 2', 'output 2', 'input 3', 'output 3', 'prediction',
     ]  # fmt: skip
 
 
-def test_predictions(observed):
-    subject, observations = observed('bilinear', 'sapa-b')
-    images = images_of(draw('predictions', subject, observations))
+def test_predictions(runs_of):
+    image, runs = runs_of('bilinear', 'sapa-b')
+    images = images_of(draw('predictions', image, runs))
     assert list(images) == ['image', 'ground truth', 'Bilinear', 'SAPA-B', 'where they differ']
-    truth = subject.truth.gt_sem_seg.data[0].numpy()
-    one, other = (observation.labels == truth for observation in observations)
+    truth = image.truth.gt_sem_seg.data[0].numpy()
+    one, other = (run.labels == truth for run in runs)
     marked = images['where they differ']
     # Light where both are right, grey where none is, black without a label, coloured otherwise.
     coloured = marked.max(2) > marked.min(2)
     assert np.array_equal(coloured, (one != other) & (truth != 255))
     # Each class in its colour, over the image.
-    palette = np.array(observations[0].meta['palette'])
-    expected = 0.3 * subject.image + 0.7 * palette[observations[1].labels]
+    palette = np.array(runs[0].meta['palette'])
+    expected = 0.3 * image.pixels + 0.7 * palette[runs[1].labels]
     assert np.abs(images['SAPA-B'] - expected).max() <= 2
 
 
-def test_checkpoints_of_one_config_are_told_apart(observed):
-    _, observations = observed('sapa-b', 'sapa-b')
-    names = [observation.name for observation in observations]
+def test_checkpoints_of_one_config_are_told_apart(runs_of):
+    _, runs = runs_of('sapa-b', 'sapa-b')
+    names = [run.name for run in runs]
     stem = 'segformer_mit-tiny_sapa-b_1xb8-300_scenes-128x128'
     assert names == [f'SAPA-B, {stem}, model 1', f'SAPA-B, {stem}, model 2']

@@ -6,7 +6,7 @@ import torch
 pytest.importorskip('mmcv')
 
 from sapa_mm.upsamplers import UPSAMPLERS, build_upsampler
-from sapa_mm.visualization.kernels import Kernels, find_kernels, has_kernels, kernel_at
+from sapa_mm.visualization.kernels import Kernels, compute_kernels, has_kernels, kernel_at
 
 CHANNELS = 8
 
@@ -68,12 +68,12 @@ def test_groups_are_listed_together(kind, options):
 
 def test_without_a_guide_the_scale_factor_gives_the_size():
     upsampler, (x, _) = upsampler_of('carafe'), inputs()
-    assert find_kernels(upsampler, x).weights.shape == (1, 25, 10, 8)
+    assert compute_kernels(upsampler, x).weights.shape == (1, 25, 10, 8)
 
 
 def test_dysample_resized():
     upsampler, (x, guide) = upsampler_of('dysample'), inputs((15, 16))
-    kernels = find_kernels(upsampler, x, guide)
+    kernels = compute_kernels(upsampler, x, guide)
     assert kernels.weights.shape == (4, 1, 15, 16)
     # 10 x 8 of its own: the nearest of these.
     assert kernels.rows.tolist() == [row // 3 for row in range(15)]
@@ -89,9 +89,9 @@ def test_upsamplers_without_kernels_are_refused(kind):
     assert not has_kernels(type(upsampler))
 
 
-def test_effective_points_and_reach():
+def test_effective_points_and_mean_distance():
     weights = torch.tensor([[0.25, 1.0], [0.25, 0.0], [0.25, 0.0], [0.25, 0.0]]).view(1, 4, 1, 2)
     offsets = torch.tensor([[3.0, 4.0], [0, 0], [0, 1], [1, 0]]).view(1, 4, 2, 1, 1)
     kernels = Kernels(weights, offsets, torch.zeros(1), torch.zeros(2))
     assert kernels.effective_points().tolist() == [[pytest.approx(4), pytest.approx(1)]]
-    assert kernels.reach().tolist() == [[pytest.approx(7 / 4)] * 2]
+    assert kernels.mean_distance().tolist() == [[pytest.approx(7 / 4)] * 2]

@@ -8,9 +8,13 @@ pytest.importorskip('mmcv')
 import torch
 from mmengine.structures import BaseDataElement, InstanceData, PixelData
 
-from sapa_mm.visualization.difference import compare_labels
-from sapa_mm.visualization.geometry import boundary_near_centre, to_cell, to_pixels
-from sapa_mm.visualization.label_maps import IGNORED, label_map
+from sapa_mm.visualization.canvas import to_cell, to_pixels
+from sapa_mm.visualization.label_maps import (
+    UNLABELLED,
+    boundary_near_centre,
+    compare_labels,
+    label_map,
+)
 
 
 def names_of(difference):
@@ -18,7 +22,7 @@ def names_of(difference):
 
 
 def test_two_models_and_the_truth():
-    truth = np.array([[0, 1, 2, IGNORED, 3]])
+    truth = np.array([[0, 1, 2, UNLABELLED, 3]])
     predictions = {'A': np.array([[0, 1, 0, 0, 0]]), 'B': np.array([[0, 0, 2, 0, 0]])}
     difference = compare_labels(predictions, truth)
     assert names_of(difference) == [
@@ -52,7 +56,7 @@ def test_exactly_the_differing_pixels_are_marked():
 
 def test_semantic_labels():
     sample = BaseDataElement(pred_sem_seg=PixelData(data=torch.tensor([[[0, 2], [1, 255]]])))
-    assert label_map(sample, 'pred', 3).tolist() == [[0, 2], [1, IGNORED]]
+    assert label_map(sample, 'pred', 3).tolist() == [[0, 2], [1, UNLABELLED]]
 
 
 def test_panoptic_labels():
@@ -64,7 +68,7 @@ def test_panoptic_labels():
     )
     # 3 is VOID.
     assert label_map(sample, 'pred', 3).tolist() == [[1, 2], [2, 3]]
-    assert label_map(sample, 'gt', 3).tolist() == [[1, 2], [2, IGNORED]]
+    assert label_map(sample, 'gt', 3).tolist() == [[1, 2], [2, UNLABELLED]]
 
 
 def instances_of(**more):

@@ -7,7 +7,7 @@ from torch import nn
 pytest.importorskip('mmcv')
 
 from sapa_mm.upsamplers import Bilinear, SapaB
-from sapa_mm.visualization.recording import first_calls, record_calls
+from sapa_mm.visualization.model_run import first_calls, record_calls
 
 
 class Decoder(nn.Module):

@@ -10,9 +10,9 @@ pytest.importorskip('mmseg')
 
 from PIL import Image
 
-from sapa_mm.visualization.models import check_models, load_models
-from sapa_mm.visualization.predictions_figure import find_difference, prediction_panels
-from sapa_mm.visualization.subject import open_subject
+from sapa_mm.visualization.input_image import open_image
+from sapa_mm.visualization.models import load_models, read_configs
+from sapa_mm.visualization.predictions_figure import compare_predictions, prediction_panels
 from sapa_mm.visualization.visualize import visualize
 
 from ..support.scene_models import (
@@ -56,9 +56,9 @@ def test_a_photograph_with_its_truth(models, photo, tmp_path, suffix, magic):
 
 
 def test_photograph_and_sample_are_the_same(models, photo, options):
-    (cfg,) = check_models(models[:1], options)
-    one, other = open_subject(cfg, *photo), open_subject(cfg, None, sample=0)
-    assert np.array_equal(one.image, other.image)
+    (cfg,) = read_configs(models[:1], options)
+    one, other = open_image(cfg, *photo), open_image(cfg, sample=0)
+    assert np.array_equal(one.pixels, other.pixels)
     assert one.truth.gt_sem_seg.data.equal(other.truth.gt_sem_seg.data)
     # reduce_zero_label: 0 is no label, classes begin at 1.
     stored = np.asarray(Image.open(photo[1])).astype(int)
@@ -86,16 +86,16 @@ def test_gallery(models, options, tmp_path):
 def test_detectors(config, padded, options, tmp_path):
     pytest.importorskip('mmdet')
     files = [model_files(tmp_path, config, 'sapa-d')]
-    subject = open_subject(check_models(files, options)[0], None, sample=0)
-    observations = [model.observe(subject) for model in load_models(files, options)]
+    image = open_image(read_configs(files, options)[0], sample=0)
+    runs = [model.run(image) for model in load_models(files, options)]
     # 70 x 90 is enlarged to 124 x 160, and padded.
-    assert observations[0].extent == (70 * padded[0] / 124, 90 * padded[1] / 160)
-    panels = dict(prediction_panels(subject, observations))
+    assert runs[0].extent == (70 * padded[0] / 124, 90 * padded[1] / 160)
+    panels = dict(prediction_panels(image, runs))
     assert panels['ground truth'].shape == panels['SAPA-D'].shape == (280, 360, 3)
     assert not np.array_equal(panels['ground truth'], panels['SAPA-D'])
-    assert len(np.unique(find_difference(subject, observations).cases)) > 1
-    first_way = [call.name for call in observations[0].stages()]
-    assert first_way == [f'neck.{name}' for name in _UPSAMPLERS[config]]
+    assert len(np.unique(compare_predictions(image, runs).cases)) > 1
+    names = [call.name for call in runs[0].upsampler_calls()]
+    assert names == [f'neck.{name}' for name in _UPSAMPLERS[config]]
 
 
 def test_a_model_without_our_upsamplers(photo, tmp_path):
@@ -113,7 +113,7 @@ model = dict(decode_head=dict(
     files, out = [(str(stock), checkpoint)], str(tmp_path / 'out.png')
     visualize('predictions', files, out, photo[0])
     Path(out).unlink()
-    with pytest.raises(ValueError, match='stock has no upsampler of sapa_mm to look at'):
+    with pytest.raises(ValueError, match='stock has no upsampler of sapa_mm to draw'):
         visualize('features', files, out, photo[0])
     assert not Path(out).exists()
 

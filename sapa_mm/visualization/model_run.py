@@ -1,0 +1,212 @@
+"""A model run on one image: its prediction, and the recorded calls of its upsamplers."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import cv2
+import numpy as np
+import torch
+from mmengine.dataset import pseudo_collate
+from torch import Tensor, nn
+
+from ..upsamplers import Upsampler
+from ..utils.messages import one_line
+from .canvas import Extent
+from .label_maps import label_map
+
+
+@dataclass(frozen=True)
+class Call:
+    """A call of an upsampler; its tensors are copies, which later layers cannot change.
+
+    Attributes:
+        name (str): The upsampler's name in the model.
+        upsampler (Upsampler): The upsampler.
+        x (Tensor): Low-res feature (N, C, h, w).
+        guide (Tensor, optional): High-res feature (N, C', H, W).
+        output (Tensor): (N, C, H, W).
+    """
+
+    name: str
+    upsampler: Upsampler
+    x: Tensor
+    guide: Tensor | None
+    output: Tensor
+
+
+@dataclass(frozen=True)
+class ModelRun:
+    """What a model did on an image.
+
+    Attributes:
+        name (str): Name of the model.
+        pixels (np.ndarray): The image before the model's pipeline, RGB, uint8 (H, W, 3).
+        extent (Extent): What feature maps cover, in pixels of the image.
+        calls (list[Call]): The first call of each upsampler, in their order; none if the model
+            slides a window over the image.
+        slides (bool): Whether it does so.
+        prediction (SegDataSample or DetDataSample): The prediction, of the image's size.
+        labels (np.ndarray): Class of each pixel, see :func:`.label_maps.label_map`.
+        meta (dict): ``classes`` and ``palette``.
+    """
+
+    name: str
+    pixels: np.ndarray
+    extent: Extent
+    calls: list[Call]
+    slides: bool
+    prediction: Any
+    labels: np.ndarray
+    meta: dict
+
+    def upsampler_calls(self) -> list[Call]:
+        """The calls.
+
+        Raises:
+            ValueError: If there are none.
+        """
+        if self.slides:
+            raise ValueError(
+                f'{self.name} predicts window by window; model.test_cfg.mode=whole in '
+                '`cfg_options` makes it predict the whole image'
+            )
+        if not self.calls:
+            raise ValueError(
+                f'{self.name} has no upsampler of sapa_mm to draw; heads and necks with '
+                'upsample_cfg have'
+            )
+        return self.calls
+
+    def upsampler_call(self, index: int) -> Call:
+        """One of the calls; a negative index counts from the last.
+
+        Raises:
+            ValueError: If there is no such call.
+        """
+        calls = self.upsampler_calls()
+        if not -len(calls) <= index < len(calls):
+            raise ValueError(
+                f'upsampler must be in 0..{len(calls) - 1}: {self.name} calls {len(calls)} '
+                f'upsamplers, got {index}'
+            )
+        return calls[index]
+
+
+def run_model(
+    name: str, model: nn.Module, sample: dict, pixels: np.ndarray, meta: dict
+) -> ModelRun:
+    """Runs a model on one image and records the calls of its upsamplers.
+
+    Args:
+        name (str): Name of the model.
+        model (nn.Module): A model of mmseg or mmdet; it is in evaluation mode afterwards.
+        sample (dict): The image as the model's test pipeline prepares it.
+        pixels (np.ndarray): The image before the pipeline, RGB, uint8 (H, W, 3).
+        meta (dict): ``classes`` and ``palette``.
+
+    Returns:
+        ModelRun: Prediction and calls.
+
+    Raises:
+        ValueError: If the model cannot run on the image, or its prediction cannot be drawn.
+    """
+    model.eval()
+    with explain_failure(name, pixels):
+        prediction, calls, extent = predict_recorded(model, sample)
+    labels = label_map(prediction, 'pred', len(meta['classes']))
+    return ModelRun(name, pixels, extent, calls, _slides(model), prediction, labels, meta)
+
+
+@torch.no_grad()
+def predict_recorded(model: nn.Module, sample: dict) -> tuple[Any, list[Call], Extent]:
+    """Predicts one image and records the calls of the upsamplers.
+
+    Args:
+        model (nn.Module): A model of mmseg or mmdet, in evaluation mode.
+        sample (dict): The image as the test pipeline prepares it.
+
+    Returns:
+        tuple[SegDataSample or DetDataSample, list[Call], Extent]: The prediction, the first call
+        of each upsampler in their order (none if the model slides a window over the image), and
+        what feature maps cover, in pixels of the image.
+    """
+    batch = model.data_preprocessor(pseudo_collate([sample]), False)
+    with record_calls(model) as calls:
+        prediction = model(**batch, mode='predict')[0]
+    # The pipeline resized the image, the model padded it.
+    padded, resized = batch['inputs'].shape[-2:], prediction.img_shape
+    height, width = (
+        whole * side / part
+        for whole, side, part in zip(prediction.ori_shape[:2], padded, resized[:2], strict=True)
+    )
+    return prediction, [] if _slides(model) else first_calls(calls), (height, width)
+
+
+@contextmanager
+def explain_failure(name: str, pixels: np.ndarray) -> Iterator[None]:
+    """Turns errors of a model, or of its pipeline, on an image into one line.
+
+    Args:
+        name (str): Name of the model.
+        pixels (np.ndarray): The image (H, W, 3).
+
+    Raises:
+        ValueError: If an error occurs that an unsuitable image may cause.
+    """
+    try:
+        yield
+    except (RuntimeError, ValueError, IndexError, ZeroDivisionError, cv2.error) as error:
+        height, width = pixels.shape[:2]
+        raise ValueError(
+            f'{name} cannot run on this image of {height} x {width} pixels: {one_line(error)}'
+        ) from error
+
+
+@contextmanager
+def record_calls(model: nn.Module) -> Iterator[list[Call]]:
+    """Records the calls of a model's upsamplers, by hooks that are removed afterwards.
+
+    Args:
+        model (nn.Module): The model, or an upsampler.
+
+    Yields:
+        list[Call]: The calls so far, in their order.
+    """
+    calls = []
+
+    def recorder(name):
+        def record(upsampler, inputs, named, output):
+            arguments = dict(zip(('x', 'guide'), inputs, strict=False), **named)
+            x, guide = arguments['x'], arguments.get('guide')
+            calls.append(Call(name, upsampler, *map(_copy, (x, guide, output))))
+
+        return record
+
+    handles = []
+    try:
+        for name, module in model.named_modules():
+            if isinstance(module, Upsampler):
+                handles.append(module.register_forward_hook(recorder(name), with_kwargs=True))
+        yield calls
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def first_calls(calls: list[Call]) -> list[Call]:
+    """The first call of each upsampler: test time augmentation calls it several times."""
+    first = {}
+    for call in calls:
+        first.setdefault(call.upsampler, call)
+    return list(first.values())
+
+
+def _slides(model: nn.Module) -> bool:
+    """Tells whether a model of mmseg slides a window over the image."""
+    return (getattr(model, 'test_cfg', None) or {}).get('mode') == 'slide'
+
+
+def _copy(tensor: Tensor | None) -> Tensor | None:
+    return None if tensor is None else tensor.detach().clone()
