@@ -130,4 +130,4 @@ def test_an_upsampler_without_kernels(complaint, tmp_path):
     model = ('--model', *model_files(tmp_path, SEGFORMER, 'deconv'))
     error = complaint('kernel', model=model)
     assert 'decode_head.upsamplers.5 is a Deconv, which has no kernel over a window; ' in error
-    assert 'those that have: Carafe, SapaI, SapaB, IndexNet, A2U, Fade' in error
+    assert 'those that have: A2U, Carafe, Fade, IndexNet, SapaB, SapaI' in error
