@@ -1,12 +1,12 @@
 """Measure time and memory of SAPA's operators and of upsamplers against bilinear interpolation.
 
 Example:
-    python tools/benchmark.py --sizes 60 120 240 --subjects pipelines --out work_dirs/benchmark
+    python tools/benchmark.py --sizes 60 120 240 --kinds pipelines --out work_dirs/benchmark
 """
 
 import argparse
 
-from sapa_mm.analysis.benchmark.contestants import FORMS, LAYOUTS, PASSES, SUBJECTS
+from sapa_mm.analysis.benchmark.contestants import FORMS, KINDS, LAYOUTS, PASSES
 from sapa_mm.analysis.benchmark.run import DEVICES, DTYPES, BenchmarkSettings, run_benchmark
 from sapa_mm.utils.flags import exit_on
 
@@ -19,8 +19,9 @@ def make_parser() -> argparse.ArgumentParser:
     )
     defaults = vars(BenchmarkSettings())
 
-    def add(name: str, text: str, **kind) -> None:
-        parser.add_argument(f'--{name}', default=defaults[name], help=text, **kind)
+    def add(name: str, text: str, *flags: str, **how) -> None:
+        flags = flags or (f'--{name}',)
+        parser.add_argument(*flags, dest=name, default=defaults[name], help=text, **how)
 
     add('sizes', 'sides of the low-res maps in pixels', type=int, nargs='+', metavar='SIZE')
     add('channels', 'channels of the maps, a multiple of 4', type=int)
@@ -28,8 +29,11 @@ def make_parser() -> argparse.ArgumentParser:
     add('dtypes', 'number formats', nargs='+', choices=DTYPES)
     add('layouts', 'memory layouts of all maps', nargs='+', choices=LAYOUTS)
     add('passes', 'what a run consists of', nargs='+', choices=PASSES)
-    add('subjects', 'what is held against bilinear', nargs='+', choices=SUBJECTS)
+    text = 'what is held against bilinear'
+    add('kinds', text, '--subjects', '--kinds', nargs='+', choices=KINDS)
     add('forms', 'forms of the operators', nargs='+', choices=FORMS)
+    text = "modules or .py files whose upsamplers, registered in mmengine's MODELS, are timed too"
+    add('imports', text, '--import', nargs='+', metavar='MODULE')
     add('device', 'where to run', choices=DEVICES)
     add('threads', 'CPU threads', type=int)
     add('repeats', 'most runs of a contestant, 3 or more', type=int)
@@ -50,7 +54,7 @@ def main() -> None:
     """Run the tool."""
     parser = make_parser()
     args = parser.parse_args()
-    with exit_on(parser, ValueError):
+    with exit_on(parser, ValueError, OSError):
         settings = BenchmarkSettings(**vars(args))
     run_benchmark(settings)
 

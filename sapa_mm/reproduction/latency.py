@@ -5,17 +5,17 @@ import os
 import statistics
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from functools import partial
 
 import torch
 
-from ..analysis.benchmark.measure import affordable_runs, make_stopwatch, time_interleaved, warm_up
+from ..analysis.benchmark.contestants import Case, Contestant
+from ..analysis.benchmark.measure import time_contestants
 from ..analysis.complexity import count_parameters
 from ..analysis.flops import count_flops
 from ..analysis.machine import describe_device
-from ..upsamplers import build_upsampler
-from ..utils.whole_file import check_place, whole_file
-from .paper_tables import CONFIG_NAMES, PAPER_TABLES
+from ..upsamplers import UPSAMPLERS, PointUpsampler, WindowUpsampler, build_upsampler
+from ..utils.whole_file import check_place, write_whole
+from .paper_tables import CONFIG_NAMES, PAPER_TABLES, paper_order
 
 #: What the others are held against.
 REFERENCE = 'CARAFE'
@@ -25,17 +25,28 @@ CHANNELS, SIDE = 256, 120
 #: File in the folder of the results.
 LATENCY_FILE = 'latency.json'
 _TABLE_13 = PAPER_TABLES[13].rows
-#: Upsamplers and their options, by their names in the figure.
+#: Suffixes of names in the figure and options, of upsamplers that it shares with Table 13.
+_SHARED = {
+    'CARAFE': [('', dict(up_kernel=5, up_group=1))],
+    'SAPA-B': [('', dict(kernel_size=5, groups=1))],
+    'SAPA-D': [
+        (', 9 points', dict(num_points=9, groups=4)),
+        (', 4 points', dict(num_points=4, groups=4)),
+    ],
+}
+#: Titles of upsamplers and their options, by their names in the figure: those whose weights depend
+#: on the features.
 _FIGURE_12 = {
-    'CARAFE': ('CARAFE', dict(up_kernel=5, up_group=1)),
-    'IndexNet': ('IndexNet', {}),
-    'A2U': ('A2U', {}),
-    'FADE': ('FADE', {}),
-    'DySample': ('DySample', {}),
-    'SAPA-I': ('SAPA-I', {}),
-    'SAPA-B': ('SAPA-B', dict(kernel_size=5, groups=1)),
-    'SAPA-D, 9 points': ('SAPA-D', dict(num_points=9, groups=4)),
-    'SAPA-D, 4 points': ('SAPA-D', dict(num_points=4, groups=4)),
+    title + suffix: (title, options)
+    for title in sorted(
+        (
+            kind.title
+            for kind in UPSAMPLERS.values()
+            if kind.table_1 or issubclass(kind, (WindowUpsampler, PointUpsampler))
+        ),
+        key=paper_order,
+    )
+    for suffix, options in _SHARED.get(title, [('', {})])
 }
 
 
@@ -100,35 +111,33 @@ def measure_latency(
     """
     check_place(out, 'out', is_folder=True)
     pairs = [*_FIGURE_12.values(), *((row.upsampler, row.options) for row in _TABLE_13)]
-    subjects = {
+    configs = {
         latency_name(title, options): dict(type=CONFIG_NAMES[title].replace('-', '_'), **options)
         for title, options in pairs
     }
-    generator = torch.Generator().manual_seed(0)
-    x, guide = (
-        torch.randn(1, channels, size, size, generator=generator).to(device)
-        for size in (side, 2 * side)
+    case = Case(
+        size=side,
+        dtype='float32',
+        layout='contiguous',
+        direction='forward',
+        channels=channels,
+        batch=1,
+        device=device,
+        seed=0,
     )
-    modules = {
-        name: build_upsampler(cfg, channels).eval().to(device) for name, cfg in subjects.items()
-    }
-    with torch.no_grad():
-        seconds = _time(
-            {name: lambda m=m: m(x, guide) for name, m in modules.items()},
-            device,
-            repeats,
-            budget,
-            on_progress or (lambda text: None),
-        )
-    by_name = dict(zip(modules, seconds, strict=True))
+    entries = [
+        (Contestant('upsamplers', name, upsample_cfg=cfg), case) for name, cfg in configs.items()
+    ]
+    timings = time_contestants(entries, repeats, budget, on_progress=on_progress)
+    seconds = {}
+    for name, timing in zip(configs, timings, strict=True):
+        if isinstance(timing, RuntimeError):
+            raise timing
+        seconds[name] = statistics.median(timing.seconds)
+    reference = seconds[latency_name(*_FIGURE_12[REFERENCE])]
     latencies = {
-        name: Latency(
-            by_name[name],
-            by_name[name] / by_name[latency_name(*_FIGURE_12[REFERENCE])],
-            count_parameters(module),
-            _count_flops(subjects[name], channels, side),
-        )
-        for name, module in modules.items()
+        name: Latency(seconds[name], seconds[name] / reference, *_count(cfg, channels, side))
+        for name, cfg in configs.items()
     }
     _save(out, describe_device(device), latencies)
     return latencies
@@ -167,44 +176,18 @@ def figure_12(latencies: dict[str, Latency]) -> dict[str, Latency]:
     return {title: latencies[name] for title, name in names.items() if name in latencies}
 
 
-def _time(
-    functions: dict[str, Callable],
-    device: str,
-    repeats: int,
-    budget: float,
-    say: Callable[[str], None],
-) -> list[float]:
-    stopwatch = make_stopwatch(device)
-    counts = []
-    for number, (name, function) in enumerate(functions.items(), 1):
-        say(f'{number} of {len(functions)}: warming up {name}')
-        _, seconds = warm_up(function, stopwatch, budget)
-        counts.append(affordable_runs(seconds, repeats, budget))
-    say(f'timing all in turns, up to {max(counts)} times')
-    times = time_interleaved(list(functions.values()), counts, stopwatch)
-    return [statistics.median(one) for one in times]
-
-
-def _count_flops(cfg: dict, channels: int, side: int) -> int:
+def _count(cfg: dict, channels: int, side: int) -> tuple[int, int]:
+    """Parameters and multiply-adds."""
     upsampler = build_upsampler(cfg, channels)
-    guide = (1, channels, 2 * side, 2 * side)
-    run = partial(_upsample, upsampler, guide)
-    return count_flops(upsampler, run, (1, channels, side, side)).counted
-
-
-def _upsample(upsampler, guide_shape, x):
-    return upsampler(x, torch.empty(guide_shape))
+    flops = count_flops(
+        upsampler,
+        lambda x: upsampler(x, torch.empty(1, channels, 2 * side, 2 * side)),
+        (1, channels, side, side),
+    )
+    return count_parameters(upsampler), flops.counted
 
 
 def _save(out: str, device: str, latencies: dict[str, Latency]) -> None:
-    os.makedirs(out, exist_ok=True)
-    content = {
-        **read_latencies(out),
-        device: latencies,
-    }
-    text = json.dumps(
-        {d: {n: asdict(one) for n, one in values.items()} for d, values in content.items()},
-        indent=1,
-    )
-    with whole_file(os.path.join(out, LATENCY_FILE)) as path, open(path, 'w') as file:
-        file.write(text)
+    content = {**read_latencies(out), device: latencies}
+    values = {d: {n: asdict(one) for n, one in by_name.items()} for d, by_name in content.items()}
+    write_whole(os.path.join(out, LATENCY_FILE), json.dumps(values, indent=1))

@@ -298,10 +298,14 @@ _TABLES = (
 PAPER_TABLES: dict[int, PaperTable] = {table.number: table for table in _TABLES}
 
 
-def paper_order(title: str) -> tuple[int, str]:
-    """A sort key: upsamplers in the order of Table 3, the rest after them by title."""
+def paper_order(title: str) -> tuple[float, str]:
+    """A sort key of upsamplers: the order of Table 3, in which SAPA is last.
+
+    Those that the table lacks stand before SAPA, by title.
+    """
     titles = [row.upsampler for row in PAPER_TABLES[3].rows]
-    return titles.index(title) if title in titles else len(titles), title
+    place = titles.index(title) if title in titles else titles.index('SAPA-I') - 0.5
+    return place, title
 
 
 _SAPA_B_D64 = (

@@ -31,7 +31,7 @@ def test_a_run_without_the_compiled_form(tmp_path, monkeypatch):
 
 def test_a_run_with_torch_alone(tmp_path):
     absent = ('mmengine', 'mmcv', 'mmseg', 'mmdet', 'matplotlib', 'psutil', 'PIL', 'torchvision')
-    arguments = [*SMALL, '--subjects', 'upsamplers', '--no-memory', '--out', tmp_path]
+    arguments = [*SMALL, '--kinds', 'upsamplers', '--no-memory', '--out', tmp_path]
     tool = str(TOOLS / 'benchmark.py')
     script = f"""
 import runpy, sys
@@ -53,9 +53,9 @@ runpy.run_path({tool!r}, run_name='__main__')
         (('--sizes', 0), '--sizes must be one or more positive numbers, got [0]'),
         (('--channels', 6), '--channels must be a positive multiple of 4'),
         (('--dtypes', 'int8'), "argument --dtypes: invalid choice: 'int8' (choose from "),
-        (('--subjects', 'all'), "argument --subjects: invalid choice: 'all' (choose from "),
+        (('--kinds', 'all'), "argument --subjects/--kinds: invalid choice: 'all' (choose from "),
         (('--repeats', 1), '--repeats must be 3 or more, got 1'),
-        (('--out', __file__), '--out must be a folder that can be made and written to, got'),
+        (('--out', __file__), f'--out: {__file__} is no folder'),
     ],
 )
 def test_bad_options(monkeypatch, capsys, arguments, message):

@@ -4,8 +4,12 @@ Everything upsamples a low-res map (N, C, size, size) by two.
 """
 
 import contextlib
+import importlib
+import os
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -18,12 +22,14 @@ from sapa_ops import (
 )
 from torch import Tensor, nn
 
-from ...upsamplers import build_upsampler
+from ...upsamplers import UPSAMPLERS, PointUpsampler, Upsampler, WindowUpsampler, build_upsampler
+from ...upsamplers.build import MODELS
+from ...utils.messages import one_line
 
 FORMS = ('compiled', 'eager')
 LAYOUTS = ('contiguous', 'channels_last')
 PASSES = ('forward', 'forward+backward')
-SUBJECTS = ('pipelines', 'operators', 'upsamplers')
+KINDS = ('pipelines', 'operators', 'upsamplers')
 
 SCALE = 2
 EMBED_DIMS = 32
@@ -31,7 +37,6 @@ KERNEL_SIZE = 5
 GROUPS = 4
 POINTS = 9
 
-_UPSAMPLERS = ('sapa_i', 'sapa_b', 'sapa_d', 'carafe')
 _MMCV_CARAFE = 'carafe (mmcv)'
 _TINY = 4  # side of the map on which a contestant runs first
 
@@ -67,37 +72,96 @@ class Contestant:
     """Something to be measured.
 
     Attributes:
-        subject (str): 'baselines', or one of ``SUBJECTS``.
-        name (str): Its name among those of its subject.
-        form (str, optional): Form of the operators; None for what has none.
+        kind (str): 'baselines', or one of ``KINDS``.
+        name (str): What it is called, no other of its kind and form.
+        form (str, optional): Form of the operators. Defaults to None, for what has none or takes
+            the one that fits best.
+        upsample_cfg (dict, optional): What builds an upsampler. Defaults to None, for the others.
+        module (str, optional): What has to be imported first, see :func:`import_upsamplers`.
+            Defaults to None.
     """
 
-    subject: str
+    kind: str
     name: str
     form: str | None = None
+    upsample_cfg: dict[str, Any] | None = None
+    module: str | None = None
 
     def __str__(self) -> str:
-        subject = '' if self.subject == 'baselines' else f'{self.subject[:-1]} '
-        return subject + self.name + (f', {self.form}' if self.form else '')
+        kind = '' if self.kind == 'baselines' else f'{self.kind[:-1]} '
+        return kind + self.name + (f', {self.form}' if self.form else '')
 
 
-def list_contestants(subjects: Sequence[str], forms: Sequence[str], case: Case) -> list[Contestant]:
-    """Lists who competes in a case: always the baselines, and of the subjects who can.
+def list_contestants(
+    kinds: Sequence[str], forms: Sequence[str], case: Case, imports: Sequence[str] = ()
+) -> list[Contestant]:
+    """Lists what runs in a case: always the baselines, and what there is of some kinds.
+
+    Upsamplers are those of this package that are built on the operators, and imported ones.
 
     Args:
-        subjects (Sequence[str]): Of ``SUBJECTS``.
+        kinds (Sequence[str]): Of ``KINDS``.
         forms (Sequence[str]): Forms of the operators.
         case (Case): The case.
+        imports (Sequence[str]): Modules with more upsamplers, see :func:`import_upsamplers`.
+            Defaults to none.
 
     Returns:
         list[Contestant]: Baselines first; the forms of one thing stand together.
     """
     found = [Contestant('baselines', name) for name in _WORKLOADS['baselines']]
-    for subject in subjects:
-        names = _UPSAMPLERS if subject == 'upsamplers' else _WORKLOADS[subject]
-        found += [Contestant(subject, name, form) for name in names for form in forms]
-    if 'pipelines' in subjects and case.device == 'cuda' and case.layout == 'contiguous':
+    for kind in kinds:
+        if kind != 'upsamplers':
+            found += [Contestant(kind, name, form) for name in _WORKLOADS[kind] for form in forms]
+            continue
+        bases = (WindowUpsampler, PointUpsampler)
+        sources = {name: None for name, one in UPSAMPLERS.items() if issubclass(one, bases)}
+        sources |= {name: module for module in imports for name in import_upsamplers(module)}
+        found += [
+            Contestant(kind, name, form, dict(type=name), module)
+            for name, module in sources.items()
+            for form in forms
+        ]
+    if 'pipelines' in kinds and case.device == 'cuda' and case.layout == 'contiguous':
         found += [Contestant('pipelines', _MMCV_CARAFE)] if _mmcv_carafe() else []
+    return found
+
+
+def import_upsamplers(module: str) -> dict[str, type[Upsampler]]:
+    """Imports a module and finds the upsamplers in it that are registered in mmengine's ``MODELS``.
+
+    Args:
+        module (str): Name of a module or a package, or path of a file that ends with '.py'; the
+            folder of a file is added to Python's path.
+
+    Returns:
+        dict[str, type[Upsampler]]: The upsamplers by the names that they are registered by.
+
+    Raises:
+        ValueError: If it cannot be imported, or registers no upsampler.
+    """
+    name = module
+    if module.endswith('.py'):
+        folder, file = os.path.split(os.path.abspath(module))
+        name = file.removesuffix('.py')
+        if folder not in sys.path:
+            sys.path.append(folder)
+    try:
+        imported = importlib.import_module(name)
+    except Exception as error:  # it may be anybody's code
+        raise ValueError(f'imports: {module} cannot be imported: {one_line(error)}') from error
+    path = getattr(imported, '__file__', None) or ''
+    if module.endswith('.py') and os.path.realpath(path) != os.path.realpath(module):
+        raise ValueError(f'imports: {module} has the name of the module {path or name}')
+    found = {
+        registered: kind
+        for registered, kind in (MODELS.module_dict.items() if MODELS is not None else ())
+        if isinstance(kind, type)
+        and issubclass(kind, Upsampler)
+        and f'{kind.__module__}.'.startswith(f'{name}.')
+    }
+    if not found:
+        raise ValueError(f"imports: {module} registers no Upsampler in mmengine's MODELS")
     return found
 
 
@@ -255,11 +319,13 @@ def _workload(contestant: Contestant, case: Case) -> Workload:
         return Workload(
             lambda weight, x: carafe(x, weight, KERNEL_SIZE, 1, SCALE), ('window_weight', 'x')
         )
-    if contestant.subject != 'upsamplers':
-        return _WORKLOADS[contestant.subject][contestant.name]
+    if contestant.kind != 'upsamplers':
+        return _WORKLOADS[contestant.kind][contestant.name]
+    if contestant.module is not None:
+        import_upsamplers(contestant.module)
     torch.manual_seed(case.seed)
-    module = build_upsampler(dict(type=contestant.name), case.channels, scale_factor=SCALE)
-    module.to(case.device, getattr(torch, case.dtype))
+    module = build_upsampler(contestant.upsample_cfg, case.channels, scale_factor=SCALE)
+    module.to(case.device, getattr(torch, case.dtype)).train(case.direction != 'forward')
     if case.layout == 'channels_last':
         module.to(memory_format=torch.channels_last)
     return Workload(module, ('x', 'guide') if module.guided else ('x',))

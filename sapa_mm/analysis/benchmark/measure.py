@@ -4,13 +4,14 @@ import multiprocessing
 import random
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection
 from typing import Any
 
 import torch
 
 from ..machine import peak_rss, reset_peak_rss
-from .contestants import Case, Contestant, Maps, prepare
+from .contestants import Case, Contestant, Maps, Trial, prepare
 
 FEWEST_RUNS = 3
 
@@ -120,6 +121,67 @@ def time_interleaved(
             if (turn + 1) * counts[index] // rounds > turn * counts[index] // rounds:
                 seconds[index].append(stopwatch(functions[index]))
     return seconds
+
+
+@dataclass(frozen=True)
+class Timing:
+    """The time of a contestant.
+
+    Attributes:
+        seconds (list[float]): Of each run.
+        bytes_to_move (int): What a run reads and writes, see :meth:`.Trial.bytes_to_move`.
+    """
+
+    seconds: list[float]
+    bytes_to_move: int
+
+
+def time_contestants(
+    entries: Sequence[tuple[Contestant, Case]],
+    repeats: int,
+    budget: float,
+    seed: int = 0,
+    on_progress: Callable[[str], None] | None = None,
+) -> list[Timing | RuntimeError]:
+    """Times contestants in turns, after a warm-up.
+
+    Args:
+        entries (Sequence[tuple[Contestant, Case]]): Contestants and their cases, on one device.
+        repeats (int): Most runs of each.
+        budget (float): Seconds for the runs of each beyond the third.
+        seed (int): Seed of the order. Defaults to 0.
+        on_progress (Callable, optional): Called with what is done next. Defaults to None.
+
+    Returns:
+        list[Timing | RuntimeError]: For each entry its time, or why it cannot run.
+    """
+    if not entries:
+        return []
+    say = on_progress or (lambda text: None)
+    stopwatch = make_stopwatch(entries[0][1].device)
+    maps: dict[Case, Maps] = {}
+    trials: dict[int, Trial] = {}
+    timings: list[Timing | RuntimeError] = []
+    counts = []
+    for number, (contestant, case) in enumerate(entries):
+        say(f'{number + 1} of {len(entries)}: warming up {contestant.name}')
+        # The maps of a case serve both directions.
+        shared = maps.setdefault(replace(case, direction=''), Maps(case))
+        try:
+            trial = prepare(contestant, case, shared)
+            results, seconds = warm_up(trial, stopwatch, budget)
+        except RuntimeError as error:
+            timings.append(error)
+            continue
+        timings.append(Timing([], trial.bytes_to_move(results)))
+        trials[number] = trial
+        counts.append(affordable_runs(seconds, repeats, budget))
+        del results
+    say(f'timing all in turns, up to {max(counts, default=0)} times')
+    runs = time_interleaved(list(trials.values()), counts, stopwatch, seed)
+    for number, seconds in zip(trials, runs, strict=True):
+        timings[number].seconds.extend(seconds)
+    return timings
 
 
 def measure_memory(contestant: Contestant, case: Case, threads: int) -> dict[str, float]:

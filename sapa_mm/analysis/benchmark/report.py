@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from itertools import product
 from typing import Any
 
+from ...utils.markdown import markdown_table
 from ...utils.whole_file import whole_file
 from .contestants import SCALE, Contestant
 
@@ -76,7 +77,7 @@ def add_ratios(results: Sequence[dict[str, Any]]) -> None:
         is_compiled = result['form'] == 'compiled'
         is_channels_last = result['layout'] == 'channels_last'
         bilinear, copy = (
-            peer(result, subject='baselines', name=name, form=None) for name in ('bilinear', 'copy')
+            peer(result, kind='baselines', name=name, form=None) for name in ('bilinear', 'copy')
         )
         eager = peer(result, form='eager') if is_compiled else None
         contiguous = peer(result, layout='contiguous') if is_channels_last else None
@@ -89,7 +90,7 @@ def add_ratios(results: Sequence[dict[str, Any]]) -> None:
 
 
 def _key(result: dict[str, Any]) -> tuple:
-    return tuple(result[k] for k in ('subject', 'name', 'form', 'size', 'dtype', 'layout', 'pass'))
+    return tuple(result[k] for k in ('kind', 'name', 'form', 'size', 'dtype', 'layout', 'pass'))
 
 
 def _time(result: dict[str, Any]) -> float:
@@ -119,25 +120,21 @@ def format_table(results: Sequence[dict[str, Any]]) -> str:
     """
     rows = [_COLUMNS, *(_cells(result) for result in results)]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = []
-    for row in rows:
-        cells = [
-            cell.ljust(width) if index < _TEXT_COLUMNS else cell.rjust(width)
-            for index, (cell, width) in enumerate(zip(row, widths, strict=True))
+    align = 'l' * _TEXT_COLUMNS + 'r' * (len(_COLUMNS) - _TEXT_COLUMNS)
+    header, *padded = (
+        [
+            cell.ljust(width) if side == 'l' else cell.rjust(width)
+            for cell, width, side in zip(row, widths, align, strict=True)
         ]
-        lines.append(f'| {" | ".join(cells)} |')
-    rules = [
-        '-' * (width + 2) if index < _TEXT_COLUMNS else '-' * (width + 1) + ':'
-        for index, width in enumerate(widths)
-    ]
-    lines.insert(1, f'|{"|".join(rules)}|')
-    return '\n'.join(lines)
+        for row in rows
+    )
+    return markdown_table(header, padded, align)
 
 
 def _cells(result: dict[str, Any]) -> tuple[str, ...]:
     ratios, memory = result['ratios'], result['memory']
     return (
-        str(Contestant(result['subject'], result['name'])),
+        str(Contestant(result['kind'], result['name'])),
         result['form'] or '',
         str(result['size']),
         result['dtype'],
@@ -171,7 +168,6 @@ def write_report(report: dict[str, Any], out: str) -> list[str]:
     Returns:
         list[str]: Lines that say what was written, or why not.
     """
-    os.makedirs(out, exist_ok=True)
     picture, why_not = _draw(report['results'])
     files = {'benchmark.json': json.dumps(report, indent=1).encode()}
     if picture:
@@ -214,18 +210,18 @@ def _draw(results: Sequence[dict[str, Any]]) -> tuple[bytes | None, str]:
         return None, 'matplotlib is not installed'
     conditions = [_distinct(results, key) for key in ('dtype', 'layout', 'pass')]
     rows = list(product(*conditions))
-    columns = [s for s in _distinct(results, 'subject') if s != 'baselines'] or ['baselines']
+    columns = [k for k in _distinct(results, 'kind') if k != 'baselines'] or ['baselines']
     figure = Figure(figsize=(6.4 * len(columns), 4.6 * len(rows)), layout='constrained')
     axes = figure.subplots(len(rows), len(columns), squeeze=False)
-    for (row, condition), (column, subject) in product(enumerate(rows), enumerate(columns)):
+    for (row, condition), (column, kind) in product(enumerate(rows), enumerate(columns)):
         shown = [
             result
             for result in results
             if (result['dtype'], result['layout'], result['pass']) == condition
-            and result['subject'] in ('baselines', subject)
+            and result['kind'] in ('baselines', kind)
         ]
         _draw_panel(axes[row, column], shown)
-        axes[row, column].set_title(f'{subject}: {", ".join(condition)}', fontsize=10)
+        axes[row, column].set_title(f'{kind}: {", ".join(condition)}', fontsize=10)
     buffer = io.BytesIO()
     figure.savefig(buffer, dpi=100, format='png')
     return buffer.getvalue(), ''

@@ -1,7 +1,6 @@
 """Time and memory of the operators and upsamplers, as ratios that are taken in one run."""
 
 import datetime
-import os
 import shlex
 import statistics
 import sys
@@ -13,28 +12,21 @@ from typing import Any
 import sapa_ops
 import torch
 
+from ...utils.messages import one_line
+from ...utils.whole_file import check_place
 from ..machine import cpu_model
 from .contestants import (
     FORMS,
     GROUPS,
+    KINDS,
     LAYOUTS,
     PASSES,
-    SUBJECTS,
     Case,
     Contestant,
-    Maps,
-    Trial,
+    import_upsamplers,
     list_contestants,
-    prepare,
 )
-from .measure import (
-    FEWEST_RUNS,
-    affordable_runs,
-    make_stopwatch,
-    measure_memory,
-    time_interleaved,
-    warm_up,
-)
+from .measure import FEWEST_RUNS, Timing, measure_memory, time_contestants
 from .report import add_ratios, format_table, write_report
 
 DTYPES = ('float32', 'bfloat16', 'float16', 'float64')
@@ -52,8 +44,10 @@ class BenchmarkSettings:
         dtypes (list[str]): Of ``DTYPES``. Defaults to ['float32'].
         layouts (list[str]): Of ``LAYOUTS``. Defaults to both.
         passes (list[str]): Of ``PASSES``. Defaults to both.
-        subjects (list[str]): Of ``SUBJECTS``. Defaults to all.
+        kinds (list[str]): Of ``KINDS``. Defaults to all.
         forms (list[str]): Forms of the operators. Defaults to both.
+        imports (list[str]): Modules with more upsamplers, see
+            :func:`~.contestants.import_upsamplers`. Defaults to none.
         device (str, optional): 'cpu' or 'cuda'. Defaults to 'cuda' where there is one.
         threads (int, optional): CPU threads. Defaults to torch's own number.
         repeats (int): Most runs of a contestant, 3 or more. Defaults to 20.
@@ -65,7 +59,8 @@ class BenchmarkSettings:
         out (str): Folder for the results. Defaults to 'work_dirs/benchmark'.
 
     Raises:
-        ValueError: If a value is not allowed; the message names the command line's option.
+        ValueError: If a value is not allowed, or an import fails.
+        OSError: If out cannot be written to.
     """
 
     sizes: list[int] = field(default_factory=lambda: [120])
@@ -74,8 +69,9 @@ class BenchmarkSettings:
     dtypes: list[str] = field(default_factory=lambda: ['float32'])
     layouts: list[str] = field(default_factory=lambda: list(LAYOUTS))
     passes: list[str] = field(default_factory=lambda: list(PASSES))
-    subjects: list[str] = field(default_factory=lambda: list(SUBJECTS))
+    kinds: list[str] = field(default_factory=lambda: list(KINDS))
     forms: list[str] = field(default_factory=lambda: list(FORMS))
+    imports: list[str] = field(default_factory=list)
     device: str | None = None
     threads: int | None = None
     repeats: int = 20
@@ -89,9 +85,7 @@ class BenchmarkSettings:
             self.device = 'cuda' if torch.cuda.is_available() else 'cpu'
         if self.threads is None:
             self.threads = torch.get_num_threads()
-        allowed = dict(
-            dtypes=DTYPES, layouts=LAYOUTS, passes=PASSES, subjects=SUBJECTS, forms=FORMS
-        )
+        allowed = dict(dtypes=DTYPES, layouts=LAYOUTS, passes=PASSES, kinds=KINDS, forms=FORMS)
         for option, choices in allowed.items():
             self._check_choices(option, choices)
         self._check(self.device in DEVICES, 'device', f'one of {", ".join(DEVICES)}')
@@ -104,7 +98,9 @@ class BenchmarkSettings:
         self._check(multiple, 'channels', f"a positive multiple of {GROUPS}, SAPA-D's groups")
         if self.device == 'cuda' and not torch.cuda.is_available():
             raise ValueError('device: torch sees no GPU here; cpu is allowed')
-        self._check(_can_be_folder(self.out), 'out', 'a folder that can be made and written to')
+        check_place(self.out, 'out', is_folder=True)
+        for module in self.imports:
+            import_upsamplers(module)
         self.sizes = sorted(set(self.sizes))
 
     def _check(self, holds: bool, option: str, allowed: str) -> None:
@@ -185,7 +181,7 @@ def _list_entries(
             device=settings.device,
             seed=settings.seed,
         )
-        contestants = list_contestants(settings.subjects, forms, case)
+        contestants = list_contestants(settings.kinds, forms, case, settings.imports)
         entries += [(contestant, case) for contestant in contestants]
     return entries
 
@@ -203,41 +199,30 @@ def _why_not(form: str, dtype: str, device: str) -> str | None:
 def _measure_time(
     entries: Sequence[tuple[Contestant, Case]], settings: BenchmarkSettings, notes: list[str]
 ) -> list[tuple[Contestant, Case, dict[str, Any]]]:
-    stopwatch = make_stopwatch(settings.device)
-    maps: dict[str, Maps] = {}
-    measured, trials, counts = [], [], []
-    for contestant, case in entries:
-        maps.setdefault(case.layout, Maps(case))
-        try:
-            trial = prepare(contestant, case, maps[case.layout])
-            results, seconds = warm_up(trial, stopwatch, settings.budget)
-        except RuntimeError as error:
-            notes.append(_not_measured('time', contestant, case, error))
-            continue
-        measured.append((contestant, case, _new_result(contestant, case, trial, results)))
-        trials.append(trial)
-        counts.append(affordable_runs(seconds, settings.repeats, settings.budget))
-    times = time_interleaved(trials, counts, stopwatch, settings.seed)
-    for (_, _, result), runs in zip(measured, times, strict=True):
-        result['median_ms'] = 1e3 * statistics.median(runs)
-        result['min_ms'] = 1e3 * min(runs)
-        result['count'] = len(runs)
+    timings = time_contestants(entries, settings.repeats, settings.budget, settings.seed)
+    measured = []
+    for (contestant, case), timing in zip(entries, timings, strict=True):
+        if isinstance(timing, RuntimeError):
+            notes.append(_not_measured('time', contestant, case, timing))
+        else:
+            measured.append((contestant, case, _new_result(contestant, case, timing)))
     return measured
 
 
-def _new_result(
-    contestant: Contestant, case: Case, trial: Trial, results: Sequence[torch.Tensor]
-) -> dict[str, Any]:
+def _new_result(contestant: Contestant, case: Case, timing: Timing) -> dict[str, Any]:
     return {
-        'subject': contestant.subject,
+        'kind': contestant.kind,
         'name': contestant.name,
         'form': contestant.form,
         'size': case.size,
         'dtype': case.dtype,
         'layout': case.layout,
         'pass': case.direction,
-        'bytes_to_move': trial.bytes_to_move(results),
+        'bytes_to_move': timing.bytes_to_move,
         'memory': None,
+        'median_ms': 1e3 * statistics.median(timing.seconds),
+        'min_ms': 1e3 * min(timing.seconds),
+        'count': len(timing.seconds),
     }
 
 
@@ -270,17 +255,9 @@ def _conditions(settings: BenchmarkSettings) -> dict[str, Any]:
     }
 
 
-def _can_be_folder(path: str) -> bool:
-    while path and not os.path.exists(path):
-        path = os.path.dirname(path)
-    path = path or '.'
-    return os.path.isdir(path) and os.access(path, os.W_OK)
-
-
 def _not_measured(what: str, contestant: Contestant, case: Case, error: Exception) -> str:
-    reason = str(error).strip().partition('\n')[0]
     where = f'size {case.size}, {case.dtype}, {case.layout}, {case.direction}'
-    return f'{contestant}, {where}: {what} not measured: {reason}'
+    return f'{contestant}, {where}: {what} not measured: {one_line(error)}'
 
 
 def _progress(message: str) -> None:

@@ -8,12 +8,12 @@ import pytest
 import sapa_ops
 import torch
 
-from sapa_mm.analysis.benchmark import contestants as subjects_module
+from sapa_mm.analysis.benchmark import contestants as contestants_module
 from sapa_mm.analysis.benchmark.contestants import (
     FORMS,
+    KINDS,
     LAYOUTS,
     PASSES,
-    SUBJECTS,
     Case,
     Contestant,
     Maps,
@@ -76,10 +76,10 @@ def test_everything_is_measured(report):
         for direction in PASSES:
             where = {'size': 5, 'dtype': 'float32', 'layout': layout, 'pass': direction}
             found = [result for result in results if {**result, **where} == result]
-            names = [(result['subject'], result['name'], result['form']) for result in found]
-            expected = list_contestants(SUBJECTS, FORMS, make_case())
-            assert names == [(c.subject, c.name, c.form) for c in expected]
-            assert len(names) == 3 + 2 * (2 + 4 + 4)
+            names = [(result['kind'], result['name'], result['form']) for result in found]
+            expected = list_contestants(KINDS, FORMS, make_case())
+            assert names == [(c.kind, c.name, c.form) for c in expected]
+            assert len(names) == 3 + 2 * (2 + 4 + 7)
     for result in results:
         assert 0 < result['min_ms'] <= result['median_ms']
         assert result['count'] == 3
@@ -90,7 +90,7 @@ def test_ratios_are_quotients_of_medians(report):
     results = report['results']
     for result in results:
         here = {key: result[key] for key in ('size', 'dtype', 'layout', 'pass')}
-        me = {key: result[key] for key in ('subject', 'name', 'form')}
+        me = {key: result[key] for key in ('kind', 'name', 'form')}
         ratios, median = result['ratios'], result['median_ms']
         bilinear = find(results, name='bilinear', **here)
         assert ratios['to_bilinear'] == pytest.approx(median / bilinear['median_ms'])
@@ -126,7 +126,7 @@ def test_files_hold_the_run(report, out):
 def test_picture_of_several_sizes(tmp_path):
     pytest.importorskip('matplotlib')
     settings = make_settings(
-        tmp_path, sizes=[5, 7], subjects=['pipelines', 'operators'], passes=['forward']
+        tmp_path, sizes=[5, 7], kinds=['pipelines', 'operators'], passes=['forward']
     )
     run_benchmark(settings)
     assert '](benchmark.png)' in (tmp_path / 'benchmark.md').read_text()
@@ -135,7 +135,7 @@ def test_picture_of_several_sizes(tmp_path):
 
 
 def test_table_is_printed_and_has_a_row_for_each_result(tmp_path, capsys):
-    report = run_benchmark(make_settings(tmp_path, subjects=['pipelines'], layouts=['contiguous']))
+    report = run_benchmark(make_settings(tmp_path, kinds=['pipelines'], layouts=['contiguous']))
     table = format_table(report['results'])
     printed = capsys.readouterr().out
     assert table in printed
@@ -148,7 +148,7 @@ def test_table_is_printed_and_has_a_row_for_each_result(tmp_path, capsys):
 
 
 def test_memory_is_measured(tmp_path):
-    settings = make_settings(tmp_path, subjects=['pipelines'], layouts=['contiguous'], memory=True)
+    settings = make_settings(tmp_path, kinds=['pipelines'], layouts=['contiguous'], memory=True)
     for result in run_benchmark(settings)['results']:
         memory = result['memory']
         if result['name'] == 'copy':
@@ -206,7 +206,7 @@ def test_bytes_to_move_of_a_copy_and_of_gradients():
 @pytest.mark.parametrize('direction', PASSES)
 def test_a_trial_runs_what_it_says(layout, direction):
     case = make_case(layout=layout, direction=direction)
-    for contestant in list_contestants(SUBJECTS, FORMS, case):
+    for contestant in list_contestants(KINDS, FORMS, case):
         trial = prepare(contestant, case, Maps(case))
         for tensor in trial.inputs:
             assert tensor.dim() == 5 or tensor.is_contiguous(
@@ -285,7 +285,7 @@ def test_without_the_compiled_form(tmp_path, monkeypatch, capsys):
     compiled, _ = sapa_ops.backends._FORMS['compiled']
     forms = {**sapa_ops.backends._FORMS, 'compiled': (compiled, lambda _: 'nobody built it')}
     monkeypatch.setattr(sapa_ops.backends, '_FORMS', forms)
-    report = run_benchmark(make_settings(tmp_path, subjects=['operators']))
+    report = run_benchmark(make_settings(tmp_path, kinds=['operators']))
     assert len(report['notes']) == 1
     assert report['notes'][0].startswith('compiled, float32: not measured')
     assert 'nobody built it' in report['notes'][0]
@@ -302,15 +302,15 @@ def test_a_contestant_that_cannot_run_is_left_out(tmp_path, monkeypatch):
         raise NotImplementedError('no kernel for this\nand a long explanation')
 
     monkeypatch.setitem(
-        subjects_module._WORKLOADS['operators'], 'window_assemble', Workload(fail, ('x',))
+        contestants_module._WORKLOADS['operators'], 'window_assemble', Workload(fail, ('x',))
     )
     settings = make_settings(
-        tmp_path, subjects=['operators'], layouts=['contiguous'], passes=['forward']
+        tmp_path, kinds=['operators'], layouts=['contiguous'], passes=['forward']
     )
     report = run_benchmark(settings)
     assert report['notes'] == [
         f'operator window_assemble, {form}, size 5, float32, contiguous, forward: '
-        'time not measured: no kernel for this'
+        'time not measured: NotImplementedError: no kernel for this'
         for form in FORMS
     ]
     assert len(report['results']) == 3 + 2 * 3
@@ -328,7 +328,7 @@ def test_other_dtypes(tmp_path, dtype):
 
 def test_no_picture_without_matplotlib(tmp_path, monkeypatch, capsys):
     monkeypatch.setitem(sys.modules, 'matplotlib.figure', None)
-    settings = make_settings(tmp_path, sizes=[5, 7], subjects=['operators'], forms=['compiled'])
+    settings = make_settings(tmp_path, sizes=[5, 7], kinds=['operators'], forms=['compiled'])
     run_benchmark(settings)
     assert 'No picture: matplotlib is not installed' in capsys.readouterr().out
     assert not (tmp_path / 'benchmark.png').exists()
@@ -341,7 +341,7 @@ def test_files_appear_complete_or_not_at_all(tmp_path, monkeypatch):
 
     monkeypatch.setattr('os.replace', fail)
     with pytest.raises(OSError, match='disk full'):
-        run_benchmark(make_settings(tmp_path, subjects=['operators'], forms=['compiled']))
+        run_benchmark(make_settings(tmp_path, kinds=['operators'], forms=['compiled']))
     assert not (tmp_path / 'benchmark.json').exists()
 
 
@@ -350,7 +350,7 @@ def test_threads_are_put_back(tmp_path, monkeypatch):
     asked = []
     monkeypatch.setattr('torch.get_num_threads', lambda: 1)
     monkeypatch.setattr('torch.set_num_threads', asked.append)
-    run_benchmark(make_settings(tmp_path, threads=2, subjects=['operators'], forms=['compiled']))
+    run_benchmark(make_settings(tmp_path, threads=2, kinds=['operators'], forms=['compiled']))
     assert asked == [2, 1]
 
 
@@ -365,7 +365,7 @@ def test_threads_are_put_back(tmp_path, monkeypatch):
         ('dtypes', ['int8'], 'dtypes must be one or more of float32, bfloat16, .* int8'),
         ('layouts', [], 'layouts must be one or more of contiguous, channels_last, got'),
         ('passes', ['up'], 'passes must be one or more of forward, .* up'),
-        ('subjects', ['x'], 'subjects must be one or more of pipelines, .* x'),
+        ('kinds', ['x'], 'kinds must be one or more of pipelines, .* x'),
         ('forms', ['x'], 'forms must be one or more of compiled, eager, .* x'),
         ('device', 'tpu', "device must be one of cpu, cuda, got 'tpu'"),
         ('threads', 0, 'threads must be 1 or more, got 0'),
@@ -373,12 +373,16 @@ def test_threads_are_put_back(tmp_path, monkeypatch):
         ('budget', 0.0, 'budget must be a positive number of seconds, got 0.0'),
         ('budget', math.nan, 'budget must be a positive number of seconds, got nan'),
         ('seed', -1, 'seed must be from 0 to 2**32 - 1, got -1'),
-        ('out', __file__, 'out must be a folder that can be made and written to, got'),
-        ('out', f'{__file__}/sub', 'out must be a folder that can be made'),
+        ('imports', ['no_such_module'], 'imports: no_such_module cannot be imported: ModuleNot'),
+        ('imports', ['json'], "imports: json registers no Upsampler in mmengine's MODELS"),
+        ('imports', ['/nowhere/my.py'], 'imports: /nowhere/my.py cannot be imported: ModuleNot'),
+        ('imports', ['/nowhere/json.py'], 'imports: /nowhere/json.py has the name of the module '),
+        ('out', __file__, f'out: {__file__} is no folder'),
+        ('out', f'{__file__}/sub', f'out: {__file__} is no folder'),
     ],
 )
 def test_bad_settings_are_refused(option, value, message):
-    with pytest.raises(ValueError, match=f'^{option} must be') as error:
+    with pytest.raises((ValueError, OSError), match=f'^{option}( must be|: )') as error:
         BenchmarkSettings(**{option: value})
     for part in message.split('.*'):
         assert part.strip() in str(error.value)
