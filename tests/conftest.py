@@ -12,3 +12,19 @@ def unformatted_configs(monkeypatch):
     except ImportError:
         return
     monkeypatch.setattr(yapf_api, 'FormatCode', lambda text, **_: (text, True))
+
+
+@pytest.fixture
+def own_loaders(monkeypatch):
+    """Put mmengine's loaders of checkpoints back after a test that replaces them."""
+    from mmengine.runner import CheckpointLoader
+
+    monkeypatch.setattr(CheckpointLoader, '_schemes', CheckpointLoader._schemes.copy())
+
+
+@pytest.fixture
+def safe_loading(own_loaders):
+    """Load checkpoints as in a process of one of our tools."""
+    from sapa_mm.engine import install_safe_loading
+
+    install_safe_loading()

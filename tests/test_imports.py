@@ -173,3 +173,32 @@ from sapa_mm.datasets import generate_scene
 assert generate_scene(0, 0, (32, 32)).image.shape == (32, 32, 3)
 """
     run_without((*OPENMMLAB, 'torch', 'cv2'), script)
+
+
+def test_importing_changes_nobodys_loaders():
+    pytest.importorskip('mmengine')
+    script = f"""
+import importlib
+from mmengine.runner import CheckpointLoader
+before = dict(CheckpointLoader._schemes)
+for room in {sorted(path.parent.name for path in PACKAGE.glob('*/__init__.py'))}:
+    try:
+        importlib.import_module('sapa_mm.' + room)
+    except ModuleNotFoundError as error:
+        assert not error.name.startswith('sapa_mm'), error
+assert 'sapa_mm.engine' in sys.modules
+assert dict(CheckpointLoader._schemes) == before
+import sapa_mm.engine.safe_loading
+assert dict(CheckpointLoader._schemes) != before
+"""
+    run_without((), script)
+
+
+def test_the_engine_registers_its_hook_and_needs_no_host_library():
+    pytest.importorskip('mmengine')
+    script = """
+import sapa_mm.engine
+from mmengine.registry import HOOKS
+assert HOOKS.get('RandomStateHook') is sapa_mm.engine.RandomStateHook
+"""
+    run_without(('mmseg', 'mmdet', 'mmcv'), script)

@@ -9,7 +9,7 @@ import sys
 
 from sapa_mm.datasets.checks.samples import inspect_data
 from sapa_mm.engine.arguments import add_cfg_options, start_tool
-from sapa_mm.engine.config import load_config
+from sapa_mm.engine.config import in_scope, read_config
 from sapa_mm.utils.flags import exit_on
 
 
@@ -42,11 +42,12 @@ def main() -> None:
     errors = 0
     for config in args.configs:
         with exit_on(parser, FileNotFoundError, ValueError):
-            cfg = load_config(config, None, args.cfg_options, 'none', 0)
+            cfg = read_config(config, args.cfg_options)
         print(config)
-        for finding in inspect_data(cfg, args.samples, args.seed):
-            print(f'{finding.kind}: {finding.text}', flush=True)
-            errors += finding.kind == 'error'
+        with in_scope(cfg):
+            for finding in inspect_data(cfg, args.samples, args.seed):
+                print(f'{finding.kind}: {finding.text}', flush=True)
+                errors += finding.kind == 'error'
     sys.exit(1 if errors else 0)
 
 

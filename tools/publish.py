@@ -8,7 +8,7 @@ Example:
 import argparse
 
 from sapa_mm.engine.arguments import add_cfg_options, start_tool
-from sapa_mm.engine.publish import publish
+from sapa_mm.engine.trained_model import publish
 from sapa_mm.utils.flags import exit_on
 
 

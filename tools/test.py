@@ -4,8 +4,7 @@ import argparse
 
 from sapa_mm.engine import CheckpointError
 from sapa_mm.engine.arguments import add_run_arguments, start_tool
-from sapa_mm.engine.run import run_testing
-from sapa_mm.engine.testing import prepare_testing
+from sapa_mm.engine.testing import prepare_testing, run_testing
 from sapa_mm.utils.flags import exit_on
 
 
@@ -27,11 +26,12 @@ def make_parser() -> argparse.ArgumentParser:
 def main() -> None:
     """Run the tool."""
     parser = make_parser()
-    args = start_tool(parser)
+    args = vars(start_tool(parser))
+    local_rank = args.pop('local_rank')
     with exit_on(parser, FileNotFoundError, ValueError):
-        cfg = prepare_testing(**vars(args))
+        cfg = prepare_testing(**args)
     with exit_on(parser, CheckpointError):
-        run_testing(cfg)
+        run_testing(cfg, local_rank)
 
 
 if __name__ == '__main__':

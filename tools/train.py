@@ -4,8 +4,7 @@ import argparse
 
 from sapa_mm.engine import CheckpointError
 from sapa_mm.engine.arguments import add_run_arguments, start_tool
-from sapa_mm.engine.run import run_training
-from sapa_mm.engine.training import prepare_training
+from sapa_mm.engine.training import prepare_training, run_training
 from sapa_mm.utils.flags import exit_on
 
 
@@ -33,11 +32,12 @@ def make_parser() -> argparse.ArgumentParser:
 def main() -> None:
     """Run the tool."""
     parser = make_parser()
-    args = start_tool(parser)
+    args = vars(start_tool(parser))
+    local_rank = args.pop('local_rank')
     with exit_on(parser, FileNotFoundError, ValueError):
-        cfg = prepare_training(**vars(args))
+        cfg = prepare_training(**args)
     with exit_on(parser, CheckpointError):
-        run_training(cfg)
+        run_training(cfg, local_rank)
 
 
 if __name__ == '__main__':

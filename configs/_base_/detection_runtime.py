@@ -1,5 +1,6 @@
 custom_imports = dict(
-    imports=['sapa_mm.detection', 'sapa_mm.evaluation'], allow_failed_imports=False
+    imports=['sapa_mm.detection', 'sapa_mm.evaluation', 'sapa_mm.engine'],
+    allow_failed_imports=False,
 )
 default_scope = 'mmdet'
 env_cfg = dict(

@@ -9,10 +9,9 @@ from mmengine.config import Config
 from mmengine.registry import MODELS
 from torch import nn
 
-from ..engine.config import check_upsamplers, load_config
+from ..engine.config import check_upsamplers, in_scope, read_config, without_initialisation
 from ..upsamplers import Upsampler
 from ..utils.messages import one_line
-from ..utils.nested_configs import nested_configs
 from .flops import count_flops
 
 #: (H, W) of a detector's input before it is padded, the largest that COCO's configs resize to.
@@ -77,11 +76,10 @@ def measure_cost(config: str, shape: tuple[int, int] | None = None) -> Cost:
             ``sapa_ops`` has no compiled operators.
     """
     with _naming(config, AssertionError):
-        cfg = load_config(config, None, None, 'none', 0)
-    with _naming(config, Exception):
+        cfg = read_config(config)
+    with _naming(config, Exception), in_scope(cfg):
         check_upsamplers(cfg.model, 'model')
-        _leave_out_weights(cfg.model)
-        model = MODELS.build(cfg.model)
+        model = MODELS.build(without_initialisation(cfg.model))
         is_detector = cfg.get('default_scope') == 'mmdet'
         run = model.extract_feat if is_detector else partial(model, mode='tensor')
         shape = _input_shape(cfg, shape, is_detector)
@@ -110,16 +108,6 @@ def _naming(what: str, *errors: type[Exception]) -> Iterator[None]:
         yield
     except errors as error:
         raise ValueError(f'{what}: {one_line(error)}') from error
-
-
-def _leave_out_weights(model: dict) -> None:
-    """The counts need no pretrained weights."""
-    for _, part in nested_configs(model, 'model'):
-        init_cfg = part.get('init_cfg')
-        if isinstance(init_cfg, dict) and init_cfg.get('type') == 'Pretrained':
-            part['init_cfg'] = None
-        if isinstance(part.get('pretrained'), str):
-            part['pretrained'] = None
 
 
 def _input_shape(cfg: Config, shape: tuple[int, int] | None, is_detector: bool) -> tuple[int, int]:

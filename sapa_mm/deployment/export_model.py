@@ -10,6 +10,7 @@ from mmengine.registry import DATASETS
 from torch import nn
 
 from ..datasets.checks.files import check_dataset
+from ..engine.config import in_scope
 from ..engine.images import image_pipeline, read_image
 from ..engine.trained_model import load_trained
 from ..utils.whole_file import check_place, whole_file
@@ -82,17 +83,19 @@ def _test_images(cfg: Config) -> list[str]:
     if dataset is None:
         raise ValueError(f'{advice} (the config has no test_dataloader)')
     try:
-        check_dataset(dataset, 'test_dataloader.dataset')
+        with in_scope(cfg):
+            check_dataset(dataset, 'test_dataloader.dataset')
+            built = DATASETS.build({**dataset, 'pipeline': []})
     except (FileNotFoundError, ValueError) as error:
         raise ValueError(f'{advice} ({error})') from error
-    built = DATASETS.build({**dataset, 'pipeline': []})
     count = min(_IMAGES, len(built))
     return [built.get_data_info(index)['img_path'] for index in range(count)]
 
 
 def _prepare(cfg: Config, model: nn.Module, paths: Sequence[str]) -> list[np.ndarray]:
     """Images as the model tests them: resized and normalised, float32 (3, H, W)."""
-    pipeline = Compose(image_pipeline(cfg))
+    with in_scope(cfg):
+        pipeline = Compose(image_pipeline(cfg))
     images = []
     for path in paths:
         try:

@@ -1,7 +1,18 @@
-"""Training and testing with mmengine: importing this makes checkpoint loading safe."""
+"""One run of a config: reading it, training, testing, resuming; checkpoints, published weights.
 
-from .checkpoint import CheckpointError, read_checkpoint
+Importing this registers ``RandomStateHook`` and changes nothing else.
+"""
+
+from .checkpoint import CheckpointError, install_safe_loading, read_checkpoint
+from .config import read_config
 from .random_state_hook import RandomStateHook
 from .resume import find_resumable
 
-__all__ = ['CheckpointError', 'RandomStateHook', 'find_resumable', 'read_checkpoint']
+__all__ = [
+    'CheckpointError',
+    'RandomStateHook',
+    'find_resumable',
+    'install_safe_loading',
+    'read_checkpoint',
+    'read_config',
+]

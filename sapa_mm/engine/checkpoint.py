@@ -2,11 +2,12 @@
 
 Upstream mmengine cannot load its own checkpoints with a current torch: ``torch.load`` defaults to
 ``weights_only=True``, and the message hub's ``HistoryBuffer`` is not an allowed global. OneDL's
-loader falls back to plain unpickling, which runs whatever the file asks for. Importing this module
-replaces mmengine's loaders with ones that allow the few harmless globals mmengine writes, and
-nothing else.
+loader falls back to plain unpickling, which runs whatever the file asks for. The loaders here allow
+the few harmless globals that mmengine writes, and nothing else; :func:`install_safe_loading` puts
+them in the place of mmengine's.
 """
 
+import codecs
 import functools
 import json
 import os
@@ -17,11 +18,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
+import numpy as np
 import torch
+from mmengine.logging import HistoryBuffer
+from mmengine.optim.scheduler.param_scheduler import OneCycleParamScheduler
 from mmengine.runner import CheckpointLoader
 from mmengine.runner import checkpoint as mmengine_checkpoint
 
-from .harmless_globals import HARMLESS_GLOBALS
 from .published import SUFFIX, PublishedError, read_weights
 
 TRUST_VARIABLE = 'SAPA_MM_TRUST_CHECKPOINTS'
@@ -113,7 +116,7 @@ def _safe_load(label: str, zip_path: str | None = None) -> Iterator[None]:
     Raises:
         CheckpointError: If the checkpoint is refused or cannot be read.
     """
-    with _allowed(HARMLESS_GLOBALS):
+    with _allowed(_HARMLESS_GLOBALS):
         try:
             yield
         except pickle.UnpicklingError as error:
@@ -156,11 +159,6 @@ def _refused_globals(error: Exception, zip_path: str | None) -> list[str]:
     return sorted(names)
 
 
-def load_from_local(filename: str, map_location: str | Callable | None = None) -> Any:
-    """Load a checkpoint from a path; see :func:`read_checkpoint`."""
-    return read_checkpoint(filename, map_location)
-
-
 def _guarded(loader: Callable) -> Callable:
     """Make one of mmengine's loaders of remote checkpoints a safe one."""
 
@@ -189,16 +187,79 @@ def _weights_only() -> Iterator[None]:
             os.environ[switch] = before
 
 
+def load_from_local(filename: str, map_location: str | Callable | None = None) -> Any:
+    """Load a checkpoint from a path; see :func:`read_checkpoint`."""
+    return read_checkpoint(filename, map_location)
+
+
+_SAFE_LOADERS = {
+    ('',): load_from_local,
+    ('http://', 'https://'): _guarded(mmengine_checkpoint.load_from_http),
+    ('modelzoo://', 'torchvision://'): _guarded(mmengine_checkpoint.load_from_torchvision),
+    ('open-mmlab://', 'openmmlab://'): _guarded(mmengine_checkpoint.load_from_openmmlab),
+    ('mmcls://',): _guarded(mmengine_checkpoint.load_from_mmcls),
+}
+
+
 def install_safe_loading() -> None:
-    """Replace mmengine's loaders of checkpoints with safe ones, for this process."""
-    CheckpointLoader.register_scheme('', load_from_local, force=True)
-    for prefixes, loader in {
-        ('http://', 'https://'): mmengine_checkpoint.load_from_http,
-        ('modelzoo://', 'torchvision://'): mmengine_checkpoint.load_from_torchvision,
-        ('open-mmlab://', 'openmmlab://'): mmengine_checkpoint.load_from_openmmlab,
-        ('mmcls://',): mmengine_checkpoint.load_from_mmcls,
-    }.items():
-        CheckpointLoader.register_scheme(prefixes, _guarded(loader), force=True)
+    """Make mmengine load checkpoints as :func:`read_checkpoint` does, in this process.
+
+    The loaders of mmengine's ``CheckpointLoader``, of local files, downloads and model zoos, are
+    replaced: no code from a checkpoint is run, and mmengine's own checkpoints load with every
+    version of torch. Calling it again changes nothing.
+
+    The tools of this repository call it when they start. For others, such as mmseg's own
+    ``train.py``, name the module ``sapa_mm.engine.safe_loading`` in the config's
+    ``custom_imports``.
+    """
+    for prefixes, loader in _SAFE_LOADERS.items():
+        CheckpointLoader.register_scheme(prefixes, loader, force=True)
 
 
-install_safe_loading()
+# The few globals that mmengine writes into checkpoints, beyond those that torch allows.
+
+
+def _known_as(path: str, function: Callable) -> Callable:
+    """Give a function the name under which checkpoints know it."""
+
+    def call(*args):
+        return function(*args)
+
+    call.__module__, _, call.__name__ = path.rpartition('.')
+    call.__qualname__ = call.__name__
+    return call
+
+
+_METHODS = [
+    *((HistoryBuffer, name) for name in ('min', 'max', 'current', 'mean')),
+    *((OneCycleParamScheduler, name) for name in ('_annealing_cos', '_annealing_linear')),
+]
+
+
+def _get_method(owner: type, name: str) -> Callable:
+    """Take the place of ``getattr``, with which pickle refers to the methods in ``_METHODS``.
+
+    ``getattr`` itself would lead from any allowed global to everything else.
+    """
+    if (owner, name) not in _METHODS:
+        raise pickle.UnpicklingError('GLOBAL builtins.getattr is allowed for a few methods only')
+    return getattr(owner, name)
+
+
+# numpy 1 writes `numpy.core...`, numpy 2 `numpy._core...`; a checkpoint of either loads with both.
+_rebuild_array = np.empty(0).__reduce__()[0]
+_rebuild_scalar = np.float64(0).__reduce__()[0]
+
+_HARMLESS_GLOBALS = [
+    HistoryBuffer,  # the message hub's logs: arrays, and the names of the methods that reduce them
+    codecs.encode,  # how bytes are written; torch 2.4 does not allow it by itself
+    np.ndarray,
+    np.dtype,
+    *{type(np.dtype(code)) for code in '?bhilqBHILQefd'},  # what np.dtype(...) gives for numbers
+    _known_as('numpy.core.multiarray._reconstruct', _rebuild_array),
+    _known_as('numpy._core.multiarray._reconstruct', _rebuild_array),
+    _known_as('numpy.core.multiarray.scalar', _rebuild_scalar),
+    _known_as('numpy._core.multiarray.scalar', _rebuild_scalar),
+    OneCycleParamScheduler,
+    _known_as('builtins.getattr', _get_method),
+]

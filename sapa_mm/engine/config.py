@@ -1,63 +1,112 @@
-"""What the configs of training and testing have in common."""
+"""Configs: reading them, and building what they describe."""
 
+import copy
 import os
+from contextlib import AbstractContextManager
 from typing import Any
 
 from mmengine.config import Config
-from mmengine.registry import init_default_scope
+from mmengine.registry import DefaultScope
 
 from ..upsamplers.build import check_upsample_cfg
 from ..utils.nested_configs import nested_configs
 from .checkpoint import read_checkpoint
 
 
-def load_config(
-    config: str, work_dir: str | None, cfg_options: dict | None, launcher: str, local_rank: int
-) -> Config:
-    """Load a config file and apply the settings of the command line.
+def read_config(path: str, options: dict[str, Any] | None = None) -> Config:
+    """Read the config of a model.
+
+    The modules in its ``custom_imports`` are imported; nothing else changes in the process. Use
+    :func:`in_scope` to build parts of it.
 
     Args:
-        config (str): The config file.
-        work_dir (str, optional): Where logs and results go. None means the config's own
-            ``work_dir``, or ``./work_dirs/<name of the config>`` if it has none.
-        cfg_options (dict, optional): Settings to override, with dotted keys.
-        launcher (str): The job launcher: 'none', 'pytorch', 'slurm' or 'mpi'.
-        local_rank (int): The rank on this machine, for launchers that tell it by argument only.
+        path (str): The config file.
+        options (dict, optional): Settings to override, with dotted keys. Defaults to None.
 
     Returns:
         Config: The config.
 
     Raises:
         FileNotFoundError: If there is no such file.
-        ValueError: If it is no config of a model, or an override does not fit.
+        ValueError: If the file is not the config of a model, or an option does not fit it. The
+            messages call the arguments ``config`` and ``cfg_options``, as the callers do.
     """
-    if not os.path.isfile(config):
-        raise FileNotFoundError(f'config: {config} is not a file')
-    os.environ.setdefault('LOCAL_RANK', str(local_rank))
-
+    if not os.path.isfile(path):
+        raise FileNotFoundError(f'config: {path} is not a file')
     try:
-        cfg = Config.fromfile(config)
+        cfg = Config.fromfile(path)
     except Exception as error:
         # A config is Python: it may raise anything.
         raise ValueError(
-            f'config: {config} cannot be read: {type(error).__name__}: {error}'
+            f'config: {path} cannot be read: {type(error).__name__}: {error}'
         ) from error
     if 'model' not in cfg:
-        raise ValueError(f'config: {config} has no model')
-    if cfg_options:
+        raise ValueError(f'config: {path} has no model')
+    if options:
         try:
-            cfg.merge_from_dict(cfg_options)
+            cfg.merge_from_dict(options)
         except (KeyError, TypeError, IndexError) as error:
-            raise ValueError(f'`cfg_options` do not fit {config}: {error}') from error
+            raise ValueError(f'`cfg_options` do not fit {path}: {error}') from error
+    return cfg
+
+
+def read_run_config(
+    path: str, work_dir: str | None, options: dict[str, Any] | None, launcher: str
+) -> Config:
+    """Read the config of a training or a test and set where and how it runs.
+
+    Args:
+        path (str): The config file.
+        work_dir (str, optional): Where logs and results go. None means the config's own
+            ``work_dir``, or ``./work_dirs/<name of the config>`` if it has none.
+        options (dict, optional): Settings to override, with dotted keys.
+        launcher (str): The job launcher: 'none', 'pytorch', 'slurm' or 'mpi'.
+
+    Returns:
+        Config: The config.
+
+    Raises:
+        FileNotFoundError: See :func:`read_config`.
+        ValueError: See :func:`read_config`.
+    """
+    cfg = read_config(path, options)
     cfg.launcher = launcher
     if work_dir is not None:
         cfg.work_dir = work_dir
     elif cfg.get('work_dir') is None:
-        name = os.path.splitext(os.path.basename(config))[0]
+        name = os.path.splitext(os.path.basename(path))[0]
         cfg.work_dir = os.path.join('work_dirs', name)
-
-    init_default_scope(cfg.get('default_scope', 'mmengine'))
     return cfg
+
+
+def in_scope(cfg: Config) -> AbstractContextManager[None]:
+    """Make a config's default scope the current one while a ``with`` block runs.
+
+    The types in a config are names in the registries of its ``default_scope``, 'mmseg' or 'mmdet'.
+
+    Args:
+        cfg (Config): The config.
+
+    Returns:
+        AbstractContextManager: What to enter.
+    """
+    return DefaultScope.overwrite_default_scope(cfg.get('default_scope', 'mmengine'))
+
+
+def without_initialisation(model: dict) -> dict:
+    """Copy a model's config without what its weights are initialised from.
+
+    Args:
+        model (dict): The config of the model. A model built from the copy fetches no weights.
+
+    Returns:
+        dict: The copy; ``init_cfg`` and ``pretrained`` are None wherever they are set.
+    """
+    model = copy.deepcopy(model)
+    for _, part in nested_configs(model, 'model'):
+        for key in part.keys() & {'init_cfg', 'pretrained'}:
+            part[key] = None
+    return model
 
 
 def check_upsamplers(model: Any, name: str) -> None:
@@ -68,7 +117,7 @@ def check_upsamplers(model: Any, name: str) -> None:
         name (str): The key of this config, for the error message.
 
     Raises:
-        TypeError: If an upsample_cfg is no dict.
+        TypeError: If an upsample_cfg is not a dict.
         ValueError: If its type or an option is unknown.
     """
     for key, part in nested_configs(model, name):

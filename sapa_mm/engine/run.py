@@ -1,28 +1,33 @@
-"""Run what a config says."""
+"""Starting a run: its processes and its runner."""
+
+import os
 
 import torch.distributed
 from mmengine.config import Config
 from mmengine.device import get_device
 from mmengine.dist import init_dist, is_distributed
-from mmengine.registry import RUNNERS
+from mmengine.registry import RUNNERS, init_default_scope
 from mmengine.runner import Runner
-from torch import nn
-
-from .random_state_hook import RandomStateHook
 
 
-def build_runner(cfg: Config) -> Runner:
+def build_runner(cfg: Config, local_rank: int = 0) -> Runner:
     """Build the runner of a config, whichever of mmengine's it asks for.
+
+    The default scope of the process becomes that of the config.
 
     Args:
         cfg (Config): The config.
+        local_rank (int): The rank on this machine, for launchers that do not set the environment
+            variable ``LOCAL_RANK``. Defaults to 0.
 
     Returns:
         Runner: The runner.
     """
+    os.environ.setdefault('LOCAL_RANK', str(local_rank))
     if cfg.get('launcher') == 'pytorch' and get_device() == 'cpu':
         start_processes(cfg)
         _set_cpu_wrapper(cfg)
+    init_default_scope(cfg.get('default_scope', 'mmengine'))
     return RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(cfg)
 
 
@@ -51,48 +56,3 @@ def _set_cpu_wrapper(cfg: Config) -> None:
         'find_unused_parameters': cfg.get('find_unused_parameters', False),
     }
     cfg.setdefault('model_wrapper_cfg', wrapper)
-
-
-def build_trainer(cfg: Config) -> Runner:
-    """Build a runner whose checkpoints keep the random states, even where the config is silent.
-
-    Args:
-        cfg (Config): The config, from :func:`~sapa_mm.engine.training.prepare_training`.
-
-    Returns:
-        Runner: The runner.
-    """
-    runner = build_runner(cfg)
-    if not any(isinstance(hook, RandomStateHook) for hook in runner.hooks):
-        runner.register_hook(RandomStateHook())
-    return runner
-
-
-def run_training(cfg: Config) -> nn.Module:
-    """Train; see :func:`build_trainer`.
-
-    Args:
-        cfg (Config): The config, from :func:`~sapa_mm.engine.training.prepare_training`.
-
-    Returns:
-        nn.Module: The trained model.
-
-    Raises:
-        CheckpointError: If a checkpoint cannot be loaded.
-    """
-    return build_trainer(cfg).train()
-
-
-def run_testing(cfg: Config) -> dict:
-    """Test a checkpoint.
-
-    Args:
-        cfg (Config): The config, from :func:`~sapa_mm.engine.testing.prepare_testing`.
-
-    Returns:
-        dict: The metrics, which are also logged and written to a JSON file in the work directory.
-
-    Raises:
-        CheckpointError: If the checkpoint cannot be loaded.
-    """
-    return build_runner(cfg).test()

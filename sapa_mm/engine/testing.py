@@ -1,4 +1,4 @@
-"""The config of a test run, with everything checked that can be checked beforehand."""
+"""Testing: its config, checked as far as that is possible before it starts, and the run."""
 
 import copy
 import os
@@ -6,7 +6,8 @@ import os
 from mmengine.config import Config
 
 from ..datasets.checks.files import check_dataset, check_evaluator
-from .config import check_checkpoint, check_upsamplers, load_config
+from .config import check_checkpoint, check_upsamplers, in_scope, read_run_config
+from .run import build_runner
 
 
 def prepare_testing(
@@ -18,9 +19,8 @@ def prepare_testing(
     tta: bool = False,
     cfg_options: dict | None = None,
     launcher: str = 'none',
-    local_rank: int = 0,
 ) -> Config:
-    """Load a config for testing.
+    """Read a config for testing and check it.
 
     Args:
         config (str): The config file, of mmseg or mmdet.
@@ -34,8 +34,6 @@ def prepare_testing(
         cfg_options (dict, optional): Settings to override, with dotted keys. Defaults to None.
         launcher (str): The job launcher: 'none', 'pytorch', 'slurm' or 'mpi'.
             Defaults to 'none'.
-        local_rank (int): The rank on this machine, for launchers that tell it by argument only.
-            Defaults to 0.
 
     Returns:
         Config: The config.
@@ -45,14 +43,15 @@ def prepare_testing(
         ValueError: If an argument does not suit the config, or the dataset or the checkpoint is
             damaged.
     """
-    cfg = load_config(config, work_dir, cfg_options, launcher, local_rank)
+    cfg = read_run_config(config, work_dir, cfg_options, launcher)
     check_upsamplers(cfg.model, 'model')
     check_checkpoint(checkpoint, 'checkpoint')
     cfg.load_from = checkpoint
     cfg.resume = False
     if 'test_dataloader' not in cfg:
         raise ValueError(f'config: {config} has no test_dataloader')
-    check_dataset(cfg.test_dataloader.get('dataset'), 'test_dataloader.dataset')
+    with in_scope(cfg):
+        check_dataset(cfg.test_dataloader.get('dataset'), 'test_dataloader.dataset')
     check_evaluator(cfg.get('test_evaluator'), 'test_evaluator')
     if out is not None:
         _save_predictions(cfg, out)
@@ -61,6 +60,22 @@ def prepare_testing(
     if tta:
         _use_tta(cfg)
     return cfg
+
+
+def run_testing(cfg: Config, local_rank: int = 0) -> dict[str, float]:
+    """Test a checkpoint.
+
+    Args:
+        cfg (Config): The config, from :func:`prepare_testing`.
+        local_rank (int): See :func:`~.run.build_runner`. Defaults to 0.
+
+    Returns:
+        dict: The metrics, which are also logged and written to a JSON file in the work directory.
+
+    Raises:
+        CheckpointError: If the checkpoint cannot be loaded.
+    """
+    return build_runner(cfg, local_rank).test()
 
 
 def _scope(cfg: Config, argument: str) -> str:

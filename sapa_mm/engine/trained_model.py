@@ -1,4 +1,4 @@
-"""The model of a config with the weights of a checkpoint, refused where the two do not fit."""
+"""The model of a config with the weights of a checkpoint: loaded if they fit, and published."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -9,12 +9,11 @@ from mmengine.registry import DATASETS, MODELS
 from torch import nn
 
 from ..datasets.checks.files import single_datasets
-from ..utils.nested_configs import nested_configs
+from ..utils.json_files import read_json
+from ..utils.messages import first_of
 from .checkpoint import read_checkpoint
-from .config import check_upsamplers, load_config
-from .published import model_settings
-
-_NAMED = 3
+from .config import check_upsamplers, in_scope, read_config, without_initialisation
+from .published import model_settings, write_published
 
 
 @dataclass(frozen=True)
@@ -34,7 +33,7 @@ class TrainedModel:
 
 
 def load_trained(config: str, checkpoint: str, cfg_options: dict | None = None) -> TrainedModel:
-    """Builds the model of a config and loads a checkpoint, or published weights, into it.
+    """Build the model of a config and load a checkpoint, or published weights, into it.
 
     Args:
         config (str): The config file that the checkpoint was trained with.
@@ -49,13 +48,14 @@ def load_trained(config: str, checkpoint: str, cfg_options: dict | None = None) 
         ValueError: If the config or the checkpoint cannot be read, or the weights are not those of
             the config's model.
     """
-    cfg = load_config(config, None, cfg_options, 'none', 0)
+    cfg = read_config(config, cfg_options)
     check_upsamplers(cfg.model, 'model')
     content = read_checkpoint(checkpoint, 'cpu')
     state_dict = content.get('state_dict') if isinstance(content, dict) else None
     if not state_dict:
         raise ValueError(f'checkpoint: {checkpoint} has no state_dict')
-    model = revert_sync_batchnorm(_build(cfg))
+    with in_scope(cfg):
+        model = revert_sync_batchnorm(MODELS.build(without_initialisation(cfg.model)))
     problem = _load(model, state_dict)
     if problem:
         raise ValueError(f'checkpoint: {checkpoint} is not of the model in {config}: it {problem}')
@@ -69,36 +69,63 @@ def load_trained(config: str, checkpoint: str, cfg_options: dict | None = None) 
     return TrainedModel(cfg, model.eval(), meta)
 
 
-def _build(cfg: Config) -> nn.Module:
-    """The model, without fetching the weights that a training would start from."""
-    model = cfg.model.copy()
-    for _, part in nested_configs(model, 'model'):
-        for key in ('init_cfg', 'pretrained'):
-            if part.get(key) is not None:
-                part[key] = None
-    return MODELS.build(model)
+def publish(
+    config: str,
+    checkpoint: str,
+    folder: str,
+    metrics: str | None = None,
+    cfg_options: dict | None = None,
+) -> str:
+    """Write a checkpoint's weights, without the optimizer's state, as safetensors.
+
+    Args:
+        config (str): The config file that the checkpoint was trained with.
+        checkpoint (str): The checkpoint.
+        folder (str): Where to write.
+        metrics (str, optional): A JSON file of metrics, such as ``tools/test.py`` writes, or the
+            ``result.json`` of ``tools/reproduce.py``. Defaults to None.
+        cfg_options (dict, optional): Settings to override. Defaults to None.
+
+    Returns:
+        str: The file, see :func:`~.published.write_published`.
+
+    Raises:
+        FileNotFoundError: If a file is missing.
+        ValueError: If the config or a file cannot be read, or the weights are not those of the
+            config's model.
+    """
+    reached = _read_metrics(metrics) if metrics else {}
+    trained = load_trained(config, checkpoint, cfg_options)
+    return write_published(
+        folder, trained.cfg, trained.model.state_dict(), reached, trained.dataset_meta
+    )
+
+
+def _read_metrics(path: str) -> dict[str, float]:
+    content = read_json(path, 'metrics')
+    content = content.get('metrics', content) if isinstance(content, dict) else {}
+    return {name: value for name, value in content.items() if isinstance(value, (int, float))}
 
 
 def _load(model: nn.Module, state_dict: dict[str, Any]) -> str | None:
-    """Loads the weights; returns what is wrong with them, if anything is."""
+    """Load the weights and say what is wrong with them, if anything is."""
     wanted = {name: value.shape for name, value in model.state_dict().items()}
     reshaped = {n for n in wanted.keys() & state_dict.keys() if wanted[n] != state_dict[n].shape}
     fitting = {name: value for name, value in state_dict.items() if name not in reshaped}
-    # Which names are known is the modules' to say: they take those of other projects, too.
+    # The modules know which names they take; some take those of other projects, too.
     keys = model.load_state_dict(fitting, strict=False)
-    for what, names in (
+    for verb, names in (
         ('lacks', set(keys.missing_keys) - reshaped),
         ('has, and the model has not,', keys.unexpected_keys),
         ('has in another shape', reshaped),
     ):
         if names:
-            first = ', '.join(sorted(names)[:_NAMED])
-            return f'{what} {len(names)} weights: {first}{", ..." if len(names) > _NAMED else ""}'
+            return f'{verb} {len(names)} weights: {first_of(sorted(names))}'
     return None
 
 
 def _first_difference(published: Any, given: Any, name: str) -> str | None:
-    """Where the settings of published weights and of a config part, if they do."""
+    """Name the first setting in which published weights and a config differ, if one does."""
     if isinstance(published, dict) and isinstance(given, dict):
         for key in {**published, **given}:
             if published.get(key) != given.get(key):
@@ -110,6 +137,7 @@ def _first_difference(published: Any, given: Any, name: str) -> str | None:
 def _dataset_meta(cfg: Config) -> dict:
     for key in ('test_dataloader', 'val_dataloader', 'train_dataloader'):
         for _, dataset in single_datasets((cfg.get(key) or {}).get('dataset'), key):
-            defaults = getattr(DATASETS.get(dataset['type']), 'METAINFO', {})
+            with in_scope(cfg):
+                defaults = getattr(DATASETS.get(dataset['type']), 'METAINFO', {})
             return {**defaults, **dataset.get('metainfo', {})}
     return {}

@@ -1,4 +1,4 @@
-"""The config of a training run, with everything checked that can be checked beforehand."""
+"""Training: its config, checked as far as that is possible before it starts, and the run."""
 
 import logging
 from typing import Any
@@ -6,11 +6,15 @@ from typing import Any
 from mmengine.config import Config
 from mmengine.device import get_device
 from mmengine.logging import print_log
+from mmengine.runner import Runner
+from torch import nn
 
 from ..datasets.checks.files import check_dataset, check_evaluator
 from ..utils.nested_configs import nested_configs
-from .config import check_checkpoint, check_upsamplers, load_config
+from .config import check_checkpoint, check_upsamplers, in_scope, read_run_config
+from .random_state_hook import RandomStateHook
 from .resume import find_resumable, resumed_seed
+from .run import build_runner
 
 
 def prepare_training(
@@ -21,9 +25,8 @@ def prepare_training(
     auto_scale_lr: bool = False,
     cfg_options: dict | None = None,
     launcher: str = 'none',
-    local_rank: int = 0,
 ) -> Config:
-    """Load a config for training.
+    """Read a config for training and check it.
 
     Args:
         config (str): The config file, of mmseg or mmdet.
@@ -37,8 +40,6 @@ def prepare_training(
         cfg_options (dict, optional): Settings to override, with dotted keys. Defaults to None.
         launcher (str): The job launcher: 'none', 'pytorch', 'slurm' or 'mpi'.
             Defaults to 'none'.
-        local_rank (int): The rank on this machine, for launchers that tell it by argument only.
-            Defaults to 0.
 
     Returns:
         Config: The config.
@@ -48,21 +49,54 @@ def prepare_training(
         ValueError: If an argument does not suit the config or this machine, or a dataset or a
             checkpoint is damaged.
     """
-    cfg = load_config(config, work_dir, cfg_options, launcher, local_rank)
+    cfg = read_run_config(config, work_dir, cfg_options, launcher)
     if 'train_dataloader' not in cfg:
         raise ValueError(f'config: {config} has no train_dataloader')
     if amp:
         _use_amp(cfg)
     if auto_scale_lr:
         _use_auto_scale_lr(cfg)
-    for key in ('train_dataloader', 'val_dataloader'):
-        if cfg.get(key):
-            check_dataset(cfg[key].get('dataset'), f'{key}.dataset')
+    with in_scope(cfg):
+        for key in ('train_dataloader', 'val_dataloader'):
+            if cfg.get(key):
+                check_dataset(cfg[key].get('dataset'), f'{key}.dataset')
     check_evaluator(cfg.get('val_evaluator'), 'val_evaluator')
     check_upsamplers(cfg.model, 'model')
     _check_pretrained(cfg.model, 'model')
     _set_resume(cfg, resume)
     return cfg
+
+
+def run_training(cfg: Config, local_rank: int = 0) -> nn.Module:
+    """Train; see :func:`build_trainer`.
+
+    Args:
+        cfg (Config): The config, from :func:`prepare_training`.
+        local_rank (int): See :func:`~.run.build_runner`. Defaults to 0.
+
+    Returns:
+        nn.Module: The trained model.
+
+    Raises:
+        CheckpointError: If a checkpoint cannot be loaded.
+    """
+    return build_trainer(cfg, local_rank).train()
+
+
+def build_trainer(cfg: Config, local_rank: int = 0) -> Runner:
+    """Build a runner whose checkpoints keep the random states, even where the config is silent.
+
+    Args:
+        cfg (Config): The config, from :func:`prepare_training`.
+        local_rank (int): See :func:`~.run.build_runner`. Defaults to 0.
+
+    Returns:
+        Runner: The runner.
+    """
+    runner = build_runner(cfg, local_rank)
+    if not any(isinstance(hook, RandomStateHook) for hook in runner.hooks):
+        runner.register_hook(RandomStateHook())
+    return runner
 
 
 def _use_amp(cfg: Config) -> None:

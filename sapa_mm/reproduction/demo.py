@@ -4,10 +4,10 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from mmengine.config import Config
 from mmengine.registry import DATASETS
 from torch.utils.data import Dataset
 
+from ..engine.config import in_scope, read_config
 from ..utils.markdown import markdown_table
 from ..utils.whole_file import write_whole
 from .demo_pictures import draw_comparison, draw_panoptic
@@ -123,7 +123,6 @@ def format_table(results: dict[str, TrainingResult], metrics: Sequence[Metric]) 
 
 
 def _validation_set(run: TrainingRun) -> Dataset:
-    config, cfg_options = run.recipe()
-    cfg = Config.fromfile(config)
-    cfg.merge_from_dict(cfg_options)
-    return DATASETS.build(cfg.val_dataloader.dataset)
+    cfg = read_config(*run.recipe())
+    with in_scope(cfg):
+        return DATASETS.build(cfg.val_dataloader.dataset)

@@ -5,7 +5,7 @@ import os
 from mmengine.config import Config
 
 from ..datasets.scenes.writers import RECORD, write_scenes
-from ..engine.config import load_config
+from ..engine.config import read_config
 from ..utils.nested_configs import nested_configs
 from .file_lock import file_lock
 from .training_run import TrainingRun
@@ -76,8 +76,8 @@ def find_stand_in(
         ValueError: If a config cannot be read.
     """
     path = os.path.join(configs, _STAND_INS[os.path.dirname(config)])
-    paper = load_config(os.path.join(configs, config), None, None, 'none', 0)
-    small = load_config(path, None, None, 'none', 0)
+    paper = read_config(os.path.join(configs, config))
+    small = read_config(path)
     options = {**scenes_options(small, data_root), **_schedule_options(small, iterations)}
     for part in ('decode_head', 'neck'):
         for name, value in paper.model.get(part, {}).get('upsample_cfg', {}).items():
@@ -124,5 +124,5 @@ def scenes_run(
         FileNotFoundError: If there is no such config.
         ValueError: If the config cannot be read.
     """
-    options = scenes_options(load_config(config, None, None, 'none', 0), data_root)
+    options = scenes_options(read_config(config), data_root)
     return TrainingRun(title, config, work_dir, {**options, **(cfg_options or {})})

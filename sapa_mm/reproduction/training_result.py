@@ -14,7 +14,7 @@ from torch import nn
 
 from ..analysis.complexity import count_parameters
 from ..analysis.machine import describe_device, peak_rss, reset_peak_rss
-from ..engine.run import build_trainer
+from ..engine.training import build_trainer
 
 
 @dataclasses.dataclass(frozen=True)

@@ -10,6 +10,7 @@ from mmengine.dist import all_gather_object, is_main_process
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
+from ..engine.checkpoint import install_safe_loading
 from ..engine.run import start_processes
 from ..engine.training import prepare_training
 from .failure import describe
@@ -48,6 +49,7 @@ def main() -> None:
     parser.add_argument('work_dir', help='with the settings of the run in it')
     parser.add_argument('--launcher', choices=['none', 'pytorch', 'slurm'], default='none')
     args = parser.parse_args()
+    install_safe_loading()
     files = RunFiles(args.work_dir)
     try:
         _train(files, args.launcher)
@@ -64,7 +66,6 @@ def _train(files: RunFiles, launcher: str) -> None:
         work_dir=files.work_dir,
         resume='auto',
         launcher=launcher,
-        local_rank=int(os.environ.get('LOCAL_RANK', 0)),
     )
     start_processes(cfg)
     _check_same_run(files, cfg)

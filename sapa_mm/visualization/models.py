@@ -9,7 +9,7 @@ from mmengine.config import Config
 from mmengine.dataset import Compose
 from torch import nn
 
-from ..engine.config import check_upsamplers, load_config
+from ..engine.config import check_upsamplers, in_scope, read_config
 from ..engine.images import image_pipeline
 from ..engine.trained_model import TrainedModel, load_trained
 from ..upsamplers import Upsampler
@@ -36,7 +36,8 @@ class NamedModel:
 
     def run(self, image: InputImage) -> ModelRun:
         """Runs the model on an image; see :func:`.model_run.run_model`."""
-        pipeline = Compose(image_pipeline(self.trained.cfg))
+        with in_scope(self.trained.cfg):
+            pipeline = Compose(image_pipeline(self.trained.cfg))
         with explain_failure(self.name, image.pixels):
             sample = pipeline(dict(img_path=image.path, img_id=0))
         meta = complete_meta(self.trained.dataset_meta)
@@ -61,7 +62,7 @@ def read_configs(
     """
     configs = []
     for config, _ in models:
-        cfg = load_config(config, None, cfg_options, 'none', 0)
+        cfg = read_config(config, cfg_options)
         check_upsamplers(cfg.model, 'model')
         if cfg.get('default_scope') not in SCOPES:
             raise ValueError(

@@ -15,9 +15,8 @@ from mmengine.config import Config
 
 from sapa_mm.datasets import CLASSES, PALETTE, write_scenes
 from sapa_mm.engine import read_checkpoint
-from sapa_mm.engine.run import run_testing, run_training
-from sapa_mm.engine.testing import prepare_testing
-from sapa_mm.engine.training import prepare_training
+from sapa_mm.engine.testing import prepare_testing, run_testing
+from sapa_mm.engine.training import prepare_training, run_training
 
 from ..support.shrunken import last_metrics, shrunken
 

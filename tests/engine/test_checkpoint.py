@@ -10,7 +10,12 @@ import torch
 from mmengine.runner import CheckpointLoader, load_checkpoint
 from torch import nn
 
-from sapa_mm.engine import CheckpointError, find_resumable, read_checkpoint
+from sapa_mm.engine import (
+    CheckpointError,
+    find_resumable,
+    install_safe_loading,
+    read_checkpoint,
+)
 from sapa_mm.engine.resume import resumed_seed, set_damaged_aside
 
 from ..support.tiny_run import build_runner
@@ -60,6 +65,7 @@ def truncated(path, tmp_path):
     return half
 
 
+@pytest.mark.usefixtures('safe_loading')
 @pytest.mark.parametrize('name', ['iter_6.pth', 'best_tiny_calls_iter_6.pth'])
 def test_own_checkpoint_loads(work_dir, name):
     allowed = set(torch.serialization.get_safe_globals())
@@ -89,6 +95,7 @@ def test_either_numpy_s_names_load(tmp_path, core):
     assert read_checkpoint(str(tmp_path / 'old.pth')).tolist() == [0, 1, 2]
 
 
+@pytest.mark.usefixtures('safe_loading')
 @pytest.mark.parametrize('zipped', [True, False])
 def test_foreign_code_is_refused_unless_trusted(tmp_path, monkeypatch, zipped):
     path, marker = tmp_path / 'evil.pth', tmp_path / 'marker'
@@ -113,6 +120,7 @@ def test_getattr_leads_nowhere(tmp_path, owner, name):
         read_checkpoint(str(tmp_path / 'a.pth'))
 
 
+@pytest.mark.usefixtures('safe_loading')
 @pytest.mark.parametrize('trusted', [True, False])
 def test_downloads_are_guarded_too(tmp_path, monkeypatch, trusted):
     marker = tmp_path / 'marker'
@@ -135,6 +143,7 @@ def test_downloads_are_guarded_too(tmp_path, monkeypatch, trusted):
     assert 'TORCH_FORCE_WEIGHTS_ONLY_LOAD' not in os.environ
 
 
+@pytest.mark.usefixtures('safe_loading')
 def test_failed_download_names_the_address():
     with pytest.raises(CheckpointError, match=r'https://nowhere.invalid/a.pth cannot be loaded'):
         CheckpointLoader.load_checkpoint('https://nowhere.invalid/a.pth')
@@ -156,16 +165,29 @@ def test_damaged_files_are_explained(work_dir, tmp_path):
         read_checkpoint(str(tmp_path / 'missing.pth'), name='resume')
 
 
-def test_importing_the_package_is_enough(work_dir):
+@pytest.mark.usefixtures('own_loaders')
+def test_safe_loading_can_be_installed_twice():
+    install_safe_loading()
+    first = dict(CheckpointLoader._schemes)
+    install_safe_loading()
+    assert dict(CheckpointLoader._schemes) == first
+
+
+def test_one_import_makes_loading_safe(work_dir, tmp_path):
     """As a config's ``custom_imports`` does, with the hosts' own tools."""
+    marker = tmp_path / 'marker'
+    torch.save({'state_dict': {}, 'evil': Evil(marker)}, tmp_path / 'evil.pth')
     code = (
-        'import sys, sapa_mm.engine\n'
+        'import sys, sapa_mm.engine.safe_loading\n'
         'from mmengine.runner import CheckpointLoader\n'
         'assert not {"mmseg", "mmdet"} & set(sys.modules)\n'
         f'CheckpointLoader.load_checkpoint({str(work_dir / "iter_6.pth")!r}, logger=None)\n'
+        f'CheckpointLoader.load_checkpoint({str(tmp_path / "evil.pth")!r}, logger=None)\n'
     )
     env = {**os.environ, 'PYTHONPATH': os.pathsep.join(sys.path)}
-    subprocess.run([sys.executable, '-c', code], check=True, env=env)
+    result = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True, env=env)
+    assert 'evil.pth is refused' in result.stderr
+    assert not marker.exists()
 
 
 def test_resumes_from_the_latest(run):

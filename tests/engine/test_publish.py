@@ -12,10 +12,9 @@ from mmengine.registry import MODELS
 from safetensors.torch import load_file, save_file
 
 from sapa_mm.engine import CheckpointError, read_checkpoint
-from sapa_mm.engine.config import load_config
-from sapa_mm.engine.publish import publish
+from sapa_mm.engine.config import in_scope, read_config
 from sapa_mm.engine.published import PublishedError, read_published
-from sapa_mm.engine.trained_model import load_trained
+from sapa_mm.engine.trained_model import load_trained, publish
 
 FOLDER = Path(__file__).parents[2] / 'configs' / 'segformer'
 CONFIG = str(FOLDER / 'segformer_mit-tiny_sapa-d_1xb8-300_scenes-128x128.py')
@@ -24,7 +23,9 @@ OTHER = str(FOLDER / 'segformer_mit-tiny_sapa-b_1xb8-300_scenes-128x128.py')
 
 @pytest.fixture(scope='module')
 def model():
-    return MODELS.build(load_config(CONFIG, None, None, 'none', 0).model)
+    cfg = read_config(CONFIG)
+    with in_scope(cfg):
+        return MODELS.build(cfg.model)
 
 
 @pytest.fixture
@@ -53,7 +54,8 @@ def test_there_and_back(weights, model):
     assert Path(weights).stat().st_size < 3e6
     assert published.metrics == {'mIoU': 45.5}
     assert published.dataset_meta == {'classes': ['a', 'b'], 'palette': [[1, 2, 3], [4, 5, 6]]}
-    restored = MODELS.build(published.config.model)
+    with in_scope(published.config):
+        restored = MODELS.build(published.config.model)
     restored.load_state_dict(published.state_dict, strict=True)
     for name, value in model.state_dict().items():
         assert torch.equal(restored.state_dict()[name], value), name

@@ -10,7 +10,7 @@ pytest.importorskip('mmseg')
 from mmengine.config import Config
 from mmengine.registry import MODELS
 
-from sapa_mm.engine.config import load_config
+from sapa_mm.engine.config import in_scope, read_config
 from sapa_mm.reproduction.paper_tables import PAPER_TABLES
 from sapa_mm.reproduction.scenes import find_stand_in
 from sapa_mm.reproduction.table_runs import TableSettings, list_runs, runs_on_disk, select_rows
@@ -46,11 +46,12 @@ def test_rows_by_number_and_name():
 @pytest.mark.parametrize('config', ROWS)
 def test_stand_in_has_the_rows_upsampler(config):
     path, options = find_stand_in(str(CONFIGS), config, '/scenes', 90)
-    cfg = load_config(path, None, options, 'none', 0)
+    cfg = read_config(path, options)
     paper = Config.fromfile(CONFIGS / config)
     part = 'decode_head' if 'decode_head' in cfg.model else 'neck'
     assert cfg.model[part].upsample_cfg == paper.model[part].upsample_cfg
-    built = MODELS.build(cfg.model[part])
+    with in_scope(cfg):
+        built = MODELS.build(cfg.model[part])
     upsamplers = [type(m) for m in built.modules() if isinstance(m, Upsampler)]
     assert upsamplers or paper.model[part].upsample_cfg.type in ('nearest', 'bilinear')
     assert (

@@ -5,7 +5,7 @@ from pathlib import Path
 import torch
 from mmengine.registry import MODELS
 
-from sapa_mm.engine.config import load_config
+from sapa_mm.engine.config import in_scope, read_config
 
 CONFIGS = Path(__file__).parents[2] / 'configs'
 SEGFORMER = 'segformer/segformer_mit-tiny_{}_1xb8-300_scenes-128x128.py'
@@ -18,9 +18,10 @@ FASTER_RCNN = 'faster_rcnn/faster-rcnn_r18-small_fpn-{}_1xb8-300_scenes-160x160.
 def model_files(folder, config, upsampler, seed=0):
     """A config and a checkpoint of random weights."""
     path = str(CONFIGS / config.format(upsampler))
-    cfg = load_config(path, None, None, 'none', 0)
+    cfg = read_config(path)
     torch.manual_seed(seed)
-    model = MODELS.build(cfg.model)
+    with in_scope(cfg):
+        model = MODELS.build(cfg.model)
     for part in model.modules():
         # Points that differ from one another, and boxes of some score.
         if hasattr(part, 'select_points'):

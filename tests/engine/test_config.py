@@ -1,0 +1,63 @@
+"""Reading a config changes nothing in the process."""
+
+import os
+from pathlib import Path
+
+import pytest
+from mmengine.registry import DefaultScope
+
+from sapa_mm.engine.config import in_scope, read_config, without_initialisation
+
+MODEL = dict(
+    type='Model',
+    pretrained='torchvision://resnet50',
+    backbone=dict(type='ResNet', init_cfg=dict(type='Pretrained', checkpoint='https://a/b.pth')),
+    heads=[dict(type='Head', init_cfg=[dict(type='Normal')], channels=3)],
+)
+
+
+@pytest.fixture
+def path(tmp_path):
+    text = f"default_scope = 'mmseg'\nmodel = {MODEL}\nlr = [1, 2]\n"
+    (tmp_path / 'config.py').write_text(text)
+    return str(tmp_path / 'config.py')
+
+
+def test_reading_changes_nothing(path, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv('LOCAL_RANK', raising=False)
+    environ, scope = dict(os.environ), DefaultScope.get_current_instance()
+    scopes = dict(DefaultScope._instance_dict)
+    cfg = read_config(path, {'model.backbone.depth': 18, 'lr': 3})
+    assert cfg.model.backbone.depth == 18
+    assert cfg.lr == 3
+    assert 'launcher' not in cfg
+    assert 'work_dir' not in cfg
+    assert dict(os.environ) == environ
+    assert DefaultScope.get_current_instance() is scope
+    assert dict(DefaultScope._instance_dict) == scopes
+    assert [file.name for file in Path().iterdir()] == ['config.py']
+
+
+def test_what_cannot_be_read(path, tmp_path):
+    with pytest.raises(FileNotFoundError, match='^config: .*gone.py is not a file'):
+        read_config(str(tmp_path / 'gone.py'))
+    with pytest.raises(ValueError, match=r'^`cfg_options` do not fit .*config.py: '):
+        read_config(path, {'lr.5': 1})
+
+
+def test_the_scope_is_put_back(path):
+    cfg = read_config(path)
+    before = DefaultScope.get_current_instance()
+    with in_scope(cfg):
+        assert DefaultScope.get_current_instance().scope_name == 'mmseg'
+    after = DefaultScope.get_current_instance()
+    assert getattr(after, 'scope_name', None) == getattr(before, 'scope_name', None)
+
+
+def test_a_model_without_initialisation(path):
+    cfg = read_config(path)
+    model = without_initialisation(cfg.model)
+    assert model.pretrained is model.backbone.init_cfg is model.heads[0].init_cfg is None
+    assert model.heads[0].channels == 3
+    assert cfg.model.to_dict() == MODEL
