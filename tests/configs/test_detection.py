@@ -6,18 +6,16 @@ import pytest
 
 pytest.importorskip('mmdet')
 
-from mmdet.registry import MODELS
-from mmdet.utils import register_all_modules
 from mmengine.config import Config
 
 from sapa_mm.analysis.complexity import count_parameters
 from sapa_mm.datasets import CLASSES, STUFF_CLASSES, THING_CLASSES
 from sapa_mm.detection import UpsampleFPN, UpsampleFPNCARAFE
 
-ROOT = Path(__file__).parents[2] / 'configs'
-FOLDERS = ('faster_rcnn', 'mask_rcnn', 'panoptic_fpn')
-PATHS = {path.stem: path for folder in FOLDERS for path in (ROOT / folder).glob('*.py')}
-SCENES = sorted(name for name in PATHS if 'scenes' in name)
+from ..support.configs import build_on_meta, load, names_in
+
+NAMES = names_in('faster_rcnn', 'mask_rcnn', 'panoptic_fpn')
+SCENES = [name for name in NAMES if 'scenes' in name]
 PLAIN = 'faster-rcnn_r50_plain-fpn-sapa-d_1x_coco'
 SAPA = ['sapa-i', 'sapa-b', 'sapa-d']
 PEERS = ['deconv', 'pixel-shuffle', 'carafe', 'index-net', 'a2u', 'fade', 'dysample']
@@ -32,13 +30,9 @@ ABLATIONS = [
         'carafe-g4',
     )
 ]
-PAPER = sorted({name for name in PATHS if name.endswith('_coco')} - {PLAIN, *ABLATIONS})
+PAPER = sorted({name for name in NAMES if name.endswith('_coco')} - {PLAIN, *ABLATIONS})
 # Table 2: 9 points, 4 groups, offset DOF s².
 SAPA_D = dict(num_points=9, groups=4, shared_offset=False, offset_init='origin')
-
-
-def load(name):
-    return Config.fromfile(PATHS[name])
 
 
 def method_of(name):
@@ -50,8 +44,7 @@ def upsamplers_of(neck):
 
 
 def build_neck(name):
-    register_all_modules(init_default_scope=True)
-    return MODELS.build(load(name).model.neck)
+    return build_on_meta(name, 'model.neck')
 
 
 def test_every_row_is_there():
@@ -64,14 +57,11 @@ def test_every_row_is_there():
     ]
     found = ['_'.join(name.split('_')[:3]) for name in [*PAPER, *SCENES]]
     assert sorted(found) == sorted(expected)
-    assert sorted([*PAPER, PLAIN, *ABLATIONS, *SCENES]) == sorted(PATHS)
+    assert sorted([*PAPER, PLAIN, *ABLATIONS, *SCENES]) == sorted(NAMES)
 
 
 class TestPaper:
-    @pytest.fixture(scope='class', params=[*PAPER, PLAIN])
-    def name(self, request):
-        return request.param
-
+    @pytest.mark.parametrize('name', [*PAPER, PLAIN])
     def test_neck(self, name):
         neck = build_neck(name)
         plain = 'panoptic' in name or name == PLAIN
@@ -83,10 +73,11 @@ class TestPaper:
             assert built[0].query.out_channels == 4 * 32
         assert load(name).model.data_preprocessor.pad_size_divisor == (32 if plain else 64)
 
+    @pytest.mark.parametrize(
+        'name', [name for name in (*PAPER, PLAIN) if method_of(name) not in PEERS]
+    )
     def test_increment(self, name):
         """REFERENCE.md, section 3. The tables' own figures are in tests/analysis."""
-        if method_of(name) in PEERS:
-            pytest.skip('in tests/analysis')
         neck = build_neck(name)
         nearest = 'panoptic-fpn_r50_nearest_1x_coco'
         if isinstance(neck, UpsampleFPNCARAFE):
@@ -95,6 +86,7 @@ class TestPaper:
         each = {'nearest': 0, 'sapa-i': 0, 'sapa-b': 0.016, 'sapa-d': 0.140}[method_of(name)]
         assert increment / len(upsamplers_of(neck)) / 1e6 == pytest.approx(each, abs=5e-4)
 
+    @pytest.mark.parametrize('name', [*PAPER, PLAIN])
     def test_recipe(self, name):
         cfg = load(name)
         depth = 101 if '_r101_' in name else 50

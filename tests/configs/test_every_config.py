@@ -1,25 +1,26 @@
-"""Every config: self-contained, and it trains and validates."""
-
-import copy
-from pathlib import Path
+"""Every config: self-contained, its model can be built, and it trains and validates."""
 
 import pytest
 
 pytest.importorskip('mmseg')
 pytest.importorskip('mmdet')
 
-from mmengine.config import Config
-
-from sapa_mm.datasets import write_scenes
 from sapa_mm.engine.run import build_runner
 from sapa_mm.engine.training import prepare_training
 from sapa_mm.upsamplers import UPSAMPLERS, Upsampler
 
+from ..support.configs import PATHS, ROOT, build_on_meta, load
 from ..support.shrunken import last_metrics, shrunken
 
-ROOT = Path(__file__).parents[2] / 'configs'
-CONFIGS = sorted(path for path in ROOT.glob('*/*.py') if path.parent.name != '_base_')
 KEYS = {'mmseg': ['mIoU', 'bIoU'], 'panoptic': ['coco_panoptic/PQ', 'coco_panoptic/SQ_th']}
+# Beside the small models of the scenes, one large model a family.
+LARGE = {
+    'segformer_mit-b1_sapa-d_8xb2-80k_ade20k-512x512',
+    'upernet_r50_sapa-d_8xb2-80k_ade20k-512x512',
+    'faster-rcnn_r50_fpn-sapa-b_1x_coco',
+    'mask-rcnn_r50_fpn-carafe_1x_coco',
+    'panoptic-fpn_r50_sapa-b_1x_coco',
+}
 
 
 @pytest.mark.parametrize('path', sorted(ROOT.rglob('*.py')), ids=lambda path: path.stem)
@@ -29,40 +30,48 @@ def test_self_contained(path):
     assert 'mmdet::' not in text
 
 
-@pytest.fixture(scope='module')
-def scenes(tmp_path_factory):
-    root = tmp_path_factory.mktemp('scenes')
-    write_scenes(root, num_train=2, num_val=2, size=(70, 57))
-    return root
+@pytest.mark.parametrize('name', PATHS)
+def test_model(name):
+    check_upsamplers(name, build_on_meta(name))
 
 
-@pytest.mark.parametrize('path', CONFIGS, ids=lambda path: path.stem)
-def test_one_step_of_training_and_a_validation(path, scenes, tmp_path, monkeypatch):
+@pytest.mark.parametrize(
+    'name',
+    [
+        pytest.param(name, marks=[] if 'scenes' in name or name in LARGE else pytest.mark.extended)
+        for name in PATHS
+    ],
+)
+def test_one_step_of_training_and_a_validation(name, scenes, tmp_path, monkeypatch):
     monkeypatch.setenv('LOCAL_RANK', '0')
-    cfg = Config.fromfile(path)
-    wanted = find_upsample_cfg(cfg)
+    cfg = load(name)
     options = shrunken(cfg, scenes)
-    cfg = prepare_training(str(path), work_dir=str(tmp_path), cfg_options=copy.deepcopy(options))
-    runner = build_runner(cfg)
-    model = runner.train()
-
-    upsamplers = [module for module in model.modules() if isinstance(module, Upsampler)]
-    assert {type(upsampler) for upsampler in upsamplers} == {UPSAMPLERS[wanted['type']]}
-    assert len(upsamplers) in (3, 4, 6)
-    # The file's name says which.
-    assert wanted['type'].replace('_', '-') in path.stem
+    path = str(PATHS[name])
+    runner = build_runner(prepare_training(path, work_dir=str(tmp_path), cfg_options=options))
+    upsamplers = check_upsamplers(name, runner.train())
     # The optimizer keeps nothing of a parameter that no gradient reached.
     state = runner.optim_wrapper.optimizer.state
     for upsampler in upsamplers:
-        for name, parameter in upsampler.named_parameters():
+        for parameter_name, parameter in upsampler.named_parameters():
             (moment,) = {'momentum_buffer', 'exp_avg'} & state[parameter].keys()
-            assert state[parameter][moment].isfinite().all(), name
+            assert state[parameter][moment].isfinite().all(), parameter_name
 
     metrics = last_metrics(tmp_path)
-    for key in KEYS.get('panoptic' if 'panoptic' in path.stem else cfg.default_scope, []):
+    for key in KEYS.get('panoptic' if 'panoptic' in name else cfg.default_scope, []):
         assert 0 <= metrics[key] <= 100
 
 
-def find_upsample_cfg(cfg):
+def test_the_large_models_are_there():
+    assert PATHS.keys() >= LARGE
+
+
+def check_upsamplers(name, model):
+    """Return the upsamplers of a model: those that its config asks for, and its name tells."""
+    cfg = load(name)
     part = cfg.model.decode_head if cfg.default_scope == 'mmseg' else cfg.model.neck
-    return part.upsample_cfg
+    kind = part.upsample_cfg['type']
+    upsamplers = [module for module in model.modules() if isinstance(module, Upsampler)]
+    assert {type(upsampler) for upsampler in upsamplers} == {UPSAMPLERS[kind]}
+    assert len(upsamplers) in (3, 4, 6)
+    assert kind.replace('_', '-') in name
+    return upsamplers

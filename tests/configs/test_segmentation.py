@@ -13,18 +13,17 @@ pytest.importorskip('mmseg')
 import mmseg
 from mmengine.config import Config
 
-from sapa_mm.datasets import CLASSES, PALETTE, write_scenes
+from sapa_mm.datasets import CLASSES, PALETTE
 from sapa_mm.engine import read_checkpoint
 from sapa_mm.engine.testing import prepare_testing, run_testing
 from sapa_mm.engine.training import prepare_training, run_training
 
+from ..support.configs import PATHS, load, names_in
 from ..support.shrunken import last_metrics, shrunken
 
-ROOT = Path(__file__).parents[2] / 'configs'
-FOLDERS = ('segformer', 'upernet')
-PATHS = {path.stem: path for folder in FOLDERS for path in (ROOT / folder).glob('*.py')}
-PAPER = sorted(name for name in PATHS if 'ade20k' in name)
-SCENES = sorted(name for name in PATHS if 'scenes' in name)
+NAMES = names_in('segformer', 'upernet')
+PAPER = [name for name in NAMES if 'ade20k' in name]
+SCENES = [name for name in NAMES if 'scenes' in name]
 METHODS = [
     'bilinear', 'deconv', 'pixel-shuffle', 'carafe', 'index-net', 'a2u', 'fade', 'dysample',
     'sapa-i', 'sapa-b', 'sapa-d',
@@ -39,18 +38,14 @@ ABLATIONS = [
 ]
 
 
-def load(name):
-    return Config.fromfile(PATHS[name])
-
-
 def find(model, method):
     """The one config of a model and an upsampler."""
-    (name,) = (name for name in PATHS if name.startswith(f'{model}_{method}_'))
+    (name,) = (name for name in NAMES if name.startswith(f'{model}_{method}_'))
     return name
 
 
 def test_every_row_is_there():
-    assert sorted(PAPER + SCENES) == sorted(PATHS)
+    assert sorted(PAPER + SCENES) == sorted(NAMES)
     methods = {
         'segformer_mit-b1': METHODS + ABLATIONS,
         'segformer_mit-tiny': METHODS,
@@ -59,10 +54,10 @@ def test_every_row_is_there():
         'upernet_r18-small': ['bilinear', 'sapa-d'],
     }
     expected = sorted(f'{model}_{method}' for model in methods for method in methods[model])
-    assert sorted('_'.join(name.split('_')[:3]) for name in PATHS) == expected
+    assert sorted('_'.join(name.split('_')[:3]) for name in NAMES) == expected
 
 
-@pytest.mark.parametrize('name', sorted(PATHS))
+@pytest.mark.parametrize('name', NAMES)
 def test_head_and_size(name):
     cfg = load(name)
     head = 'UpsampleUPerHead' if name.startswith('upernet') else 'UpsampleSegformerHead'
@@ -72,7 +67,7 @@ def test_head_and_size(name):
     assert f'-{crop[0]}x{crop[1]}' in name
 
 
-@pytest.mark.parametrize('name', sorted(PATHS))
+@pytest.mark.parametrize('name', NAMES)
 def test_name_tells_the_schedule(name):
     """..._{gpus}xb{batch}-{iterations}_{dataset}-..."""
     cfg = load(name)
@@ -140,13 +135,6 @@ def test_scenes_configs_know_the_classes(name):
         assert tuple(metainfo.classes) == tuple(CLASSES)
         assert [tuple(color) for color in metainfo.palette] == [tuple(color) for color in PALETTE]
         assert loader.dataset.reduce_zero_label is True
-
-
-@pytest.fixture(scope='module')
-def scenes(tmp_path_factory):
-    root = tmp_path_factory.mktemp('scenes')
-    write_scenes(root, num_train=4, num_val=2, size=(80, 72))
-    return root
 
 
 def test_training_and_testing(scenes, tmp_path, monkeypatch):
