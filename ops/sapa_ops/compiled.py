@@ -95,6 +95,9 @@ def _empty_map(like: Tensor, channels: int, height: int, width: int) -> Tensor:
 def _register_fakes() -> None:
     def fake(name):
         def register(function):
+            if not hasattr(torch.ops.sapa_ops, name.partition('::')[2]):
+                return  # A library that was built before the operator had this name.
+
             def checked(*arguments, **options):
                 devices = {str(t.device) for t in arguments if isinstance(t, Tensor)}
                 if len(devices) > 1:
@@ -114,7 +117,7 @@ def _register_fakes() -> None:
     def _(weight, value, kernel_size, groups=1):
         return _empty_map(value, value.shape[1], *weight.shape[2:])
 
-    @fake('sapa_ops::window_adjoint')
+    @fake('sapa_ops::window_assemble_backward_value')
     def _(weight, high, height, width, kernel_size, groups=1):
         return _empty_map(high, high.shape[1], height, width)
 
@@ -127,11 +130,11 @@ def _register_fakes() -> None:
     def _(weight, value, offset):
         return _empty_map(value, value.shape[1], *weight.shape[3:])
 
-    @fake('sapa_ops::point_adjoint')
+    @fake('sapa_ops::point_assemble_backward_value')
     def _(weight, high, offset, height, width):
         return _empty_map(high, high.shape[1], height, width)
 
-    @fake('sapa_ops::point_gradients')
+    @fake('sapa_ops::point_assemble_backward_weight_offset')
     def _(weight, high, low, offset):
         weight_grad = weight.new_empty(weight.shape)
         return weight_grad, _empty_map(offset, *offset.shape[1:])

@@ -46,24 +46,26 @@ void with_storage(Dtype dtype, const Body& body) {
 }
 
 struct Threads {
-#define SAPA_KERNEL(NAME, ARGUMENTS, TASKS, TASK)                                     \
-  static void NAME(const ARGUMENTS& a, const at::Tensor&) {                           \
-    with_storage(a.high.dtype, [&](auto t) { TASKS<decltype(t)>::TASK(a, Launcher()); }); \
+#define SAPA_KERNEL(NAME, KIND, TASK)                                                   \
+  static void NAME(const KIND##Arguments& a, const at::Tensor&) {                       \
+    with_storage(a.high.dtype,                                                          \
+                 [&](auto t) { cuda::KIND##Tasks<decltype(t)>::TASK(a, Launcher()); }); \
   }
-  SAPA_KERNEL(window_similarity, WindowArguments, cuda::WindowTasks, similarity)
-  SAPA_KERNEL(window_assemble, WindowArguments, cuda::WindowTasks, assemble)
-  SAPA_KERNEL(window_adjoint, WindowArguments, cuda::WindowTasks, adjoint)
-  SAPA_KERNEL(point_similarity, PointArguments, cuda::PointTasks, similarity)
-  SAPA_KERNEL(point_gradients, PointArguments, cuda::PointTasks, gradients)
-  SAPA_KERNEL(point_assemble, PointArguments, cuda::PointTasks, assemble)
+  SAPA_KERNEL(window_similarity_forward, Window, similarity_forward)
+  SAPA_KERNEL(window_assemble_forward, Window, assemble_forward)
+  SAPA_KERNEL(window_assemble_backward_value, Window, assemble_backward_value)
+  SAPA_KERNEL(point_similarity_forward, Point, similarity_forward)
+  SAPA_KERNEL(point_assemble_forward, Point, assemble_forward)
+  SAPA_KERNEL(point_assemble_backward_weight_offset, Point, assemble_backward_weight_offset)
 #undef SAPA_KERNEL
 
-  static void point_adjoint(PointArguments a, const at::Tensor& low) {
+  static void point_assemble_backward_value(PointArguments a, const at::Tensor& low) {
     const auto type = low.scalar_type() == at::kDouble ? at::kDouble : at::kFloat;
     auto sum = at::zeros_like(low, low.options().dtype(type));
     a.low = map_of(sum, a.groups);
-    with_storage(a.high.dtype,
-                 [&](auto t) { cuda::PointTasks<decltype(t)>::adjoint(a, Launcher()); });
+    with_storage(a.high.dtype, [&](auto t) {
+      cuda::PointTasks<decltype(t)>::assemble_backward_value(a, Launcher());
+    });
     low.copy_(sum);
   }
 };

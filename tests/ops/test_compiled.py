@@ -32,8 +32,13 @@ from ..support.operators import (
     solve,
 )
 
-WINDOW = ('window_similarity', 'window_assemble', 'window_adjoint')
-POINT = ('point_similarity', 'point_assemble', 'point_adjoint', 'point_gradients')
+WINDOW = ('window_similarity', 'window_assemble', 'window_assemble_backward_value')
+POINT = (
+    'point_similarity',
+    'point_assemble',
+    'point_assemble_backward_value',
+    'point_assemble_backward_weight_offset',
+)
 DIRECT = WINDOW + POINT
 
 UNEVEN = Case((4, 3), (7, 5), channels=10)
@@ -61,7 +66,10 @@ def direct(operator, case, dtype=torch.float64):
         return {
             'window_similarity': (dict(query=high, key=low, **options), [weight_grad]),
             'window_assemble': (dict(weight=weight, value=low, **options), [known.out]),
-            'window_adjoint': (dict(weight=weight, high=high, **sizes, **options), [low_grad]),
+            'window_assemble_backward_value': (
+                dict(weight=weight, high=high, **sizes, **options),
+                [low_grad],
+            ),
         }[operator]
     maps = dict(weight=weight, high=high, low=low, offset=offset[0])
     adjoint = dict(weight=weight, high=high, offset=offset[0], **sizes)
@@ -71,8 +79,8 @@ def direct(operator, case, dtype=torch.float64):
             [weight_grad],
         ),
         'point_assemble': (dict(weight=weight, value=low, offset=offset[0]), [known.out]),
-        'point_adjoint': (adjoint, [low_grad]),
-        'point_gradients': (maps, [weight_grad, *offset_grad]),
+        'point_assemble_backward_value': (adjoint, [low_grad]),
+        'point_assemble_backward_weight_offset': (maps, [weight_grad, *offset_grad]),
     }[operator]
 
 
@@ -110,10 +118,20 @@ class Recorder(TorchDispatchMode):
 @pytest.mark.parametrize(
     ('operator', 'for_gradients'),
     [
-        ('window_similarity', ['window_assemble', 'window_adjoint']),
-        ('window_assemble', ['window_similarity', 'window_adjoint']),
-        ('point_similarity', ['point_assemble', 'point_adjoint', 'point_gradients']),
-        ('point_assemble', ['point_adjoint', 'point_gradients']),
+        ('window_similarity', ['window_assemble', 'window_assemble_backward_value']),
+        ('window_assemble', ['window_similarity', 'window_assemble_backward_value']),
+        (
+            'point_similarity',
+            [
+                'point_assemble',
+                'point_assemble_backward_value',
+                'point_assemble_backward_weight_offset',
+            ],
+        ),
+        (
+            'point_assemble',
+            ['point_assemble_backward_value', 'point_assemble_backward_weight_offset'],
+        ),
     ],
 )
 def test_public_functions_run_the_library(operator, for_gradients, device):
@@ -147,11 +165,11 @@ def test_against_oracle(operator, layout, dtype, device):
 LIKE = {
     'window_similarity': (None,),
     'window_assemble': ('value',),
-    'window_adjoint': ('high',),
+    'window_assemble_backward_value': ('high',),
     'point_similarity': (None,),
     'point_assemble': ('value',),
-    'point_adjoint': ('high',),
-    'point_gradients': (None, 'offset'),
+    'point_assemble_backward_value': ('high',),
+    'point_assemble_backward_weight_offset': (None, 'offset'),
 }
 
 
@@ -181,7 +199,7 @@ def test_opcheck(operator, layout, requires_grad, device):
         arguments, lambda t: relayout(t.to(device), layout).detach().requires_grad_(requires_grad)
     )
     tests = list(torch.library._OPCHECK_DEFAULT_UTILS)
-    if operator == 'point_gradients' and requires_grad:
+    if operator == 'point_assemble_backward_weight_offset' and requires_grad:
         tests.remove('test_aot_dispatch_dynamic')  # It has no derivatives, as below.
     checked = getattr(torch.ops.sapa_ops, operator).default
     torch.library.opcheck(checked, (), arguments, test_utils=tests)
@@ -215,7 +233,7 @@ class TestDoubleBackward:
         tolerance = NONDETERMINISM[device]
         assert torch.autograd.gradgradcheck(function, maps, nondet_tol=tolerance)
 
-    @pytest.mark.parametrize('operator', ['point_adjoint'])
+    @pytest.mark.parametrize('operator', ['point_assemble_backward_value'])
     def test_first_derivatives_of_the_adjoint(self, operator, device):
         arguments, _ = direct(operator, UNEVEN)
         names = list(only_tensors(arguments))
@@ -419,7 +437,7 @@ class TestCpuCapability:
 
     SCRIPT = """
 import sys, torch
-from tests.ops.cases import OPERATORS, Case, assert_matches_oracle
+from tests.support.operators import OPERATORS, Case, assert_matches_oracle
 
 capability, with_cases = sys.argv[1:]
 chosen = torch.ops.sapa_ops.cpu_capability()

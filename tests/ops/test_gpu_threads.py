@@ -78,7 +78,7 @@ def test_window_operators(threads, maps, dtype, layout):
         for name, arguments in (
             ('window_similarity', (y, x)),
             ('window_assemble', (weight, x)),
-            ('window_adjoint', (weight, y, *low)),
+            ('window_assemble_backward_value', (weight, y, *low)),
         ):
             arguments = (*arguments, kernel_size, groups)
             wanted = getattr(ops, name)(*arguments)
@@ -97,8 +97,8 @@ def test_point_operators(threads, maps, dtype, layout):
     for name, arguments in (
         ('point_similarity', (y, x, offset, groups)),
         ('point_assemble', (weight, x, offset)),
-        ('point_adjoint', (weight, y, offset, *low)),
-        ('point_gradients', (weight, y, x, offset)),
+        ('point_assemble_backward_value', (weight, y, offset, *low)),
+        ('point_assemble_backward_weight_offset', (weight, y, x, offset)),
     ):
         got, wanted = getattr(threads, name)(*arguments), getattr(ops, name)(*arguments)
         if torch.is_tensor(got):

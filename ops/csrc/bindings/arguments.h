@@ -20,20 +20,19 @@ inline Dtype dtype_of(const at::Tensor& tensor) {
 
 // channels_last if the channels lie side by side. sapa_ops/compiled.py has the same rule.
 inline at::MemoryFormat layout_of(const at::Tensor& map) {
-  const bool side_by_side =
-      map.size(1) > 1 && map.stride(1) == 1 && map.stride(3) >= map.size(1);
+  const bool side_by_side = map.size(1) > 1 && map.stride(1) == 1 && map.stride(3) >= map.size(1);
   return side_by_side ? at::MemoryFormat::ChannelsLast : at::MemoryFormat::Contiguous;
 }
 
-inline at::Tensor empty_map(const at::Tensor& like, int64_t channels, int64_t height,
-                            int64_t width, at::MemoryFormat layout) {
+inline at::Tensor empty_map(const at::Tensor& like, int64_t channels, int64_t height, int64_t width,
+                            at::MemoryFormat layout) {
   return at::empty({like.size(0), channels, height, width}, like.options().memory_format(layout));
 }
 
 // A (N, G*C, Y, X) tensor, or (N, G, S, Y, X) where it has a dimension for the groups.
 inline Map map_of(const at::Tensor& t, int64_t groups) {
   if (t.dim() == 5) {
-    return {t.data_ptr(), dtype_of(t),  t.stride(0), t.stride(1),
+    return {t.data_ptr(), dtype_of(t), t.stride(0), t.stride(1),
             t.stride(2),  t.stride(3), t.stride(4)};
   }
   return {t.data_ptr(), dtype_of(t), t.stride(0), t.size(1) / groups * t.stride(1),

@@ -1,5 +1,6 @@
-// Derivatives. The operators of a kind are the derivatives of one sum (see arguments.h), so each
-// has the others for its gradients, to any order; only point_gradients has none by offset.
+// The backward passes. The kernels of a kind are derivatives of one sum (common/arguments.h), so
+// they are each other's gradients, to any order. Only point_assemble_backward_weight_offset has no
+// derivative.
 #include <torch/csrc/autograd/custom_function.h>
 #include <torch/library.h>
 
@@ -43,8 +44,8 @@ struct WindowSimilarity : Function<WindowSimilarity> {
     Tensor query_grad, key_grad;
     if (ctx->needs_input_grad(0)) query_grad = calls::window_assemble(grad, key, k, groups);
     if (ctx->needs_input_grad(1)) {
-      key_grad =
-          calls::window_adjoint(grad, query, key.sym_size(2), key.sym_size(3), k, groups);
+      key_grad = calls::window_assemble_backward_value(grad, query, key.sym_size(2),
+                                                       key.sym_size(3), k, groups);
     }
     return {query_grad, key_grad, Tensor(), Tensor()};
   }
@@ -67,14 +68,14 @@ struct WindowAssemble : Function<WindowAssemble> {
     Tensor weight_grad, value_grad;
     if (ctx->needs_input_grad(0)) weight_grad = calls::window_similarity(grad, value, k, groups);
     if (ctx->needs_input_grad(1)) {
-      value_grad =
-          calls::window_adjoint(weight, grad, value.sym_size(2), value.sym_size(3), k, groups);
+      value_grad = calls::window_assemble_backward_value(weight, grad, value.sym_size(2),
+                                                         value.sym_size(3), k, groups);
     }
     return {weight_grad, value_grad, Tensor(), Tensor()};
   }
 };
 
-struct WindowAdjoint : Function<WindowAdjoint> {
+struct WindowAssembleBackwardValue : Function<WindowAssembleBackwardValue> {
   static Tensor forward(AutogradContext* ctx, const Tensor& weight, const Tensor& high,
                         const SymInt& height, const SymInt& width, int64_t kernel_size,
                         int64_t groups) {
@@ -82,7 +83,7 @@ struct WindowAdjoint : Function<WindowAdjoint> {
     ctx->saved_data["kernel_size"] = kernel_size;
     ctx->saved_data["groups"] = groups;
     at::AutoDispatchBelowADInplaceOrView below;
-    return calls::window_adjoint(weight, high, height, width, kernel_size, groups);
+    return calls::window_assemble_backward_value(weight, high, height, width, kernel_size, groups);
   }
 
   static variable_list backward(AutogradContext* ctx, const variable_list& grads) {
@@ -110,10 +111,12 @@ struct PointSimilarity : Function<PointSimilarity> {
     Tensor query_grad, key_grad, offset_grad;
     if (ctx->needs_input_grad(0)) query_grad = calls::point_assemble(grad, key, offset);
     if (ctx->needs_input_grad(1)) {
-      key_grad = calls::point_adjoint(grad, query, offset, key.sym_size(2), key.sym_size(3));
+      key_grad = calls::point_assemble_backward_value(grad, query, offset, key.sym_size(2),
+                                                      key.sym_size(3));
     }
     if (ctx->needs_input_grad(2)) {
-      offset_grad = std::get<1>(calls::point_gradients(grad, query, key, offset));
+      offset_grad =
+          std::get<1>(calls::point_assemble_backward_weight_offset(grad, query, key, offset));
     }
     return {query_grad, key_grad, offset_grad, Tensor()};
   }
@@ -132,11 +135,12 @@ struct PointAssemble : Function<PointAssemble> {
     const Tensor &weight = maps[0], &value = maps[1], &offset = maps[2], &grad = grads[0];
     Tensor weight_grad, value_grad, offset_grad;
     if (ctx->needs_input_grad(1)) {
-      value_grad =
-          calls::point_adjoint(weight, grad, offset, value.sym_size(2), value.sym_size(3));
+      value_grad = calls::point_assemble_backward_value(weight, grad, offset, value.sym_size(2),
+                                                        value.sym_size(3));
     }
     if (ctx->needs_input_grad(2)) {
-      std::tie(weight_grad, offset_grad) = calls::point_gradients(weight, grad, value, offset);
+      std::tie(weight_grad, offset_grad) =
+          calls::point_assemble_backward_weight_offset(weight, grad, value, offset);
     } else if (ctx->needs_input_grad(0)) {
       weight_grad = calls::point_similarity(grad, value, offset, weight.size(1));
     }
@@ -144,12 +148,12 @@ struct PointAssemble : Function<PointAssemble> {
   }
 };
 
-struct PointAdjoint : Function<PointAdjoint> {
+struct PointAssembleBackwardValue : Function<PointAssembleBackwardValue> {
   static Tensor forward(AutogradContext* ctx, const Tensor& weight, const Tensor& high,
                         const Tensor& offset, const SymInt& height, const SymInt& width) {
     ctx->save_for_backward({weight, high, offset});
     at::AutoDispatchBelowADInplaceOrView below;
-    return calls::point_adjoint(weight, high, offset, height, width);
+    return calls::point_assemble_backward_value(weight, high, offset, height, width);
   }
 
   static variable_list backward(AutogradContext* ctx, const variable_list& grads) {
@@ -157,16 +161,18 @@ struct PointAdjoint : Function<PointAdjoint> {
     const Tensor &weight = maps[0], &high = maps[1], &offset = maps[2], &grad = grads[0];
     Tensor high_grad;
     if (ctx->needs_input_grad(1)) high_grad = calls::point_assemble(weight, grad, offset);
-    auto [weight_grad, offset_grad] = calls::point_gradients(weight, high, grad, offset);
+    auto [weight_grad, offset_grad] =
+        calls::point_assemble_backward_weight_offset(weight, high, grad, offset);
     return {weight_grad, high_grad, offset_grad, Tensor(), Tensor()};
   }
 };
 
-struct PointGradients : Function<PointGradients> {
+struct PointAssembleBackwardWeightOffset : Function<PointAssembleBackwardWeightOffset> {
   static variable_list forward(AutogradContext*, const Tensor& weight, const Tensor& high,
                                const Tensor& low, const Tensor& offset) {
     at::AutoDispatchBelowADInplaceOrView below;
-    auto [weight_grad, offset_grad] = calls::point_gradients(weight, high, low, offset);
+    auto [weight_grad, offset_grad] =
+        calls::point_assemble_backward_weight_offset(weight, high, low, offset);
     return {weight_grad, offset_grad};
   }
 
@@ -178,9 +184,11 @@ struct PointGradients : Function<PointGradients> {
   }
 };
 
-std::tuple<Tensor, Tensor> point_gradients(const Tensor& weight, const Tensor& high,
-                                           const Tensor& low, const Tensor& offset) {
-  auto grads = PointGradients::apply(weight, high, low, offset);
+std::tuple<Tensor, Tensor> point_assemble_backward_weight_offset(const Tensor& weight,
+                                                                 const Tensor& high,
+                                                                 const Tensor& low,
+                                                                 const Tensor& offset) {
+  auto grads = PointAssembleBackwardWeightOffset::apply(weight, high, low, offset);
   return {grads[0], grads[1]};
 }
 
@@ -196,15 +204,17 @@ TORCH_LIBRARY_IMPL(sapa_ops, Autograd, m) {
          differentiable<WindowSimilarity, const Tensor&, const Tensor&, int64_t, int64_t>);
   m.impl("window_assemble",
          differentiable<WindowAssemble, const Tensor&, const Tensor&, int64_t, int64_t>);
-  m.impl("window_adjoint", differentiable<WindowAdjoint, const Tensor&, const Tensor&, SymInt,
-                                          SymInt, int64_t, int64_t>);
-  m.impl("point_similarity", differentiable<PointSimilarity, const Tensor&, const Tensor&,
-                                            const Tensor&, int64_t>);
+  m.impl("window_assemble_backward_value",
+         differentiable<WindowAssembleBackwardValue, const Tensor&, const Tensor&, SymInt, SymInt,
+                        int64_t, int64_t>);
+  m.impl("point_similarity",
+         differentiable<PointSimilarity, const Tensor&, const Tensor&, const Tensor&, int64_t>);
   m.impl("point_assemble",
          differentiable<PointAssemble, const Tensor&, const Tensor&, const Tensor&>);
-  m.impl("point_adjoint", differentiable<PointAdjoint, const Tensor&, const Tensor&,
-                                         const Tensor&, SymInt, SymInt>);
-  m.impl("point_gradients", point_gradients);
+  m.impl("point_assemble_backward_value",
+         differentiable<PointAssembleBackwardValue, const Tensor&, const Tensor&, const Tensor&,
+                        SymInt, SymInt>);
+  m.impl("point_assemble_backward_weight_offset", point_assemble_backward_weight_offset);
 }
 
 }  // namespace sapa

@@ -19,34 +19,35 @@ void launch(cudaError_t (*kernel)(const Arguments&, cudaStream_t), const Argumen
 }
 
 struct Cuda {
-  static void window_similarity(const WindowArguments& a, const at::Tensor& like) {
-    launch(cuda::window_similarity, a, like);
+  static void window_similarity_forward(const WindowArguments& a, const at::Tensor& like) {
+    launch(cuda::window_similarity_forward, a, like);
   }
-  static void window_assemble(const WindowArguments& a, const at::Tensor& like) {
-    launch(cuda::window_assemble, a, like);
+  static void window_assemble_forward(const WindowArguments& a, const at::Tensor& like) {
+    launch(cuda::window_assemble_forward, a, like);
   }
-  static void window_adjoint(const WindowArguments& a, const at::Tensor& like) {
-    launch(cuda::window_adjoint, a, like);
+  static void window_assemble_backward_value(const WindowArguments& a, const at::Tensor& like) {
+    launch(cuda::window_assemble_backward_value, a, like);
   }
-  static void point_similarity(const PointArguments& a, const at::Tensor& like) {
-    launch(cuda::point_similarity, a, like);
+  static void point_similarity_forward(const PointArguments& a, const at::Tensor& like) {
+    launch(cuda::point_similarity_forward, a, like);
   }
-  static void point_gradients(const PointArguments& a, const at::Tensor& like) {
-    launch(cuda::point_gradients, a, like);
+  static void point_assemble_backward_weight_offset(const PointArguments& a,
+                                                    const at::Tensor& like) {
+    launch(cuda::point_assemble_backward_weight_offset, a, like);
   }
-  static void point_assemble(const PointArguments& a, const at::Tensor& like) {
-    launch(cuda::point_assemble, a, like);
+  static void point_assemble_forward(const PointArguments& a, const at::Tensor& like) {
+    launch(cuda::point_assemble_forward, a, like);
   }
-  static void point_adjoint(PointArguments a, const at::Tensor& low) {
+  static void point_assemble_backward_value(PointArguments a, const at::Tensor& low) {
     // Threads add to the same pixels in no fixed order.
-    at::globalContext().alertNotDeterministic("sapa_ops::point_adjoint on CUDA");
+    at::globalContext().alertNotDeterministic("sapa_ops::point_assemble_backward_value on CUDA");
     const bool is_double = low.scalar_type() == at::kDouble;
     const auto type = is_double ? at::kDouble : at::kFloat;
     const bool in_place = low.scalar_type() == type;
     auto sum = in_place ? low : at::empty_like(low, low.options().dtype(type));
     sum.zero_();
     a.low = map_of(sum, a.groups);
-    launch(cuda::point_adjoint, a, low);
+    launch(cuda::point_assemble_backward_value, a, low);
     if (!in_place) low.copy_(sum);
   }
 };

@@ -16,7 +16,7 @@ struct Operators {
     auto weight = empty_map(query, window_channels(kernel_size, groups), query.size(2),
                             query.size(3), at::MemoryFormat::Contiguous);
     const auto a = window_arguments(weight, key, query, kernel_size, groups);
-    if (a.batch > 0) Kernels::window_similarity(a, query);
+    if (a.batch > 0) Kernels::window_similarity_forward(a, query);
     return weight;
   }
 
@@ -26,17 +26,17 @@ struct Operators {
     check_dims("value", value, 4);
     auto high = empty_map(value, value.size(1), weight.size(2), weight.size(3), layout_of(value));
     const auto a = window_arguments(weight, value, high, kernel_size, groups);
-    if (a.batch > 0) Kernels::window_assemble(a, value);
+    if (a.batch > 0) Kernels::window_assemble_forward(a, value);
     return high;
   }
 
-  static at::Tensor window_adjoint(const at::Tensor& weight, const at::Tensor& high,
-                                   int64_t height, int64_t width, int64_t kernel_size,
-                                   int64_t groups) {
+  static at::Tensor window_assemble_backward_value(const at::Tensor& weight, const at::Tensor& high,
+                                                   int64_t height, int64_t width,
+                                                   int64_t kernel_size, int64_t groups) {
     check_dims("high", high, 4);
     auto low = empty_map(high, high.size(1), height, width, layout_of(high));
     const auto a = window_arguments(weight, low, high, kernel_size, groups);
-    if (a.batch > 0) Kernels::window_adjoint(a, high);
+    if (a.batch > 0) Kernels::window_assemble_backward_value(a, high);
     return low;
   }
 
@@ -50,7 +50,7 @@ struct Operators {
         {query.size(0), groups, offset.size(1) / (2 * groups), query.size(2), query.size(3)},
         query.options());
     const auto a = point_arguments(weight, key, query, offset);
-    if (a.batch > 0) Kernels::point_similarity(a, query);
+    if (a.batch > 0) Kernels::point_similarity_forward(a, query);
     return weight;
   }
 
@@ -60,30 +60,30 @@ struct Operators {
     check_dims("value", value, 4);
     auto high = empty_map(value, value.size(1), weight.size(3), weight.size(4), layout_of(value));
     const auto a = point_arguments(weight, value, high, offset);
-    if (a.batch > 0) Kernels::point_assemble(a, value);
+    if (a.batch > 0) Kernels::point_assemble_forward(a, value);
     return high;
   }
 
-  static at::Tensor point_adjoint(const at::Tensor& weight, const at::Tensor& high,
-                                  const at::Tensor& offset, int64_t height, int64_t width) {
+  static at::Tensor point_assemble_backward_value(const at::Tensor& weight, const at::Tensor& high,
+                                                  const at::Tensor& offset, int64_t height,
+                                                  int64_t width) {
     check_dims("high", high, 4);
     auto low = empty_map(high, high.size(1), height, width, layout_of(high));
     const auto a = point_arguments(weight, low, high, offset);
-    if (a.batch > 0) Kernels::point_adjoint(a, low);
+    if (a.batch > 0) Kernels::point_assemble_backward_value(a, low);
     return low;
   }
 
-  static std::tuple<at::Tensor, at::Tensor> point_gradients(const at::Tensor& weight,
-                                                            const at::Tensor& high,
-                                                            const at::Tensor& low,
-                                                            const at::Tensor& offset) {
+  static std::tuple<at::Tensor, at::Tensor> point_assemble_backward_weight_offset(
+      const at::Tensor& weight, const at::Tensor& high, const at::Tensor& low,
+      const at::Tensor& offset) {
     auto a = point_arguments(weight, low, high, offset);
     auto weight_grad = at::empty(weight.sizes(), weight.options());
-    auto offset_grad = empty_map(offset, offset.size(1), offset.size(2), offset.size(3),
-                                 layout_of(offset));
+    auto offset_grad =
+        empty_map(offset, offset.size(1), offset.size(2), offset.size(3), layout_of(offset));
     a.weight_grad = map_of(weight_grad, a.groups);
     a.offset_grad = map_of(offset_grad, a.groups);
-    if (a.batch > 0) Kernels::point_gradients(a, low);
+    if (a.batch > 0) Kernels::point_assemble_backward_weight_offset(a, low);
     return {weight_grad, offset_grad};
   }
 
@@ -92,11 +92,11 @@ struct Operators {
   static void define(Library& m) {
     m.impl("window_similarity", window_similarity);
     m.impl("window_assemble", window_assemble);
-    m.impl("window_adjoint", window_adjoint);
+    m.impl("window_assemble_backward_value", window_assemble_backward_value);
     m.impl("point_similarity", point_similarity);
     m.impl("point_assemble", point_assemble);
-    m.impl("point_adjoint", point_adjoint);
-    m.impl("point_gradients", point_gradients);
+    m.impl("point_assemble_backward_value", point_assemble_backward_value);
+    m.impl("point_assemble_backward_weight_offset", point_assemble_backward_weight_offset);
   }
 };
 

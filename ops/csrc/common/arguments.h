@@ -21,10 +21,11 @@ struct Map {
   }
 };
 
-// All window operators are derivatives of one sum over batch, groups, high-res positions, taps and
+// All window kernels are derivatives of one sum over batch, groups, high-res positions, taps and
 // channels: weight(n, g, tap, Y, X) * low(n, g, c, y, x) * high(n, g, c, Y, X), where (y, x) is the
-// position of the tap. Similarity is its derivative by weight, assembly by high, the adjoint of
-// assembly by low. Each operator reads two of the maps and writes the third.
+// position of the tap. window_similarity_forward is its derivative by weight,
+// window_assemble_forward by high, window_assemble_backward_value by low: each reads two of the
+// maps and writes the third. They are each other's gradients too: see bindings/autograd.cpp.
 struct WindowArguments {
   int64_t batch;
   int64_t groups;
@@ -45,11 +46,11 @@ struct PointArguments {
   int64_t points;
   Axis y;
   Axis x;
-  Map weight;       // channels are the points
+  Map weight;  // channels are the points
   Map low;
   Map high;
-  Map offset;       // channels are point, (x, y)
-  // Only for point_gradients, which reads weight and writes the derivatives by weight and offset.
+  Map offset;  // channels are point, (x, y)
+  // Of point_assemble_backward_weight_offset alone, which reads weight and writes these two.
   Map weight_grad;
   Map offset_grad;
 };

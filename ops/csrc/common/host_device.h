@@ -30,7 +30,6 @@ SAPA_HD T larger(T a, T b) {
   return a > b ? a : b;
 }
 
-
 // A number as a type, for lambdas.
 template <int VALUE>
 struct Constant {

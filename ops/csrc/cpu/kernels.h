@@ -1,20 +1,35 @@
-// The CPU kernels, one set for each instruction set; no torch.
+// The CPU kernels, a set for each instruction set; no torch. Kernels are named after the operator,
+// its direction and, backward, the inputs whose gradients they compute.
 #pragma once
 
 #include "../common/arguments.h"
-#include "parallel.h"
 
 namespace sapa {
 
+// The thread pool that the caller provides: torch's, in sapa_ops.
+struct Parallel {
+  // Calls body(context, first, last) for pieces of [0, size), side by side.
+  void (*run)(int64_t size, void (*body)(void*, int64_t, int64_t), void* context);
+  int threads;
+
+  template <class Body>
+  void for_each(int64_t size, const Body& body) const {
+    auto call = [](void* context, int64_t first, int64_t last) {
+      (*static_cast<const Body*>(context))(first, last);
+    };
+    run(size, call, const_cast<Body*>(&body));
+  }
+};
+
 struct CpuKernels {
   const char* capability;
-  void (*window_similarity)(const WindowArguments&, const Parallel&);
-  void (*window_assemble)(const WindowArguments&, const Parallel&);
-  void (*window_adjoint)(const WindowArguments&, const Parallel&);
-  void (*point_similarity)(const PointArguments&, const Parallel&);
-  void (*point_gradients)(const PointArguments&, const Parallel&);
-  void (*point_assemble)(const PointArguments&, const Parallel&);
-  void (*point_adjoint)(const PointArguments&, const Parallel&);
+  void (*window_similarity_forward)(const WindowArguments&, const Parallel&);
+  void (*window_assemble_forward)(const WindowArguments&, const Parallel&);
+  void (*window_assemble_backward_value)(const WindowArguments&, const Parallel&);
+  void (*point_similarity_forward)(const PointArguments&, const Parallel&);
+  void (*point_assemble_backward_weight_offset)(const PointArguments&, const Parallel&);
+  void (*point_assemble_forward)(const PointArguments&, const Parallel&);
+  void (*point_assemble_backward_value)(const PointArguments&, const Parallel&);
 };
 
 namespace baseline {

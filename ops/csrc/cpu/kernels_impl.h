@@ -1,8 +1,8 @@
 // The set of kernels for one instruction set: SAPA_CPU_CAPABILITY, with vectors of
 // SAPA_CPU_VECTOR_BYTES.
 #include "kernels.h"
-#include "point_kernels.h"
-#include "window_kernels.h"
+#include "point.h"
+#include "window.h"
 
 namespace sapa {
 namespace SAPA_CPU_CAPABILITY {
@@ -28,13 +28,13 @@ using PointD = PointKernels<double>;
 
 extern const CpuKernels kKernels = {
     SAPA_NAME(SAPA_CPU_CAPABILITY),
-    kWindow<WindowF::similarity, WindowD::similarity>,
-    kWindow<WindowF::assemble, WindowD::assemble>,
-    kWindow<WindowF::adjoint, WindowD::adjoint>,
-    kPoint<PointF::similarity, PointD::similarity>,
-    kPoint<PointF::gradients, PointD::gradients>,
-    kPoint<PointF::assemble, PointD::assemble>,
-    kPoint<PointF::adjoint, PointD::adjoint>,
+    kWindow<WindowF::similarity_forward, WindowD::similarity_forward>,
+    kWindow<WindowF::assemble_forward, WindowD::assemble_forward>,
+    kWindow<WindowF::assemble_backward_value, WindowD::assemble_backward_value>,
+    kPoint<PointF::similarity_forward, PointD::similarity_forward>,
+    kPoint<PointF::assemble_backward_weight_offset, PointD::assemble_backward_weight_offset>,
+    kPoint<PointF::assemble_forward, PointD::assemble_forward>,
+    kPoint<PointF::assemble_backward_value, PointD::assemble_backward_value>,
 };
 
 }  // namespace SAPA_CPU_CAPABILITY

@@ -10,8 +10,8 @@
 namespace sapa {
 namespace SAPA_CPU_CAPABILITY {
 
-// Memory for a few rows. (The linker may merge what a std::vector compiles to for one instruction set
-// with that for another; what lies in this namespace stays apart.)
+// Memory for a few rows. (The linker may merge what a std::vector compiles to for one instruction
+// set with that for another; what lies in this namespace stays apart.)
 template <class T>
 class Buffer {
  public:

@@ -15,8 +15,7 @@ constexpr int64_t kTransposed = 8;
 #endif
 
 // to[x * to_stride + c] = from[c * from_stride + x] for x, c in [0, 8).
-SAPA_HD void transpose_block(const float* from, int64_t from_stride, float* to,
-                             int64_t to_stride) {
+SAPA_HD void transpose_block(const float* from, int64_t from_stride, float* to, int64_t to_stride) {
 #ifdef SAPA_SHUFFLE
   using Vector = VectorOf<float, 32>::Type;
   using Unaligned = VectorOf<float, 32>::Unaligned;

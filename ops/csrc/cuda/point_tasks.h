@@ -1,7 +1,7 @@
 // What one GPU thread does in the point operators. Plain C++: the tests run it on the CPU too.
 #pragma once
 
-#include "../common/points.h"
+#include "../common/point.h"
 #include "lane.h"
 
 namespace sapa {
@@ -53,7 +53,7 @@ SAPA_HD int64_t corner_offset(const Map& low, const Corners<A>& corners, int k) 
 
 // One high-res position and one lane of channels.
 template <class T, bool VECTOR>
-struct PointAssemble {
+struct PointAssembleForward {
   using A = Accumulator<T>;
   using Access = Channels<T, VECTOR>;
   using Lane = typename Access::Lane;
@@ -76,7 +76,7 @@ struct PointAssemble {
       A factor[4];
       corner_factors(factor, load_one<T>(a.weight, a.weight.offset(p.n, p.g, s, p.y, p.x)),
                      corners);
-      sapa::point_assemble(sum, factor, [&](int k) {
+      sapa::point_assemble_forward(sum, factor, [&](int k) {
         return Access::load(a.low.data, low + corner_offset(a.low, corners, k), a.low.stride_c,
                             left);
       });
@@ -86,8 +86,9 @@ struct PointAssemble {
   }
 };
 
-// One point. Its threads share the channels: each has a partial sum, and reduce() their total.
-// Where SLOPES, reads a.weight and writes a.weight_grad and a.offset_grad; else writes a.weight.
+// One point. Its threads share the channels: each has a partial sum, and reduce() makes their
+// total. Forward of point_similarity: writes a.weight. Where SLOPES, backward of point_assemble by
+// weight and offset: reads a.weight, writes a.weight_grad (the similarity) and a.offset_grad.
 template <class T, bool VECTOR, bool SLOPES>
 struct PointSimilarity {
   using A = Accumulator<T>;
@@ -107,15 +108,15 @@ struct PointSimilarity {
       for (int64_t c = thread * kPack<T>; c < a.channels; c += kThreads * kPack<T>) {
         const int64_t left = a.channels - c;
         const int64_t low = a.low.offset(p.n, p.g, c, 0, 0);
-        const auto query = Access::load(a.high.data, a.high.offset(p.n, p.g, c, p.y, p.x),
-                                        a.high.stride_c, left);
+        const auto query =
+            Access::load(a.high.data, a.high.offset(p.n, p.g, c, p.y, p.x), a.high.stride_c, left);
         sapa::corner_products(dot, query, [&](int k) {
           return Access::load(a.low.data, low + corner_offset(a.low, corners, k), a.low.stride_c,
                               left);
         });
       }
     }
-    A similarity = sapa::point_similarity(dot, corners);
+    A similarity = sapa::point_similarity_forward(dot, corners);
     const Map& to = SLOPES ? a.weight_grad : a.weight;
     if (reduce(similarity)) {
       store_one<T>(to, to.offset(p.n, p.g, p.lane, p.y, p.x), similarity);
@@ -123,7 +124,7 @@ struct PointSimilarity {
     if (!SLOPES) return;
     A slope_x;
     A slope_y;
-    sapa::point_slopes(slope_x, slope_y, dot, corners);
+    sapa::point_similarity_backward_offset(slope_x, slope_y, dot, corners);
     reduce(slope_x);
     if (reduce(slope_y)) {
       const A weight = load_one<T>(a.weight, a.weight.offset(p.n, p.g, p.lane, p.y, p.x));
@@ -134,9 +135,14 @@ struct PointSimilarity {
   }
 };
 
+template <class T, bool VECTOR>
+using PointSimilarityForward = PointSimilarity<T, VECTOR, false>;
+template <class T, bool VECTOR>
+using PointAssembleBackwardWeightOffset = PointSimilarity<T, VECTOR, true>;
+
 // One high-res position and one lane: adds to a.low, which is of the accumulator's type.
 template <class T, bool VECTOR>
-struct PointAdjoint {
+struct PointAssembleBackwardValue {
   using A = Accumulator<T>;
   using Access = Channels<T, VECTOR>;
   PointArguments a;
@@ -159,10 +165,11 @@ struct PointAdjoint {
       A factor[4];
       corner_factors(factor, load_one<T>(a.weight, a.weight.offset(p.n, p.g, s, p.y, p.x)),
                      corners);
-      sapa::point_adjoint(high, factor, [&](int k, A corner_factor, const auto& value) {
+      const auto add_to_low = [&](int k, A corner_factor, const auto& value) {
         add_lane(low + corner_offset(a.low, corners, k), a.low.stride_c, left, corner_factor,
                  value);
-      });
+      };
+      sapa::point_assemble_backward_value(high, factor, add_to_low);
     }
   }
 };
@@ -171,27 +178,28 @@ struct PointAdjoint {
 template <class T>
 struct PointTasks {
   template <class Launch>
-  static auto assemble(const PointArguments& a, const Launch& launch) {
-    return vector(a) ? launch(PointAssemble<T, true>{a}) : launch(PointAssemble<T, false>{a});
+  static auto assemble_forward(const PointArguments& a, const Launch& launch) {
+    return vector(a) ? launch(PointAssembleForward<T, true>{a})
+                     : launch(PointAssembleForward<T, false>{a});
   }
 
   template <class Launch>
-  static auto similarity(const PointArguments& a, const Launch& launch) {
-    return vector(a) ? launch.shared(PointSimilarity<T, true, false>{a})
-                     : launch.shared(PointSimilarity<T, false, false>{a});
+  static auto similarity_forward(const PointArguments& a, const Launch& launch) {
+    return vector(a) ? launch.shared(PointSimilarityForward<T, true>{a})
+                     : launch.shared(PointSimilarityForward<T, false>{a});
   }
 
   template <class Launch>
-  static auto gradients(const PointArguments& a, const Launch& launch) {
-    return vector(a) ? launch.shared(PointSimilarity<T, true, true>{a})
-                     : launch.shared(PointSimilarity<T, false, true>{a});
+  static auto assemble_backward_weight_offset(const PointArguments& a, const Launch& launch) {
+    return vector(a) ? launch.shared(PointAssembleBackwardWeightOffset<T, true>{a})
+                     : launch.shared(PointAssembleBackwardWeightOffset<T, false>{a});
   }
 
   // a.low is of the accumulator's type and starts at 0.
   template <class Launch>
-  static auto adjoint(const PointArguments& a, const Launch& launch) {
-    return is_vector<T>(a.high, a.channels) ? launch(PointAdjoint<T, true>{a})
-                                            : launch(PointAdjoint<T, false>{a});
+  static auto assemble_backward_value(const PointArguments& a, const Launch& launch) {
+    return is_vector<T>(a.high, a.channels) ? launch(PointAssembleBackwardValue<T, true>{a})
+                                            : launch(PointAssembleBackwardValue<T, false>{a});
   }
 
  private:

@@ -9,7 +9,7 @@ namespace cuda {
 
 // One low-res pixel and one lane of channels: all children share what is loaded.
 template <class T, bool VECTOR>
-struct WindowAssemble {
+struct WindowAssembleForward {
   using A = Accumulator<T>;
   using Access = Channels<T, VECTOR>;
   using Lane = typename Access::Lane;
@@ -39,11 +39,11 @@ struct WindowAssemble {
             sum[child] = Lane::zero();
             weights[child] = weight + a.weight.offset(0, 0, 0, i[child], j[child]);
           }
-          sapa::window_assemble(
+          sapa::window_assemble_forward(
               sum, rows, columns, k,
               [&](int64_t dy, int64_t dx) {
-                return Access::load(a.low.data, low + a.low.offset(0, 0, 0, dy, dx),
-                                    a.low.stride_c, left);
+                return Access::load(a.low.data, low + a.low.offset(0, 0, 0, dy, dx), a.low.stride_c,
+                                    left);
               },
               [&](int64_t tap, int child) {
                 return load_one<T>(a.weight, weights[child] + tap * a.weight.stride_c);
@@ -51,8 +51,7 @@ struct WindowAssemble {
           SAPA_UNROLL
           for (int child = 0; child < CHILDREN; ++child) {
             Access::store(sum[child], a.high.data,
-                          high + a.high.offset(0, 0, 0, i[child], j[child]), a.high.stride_c,
-                          left);
+                          high + a.high.offset(0, 0, 0, i[child], j[child]), a.high.stride_c, left);
           }
         });
   }
@@ -61,7 +60,7 @@ struct WindowAssemble {
 // One low-res pixel and TAPS taps of one row of its window. THREADS threads share the channels:
 // each has a partial sum, and finish() takes their total.
 template <class T, bool VECTOR, int TAPS>
-struct WindowSimilarity {
+struct WindowSimilarityForward {
   using A = Accumulator<T>;
   using Access = Channels<T, VECTOR>;
   using Lane = typename Access::Lane;
@@ -91,7 +90,7 @@ struct WindowSimilarity {
           Sum<A> sum[CHILDREN][TAPS] = {};
           for (int64_t c = thread * kPack<T>; c < a.channels; c += kThreads * kPack<T>) {
             const int64_t left = a.channels - c;
-            sapa::window_similarity<Lane>(
+            sapa::window_similarity_forward<Lane>(
                 sum,
                 [&](int tap) {
                   const bool inside = row_inside && x + tap >= 0 && x + tap < a.x.low;
@@ -100,8 +99,7 @@ struct WindowSimilarity {
                                       a.low.stride_c, left);
                 },
                 [&](int child) {
-                  return Access::load(a.high.data,
-                                      a.high.offset(p.n, p.g, c, i[child], j[child]),
+                  return Access::load(a.high.data, a.high.offset(p.n, p.g, c, i[child], j[child]),
                                       a.high.stride_c, left);
                 });
           }
@@ -121,7 +119,7 @@ struct WindowSimilarity {
 
 // One low-res pixel and one lane: gathers from all positions in whose window it is.
 template <class T, bool VECTOR>
-struct WindowAdjoint {
+struct WindowAssembleBackwardValue {
   using A = Accumulator<T>;
   using Access = Channels<T, VECTOR>;
   using Lane = typename Access::Lane;
@@ -137,7 +135,7 @@ struct WindowAdjoint {
     const int64_t high = a.high.offset(p.n, p.g, channel, 0, 0);
     const int64_t weight = a.weight.offset(p.n, p.g, 0, 0, 0);
     Lane sum = Lane::zero();
-    sapa::window_adjoint(
+    sapa::window_assemble_backward_value(
         sum, p.y, p.x, a.y, a.x, a.kernel_size,
         [&](int64_t i, int64_t j) {
           return Access::load(a.high.data, high + a.high.offset(0, 0, 0, i, j), a.high.stride_c,
@@ -146,8 +144,7 @@ struct WindowAdjoint {
         [&](int64_t i, int64_t j, int64_t tap) {
           return load_one<T>(a.weight, weight + a.weight.offset(0, 0, tap, i, j));
         });
-    Access::store(sum, a.low.data, a.low.offset(p.n, p.g, channel, p.y, p.x), a.low.stride_c,
-                  left);
+    Access::store(sum, a.low.data, a.low.offset(p.n, p.g, channel, p.y, p.x), a.low.stride_c, left);
   }
 };
 
@@ -159,26 +156,28 @@ struct WindowTasks {
   }
 
   template <class Launch>
-  static auto assemble(const WindowArguments& a, const Launch& launch) {
-    return vector(a) ? launch(WindowAssemble<T, true>{a}) : launch(WindowAssemble<T, false>{a});
+  static auto assemble_forward(const WindowArguments& a, const Launch& launch) {
+    return vector(a) ? launch(WindowAssembleForward<T, true>{a})
+                     : launch(WindowAssembleForward<T, false>{a});
   }
 
   template <class Launch>
-  static auto adjoint(const WindowArguments& a, const Launch& launch) {
-    return vector(a) ? launch(WindowAdjoint<T, true>{a}) : launch(WindowAdjoint<T, false>{a});
+  static auto assemble_backward_value(const WindowArguments& a, const Launch& launch) {
+    return vector(a) ? launch(WindowAssembleBackwardValue<T, true>{a})
+                     : launch(WindowAssembleBackwardValue<T, false>{a});
   }
 
   template <class Launch>
-  static auto similarity(const WindowArguments& a, const Launch& launch) {
-    return vector(a) ? similarity<true>(a, launch) : similarity<false>(a, launch);
+  static auto similarity_forward(const WindowArguments& a, const Launch& launch) {
+    return vector(a) ? similarity_forward<true>(a, launch) : similarity_forward<false>(a, launch);
   }
 
  private:
   template <bool VECTOR, class Launch>
-  static auto similarity(const WindowArguments& a, const Launch& launch) {
-    if (a.kernel_size % 5 == 0) return launch.shared(WindowSimilarity<T, VECTOR, 5>{a});
-    if (a.kernel_size % 3 == 0) return launch.shared(WindowSimilarity<T, VECTOR, 3>{a});
-    return launch.shared(WindowSimilarity<T, VECTOR, 1>{a});
+  static auto similarity_forward(const WindowArguments& a, const Launch& launch) {
+    if (a.kernel_size % 5 == 0) return launch.shared(WindowSimilarityForward<T, VECTOR, 5>{a});
+    if (a.kernel_size % 3 == 0) return launch.shared(WindowSimilarityForward<T, VECTOR, 3>{a});
+    return launch.shared(WindowSimilarityForward<T, VECTOR, 1>{a});
   }
 };
 

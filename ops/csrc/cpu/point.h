@@ -2,9 +2,9 @@
 // channels side by side: some of its channels at a time are copied where it does not.
 #pragma once
 
-#include "../common/points.h"
+#include "../common/point.h"
+#include "kernels.h"
 #include "lane.h"
-#include "parallel.h"
 #include "rows.h"
 
 namespace sapa {
@@ -27,9 +27,8 @@ class LowMap {
     if (in_place_) return;
     parallel.for_each(height_, [&](int64_t begin, int64_t end) {
       for (int64_t y = begin; y < end; ++y) {
-        with_storage<A>(part_.map.dtype, [&](auto t) {
-          read_row<decltype(t)>(part_, y, data_ + y * stride_y_);
-        });
+        with_storage<A>(part_.map.dtype,
+                        [&](auto t) { read_row<decltype(t)>(part_, y, data_ + y * stride_y_); });
       }
     });
   }
@@ -45,9 +44,8 @@ class LowMap {
   void write() {
     if (in_place_) return;
     for (int64_t y = 0; y < height_; ++y) {
-      with_storage<A>(part_.map.dtype, [&](auto t) {
-        write_row<decltype(t)>(part_, y, data_ + y * stride_y_);
-      });
+      with_storage<A>(part_.map.dtype,
+                      [&](auto t) { write_row<decltype(t)>(part_, y, data_ + y * stride_y_); });
     }
   }
 
@@ -100,7 +98,7 @@ class PointRow {
   int64_t low_row_ = 0;
 };
 
-// Puts the points of position j that lie on the map, with their weights, in order; how many.
+// Lists the points of position j that lie on the map, with their weights; returns how many.
 template <class A>
 int64_t collect_points(const PointArguments& a, const PointRow<A>& row, const LowMap<A>& low,
                        int64_t j, const A* weight, Buffer<Point<A>>& points) {
@@ -117,8 +115,9 @@ int64_t collect_points(const PointArguments& a, const PointRow<A>& row, const Lo
 }
 
 template <class A>
-void point_assemble_rows(const PointArguments& a, const LowMap<A>& low, int64_t n, int64_t g,
-                         int64_t channel, int64_t channels, int64_t begin, int64_t end) {
+void point_assemble_forward_rows(const PointArguments& a, const LowMap<A>& low, int64_t n,
+                                 int64_t g, int64_t channel, int64_t channels, int64_t begin,
+                                 int64_t end) {
   Rows<A> weight({a.weight, n, g, 0, a.points, a.x.high}, 1);
   Rows<A> high({a.high, n, g, channel, channels, a.x.high}, 1);
   PointRow<A> row(a, n, g);
@@ -129,15 +128,14 @@ void point_assemble_rows(const PointArguments& a, const LowMap<A>& low, int64_t 
     const A* weights = weight.row(i);
     A* out = high.row(i);
     for (int64_t j = 0; j < a.x.high; ++j) {
-      const int64_t count =
-          collect_points(a, row, low, j, weights + j * weight.stride_x(), points);
+      const int64_t count = collect_points(a, row, low, j, weights + j * weight.stride_x(), points);
       for_each_lane<A, 4>(channels, [&](auto lane, int64_t c) {
         using Lane = decltype(lane);
         Lane sum = Lane::zero();
         for (int64_t s = 0; s < count; ++s) {
           const Point<A>& point = points[s];
-          point_assemble(sum, point.factor,
-                         [&](int k) { return Lane::load(point.low[k] + c); });
+          point_assemble_forward(sum, point.factor,
+                                 [&](int k) { return Lane::load(point.low[k] + c); });
         }
         sum.store(out + j * high.stride_x() + c);
       });
@@ -163,8 +161,8 @@ SAPA_HD void for_each_product(const A* high, A* const (&low)[4], int64_t channel
   if (vectors < channels) add(ScalarLane<A>::zero(), vectors, channels);
 }
 
-// Similarity, into `similarity`; where SLOPES, also the derivative of weight * similarity by the
-// offset.
+// Forward of point_similarity, into the map `similarity`. Where SLOPES, backward of point_assemble
+// by weight, which is the similarity, and by offset, from the derivative of weight * similarity.
 template <class A, bool SLOPES>
 void point_similarity_rows(const PointArguments& a, const Map& similarity, const LowMap<A>& low,
                            int64_t n, int64_t g, int64_t begin, int64_t end) {
@@ -186,14 +184,14 @@ void point_similarity_rows(const PointArguments& a, const Map& similarity, const
         A slope_x = 0;
         A slope_y = 0;
         if (corners.inside()) {
-          A* const at[4] = {low.corner(corners, 0), low.corner(corners, 1),
-                            low.corner(corners, 2), low.corner(corners, 3)};
+          A* const at[4] = {low.corner(corners, 0), low.corner(corners, 1), low.corner(corners, 2),
+                            low.corner(corners, 3)};
           for_each_product(query, at, a.channels, [&](const auto& dot) {
-            total += point_similarity(dot, corners);
+            total += point_similarity_forward(dot, corners);
             if (SLOPES) {
               A x;
               A y;
-              point_slopes(x, y, dot, corners);
+              point_similarity_backward_offset(x, y, dot, corners);
               slope_x += x;
               slope_y += y;
             }
@@ -213,10 +211,10 @@ void point_similarity_rows(const PointArguments& a, const Map& similarity, const
   }
 }
 
-// One thread for these channels, so that all that is added to a pixel comes in the same order.
+// A single thread has these channels, so that a pixel's terms are always added in the same order.
 template <class A>
-void point_adjoint_channels(const PointArguments& a, int64_t n, int64_t g, int64_t channel,
-                            int64_t channels) {
+void point_assemble_backward_value_channels(const PointArguments& a, int64_t n, int64_t g,
+                                            int64_t channel, int64_t channels) {
   LowMap<A> low(a, n, g, channel, channels);
   low.clear();
   Rows<A> weight({a.weight, n, g, 0, a.points, a.x.high}, 1);
@@ -236,11 +234,12 @@ void point_adjoint_channels(const PointArguments& a, int64_t n, int64_t g, int64
         const Lane grad = Lane::load(from + c);
         for (int64_t s = 0; s < count; ++s) {
           const Point<A>& point = points[s];
-          point_adjoint(grad, point.factor, [&](int k, A factor, const Lane& value) {
+          const auto add_to_low = [&](int k, A factor, const Lane& value) {
             Lane sum = Lane::load(point.low[k] + c);
             sum.add(factor, value);
             sum.store(point.low[k] + c);
-          });
+          };
+          point_assemble_backward_value(grad, point.factor, add_to_low);
         }
       });
     }
@@ -284,29 +283,28 @@ void for_each_strip(const PointArguments& a, int64_t block, const Parallel& para
 
 template <class A>
 struct PointKernels {
-  static void similarity(const PointArguments& a, const Parallel& parallel) {
-    for_each_strip<A>(a, a.channels, parallel,
-                      [&](const LowMap<A>& low, int64_t n, int64_t g, int64_t, int64_t,
-                          int64_t begin, int64_t end) {
-                        point_similarity_rows<A, false>(a, a.weight, low, n, g, begin, end);
-                      });
+  static void similarity_forward(const PointArguments& a, const Parallel& parallel) {
+    for_each_strip<A>(
+        a, a.channels, parallel,
+        [&](const LowMap<A>& low, int64_t n, int64_t g, int64_t, int64_t, int64_t begin,
+            int64_t end) { point_similarity_rows<A, false>(a, a.weight, low, n, g, begin, end); });
   }
-  static void gradients(const PointArguments& a, const Parallel& parallel) {
+  static void assemble_backward_weight_offset(const PointArguments& a, const Parallel& parallel) {
     for_each_strip<A>(a, a.channels, parallel,
                       [&](const LowMap<A>& low, int64_t n, int64_t g, int64_t, int64_t,
                           int64_t begin, int64_t end) {
                         point_similarity_rows<A, true>(a, a.weight_grad, low, n, g, begin, end);
                       });
   }
-  static void assemble(const PointArguments& a, const Parallel& parallel) {
+  static void assemble_forward(const PointArguments& a, const Parallel& parallel) {
     for_each_strip<A>(a, assemble_block(a), parallel,
                       [&](const LowMap<A>& low, int64_t n, int64_t g, int64_t channel,
                           int64_t channels, int64_t begin, int64_t end) {
-                        point_assemble_rows<A>(a, low, n, g, channel, channels, begin, end);
+                        point_assemble_forward_rows<A>(a, low, n, g, channel, channels, begin, end);
                       });
   }
 
-  static void adjoint(const PointArguments& a, const Parallel& parallel) {
+  static void assemble_backward_value(const PointArguments& a, const Parallel& parallel) {
     // Blocks small enough that all threads find work, down to one vector.
     int64_t block = a.channels;
     while (a.batch * a.groups * (a.channels / block) < 2 * parallel.threads &&
@@ -317,16 +315,16 @@ struct PointKernels {
     parallel.for_each(a.batch * a.groups * blocks, [&](int64_t begin, int64_t end) {
       for (int64_t item = begin; item < end; ++item) {
         const int64_t channel = item % blocks * block;
-        point_adjoint_channels<A>(a, item / blocks / a.groups, item / blocks % a.groups, channel,
-                                  smaller(block, a.channels - channel));
+        point_assemble_backward_value_channels<A>(a, item / blocks / a.groups,
+                                                  item / blocks % a.groups, channel,
+                                                  smaller(block, a.channels - channel));
       }
     });
   }
 
   // Channels that are copied at a time: a copy of 4 % of the output.
   static int64_t assemble_block(const PointArguments& a) {
-    const int64_t fitting =
-        a.groups * a.channels * a.y.high * a.x.high / (25 * a.y.low * a.x.low);
+    const int64_t fitting = a.groups * a.channels * a.y.high * a.x.high / (25 * a.y.low * a.x.low);
     return smaller(a.channels, larger<int64_t>(fitting / 16 * 16, 16));
   }
 };

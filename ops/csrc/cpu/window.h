@@ -3,8 +3,8 @@
 #pragma once
 
 #include "../common/window.h"
+#include "kernels.h"
 #include "lane.h"
-#include "parallel.h"
 #include "rows.h"
 
 namespace sapa {
@@ -70,7 +70,8 @@ struct ChildTable {
 };
 
 template <class A>
-void window_assemble_run(const WindowArguments& a, const ChildTable& columns, const Run& run) {
+void window_assemble_forward_run(const WindowArguments& a, const ChildTable& columns,
+                                 const Run& run) {
   const int64_t k = a.kernel_size;
   const int64_t block = high_block<A>(a);
   Rows<A> low({a.low, run.n, run.g, 0, a.channels, a.x.low}, k);
@@ -92,8 +93,7 @@ void window_assemble_run(const WindowArguments& a, const ChildTable& columns, co
       for (int64_t x = 0; x < a.x.low; ++x) {
         const Taps taps(x, k, a.x.low);
         const int64_t left = (x - k / 2) * low.stride_x() + channel;
-        for_each_child(i_begin, i_end, columns.first_child(x), columns.first_child(x + 1),
-                       [&](auto children, const int64_t* i, const int64_t* j) {
+        const auto assemble = [&](auto children, const int64_t* i, const int64_t* j) {
           constexpr int CHILDREN = decltype(children)::value;
           const A* weights[CHILDREN];
           A* out[CHILDREN];
@@ -107,7 +107,7 @@ void window_assemble_run(const WindowArguments& a, const ChildTable& columns, co
             Lane sum[CHILDREN];
             SAPA_UNROLL
             for (int child = 0; child < CHILDREN; ++child) sum[child] = Lane::zero();
-            window_assemble(
+            window_assemble_forward(
                 sum, rows, taps, k,
                 [&](int64_t dy, int64_t dx) {
                   return Lane::load(window[dy] + left + dx * low.stride_x() + c);
@@ -116,7 +116,9 @@ void window_assemble_run(const WindowArguments& a, const ChildTable& columns, co
             SAPA_UNROLL
             for (int child = 0; child < CHILDREN; ++child) sum[child].store(out[child] + c);
           });
-        });
+        };
+        for_each_child(i_begin, i_end, columns.first_child(x), columns.first_child(x + 1),
+                       assemble);
       }
       high.write(i_begin, i_end);
     }
@@ -135,7 +137,7 @@ SAPA_HD void inner_products(const A* (&query)[CHILDREN], const A* key, int64_t k
       for (Lane& s : child) s = zero;
     }
     for (int64_t c = begin; c < end; c += Lane::kChannels) {
-      window_similarity<Lane>(
+      window_similarity_forward<Lane>(
           sum, [&](int t) { return Lane::load(key + t * key_stride + c); },
           [&](int child) { return Lane::load(query[child] + c); });
     }
@@ -156,7 +158,8 @@ SAPA_HD void inner_products(const A* (&query)[CHILDREN], const A* key, int64_t k
 }
 
 template <class A>
-void window_similarity_run(const WindowArguments& a, const ChildTable& columns, const Run& run) {
+void window_similarity_forward_run(const WindowArguments& a, const ChildTable& columns,
+                                   const Run& run) {
   const int64_t k = a.kernel_size;
   Rows<A> low({a.low, run.n, run.g, 0, a.channels, a.x.low}, k);
   Rows<A> high({a.high, run.n, run.g, 0, a.channels, a.x.high}, child_rows(a));
@@ -173,8 +176,7 @@ void window_similarity_run(const WindowArguments& a, const ChildTable& columns, 
       const Taps taps(x, k, a.x.low);
       const bool clipped = rows.end - rows.begin < k || taps.end - taps.begin < k;
       const int64_t left = (x - k / 2) * low.stride_x();
-      for_each_child(i_begin, i_end, columns.first_child(x), columns.first_child(x + 1),
-                     [&](auto children, const int64_t* i, const int64_t* j) {
+      const auto compare = [&](auto children, const int64_t* i, const int64_t* j) {
         constexpr int CHILDREN = decltype(children)::value;
         const A* query[CHILDREN];
         A* out[CHILDREN];
@@ -190,23 +192,24 @@ void window_similarity_run(const WindowArguments& a, const ChildTable& columns, 
           const A* row = low.row(top + dy) + left;
           int64_t dx = taps.begin;
           for (; dx + kTaps <= taps.end; dx += kTaps) {
-            inner_products<kTaps>(query, row + dx * low.stride_x(), low.stride_x(), a.channels,
-                                  out, dy * k + dx);
+            inner_products<kTaps>(query, row + dx * low.stride_x(), low.stride_x(), a.channels, out,
+                                  dy * k + dx);
           }
           for (; dx < taps.end; ++dx) {
             inner_products<1>(query, row + dx * low.stride_x(), low.stride_x(), a.channels, out,
                               dy * k + dx);
           }
         }
-      });
+      };
+      for_each_child(i_begin, i_end, columns.first_child(x), columns.first_child(x + 1), compare);
     }
     weight.write(i_begin, i_end);
   }
 }
 
 template <class A>
-void window_adjoint_run(const WindowArguments& a, const ChildTable& rows,
-                        const ChildTable& columns, const Run& run) {
+void window_assemble_backward_value_run(const WindowArguments& a, const ChildTable& rows,
+                                        const ChildTable& columns, const Run& run) {
   const int64_t k = a.kernel_size;
   const int64_t capacity = child_rows(a, k);
   Rows<A> low({a.low, run.n, run.g, run.channel, run.channels, a.x.low}, 1);
@@ -228,7 +231,7 @@ void window_adjoint_run(const WindowArguments& a, const ChildTable& rows,
       for_each_lane<A, 4>(run.channels, [&](auto lane, int64_t c) {
         using Lane = decltype(lane);
         Lane sum = Lane::zero();
-        window_adjoint(
+        window_assemble_backward_value(
             sum, y, x, rows, columns, k,
             [&](int64_t i, int64_t j) {
               return Lane::load(high_rows[i - i_begin] + j * high.stride_x() + c);
@@ -245,21 +248,22 @@ void window_adjoint_run(const WindowArguments& a, const ChildTable& rows,
 
 template <class A>
 struct WindowKernels {
-  static void similarity(const WindowArguments& a, const Parallel& parallel) {
+  static void similarity_forward(const WindowArguments& a, const Parallel& parallel) {
     const ChildTable columns(a.x);
     for_each_run(a, a.channels, parallel,
-                 [&](const Run& run) { window_similarity_run<A>(a, columns, run); });
+                 [&](const Run& run) { window_similarity_forward_run<A>(a, columns, run); });
   }
-  static void assemble(const WindowArguments& a, const Parallel& parallel) {
+  static void assemble_forward(const WindowArguments& a, const Parallel& parallel) {
     const ChildTable columns(a.x);
     for_each_run(a, a.channels, parallel,
-                 [&](const Run& run) { window_assemble_run<A>(a, columns, run); });
+                 [&](const Run& run) { window_assemble_forward_run<A>(a, columns, run); });
   }
-  static void adjoint(const WindowArguments& a, const Parallel& parallel) {
+  static void assemble_backward_value(const WindowArguments& a, const Parallel& parallel) {
     const ChildTable rows(a.y);
     const ChildTable columns(a.x);
-    for_each_run(a, smaller(a.channels, kBlockChannels), parallel,
-                 [&](const Run& run) { window_adjoint_run<A>(a, rows, columns, run); });
+    for_each_run(a, smaller(a.channels, kBlockChannels), parallel, [&](const Run& run) {
+      window_assemble_backward_value_run<A>(a, rows, columns, run);
+    });
   }
 };
 

@@ -1,0 +1,105 @@
+// One sampled point: the corners around it, and what it does in the point operators. A Lane is some
+// channels at once, as in window.h.
+#pragma once
+
+#include "host_device.h"
+
+namespace sapa {
+
+SAPA_HD float floor_of(float x) { return __builtin_floorf(x); }
+SAPA_HD double floor_of(double x) { return __builtin_floor(x); }
+
+// The two neighbours of a point along one axis.
+template <class A>
+struct Neighbours {
+  bool inside;       // in the open interval (-1, size)
+  int64_t index[2];  // clamped to the map
+  A weight[2];       // 0 for a neighbour in the padding
+  A slope[2];        // derivative of the weight by the offset
+
+  // The point is at index + offset. Taking the floor of the offset alone keeps the fraction exact,
+  // and comparing before the conversion keeps infinities and NaN away from the integers.
+  SAPA_HD Neighbours(int64_t centre, A offset, int64_t size) {
+    inside = offset > static_cast<A>(-1 - centre) && offset < static_cast<A>(size - centre);
+    const A whole = inside ? floor_of(offset) : A(0);
+    const A fraction = inside ? offset - whole : A(0);
+    const int64_t first = centre + static_cast<int64_t>(whole);
+    const bool has_first = inside && first >= 0;
+    const bool has_second = inside && first + 1 < size;
+    index[0] = larger<int64_t>(first, 0);
+    index[1] = smaller<int64_t>(first + 1, size - 1);
+    weight[0] = has_first ? 1 - fraction : A(0);
+    weight[1] = has_second ? fraction : A(0);
+    slope[0] = has_first ? A(-1) : A(0);
+    slope[1] = has_second ? A(1) : A(0);
+  }
+};
+
+// The four corners, row by row: corner k is at (y.index[k / 2], x.index[k % 2]).
+template <class A>
+struct Corners {
+  Neighbours<A> y;
+  Neighbours<A> x;
+
+  SAPA_HD bool inside() const { return y.inside && x.inside; }
+  SAPA_HD A weight(int k) const { return y.weight[k / 2] * x.weight[k % 2]; }
+  SAPA_HD A slope_y(int k) const { return y.slope[k / 2] * x.weight[k % 2]; }
+  SAPA_HD A slope_x(int k) const { return y.weight[k / 2] * x.slope[k % 2]; }
+};
+
+// What each corner counts in the weighted sum over the points.
+template <class A>
+SAPA_HD void corner_factors(A (&factor)[4], A weight, const Corners<A>& corners) {
+  SAPA_UNROLL
+  for (int k = 0; k < 4; ++k) factor[k] = weight * corners.weight(k);
+}
+
+// sum += the weighted bilinear sample of low.
+template <class A, class Lane, class Low>
+SAPA_HD void point_assemble_forward(Lane& sum, const A (&factor)[4], const Low& low) {
+  SAPA_UNROLL
+  for (int k = 0; k < 4; ++k) sum.add(factor[k], low(k));
+}
+
+// dot[k] += high * low at corner k, over the channels of a lane.
+template <class Lane, class Sum, class Low>
+SAPA_HD void corner_products(Sum (&dot)[4], const Lane& high, const Low& low) {
+  SAPA_UNROLL
+  for (int k = 0; k < 4; ++k) dot[k].add(high, low(k));
+}
+
+// The similarity, from the products with the corners.
+template <class A, class Sum>
+SAPA_HD A point_similarity_forward(const Sum (&dot)[4], const Corners<A>& corners) {
+  Sum sum = Sum::zero();
+  SAPA_UNROLL
+  for (int k = 0; k < 4; ++k) sum.add(corners.weight(k), dot[k]);
+  return sum.total();
+}
+
+// The derivatives of the similarity by the offset.
+template <class A, class Sum>
+SAPA_HD void point_similarity_backward_offset(A& slope_x, A& slope_y, const Sum (&dot)[4],
+                                              const Corners<A>& corners) {
+  Sum along_x = Sum::zero();
+  Sum along_y = Sum::zero();
+  SAPA_UNROLL
+  for (int k = 0; k < 4; ++k) {
+    along_x.add(corners.slope_x(k), dot[k]);
+    along_y.add(corners.slope_y(k), dot[k]);
+  }
+  slope_x = along_x.total();
+  slope_y = along_y.total();
+}
+
+// low at corner k += factor * high. A corner in the padding has factor 0.
+template <class A, class Lane, class AddToLow>
+SAPA_HD void point_assemble_backward_value(const Lane& high, const A (&factor)[4],
+                                           const AddToLow& add_to_low) {
+  SAPA_UNROLL
+  for (int k = 0; k < 4; ++k) {
+    if (factor[k] != 0) add_to_low(k, factor[k], high);
+  }
+}
+
+}  // namespace sapa
