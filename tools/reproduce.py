@@ -4,6 +4,7 @@ Examples:
     python tools/reproduce.py list
     python tools/reproduce.py run --table 3 --scenes
     python tools/reproduce.py run --table 5 --launcher pytorch --gpus 8
+    python tools/reproduce.py commands --table 5 --seeds 0 1 2
     python tools/reproduce.py latency
     python tools/reproduce.py report --table 3 5
 """
@@ -17,7 +18,7 @@ from pathlib import Path
 from mmengine.device import get_device
 
 from sapa_mm.engine.arguments import add_cfg_options, start_tool
-from sapa_mm.reproduction.commands import list_tables, run_tables, write_report
+from sapa_mm.reproduction.commands import list_commands, list_tables, run_tables, write_report
 from sapa_mm.reproduction.latency import LATENCY_FILE, measure_latency
 from sapa_mm.reproduction.launcher import LAUNCHERS, Launcher
 from sapa_mm.reproduction.paper_tables import PAPER_TABLES
@@ -40,8 +41,67 @@ def make_parser() -> argparse.ArgumentParser:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     commands = parser.add_subparsers(dest='command', required=True)
-    common = argparse.ArgumentParser(add_help=False)
-    common.add_argument(
+    folders, training = (argparse.ArgumentParser(add_help=False) for _ in range(2))
+    folders.add_argument(
+        '--scenes',
+        action='store_true',
+        help='small models on generated scenes: the whole path, in minutes',
+    )
+    folders.add_argument(
+        '--out',
+        help='folder of the results (default: work_dirs/reproduce, with --scenes '
+        'work_dirs/reproduce_scenes)',
+    )
+    folders.add_argument(
+        '--configs',
+        default=str(Path(__file__).parents[1] / 'configs'),
+        help='folder of the configs (default: those beside this tool)',
+    )
+    training.add_argument('--launcher', choices=LAUNCHERS, default='none', help='default: none')
+    training.add_argument('--gpus', type=int, default=1, help='GPUs on each node (default: 1)')
+    training.add_argument(
+        '--nodes', type=int, default=1, help='with --launcher slurm: nodes of each row (default: 1)'
+    )
+    training.add_argument(
+        '--launcher-options',
+        default='',
+        metavar='TEXT',
+        help="more options of torchrun or srun, such as='--partition=gpu --time=24:00:00'",
+    )
+    training.add_argument('--amp', action='store_true', help='train with automatic mixed precision')
+    training.add_argument(
+        '--iterations', type=int, help=f'with --scenes: of each run (default: {ITERATIONS})'
+    )
+    training.add_argument(
+        '--data-root',
+        help=f'with --scenes: their folder; made if missing (default: {DATA_ROOT})',
+    )
+    add_cfg_options(training, 'override settings of all configs')
+    tables, runs = make_table_parser(), make_run_parser()
+    for name, parents, text in (
+        ('list', [tables, folders], 'tables, rows, configs, what has been run'),
+        ('report', [tables, folders], 'write report.md and report.html'),
+        ('latency', [tables, folders], "time the upsamplers on this machine's device"),
+        (
+            'run',
+            [runs, folders, training],
+            'train; called again, it goes on where it stopped; several at once share the rows',
+        ),
+        (
+            'commands',
+            [runs, folders, training],
+            'for a scheduler: print a command that runs it for each row and seed, but not for '
+            'those that are finished',
+        ),
+    ):
+        commands.add_parser(name, parents=parents, help=text)
+    return parser
+
+
+def make_table_parser() -> argparse.ArgumentParser:
+    """Make the parser of the tables."""
+    parser = argparse.ArgumentParser(add_help=False)
+    parser.add_argument(
         '--table',
         nargs='+',
         type=int,
@@ -50,63 +110,28 @@ def make_parser() -> argparse.ArgumentParser:
         metavar='N',
         help=f"the paper's tables, of {', '.join(map(str, PAPER_TABLES))} (default: all)",
     )
-    common.add_argument(
-        '--scenes',
-        action='store_true',
-        help='small models on generated scenes: the whole path, in minutes',
-    )
-    common.add_argument(
-        '--out',
-        help='folder of the results (default: work_dirs/reproduce, with --scenes '
-        'work_dirs/reproduce_scenes)',
-    )
-    common.add_argument(
-        '--configs',
-        default=str(Path(__file__).parents[1] / 'configs'),
-        help='folder of the configs (default: those beside this tool)',
-    )
-    commands.add_parser('list', parents=[common], help='tables, rows, configs, what has been run')
-    commands.add_parser('report', parents=[common], help='write report.md and report.html')
-    commands.add_parser(
-        'latency', parents=[common], help="time the upsamplers on this machine's device"
-    )
-    run = commands.add_parser(
-        'run', parents=[common], help='train; called again, it goes on where it stopped'
-    )
-    run.add_argument(
+    return parser
+
+
+def make_run_parser() -> argparse.ArgumentParser:
+    """Make the parser of what says which runs: tables, rows, seeds."""
+    parser = argparse.ArgumentParser(add_help=False, parents=[make_table_parser()])
+    parser.add_argument(
         '--rows',
         nargs='+',
         default=[],
         metavar='ROW',
         help='numbers of rows, as listed, or names of upsamplers (default: all)',
     )
-    run.add_argument(
+    parser.add_argument(
         '--seeds', nargs='+', type=seed, default=[0], metavar='SEED', help='(default: 0)'
     )
-    run.add_argument('--launcher', choices=LAUNCHERS, default='none', help='default: none')
-    run.add_argument('--gpus', type=int, default=1, help='GPUs on each node (default: 1)')
-    run.add_argument('--nodes', type=int, default=1, help='nodes (default: 1)')
-    run.add_argument(
-        '--launcher-options',
-        default='',
-        metavar='TEXT',
-        help="more options of torchrun or srun, such as='--partition=gpu --time=24:00:00'",
-    )
-    run.add_argument('--amp', action='store_true', help='train with automatic mixed precision')
-    run.add_argument(
-        '--iterations', type=int, help=f'with --scenes: of each run (default: {ITERATIONS})'
-    )
-    run.add_argument(
-        '--data-root',
-        help=f'with --scenes: their folder; made if missing (default: {DATA_ROOT})',
-    )
-    add_cfg_options(run, 'override settings of all configs')
     return parser
 
 
 def check_args(parser: argparse.ArgumentParser, args: argparse.Namespace) -> None:
     """Fill in what depends on other arguments, and end the program where they do not fit."""
-    if args.command == 'run' and not args.scenes:
+    if args.command in ('run', 'commands') and not args.scenes:
         for name in ('iterations', 'data_root'):
             if getattr(args, name) is not None:
                 parser.error(f'--{name.replace("_", "-")} is for --scenes, which was not given')
@@ -115,7 +140,7 @@ def check_args(parser: argparse.ArgumentParser, args: argparse.Namespace) -> Non
 
 
 def run(parser: argparse.ArgumentParser, args: argparse.Namespace) -> int:
-    """Train rows; the exit code tells whether one failed."""
+    """Train rows, or print the commands that do; the exit code tells whether one failed."""
     launcher = Launcher(
         args.launcher, args.gpus, args.nodes, tuple(shlex.split(args.launcher_options))
     )
@@ -125,7 +150,14 @@ def run(parser: argparse.ArgumentParser, args: argparse.Namespace) -> int:
         scenes = Scenes(args.data_root or DATA_ROOT, iterations)
     settings = TableSettings(args.configs, args.out, scenes, args.amp, args.cfg_options or {})
     tables = [PAPER_TABLES[number] for number in args.table]
-    failures = run_tables(tables, args.rows, args.seeds, settings, launcher)
+    runs = (tables, args.rows, args.seeds, settings)
+    if args.command == 'commands':
+        # What does not say which runs is handed on as it was typed.
+        options = make_run_parser().parse_known_args(sys.argv[2:])[1]
+        for command in list_commands(*runs, ['python', sys.argv[0], 'run'], options):
+            print(command)
+        return 0
+    failures = run_tables(*runs, launcher)
     for failure in failures:
         print(f'error: {name_flags(failure, parser)}', file=sys.stderr)
     return 1 if failures else 0
@@ -141,7 +173,7 @@ def main() -> None:
         with exit_on(parser, OSError, ValueError):
             if args.command == 'list':
                 print(list_tables(tables, args.out))
-            elif args.command == 'run':
+            elif args.command in ('run', 'commands'):
                 sys.exit(run(parser, args))
             elif args.command == 'latency':
                 measure_latency(args.out, get_device(), on_progress=partial(print, flush=True))

@@ -1,13 +1,12 @@
 """What ``tools/reproduce.py`` does."""
 
 import os
+import shlex
 from collections.abc import Sequence
-from contextlib import nullcontext
 
 from ..utils.whole_file import check_place, write_whole
 from .latency import read_latencies
 from .launcher import Launcher
-from .nodes import FirstNode, follow_first_node
 from .paper_tables import PaperTable
 from .report import make_report
 from .report_markdown import format_latencies, format_markdown
@@ -15,11 +14,10 @@ from .report_page import format_page
 from .scenes import make_missing_scenes
 from .table_runs import TableSettings, list_runs, runs_on_disk
 from .train_all import train_all
-from .training_run import WORKER
 
 
 def list_tables(tables: Sequence[PaperTable], out: str) -> str:
-    """Lists tables, their rows and configs, and what was run of them.
+    """List tables, their rows and configs, and what was run of them.
 
     Args:
         tables (Sequence[PaperTable]): The tables.
@@ -40,6 +38,45 @@ def list_tables(tables: Sequence[PaperTable], out: str) -> str:
     return '\n'.join(lines)
 
 
+def list_commands(
+    tables: Sequence[PaperTable],
+    rows: Sequence[str],
+    seeds: Sequence[int],
+    settings: TableSettings,
+    program: Sequence[str],
+    options: Sequence[str] = (),
+) -> list[str]:
+    """List a command for each row and seed that is not finished, for a scheduler to start.
+
+    Args:
+        tables (Sequence[PaperTable]): The tables. A row that several of them share is there once.
+        rows (Sequence[str]): Which rows, see :func:`~.table_runs.list_runs`.
+        seeds (Sequence[int]): The random seeds.
+        settings (TableSettings): How they are run.
+        program (Sequence[str]): What the commands start with.
+        options (Sequence[str]): What they end with. Defaults to none.
+
+    Returns:
+        list[str]: The commands, quoted for a shell.
+
+    Raises:
+        ValueError: If a table has no such row.
+    """
+    return [
+        shlex.join(
+            [
+                *program,
+                *('--table', str(run.table.number)),
+                *('--rows', str(run.table.rows.index(run.row) + 1)),
+                *('--seeds', str(run.seed)),
+                *options,
+            ]
+        )
+        for run in list_runs(tables, rows, seeds, settings)
+        if run.state != 'finished'
+    ]
+
+
 def run_tables(
     tables: Sequence[PaperTable],
     rows: Sequence[str],
@@ -47,7 +84,7 @@ def run_tables(
     settings: TableSettings,
     launcher: Launcher,
 ) -> list[str]:
-    """Trains the rows of tables, one after another; see :func:`~.train_all.train_all`.
+    """Train the rows of tables, one after another; see :func:`~.train_all.train_all`.
 
     Args:
         tables (Sequence[PaperTable]): The tables.
@@ -65,17 +102,13 @@ def run_tables(
     """
     launcher.check_program()
     runs = list_runs(tables, rows, seeds, settings)
-    if not launcher.is_first_node:
-        return follow_first_node(settings.out, launcher, WORKER)
     if settings.scenes is not None:
         make_missing_scenes(settings.scenes.data_root)
-    several = FirstNode(settings.out) if launcher.has_other_nodes else nullcontext()
-    with several as first_node:
-        return train_all(runs, launcher, first_node=first_node)
+    return train_all(runs, launcher)
 
 
 def write_report(tables: Sequence[PaperTable], configs: str, out: str) -> tuple[str, list[str]]:
-    """Writes ``report.md`` and ``report.html``.
+    """Write ``report.md`` and ``report.html``.
 
     Args:
         tables (Sequence[PaperTable]): The tables.

@@ -1,4 +1,4 @@
-"""A lock that the kernel frees when the last process that has it ends, however it does."""
+"""A lock that the kernel frees when the last process that holds it ends, however it ends."""
 
 import contextlib
 import fcntl
@@ -7,30 +7,43 @@ from collections.abc import Iterator
 from typing import IO
 
 
+class LockTaken(RuntimeError):
+    """Another process holds a lock."""
+
+
 @contextlib.contextmanager
-def file_lock(path: str) -> Iterator[IO]:
-    """Keeps other processes from the same lock: they wait here.
+def file_lock(path: str, wait: bool = True) -> Iterator[IO]:
+    """Hold a lock for the time of a ``with`` block.
+
+    It is flock's, which Linux (2.6.12 and later) has on NFS, too: there it holds between machines.
 
     Args:
         path (str): The lock's file; made, with its folder, if missing.
+        wait (bool): Whether to wait while another process holds the lock. Defaults to True.
 
     Yields:
-        file: Processes that inherit it keep the lock, too.
+        IO: The open file. Processes that inherit it hold the lock, too.
+
+    Raises:
+        LockTaken: If another process holds the lock, and ``wait`` is False.
     """
     os.makedirs(os.path.dirname(path) or '.', exist_ok=True)
     with open(path, 'w') as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise LockTaken(f'another process holds {path}') from error
         yield file
 
 
 def is_locked(path: str) -> bool:
-    """Whether a process has a lock.
+    """Whether a process holds a lock.
 
     Args:
         path (str): The lock's file.
 
     Returns:
-        bool: False as well if there is no such file.
+        bool: Whether it is held; False if there is no such file.
     """
     if not os.path.isfile(path):
         return False

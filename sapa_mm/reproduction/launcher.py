@@ -1,30 +1,44 @@
-"""How a training run is started: in one process, by torchrun, or by Slurm."""
+"""Processes of a training run: how they are started, how they end, and why they failed."""
 
-import argparse
+import contextlib
+import ctypes
+import re
 import shutil
+import signal
+import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 LAUNCHERS = ('none', 'pytorch', 'slurm')
+_PR_SET_PDEATHSIG = 1
+
+_ERROR_LINE = re.compile(
+    r'^(?:\[rank\d+\]:\s*)?'
+    # Of torchrun's own, ChildFailedError only says that there is another.
+    r'((?!\S*ChildFailedError)(?:\w+\.)*(?:\w*(?:Error|Exception)|(?<=\.)error)\b.*'
+    r'|(?:\w+: )?error: .*)$',
+    re.M,
+)
+#: As torchrun reports it. It ends the other processes by SIGTERM itself.
+_SIGNAL_LINE = re.compile(r'Signal (\d+) \((?!SIGTERM\))SIG\w+\) received by PID')
 
 
 @dataclass(frozen=True)
 class Launcher:
-    """Starts Python modules.
+    """Command lines that run a Python module in one process or in several.
 
     Attributes:
         kind (str): 'none', one process; 'pytorch', torchrun on this node; or 'slurm', srun.
             Defaults to 'none'.
         gpus (int): Processes, and GPUs, on each node. Defaults to 1.
-        nodes (int): Nodes. Defaults to 1.
+        nodes (int): Nodes; more than one with 'slurm' only. Defaults to 1.
         options (tuple[str, ...]): More options of torchrun or srun, such as
             ``--partition=gpu``. Defaults to none.
 
     Raises:
         ValueError: If the kind is unknown, a number is not positive, 'none' is asked for more
-            than one process or given options, or 'pytorch' is not told this node's place among
-            several.
+            than one process or given options, or 'pytorch' is asked for several nodes.
     """
 
     kind: str = 'none'
@@ -38,7 +52,7 @@ class Launcher:
         for name, value in (('gpus', self.gpus), ('nodes', self.nodes)):
             if value < 1:
                 raise ValueError(f'{name} must be 1 or more, got {value}')
-        if self.kind == 'none' and self.gpus * self.nodes > 1:
+        if self.kind == 'none' and self.processes > 1:
             raise ValueError(
                 f"launcher 'none' starts one process, got gpus {self.gpus} and nodes {self.nodes}; "
                 "choose 'pytorch' or 'slurm'"
@@ -48,21 +62,11 @@ class Launcher:
                 f"launcher 'none' takes no options, got {' '.join(self.options)}; "
                 "choose 'pytorch' or 'slurm'"
             )
-        if self.has_other_nodes:
-            self._check_place()
-
-    def _check_place(self) -> None:
-        place = _place(self.options)
-        if not (place.master_addr or place.rdzv_endpoint):
+        if self.kind == 'pytorch' and self.nodes > 1:
             raise ValueError(
-                "launcher 'pytorch' on several nodes needs torchrun's options, such as "
-                f'--node-rank=0 --master-addr=HOST, got {" ".join(self.options) or "none"}'
-            )
-        rank = place.node_rank or ''
-        if not rank.isdecimal() or int(rank) >= self.nodes:
-            raise ValueError(
-                f"launcher 'pytorch' on {self.nodes} nodes needs --node-rank, an integer from 0 "
-                f'to {self.nodes - 1}, another on each node, got {rank or "none"}'
+                f"nodes must be 1 with launcher 'pytorch', got {self.nodes}; choose 'slurm' for "
+                'rows on several nodes, or start each row on a node of its own: '
+                "'reproduce.py commands' prints a command for each"
             )
 
     @property
@@ -70,18 +74,8 @@ class Launcher:
         """How many processes it starts, on all nodes."""
         return self.gpus * self.nodes
 
-    @property
-    def has_other_nodes(self) -> bool:
-        """Whether the same is called on other nodes, too. Slurm is called on one, for all."""
-        return self.kind == 'pytorch' and self.nodes > 1
-
-    @property
-    def is_first_node(self) -> bool:
-        """Whether this call decides what is run; those on other nodes follow it."""
-        return not self.has_other_nodes or int(_place(self.options).node_rank) == 0
-
     def check_program(self) -> None:
-        """See that what it starts is installed.
+        """Check that the launcher is installed.
 
         Raises:
             FileNotFoundError: If it is not.
@@ -89,14 +83,12 @@ class Launcher:
         if self.kind == 'slurm' and shutil.which('srun') is None:
             raise FileNotFoundError("launcher 'slurm': there is no srun on this machine's PATH")
 
-    def command(self, module: str, arguments: Sequence[str], attempt: str = '') -> list[str]:
-        """The command line that runs a module.
+    def command(self, module: str, arguments: Sequence[str]) -> list[str]:
+        """Make the command line that runs a module.
 
         Args:
             module (str): Its name, as after ``python -m``.
             arguments (Sequence[str]): Its arguments.
-            attempt (str): On several nodes of torchrun, a name without which the processes of
-                different runs may meet. Defaults to none.
 
         Returns:
             list[str]: The command line; with a launcher, the module is told which.
@@ -106,16 +98,12 @@ class Launcher:
             return [sys.executable, *run]
         run += ['--launcher', self.kind]
         if self.kind == 'pytorch':
-            where = ['--standalone'] if self.nodes == 1 else [f'--nnodes={self.nodes}']
-            count = f'--nproc-per-node={self.gpus}'
-            torchrun = [sys.executable, '-m', 'torch.distributed.run', count, *where]
-            # The last of an option holds.
-            same = [f'--rdzv-id={attempt}'] if attempt else []
-            return [*torchrun, *self.options, *same, *run]
+            torchrun = ['-m', 'torch.distributed.run', f'--nproc-per-node={self.gpus}']
+            return [sys.executable, *torchrun, '--standalone', *self.options, *run]
         srun = [
             'srun',
             f'--nodes={self.nodes}',
-            f'--ntasks={self.nodes * self.gpus}',
+            f'--ntasks={self.processes}',
             f'--ntasks-per-node={self.gpus}',
             f'--gres=gpu:{self.gpus}',
             '--kill-on-bad-exit=1',
@@ -123,9 +111,48 @@ class Launcher:
         return [*srun, *self.options, sys.executable, '-u', *run]
 
 
-def _place(options: Sequence[str]) -> argparse.Namespace:
-    """What torchrun's options say of this node and the first one, read as torchrun reads them."""
-    parser = argparse.ArgumentParser(add_help=False)
-    for name in ('node-rank', 'master-addr', 'rdzv-endpoint'):
-        parser.add_argument(f'--{name}', f'--{name.replace("-", "_")}', nargs='?')
-    return parser.parse_known_args(list(options))[0]
+@contextlib.contextmanager
+def child_process(command: Sequence[str], **options) -> Iterator[subprocess.Popen]:
+    """Start a process that ends with this one, however this one ends.
+
+    Args:
+        command (Sequence[str]): The command line.
+        **options: Of :class:`subprocess.Popen`.
+
+    Yields:
+        subprocess.Popen: The process. The ``with`` block waits for its end; if the block fails,
+        the process is ended.
+    """
+    process = subprocess.Popen(command, preexec_fn=end_with_parent, **options)
+    try:
+        yield process
+        process.wait()
+    except BaseException:
+        process.terminate()
+        process.wait()
+        raise
+
+
+def end_with_parent() -> None:
+    """Ask the kernel to end this process when its parent ends, lest it train on unwatched."""
+    if sys.platform == 'linux':
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
+def find_reason(printed: str, code: int) -> str:
+    """Find why processes failed that left no reason themselves.
+
+    Args:
+        printed (str): What they printed.
+        code (int): The exit code; negative for a signal, as of :mod:`subprocess`.
+
+    Returns:
+        str: The signal that killed them, else the last error that they printed, else the exit code.
+    """
+    killed = _SIGNAL_LINE.search(printed)
+    number = int(killed[1]) if killed else -code if code < 0 else code - 128
+    if killed or code < 0 or code > 128:
+        with contextlib.suppress(ValueError):
+            return f'killed by signal {number} ({signal.Signals(number).name})'
+    errors = _ERROR_LINE.findall(printed)
+    return errors[-1].removeprefix('error: ') if errors else f'exit code {code}'

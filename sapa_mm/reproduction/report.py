@@ -5,12 +5,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from .complexity_tables import ComplexityRow, measure_table
-from .failure import describe
 from .latency import REFERENCE, Latency, latency_name, read_latencies
 from .measured import Measured, is_metric, measured
 from .paper_tables import PaperRow, PaperTable
 from .table_runs import runs_on_disk
 from .training_result import TrainingResult
+from .training_run import describe_error
 
 #: The paper's milliseconds are of this device.
 PAPER_DEVICE = 'NVIDIA GeForce RTX 3090'
@@ -224,7 +224,7 @@ def _measure_costs(table: PaperTable, configs: str) -> tuple[list[ComplexityRow 
             costs.append(measure_table(replace(table, rows=pair), configs)[-1])
         except Exception as error:
             costs.append(None)
-            problems.append(f'{row.title}: {describe(error)}')
+            problems.append(f'{row.title}: {describe_error(error)}')
     return costs, problems
 
 

@@ -1,4 +1,4 @@
-"""The files by which runs are known: what was asked for, how far it is, what came of it."""
+"""The files of a training run: its settings, its progress, and its result or failure."""
 
 import contextlib
 import dataclasses
@@ -7,7 +7,7 @@ import json
 import os
 from typing import IO
 
-from ..utils.whole_file import whole_file
+from ..utils.whole_file import write_whole
 from .file_lock import file_lock, is_locked
 from .training_result import TrainingResult
 
@@ -62,7 +62,7 @@ class RunFiles:
         return self.path(_CONSOLE)
 
     def claim(self, settings: str) -> None:
-        """Writes the run's settings, unless they are there already.
+        """Write the run's settings, unless they are there already.
 
         Args:
             settings (str): The config's text.
@@ -75,7 +75,7 @@ class RunFiles:
             self._write(_SETTINGS, settings)
 
     def compare(self, settings: str) -> None:
-        """Holds settings against those of the run.
+        """Compare settings with those of the run.
 
         Args:
             settings (str): The config's text.
@@ -83,10 +83,10 @@ class RunFiles:
         Raises:
             OtherSettings: If the run has others. A run without settings yet has no others.
         """
-        found = self.read_settings()
-        if found not in (None, settings):
+        kept = self.read_settings()
+        if kept not in (None, settings):
             lines = itertools.zip_longest(
-                found.splitlines(), settings.splitlines(), fillvalue='nothing'
+                kept.splitlines(), settings.splitlines(), fillvalue='nothing'
             )
             there, now = next((there, now) for there, now in lines if there != now)
             raise OtherSettings(
@@ -95,52 +95,56 @@ class RunFiles:
             )
 
     def read_settings(self) -> str | None:
-        """The run's settings; None if it was never started."""
+        """Read the run's settings; None if it was never started."""
         return self._read(_SETTINGS)
 
     @property
     def is_small(self) -> bool:
-        """Whether the run is one of a small model in the place of the paper's."""
+        """Whether a small model was trained in the place of the paper's."""
         return f'{IS_SMALL}=True' in (self.read_settings() or '').splitlines()
 
     def lock(self) -> contextlib.AbstractContextManager[IO]:
-        """Keeps other processes from the same run; see :func:`~.file_lock.file_lock`."""
-        return file_lock(self.path(_LOCK))
+        """Hold the run, so that no other process trains it; see :func:`~.file_lock.file_lock`.
+
+        Raises:
+            LockTaken: If another process holds it.
+        """
+        return file_lock(self.path(_LOCK), wait=False)
 
     @property
     def is_locked(self) -> bool:
-        """Whether a process is at the run."""
+        """Whether a process is training the run."""
         return is_locked(self.path(_LOCK))
 
     def write_progress(self, progress: Progress) -> None:
-        """Keeps how far the run is."""
+        """Write how far the run is."""
         self._write(_PROGRESS, json.dumps(dataclasses.asdict(progress)))
 
     def read_progress(self) -> Progress | None:
-        """How far the run is; None if it has not begun."""
+        """Read how far the run is; None if it has not begun."""
         text = self._read(_PROGRESS)
         return text and Progress(**json.loads(text))
 
     def write_failure(self, reason: str) -> None:
-        """Keeps why the run failed."""
+        """Write why the run failed."""
         self._write(_FAILURE, reason + '\n')
 
     def read_failure(self) -> str | None:
-        """Why the run failed; None if it did not."""
+        """Read why the run failed; None if it did not."""
         text = self._read(_FAILURE)
         return text and text.strip()
 
     def clear_failure(self) -> None:
-        """Forgets a failure: the run begins anew or goes on."""
+        """Remove the failure: the run begins anew or goes on."""
         with contextlib.suppress(FileNotFoundError):
             os.remove(self.path(_FAILURE))
 
     def write_result(self, result: TrainingResult) -> None:
-        """Keeps what came of the run, which is finished with it."""
+        """Write the result of the run, which is finished with it."""
         self._write(_RESULT, json.dumps(dataclasses.asdict(result), indent=1))
 
     def read_result(self) -> TrainingResult | None:
-        """What came of the run; None if it is not finished."""
+        """Read the result of the run; None if it is not finished."""
         text = self._read(_RESULT)
         return text and TrainingResult(**json.loads(text))
 
@@ -152,5 +156,4 @@ class RunFiles:
             return None
 
     def _write(self, name, text):
-        with whole_file(self.path(name)) as partial, open(partial, 'w') as file:
-            file.write(text)
+        write_whole(self.path(name), text)

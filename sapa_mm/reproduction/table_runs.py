@@ -16,7 +16,7 @@ _KEPT = {'default_hooks.checkpoint.max_keep_ckpts': 2}
 
 @dataclass(frozen=True)
 class Scenes:
-    """Small models on generated scenes in the place of the paper's configs.
+    """Small models on generated scenes, which stand in for the paper's configs.
 
     Attributes:
         data_root (str): Folder of the scenes.
@@ -53,14 +53,24 @@ class TableSettings:
     cfg_options: dict = field(default_factory=dict)
 
 
-@dataclass(frozen=True)
-class _RowRun(TrainingRun):
-    """The run of a row; its config is read when its turn comes, so that one fails alone."""
+@dataclass(frozen=True, kw_only=True)
+class RowRun(TrainingRun):
+    """The run of a row; its config is read when its turn comes, so that one fails alone.
 
-    row: PaperRow | None = None
-    settings: TableSettings | None = None
+    Attributes:
+        table (PaperTable): The first of the tables that have the row.
+        row (PaperRow): The row.
+        seed (int): The random seed.
+        settings (TableSettings): How it is run.
+    """
+
+    table: PaperTable
+    row: PaperRow
+    seed: int
+    settings: TableSettings
 
     def recipe(self) -> tuple[str, dict]:
+        """The paper's config, or the small one that stands in for it, and the settings."""
         configs, scenes = self.settings.configs, self.settings.scenes
         if scenes is None:
             return super().recipe()
@@ -70,6 +80,7 @@ class _RowRun(TrainingRun):
         return config, {**options, **self.cfg_options}
 
     def other_seeds(self) -> dict[int, RunFiles]:
+        """The files of the row's runs with other seeds."""
         runs = runs_on_disk(self.settings.out, self.row)
         return {seed: r.files for seed, r in runs.items() if r.work_dir != self.work_dir}
 
@@ -92,8 +103,8 @@ def list_runs(
     rows: Sequence[str],
     seeds: Sequence[int],
     settings: TableSettings,
-) -> list[TrainingRun]:
-    """Lists the runs of tables. A row that several tables share is there once.
+) -> list[RowRun]:
+    """List the runs of tables. A row that several tables share is there once.
 
     Args:
         tables (Sequence[PaperTable]): The tables.
@@ -103,7 +114,7 @@ def list_runs(
         settings (TableSettings): How they are run.
 
     Returns:
-        list[TrainingRun]: The runs, all rows with the first seed first.
+        list[RowRun]: The runs, all rows with the first seed first.
 
     Raises:
         ValueError: If a table has no such row.
@@ -113,7 +124,7 @@ def list_runs(
         for table in tables:
             for row in select_rows(table, rows):
                 work_dir = os.path.join(row_dir(settings.out, row), f'{_SEED}{seed}')
-                run = _RowRun(
+                run = RowRun(
                     title=f'{row.title}, seed {seed}',
                     config=os.path.join(settings.configs, row.config),
                     work_dir=work_dir,
@@ -121,7 +132,9 @@ def list_runs(
                     auto_scale_lr=True,
                     amp=settings.amp,
                     is_small=settings.scenes is not None,
+                    table=table,
                     row=row,
+                    seed=seed,
                     settings=settings,
                 )
                 runs.setdefault(work_dir, run)
@@ -129,7 +142,7 @@ def list_runs(
 
 
 def select_rows(table: PaperTable, rows: Sequence[str]) -> list[PaperRow]:
-    """Selects rows of a table; see :func:`list_runs`."""
+    """Select rows of a table; see :func:`list_runs`."""
     if not rows:
         return list(table.rows)
     chosen = []
@@ -148,7 +161,7 @@ def select_rows(table: PaperTable, rows: Sequence[str]) -> list[PaperRow]:
 
 
 def runs_on_disk(out: str, row: PaperRow) -> dict[int, TrainingRun]:
-    """Finds what was run of a row.
+    """Find the runs of a row.
 
     Args:
         out (str): Folder of the results.

@@ -1,95 +1,122 @@
-"""Training runs one after another, with their progress."""
+"""Training runs one after another, with their progress; several calls share them."""
 
+import contextlib
 import datetime
 import statistics
-import sys
 import time
 from collections.abc import Callable, Sequence
 
-from .failure import describe
+from rich.console import Console
+from rich.live import Live
+from rich.text import Text
+
+from .file_lock import LockTaken
 from .launcher import Launcher
-from .nodes import FirstNode
 from .run_files import Progress
 from .training_result import TrainingResult
-from .training_run import TrainingRun
+from .training_run import TrainingRun, describe_error
 
 _SECONDS_BETWEEN_LINES = 30.0
+_SECONDS_BETWEEN_ROUNDS = 2.0
 
 
 def train_all(
     runs: Sequence[TrainingRun],
     launcher: Launcher | None = None,
     on_result: Callable[[TrainingRun, TrainingResult], None] | None = None,
-    first_node: FirstNode | None = None,
 ) -> list[str]:
-    """Trains one after another; one that fails does not keep the others from running.
+    """Train one run after another; one that fails does not keep the others from running.
 
-    Prints which run it is, how far, and how long still.
+    Several processes may do so at once, on several machines that share the folder. Each takes the
+    runs that nobody else has: a run that another process has is passed over, and looked at again
+    at the end, until all are finished or failed. If that process is killed, its run is taken up
+    here. No process tries a run twice.
+
+    Prints which run it is, how far, and for how long still.
 
     Args:
         runs (Sequence[TrainingRun]): The runs.
         launcher (Launcher, optional): How to start each. Defaults to one process.
-        on_result (Callable, optional): Called with each run that is finished, and its result.
-            Defaults to None.
-        first_node (FirstNode, optional): Calls other nodes to take part. Defaults to None.
+        on_result (Callable, optional): Called with each run that is finished, by whomever, and its
+            result. Defaults to None.
 
     Returns:
-        list[str]: What went wrong, a line for each run that failed.
+        list[str]: What went wrong, a line for each run that failed here.
     """
     failures, durations = [], []
-    for number, run in enumerate(runs, 1):
-        done = run.state
-        print(f'Run {number} of {len(runs)}: {run.title}: {done}', flush=True)
-        start = time.monotonic()
-        others = [one for one in runs[number:] if one.state != 'finished']
-        printer = _ProgressPrinter(len(others), durations, start)
-        try:
-            result = run.train(launcher, printer, first_node)
-        except Exception as error:
-            # A config is Python: it may raise anything, and the other runs go on.
-            printer.end()
-            failures.append(f'{run.title}: {describe(error)}')
-            print(f'  failed: {failures[-1]}', flush=True)
-            continue
-        printer.end()
-        if done != 'finished':
-            durations.append(time.monotonic() - start)
-        if on_result is not None:
-            on_result(run, result)
+    waiting, is_first_round = list(enumerate(runs, 1)), True
+    while waiting:
+        taken = []
+        for index, (number, run) in enumerate(waiting):
+            if not is_first_round and run.files.is_locked:
+                taken.append((number, run))
+                continue
+            state = run.state
+            print(f'Run {number} of {len(runs)}: {run.title}: {state}', flush=True)
+            start = time.monotonic()
+            others = sum(_is_to_be_trained(other) for _, other in waiting[index + 1 :])
+            try:
+                with _ProgressPrinter(others, durations) as printer:
+                    result = run.train(launcher, printer)
+            except LockTaken:
+                print('  passed over: another process is training it', flush=True)
+                taken.append((number, run))
+            except Exception as error:
+                # A config is Python: it may raise anything, and the other runs go on.
+                failures.append(f'{run.title}: {describe_error(error)}')
+                print(f'  failed: {failures[-1]}', flush=True)
+            else:
+                if state != 'finished':
+                    durations.append(time.monotonic() - start)
+                if on_result is not None:
+                    on_result(run, result)
+        if taken and is_first_round:
+            titles = '; '.join(run.title for _, run in taken)
+            print(f'Waiting for what other processes are training: {titles}', flush=True)
+        waiting, is_first_round = taken, False
+        if waiting:
+            time.sleep(_SECONDS_BETWEEN_ROUNDS)
     return failures
 
 
-class _ProgressPrinter:
-    """Prints progress: on a terminal in one line, else a line now and then."""
+def _is_to_be_trained(run: TrainingRun) -> bool:
+    return not run.files.is_locked and run.files.read_result() is None
 
-    def __init__(self, others: int, durations: list[float], start: float) -> None:
-        self._others, self._durations, self._start = others, durations, start
-        self._terminal = sys.stdout.isatty()
-        self._printed = start
-        self._open = False
+
+class _ProgressPrinter(contextlib.AbstractContextManager):
+    """Shows progress: on a terminal in one live line, in a log file in a line now and then.
+
+    Args:
+        others (int): How many runs follow this one.
+        durations (list[float]): How many seconds each of the runs before it took.
+    """
+
+    def __init__(self, others: int, durations: list[float]) -> None:
+        self._others, self._durations = others, durations
+        self._start = self._printed = time.monotonic()
+        self._console = Console(highlight=False, soft_wrap=True)
+        is_live = self._console.is_terminal and not self._console.is_dumb_terminal
+        self._live = Live(console=self._console, auto_refresh=False) if is_live else None
+
+    def __exit__(self, *_) -> None:
+        if self._live:
+            self._live.stop()
 
     def __call__(self, progress: Progress) -> None:
         now = time.monotonic()
-        if not self._terminal and now - self._printed < _SECONDS_BETWEEN_LINES:
-            return
-        self._printed = now
         line = f'  iteration {progress.iteration:,} of {progress.max_iters:,}'
         if progress.seconds_left is not None:
             whole = now - self._start + progress.seconds_left
             each = statistics.mean([*self._durations, whole])
-            line += f', {_format(progress.seconds_left)} left'
-            line += f'; {_format(progress.seconds_left + self._others * each)} for all runs'
-        # Back to the start of the line, and clear it.
-        print(f'\r\x1b[K{line}' if self._terminal else line, end='', flush=True)
-        self._open = True
-        if not self._terminal:
-            self.end()
-
-    def end(self) -> None:
-        if self._open:
-            print(flush=True)
-        self._open = False
+            line += f', {_format_seconds(progress.seconds_left)} left'
+            line += f'; {_format_seconds(progress.seconds_left + self._others * each)} for all runs'
+        if self._live:
+            self._live.start()
+            self._live.update(Text(line, no_wrap=True, overflow='ellipsis'), refresh=True)
+        elif now - self._printed >= _SECONDS_BETWEEN_LINES:
+            self._printed = now
+            self._console.print(line)
 
 
-def _format(seconds: float) -> str:
+def _format_seconds(seconds: float) -> str:
     return str(datetime.timedelta(seconds=round(seconds)))

@@ -1,4 +1,4 @@
-"""A training run: of which config, where, and started so that it can be killed at any moment."""
+"""A training run of a config, in processes that may be killed at any moment."""
 
 import subprocess
 from collections.abc import Callable, Mapping
@@ -9,17 +9,33 @@ from torch import nn
 
 from ..engine.resume import set_damaged_aside
 from ..engine.training import prepare_training
-from .child_process import ending_with_parent
-from .failure import TrainingFailed, describe, find_reason
-from .launcher import Launcher
-from .nodes import FirstNode
+from .launcher import Launcher, child_process, find_reason
 from .run_files import IS_SMALL, OtherSettings, Progress, RunFiles
 from .training_result import TrainingResult, train_and_measure
 
-WORKER = 'sapa_mm.reproduction.worker'
+_WORKER = 'sapa_mm.reproduction.worker'
 _POLL_SECONDS = 0.2
 
 OnProgress = Callable[[Progress], None]
+
+
+class TrainingFailed(RuntimeError):
+    """A training run ended with an error."""
+
+
+def describe_error(error: Exception) -> str:
+    """Describe an error in a few words.
+
+    Args:
+        error (Exception): The error.
+
+    Returns:
+        str: Its message; with the name of its class, unless that message is for users.
+    """
+    text = str(error)
+    if text and isinstance(error, (TrainingFailed, FileNotFoundError, ValueError)):
+        return text
+    return f'{type(error).__name__}: {text}'
 
 
 @dataclass(frozen=True)
@@ -79,54 +95,52 @@ class TrainingRun:
         return {}
 
     def train(
-        self,
-        launcher: Launcher | None = None,
-        on_progress: OnProgress | None = None,
-        first_node: FirstNode | None = None,
+        self, launcher: Launcher | None = None, on_progress: OnProgress | None = None
     ) -> TrainingResult:
-        """Trains in processes of its own, unless it was done before.
+        """Train in processes of its own, unless that was done before.
 
         A finished run is not repeated, one that was interrupted goes on from its last checkpoint.
-        While another process is at this run, the call waits for it.
 
         Args:
             launcher (Launcher, optional): How to start it. Defaults to one process.
             on_progress (Callable, optional): Called while it runs. Defaults to None.
-            first_node (FirstNode, optional): Calls other nodes to take part. Defaults to None.
 
         Returns:
             TrainingResult: What was measured.
 
         Raises:
+            LockTaken: If another process is training it.
             FileNotFoundError: If the config or data is missing.
             ValueError: If the config is wrong, or ``work_dir``, or that of another seed, has a
                 run with other settings.
             TrainingFailed: If the training ended with an error.
         """
-        launcher = launcher or Launcher()
-        try:
-            settings = self._settings(launcher)
-            for seed, files in self.other_seeds().items():
-                files.compare(_format(settings, seed))
-            with self.files.lock() as lock:
-                self.files.claim(_format(settings))
+        with self.files.lock() as lock:
+            try:
+                return self._train_locked(launcher or Launcher(), on_progress, lock)
+            except OtherSettings:
+                raise  # it is not this run that failed
+            except Exception as error:
+                # A config is Python: it may raise anything.
                 result = self.files.read_result()
-                if result is None:
-                    self.files.clear_failure()
-                    result = self._start(launcher, on_progress, first_node, lock)
-                return result
-        except OtherSettings:
-            raise  # it is not this run that failed
-        except Exception as error:
-            # A config is Python: it may raise anything.
-            result = self.files.read_result()
-            if result is not None:
-                return result  # it was finished while its config and data were there
-            self.files.write_failure(describe(error))
-            raise
+                if result is not None:
+                    return result  # it was finished while its config and data were there
+                self.files.write_failure(describe_error(error))
+                raise
+
+    def _train_locked(self, launcher, on_progress, lock):
+        settings = self._settings(launcher)
+        for seed, files in self.other_seeds().items():
+            files.compare(_format(settings, seed))
+        self.files.claim(_format(settings))
+        result = self.files.read_result()
+        if result is None:
+            self.files.clear_failure()
+            result = self._start(launcher, on_progress, lock)
+        return result
 
     def train_here(self) -> tuple[nn.Module, TrainingResult]:
-        """Trains in this process, from the start.
+        """Train in this process, from the start.
 
         Returns:
             tuple[nn.Module, TrainingResult]: The trained model, and what was measured.
@@ -148,7 +162,7 @@ class TrainingRun:
         )
 
     def _settings(self, launcher: Launcher) -> dict:
-        """The whole config; where it runs and by what is not part of it, but by how many is."""
+        """The whole config and the number of processes, but not where and how they start."""
         # The worker resumes; what it finds then is not part of the settings.
         settings = self._prepare(resume=False).to_dict()
         for key in ('work_dir', 'launcher'):
@@ -156,14 +170,14 @@ class TrainingRun:
         # The batch size, and with it the learning rate, follow from the number of processes.
         return {**settings, 'processes': launcher.processes, IS_SMALL: self.is_small}
 
-    def _start(self, launcher, on_progress, first_node, lock):
+    def _start(self, launcher, on_progress, lock):
         # A run that was killed in its first save has no other checkpoint: it starts anew.
         set_damaged_aside(self.work_dir)
-        attempt = first_node.announce(self.work_dir) if first_node else ''
-        command = launcher.command(WORKER, [self.work_dir], attempt)
+        command = launcher.command(_WORKER, [self.work_dir])
         with open(self.files.console, 'ab') as console:
             start = console.tell()
-            with ending_with_parent(
+            # The process inherits the lock: the run is taken for as long as it trains.
+            with child_process(
                 command, stdout=console, stderr=subprocess.STDOUT, pass_fds=[lock.fileno()]
             ) as process:
                 self._watch(process, on_progress)

@@ -13,15 +13,16 @@ from mmengine.runner import Runner
 from ..engine.checkpoint import install_safe_loading
 from ..engine.run import start_processes
 from ..engine.training import prepare_training
-from .failure import describe
+from .launcher import end_with_parent
 from .run_files import Progress, RunFiles
 from .training_result import train_and_measure
+from .training_run import describe_error
 
 _SECONDS_BETWEEN = 1.0
 
 
 class _ProgressHook(Hook):
-    """Writes how far the run is, and how long it will still take at the pace since its start."""
+    """Writes how far the run is, and how long it will still take at its pace so far."""
 
     def __init__(self, files: RunFiles) -> None:
         self._files = files
@@ -44,7 +45,7 @@ class _ProgressHook(Hook):
 
 
 def main() -> None:
-    """Trains what the settings in a work directory say, on from its last checkpoint."""
+    """Train what the settings in a work directory say, from its last checkpoint on."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('work_dir', help='with the settings of the run in it')
     parser.add_argument('--launcher', choices=['none', 'pytorch', 'slurm'], default='none')
@@ -56,7 +57,7 @@ def main() -> None:
     except Exception as error:
         # Of several processes the first knows: others fail because that one is gone.
         if files.read_failure() is None:
-            files.write_failure(describe(error))
+            files.write_failure(describe_error(error))
         raise
 
 
@@ -75,16 +76,18 @@ def _train(files: RunFiles, launcher: str) -> None:
 
 
 def _check_same_run(files: RunFiles, cfg: Config) -> None:
-    """Keeps processes of different runs from training as one."""
+    """Check that all processes have the same settings and go on from the same checkpoint."""
     checkpoint = os.path.basename(cfg.load_from) if cfg.resume else 'the start'
     own = hashlib.sha256(files.read_settings().encode()).hexdigest()[:12], checkpoint
-    found = sorted(set(all_gather_object(own)))
-    if len(found) > 1:
+    distinct = sorted(set(all_gather_object(own)))
+    if len(distinct) > 1:
         raise ValueError(
             f'{files.work_dir}: the processes have different settings or checkpoints: '
-            + '; '.join(f'settings {settings} from {start}' for settings, start in found)
+            + '; '.join(f'settings {settings} from {start}' for settings, start in distinct)
         )
 
 
 if __name__ == '__main__':
+    # torchrun keeps the run's lock to itself: its processes must not outlive it.
+    end_with_parent()
     main()

@@ -11,8 +11,8 @@ import pytest
 
 pytest.importorskip('mmseg')
 
-from sapa_mm.reproduction.failure import find_reason
-from sapa_mm.reproduction.launcher import Launcher
+from sapa_mm.reproduction.file_lock import file_lock
+from sapa_mm.reproduction.launcher import Launcher, find_reason
 from sapa_mm.reproduction.run_files import RunFiles
 from sapa_mm.reproduction.train_all import train_all
 from sapa_mm.reproduction.training_run import TrainingFailed, TrainingRun
@@ -167,7 +167,7 @@ def test_killed_and_called_again(options, tmp_path):
     process.send_signal(signal.SIGKILL)
     process.wait()
     # The lock is free only when the worker has ended, too.
-    with files.lock():
+    with file_lock(files.path('run.lock')):
         for pid in worker:
             assert not os.path.exists(f'/proc/{pid}/cwd') or _is_zombie(pid)
     stopped = files.read_progress().iteration

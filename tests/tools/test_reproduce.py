@@ -1,6 +1,8 @@
 """Tables run and reported by one process and by two."""
 
 import json
+import runpy
+import shlex
 from pathlib import Path
 
 import pytest
@@ -11,7 +13,9 @@ from sapa_mm.datasets import write_scenes
 from sapa_mm.reproduction.commands import run_tables, write_report
 from sapa_mm.reproduction.launcher import Launcher
 from sapa_mm.reproduction.paper_tables import PAPER_TABLES
-from sapa_mm.reproduction.table_runs import Scenes, TableSettings
+from sapa_mm.reproduction.run_files import RunFiles
+from sapa_mm.reproduction.table_runs import Scenes, TableSettings, row_dir
+from sapa_mm.reproduction.training_result import TrainingResult
 
 from ..support.run_tool import TOOLS, run_tool
 
@@ -80,9 +84,39 @@ def test_missing_data_fails_every_row(tmp_path):
         (['--iterations', 3], '--iterations is for --scenes, which was not given'),
         (['--data-root', 'x'], '--data-root is for --scenes, which was not given'),
         (['--launcher-options=--time=1'], "launcher 'none' takes no options, got --time=1"),
+        (
+            ['--launcher', 'pytorch', '--nodes', 2],
+            "error: --nodes must be 1 with launcher 'pytorch', got 2; choose 'slurm' for rows on "
+            "several nodes, or start each row on a node of its own: 'reproduce.py commands' prints "
+            'a command for each',
+        ),
         (['--launcher', 'slurm'], "launcher 'slurm': there is no srun on this machine's PATH"),
     ],
 )
 def test_bad_arguments(error_of, monkeypatch, arguments, message):
     monkeypatch.setenv('PATH', '')
     assert message in error_of('reproduce', 'run', '--table', 3, *arguments)
+
+
+def test_commands_for_a_scheduler(tmp_path, monkeypatch, capsys):
+    out = str(tmp_path / 'a folder')
+    row = PAPER_TABLES[3].rows[8]
+    RunFiles(f'{row_dir(out, row)}/seed-1').write_result(TrainingResult({}, 1, 1.0, 1, 'a CPU'))
+    options = ['--scenes', '--launcher-options=--a --b', '--launcher', 'pytorch', '--out', out]
+    options += ['--cfg-options', 'a=(1, 2)', 'b=3']
+    chosen = ['--rows', '1', 'sapa-b', '--seeds', '0', '1']
+    arguments = ['commands', *options[:2], '--table', '3', '10', *options[2:], *chosen]
+    tool = str(TOOLS / 'reproduce.py')
+    monkeypatch.setattr('sys.argv', [tool, *arguments])
+    with pytest.raises(SystemExit) as end:
+        runpy.run_path(tool, run_name='__main__')
+    assert end.value.code == 0
+    commands = [shlex.split(line) for line in capsys.readouterr().out.splitlines()]
+    # SAPA-B with softmax, row 2 of Table 10, is row 9 of Table 3; with seed 1 it is finished.
+    places = [(3, 1, 0), (3, 9, 0), *((10, row, 0) for row in (1, 3, 4, 5))]
+    places += [(3, 1, 1), *((10, row, 1) for row in (1, 3, 4, 5))]
+    assert commands == [
+        ['python', tool, 'run', '--table', str(table), '--rows', str(row), '--seeds', str(seed)]
+        + options
+        for table, row, seed in places
+    ]
