@@ -13,6 +13,8 @@ from sapa_mm.analysis.complexity_report import FORMATS
 from sapa_mm.engine.arguments import start_tool
 from sapa_mm.reproduction.complexity_tables import make_report
 from sapa_mm.reproduction.paper_tables import PAPER_TABLES
+from sapa_mm.utils.flags import exit_on
+from sapa_mm.utils.whole_file import check_place, write_whole
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -45,30 +47,21 @@ def make_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def check_args(parser: argparse.ArgumentParser, args: argparse.Namespace) -> None:
-    """End the program where the arguments make no sense."""
-    if not args.configs and not args.tables:
-        parser.error('name config files or --table')
-    if args.out and not Path(args.out).absolute().parent.is_dir():
-        parser.exit(2, f'error: --out: no folder {Path(args.out).parent}\n')
-    if args.out and Path(args.out).is_dir():
-        parser.exit(2, f'error: --out: {args.out} is a folder, name a file\n')
-    if args.shape and min(args.shape) < 1:
-        parser.error(f'--shape takes positive numbers, got {args.shape}')
-
-
 def main() -> None:
     """Run the tool."""
     parser = make_parser()
-    args = start_tool(parser)
-    check_args(parser, args)
-    args = vars(args)
+    args = vars(start_tool(parser))
+    if not args['configs'] and not args['tables']:
+        parser.error('name config files or --table')
     out = args.pop('out')
-    report, problems = make_report(**args)
+    with exit_on(parser, OSError, ValueError):
+        if out is not None:
+            check_place(out, 'out')
+        report, problems = make_report(**args)
     if out is None:
         print(report, end='')
     elif report:
-        Path(out).write_text(report)
+        write_whole(out, report)
     for problem in problems:
         print(f'error: {problem}', file=sys.stderr)
     if problems:

@@ -67,7 +67,12 @@ def make_report(
         tuple[str, list[str]]: The report, ending with a newline, or '' if there is nothing in it;
         in Markdown the notes are under each table. And what went wrong: tables and configs that
         could not be counted are left out.
+
+    Raises:
+        ValueError: If shape is not positive.
     """
+    if shape is not None and min(shape) < 1:
+        raise ValueError(f'shape takes positive numbers, got {shape}')
     report: dict[str, Table] = {}
     problems: list[str] = []
     for number in tables:

@@ -1,24 +1,24 @@
 """Upsamplers with options, and inputs for them."""
 
+import inspect
+
 import torch
 
-from sapa_mm.upsamplers import build_upsampler
+from sapa_mm.upsamplers import UPSAMPLERS, build_upsampler
+
+_SMALL = dict(
+    kernel_size=3, up_kernel=3, compressed_channels=2, embed_dims=2, num_points=3, groups=2
+)
+
+
+def _small_options(kind):
+    """Those of its options that are larger by default."""
+    options = inspect.signature(kind).parameters
+    return {name: n for name, n in _SMALL.items() if name in options and n < options[name].default}
+
 
 # Every type with a tiny build of it.
-ALL_TYPES = {
-    'nearest': dict(),
-    'bilinear': dict(),
-    'deconv': dict(),
-    'pixel_shuffle': dict(),
-    'carafe': dict(up_kernel=3, compressed_channels=2),
-    'sapa_i': dict(kernel_size=3),
-    'sapa_b': dict(embed_dims=2, kernel_size=3),
-    'sapa_d': dict(embed_dims=2, num_points=3, groups=2),
-    'index_net': dict(),
-    'a2u': dict(),
-    'fade': dict(up_kernel=3, compressed_channels=2),
-    'dysample': dict(groups=2),
-}
+ALL_TYPES = {name: _small_options(kind) for name, kind in UPSAMPLERS.items()}
 
 # What the tables do not use, or not in the main rows, with code of its own.
 PEER_VARIANTS = [

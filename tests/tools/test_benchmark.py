@@ -13,6 +13,7 @@ from ..support.run_tool import TOOLS, run_tool
 SMALL = ('--sizes', 4, 6, '--channels', 8, '--repeats', 3, '--device', 'cpu', '--threads', 1)
 
 
+@pytest.mark.extended
 def test_a_run_without_the_compiled_form(tmp_path, monkeypatch):
     missing = str(tmp_path / 'nothing.so')
     monkeypatch.setenv('SAPA_OPS_LIBRARY', missing)

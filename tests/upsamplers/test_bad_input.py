@@ -3,11 +3,11 @@
 import pytest
 import torch
 
-from sapa_mm.upsamplers import build_upsampler
+from sapa_mm.upsamplers import UPSAMPLERS, build_upsampler
 
-GUIDED = ('sapa_i', 'sapa_b', 'sapa_d', 'fade', 'index_net', 'a2u')
-INTERPOLATION = ('nearest', 'bilinear')
-OTHERS = ('deconv', 'pixel_shuffle', 'carafe', 'dysample')
+GUIDED = [name for name, kind in UPSAMPLERS.items() if kind.guided]
+INTERPOLATION = [name for name, kind in UPSAMPLERS.items() if kind.any_size]
+OTHERS = sorted(UPSAMPLERS.keys() - {*GUIDED, *INTERPOLATION})
 NORMS = 'softmax, none, relu, sigmoid, softplus'
 
 

@@ -1,29 +1,39 @@
 """build_upsampler, and the registries of OpenMMLab."""
 
 import importlib
+import sys
 
 import pytest
 
-from sapa_mm.upsamplers import UPSAMPLERS, SapaD, Upsampler, build_upsampler
+import sapa_mm.upsamplers as package
+from sapa_mm.upsamplers import UPSAMPLERS, Carafe, SapaD, Upsampler, build_upsampler
 from sapa_mm.upsamplers import build as build_module
 
 from ..support.upsamplers import ALL_TYPES
 
-DESIGN_TYPES = (
-    'nearest', 'bilinear', 'deconv', 'pixel_shuffle', 'carafe', 'sapa_i', 'sapa_b', 'sapa_d',
-)  # fmt: skip
+STOCK = {'nearest', 'bilinear', 'deconv', 'pixel_shuffle', 'carafe'}
+GUIDED = {'sapa_i', 'sapa_b', 'sapa_d', 'index_net', 'a2u', 'fade'}
+ANY_SIZE = {'nearest', 'bilinear'}
+TYPES = STOCK | GUIDED | {'dysample'}
 
 
-@pytest.mark.parametrize('kind', DESIGN_TYPES)
+@pytest.mark.parametrize('kind', sorted(TYPES))
 def test_builds(kind):
     cfg = dict(type=kind, **ALL_TYPES[kind])
     before = dict(cfg)
-    upsampler = build_upsampler(cfg, 8, scale_factor=3)
+    scale = 2 if kind in ('a2u', 'index_net') else 3
+    upsampler = build_upsampler(cfg, 8, scale_factor=scale)
     assert cfg == before
     assert type(upsampler) is UPSAMPLERS[kind]
     assert isinstance(upsampler, Upsampler)
-    assert (upsampler.in_channels, upsampler.guide_channels, upsampler.scale_factor) == (8, 8, 3)
-    assert upsampler.guided == kind.startswith('sapa')
+    assert (upsampler.in_channels, upsampler.guide_channels, upsampler.scale_factor) == (
+        8,
+        8,
+        scale,
+    )
+    assert upsampler.guided == (kind in GUIDED)
+    assert upsampler.any_size == (kind in ANY_SIZE)
+    assert upsampler.in_mmcv == (kind in STOCK)
     for name, value in ALL_TYPES[kind].items():
         if hasattr(upsampler, name):
             assert getattr(upsampler, name) == value
@@ -34,7 +44,7 @@ def test_unknown_type_lists_the_known(kind):
     with pytest.raises(ValueError, match='type must be one of') as error:
         build_upsampler(dict(type=kind), 8)
     assert repr(kind) in str(error.value)
-    assert all(known in str(error.value) for known in DESIGN_TYPES)
+    assert all(known in str(error.value) for known in TYPES)
 
 
 def test_missing_type_lists_the_known():
@@ -133,3 +143,58 @@ def test_builds_without_mmengine(monkeypatch):
 def test_type_may_be_the_class():
     """As mmengine's pure Python configs write it."""
     assert isinstance(build_upsampler(dict(type=SapaD, groups=2), 8), SapaD)
+
+
+NEW = """
+from .base import Upsampler
+
+
+class New(Upsampler):
+    name = {name!r}
+
+
+class Newer(New):
+    pass
+"""
+
+
+@pytest.fixture
+def new_file(tmp_path, monkeypatch):
+    """Where a file lies that is of the package for a while."""
+    monkeypatch.setattr(package, '__path__', [*package.__path__, str(tmp_path)])
+    yield tmp_path / 'new_file.py'
+    sys.modules.pop('sapa_mm.upsamplers.new_file', None)
+    vars(package).pop('new_file', None)
+
+
+def test_a_new_file_of_the_package_is_found(new_file):
+    new_file.write_text(NEW.format(name='new'))
+    found = build_module._find_upsamplers()
+    assert found.keys() - UPSAMPLERS.keys() == {'new'}
+    assert found['new'].title == 'New'
+    assert {name: kind for name, kind in found.items() if name != 'new'} == UPSAMPLERS
+
+
+def test_two_of_one_name_are_refused(new_file):
+    new_file.write_text(NEW.format(name='a2u'))
+    with pytest.raises(ValueError, match='have one name, a2u'):
+        build_module._find_upsamplers()
+
+
+def test_what_identifies_an_upsampler_is_not_inherited():
+    class Mine(Carafe):
+        pass
+
+    class MyOwn(Mine):
+        title = 'My own'
+
+    assert (Mine.name, Mine.title, Mine.in_mmcv, Mine.table_1) == (None, 'Mine', False, ())
+    assert MyOwn.title == 'My own'
+    assert Mine(8).flops_per_position() == Carafe(8).flops_per_position()
+
+
+def test_titles_and_names_are_distinct():
+    assert len({kind.title for kind in UPSAMPLERS.values()}) == len(UPSAMPLERS)
+    assert all(kind.name == name for name, kind in UPSAMPLERS.items())
+    assert UPSAMPLERS['sapa_d'].title == 'SAPA-D'
+    assert all(getattr(package, kind.__name__) is kind for kind in UPSAMPLERS.values())
