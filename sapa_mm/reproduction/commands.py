@@ -9,8 +9,7 @@ from .latency import read_latencies
 from .launcher import Launcher
 from .paper_tables import PaperTable
 from .report import make_report
-from .report_markdown import format_latencies, format_markdown
-from .report_page import format_page
+from .report_formats import format_markdown, format_page
 from .scenes import make_missing_scenes
 from .table_runs import TableSettings, list_runs, runs_on_disk
 from .train_all import train_all
@@ -124,7 +123,7 @@ def write_report(tables: Sequence[PaperTable], configs: str, out: str) -> tuple[
     check_place(out, 'out', is_folder=True)
     reports = make_report(tables, configs, out)
     latencies = read_latencies(out)
-    text = format_markdown(reports, [format_latencies(*item) for item in latencies.items()])
+    text = format_markdown(reports, latencies)
     files = {
         os.path.join(out, 'report.md'): text,
         os.path.join(out, 'report.html'): format_page(reports, latencies),

@@ -1,12 +1,12 @@
-"""The paper's tables beside what was measured, as data; see the other files for its forms."""
+"""The paper's tables with what was measured beside, as data; report_formats.py writes them."""
 
 import math
+import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from .complexity_tables import ComplexityRow, measure_table
 from .latency import REFERENCE, Latency, latency_name, read_latencies
-from .measured import Measured, is_metric, measured
 from .paper_tables import PaperRow, PaperTable
 from .table_runs import runs_on_disk
 from .training_result import TrainingResult
@@ -15,6 +15,65 @@ from .training_run import describe_error
 #: The paper's milliseconds are of this device.
 PAPER_DEVICE = 'NVIDIA GeForce RTX 3090'
 _LATENCY = 'latency (ms)'
+#: What mmdet calls the average precision of the paper's 'AP', 'box AP' and 'mask AP'.
+_KINDS_OF_AP = {'': 'bbox', 'box': 'bbox', 'mask': 'segm'}
+
+
+@dataclass(frozen=True)
+class MetricOverSeeds:
+    """A metric of the runs that differ in their seed only.
+
+    Attributes:
+        mean (float): The mean.
+        std (float | None): The standard deviation of the sample; None for a single run.
+        runs (int): The number of runs.
+    """
+
+    mean: float
+    std: float | None
+    runs: int
+
+
+def is_metric(column: str) -> bool:
+    """Whether a column of the paper's tables is a metric of a validation, rather than a cost."""
+    return column not in ('Params', 'FLOPs', _LATENCY)
+
+
+def metric_over_seeds(column: str, results: Sequence[TrainingResult]) -> MetricOverSeeds | None:
+    """Average a metric over the seeds.
+
+    Args:
+        column (str): The column of the paper's table.
+        results (Sequence[TrainingResult]): One for each seed.
+
+    Returns:
+        MetricOverSeeds | None: In the paper's unit; None if no result has it, or if the validation
+        set has nothing that the metric is for, such as large objects.
+    """
+    key, scale = _metric_key(column)
+    # mmdet reports no average precision where nothing is detected: it is 0. Other metrics are
+    # missing only where they were not computed.
+    default = 0.0 if key.startswith('coco/') else None
+    values = [result.metrics.get(key, default) for result in results]
+    values = [scale * value for value in values if value is not None]
+    # COCO's -1 stands for "no such objects".
+    if not values or min(values) < 0:
+        return None
+    # The deviation of what is not finite is not defined.
+    has_std = len(values) > 1 and all(map(math.isfinite, values))
+    std = statistics.stdev(values) if has_std else None
+    return MetricOverSeeds(statistics.mean(values), std, len(values))
+
+
+def _metric_key(column):
+    """The name of a metric in mmseg and mmdet, and the factor to the paper's unit."""
+    if column in ('mIoU', 'bIoU'):
+        return column, 1
+    if column in ('SQ', 'RQ') or column.startswith('PQ'):
+        return f'coco_panoptic/{column.replace(" ", "_")}', 1
+    kind, _, precision = column.rpartition(' ')
+    size = precision.removeprefix('AP').lower()
+    return f'coco/{_KINDS_OF_AP[kind]}_mAP' + (f'_{size}' if size else ''), 100
 
 
 @dataclass(frozen=True)
@@ -24,13 +83,10 @@ class Column:
     Attributes:
         group (str): What it is about: a metric or a cost.
         name (str): 'paper', 'measured', 'difference' and so on; empty if the group says it all.
-        is_ranked (bool): Whether the best and the second best of a backbone are marked; the
-            larger is the better. Defaults to False.
     """
 
     group: str
     name: str = ''
-    is_ranked: bool = False
 
 
 @dataclass(frozen=True)
@@ -39,7 +95,7 @@ class Cell:
 
     Attributes:
         text (str): What it says; empty if there is nothing.
-        value (float | None): By which it is ranked. Defaults to None.
+        value (float | None): The value by which it is ranked. Defaults to None.
         rank (int): 1 for the best, 2 for the second best, 0 for others. Defaults to 0.
         note (str): A remark about it. Defaults to none.
         number (int): Number of that remark in the table; 0 for none. Defaults to 0.
@@ -57,9 +113,9 @@ class ReportRow:
     """A row of a report.
 
     Attributes:
-        row (PaperRow): The paper's.
-        results (dict[int, TrainingResult]): Those of the finished runs, by seed.
-        work_dirs (dict[int, str]): Where its runs are, finished or not, by seed.
+        row (PaperRow): The paper's row.
+        results (dict[int, TrainingResult]): The results of its finished runs, by seed.
+        work_dirs (dict[int, str]): The work directories of all its runs, by seed.
         cells (list[Cell]): One for each column.
     """
 
@@ -68,9 +124,9 @@ class ReportRow:
     work_dirs: dict[int, str]
     cells: list[Cell]
 
-    def measured(self, column: str) -> Measured | None:
-        """A metric over the seeds."""
-        return measured(column, list(self.results.values()))
+    def metric(self, column: str) -> MetricOverSeeds | None:
+        """A metric over the seeds; see :func:`metric_over_seeds`."""
+        return metric_over_seeds(column, list(self.results.values()))
 
 
 @dataclass(frozen=True)
@@ -78,10 +134,10 @@ class ReportTable:
     """A table of a report.
 
     Attributes:
-        table (PaperTable): The paper's.
+        table (PaperTable): The paper's table.
         columns (list[Column]): Its columns.
         rows (list[ReportRow]): Its rows.
-        notes (list[str]): What is to be said of single cells, numbered from 1 on.
+        notes (list[str]): Remarks about cells, numbered from 1 on.
         problems (list[str]): Why parameters and FLOPs of rows could not be computed.
         devices (list[str]): Where the runs were made.
         is_small (bool): Whether there are runs of small models on generated scenes.
@@ -107,7 +163,7 @@ class _Draft:
 
 
 def make_report(tables: Sequence[PaperTable], configs: str, out: str) -> list[ReportTable]:
-    """Lays out tables.
+    """Lay out the tables of a report.
 
     Args:
         tables (Sequence[PaperTable]): The tables.
@@ -156,7 +212,7 @@ def _report_table(table, configs, out):
 
 
 def _number_notes(rows):
-    """Numbers the remarks as one reads; the same remark has one number."""
+    """Number the remarks in reading order; equal remarks share a number."""
     notes = list(dict.fromkeys(cell.note for row in rows for cell in row if cell.note))
     numbers = {note: number for number, note in enumerate(notes, 1)}
     return [
@@ -167,14 +223,14 @@ def _number_notes(rows):
 def _add_metric(draft, column, rows, results):
     groups = [row.backbone for row in rows]
     printed = [row.figures.get(column, '') for row in rows]
-    ours = [measured(column, list(done.values())) for done in results]
+    ours = [metric_over_seeds(column, list(done.values())) for done in results]
     ours = [one if text else None for one, text in zip(ours, printed, strict=True)]
-    # The paper's digits: one more would be within the spread.
+    # As many digits as the paper prints.
     digits = max(len(text.partition('.')[2]) for text in printed)
     paper = [Cell(text, float(text) if text else None) for text in printed]
-    draft.add(Column(column, 'paper', True), _rank(paper, groups))
+    draft.add(Column(column, 'paper'), _rank(paper, groups))
     draft.add(
-        Column(column, 'measured', True),
+        Column(column, 'measured'),
         _rank([_measured_cell(one, digits) for one in ours], groups),
     )
     differences = [
@@ -184,16 +240,16 @@ def _add_metric(draft, column, rows, results):
     draft.add(Column(column, 'difference'), differences)
 
 
-def _measured_cell(one: Measured | None, digits: int) -> Cell:
-    if one is None:
+def _measured_cell(metric: MetricOverSeeds | None, digits: int) -> Cell:
+    if metric is None:
         return Cell()
-    spread = '' if one.spread is None else f' ± {one.spread:.{digits}f}'
-    value = round(one.mean, digits) if math.isfinite(one.mean) else None
-    return Cell(f'{one.mean:.{digits}f}{spread}', value)
+    std = '' if metric.std is None else f' ± {metric.std:.{digits}f}'
+    value = round(metric.mean, digits) if math.isfinite(metric.mean) else None
+    return Cell(f'{metric.mean:.{digits}f}{std}', value)
 
 
 def _rank(cells: list[Cell], groups: list[str]) -> list[Cell]:
-    """Marks the best and the second best of each group that has at least three."""
+    """Mark the best and the second best, the largest, of each group that has at least three."""
     ranked = []
     for cell, group in zip(cells, groups, strict=True):
         values = [
@@ -210,7 +266,7 @@ def _rank(cells: list[Cell], groups: list[str]) -> list[Cell]:
 
 
 def _measure_costs(table: PaperTable, configs: str) -> tuple[list[ComplexityRow | None], list[str]]:
-    """What the rows cost, None where that cannot be computed, and why it cannot."""
+    """The costs of the rows, None where they cannot be computed, and the reasons."""
     try:
         return measure_table(table, configs), []
     except Exception:
@@ -256,7 +312,7 @@ def _add_costs(draft: _Draft, costs: Sequence[ComplexityRow | None]) -> None:
 def _add_latency(
     draft: _Draft, rows: Sequence[PaperRow], latencies: dict[str, dict[str, Latency]]
 ) -> None:
-    """As ratios to CARAFE, each device with columns of its own."""
+    """Add milliseconds and ratios to CARAFE, with two columns for each device."""
     printed = [float(row.figures[_LATENCY]) for row in rows]
     reference = next(
         value for row, value in zip(rows, printed, strict=True) if row.upsampler == REFERENCE

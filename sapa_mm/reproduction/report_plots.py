@@ -8,8 +8,7 @@ import os
 from matplotlib.figure import Figure
 
 from .latency import REFERENCE, Latency, figure_12
-from .measured import is_metric
-from .report import ReportTable
+from .report import MetricOverSeeds, ReportTable, is_metric
 
 _PAPER, _OURS = '#888888', '#c1440e'
 
@@ -42,7 +41,7 @@ def plot_gains(table: ReportTable) -> str | None:
         axis.errorbar(
             [gain.mean for _, gain in ours],
             [place for place, _ in ours],
-            xerr=[gain.spread or 0 for _, gain in ours],
+            xerr=[gain.std or 0 for _, gain in ours],
             fmt='o',
             color=_OURS,
             capsize=2,
@@ -107,17 +106,17 @@ def plot_latencies(device: str, latencies: dict[str, Latency]) -> str:
 
 
 def _gains(table, metric):
-    """Of each row: its title, the paper's gain, and ours with its spread, or None."""
+    """Of each row: its title, the paper's gain, and ours, or None."""
     first, rows = {}, []
     for row in table.rows:
         printed = row.row.figures.get(metric)
         if printed is None:
             continue
-        ours = row.measured(metric)
+        ours = row.metric(metric)
         paper_base, our_base = first.setdefault(row.row.backbone, (float(printed), ours))
         gain = None
         if ours and our_base:
-            gain = type(ours)(ours.mean - our_base.mean, ours.spread, ours.runs)
+            gain = MetricOverSeeds(ours.mean - our_base.mean, ours.std, ours.runs)
         rows.append((row.row.title, float(printed) - paper_base, gain))
     return (metric, rows) if any(row[2] for row in rows) else None
 

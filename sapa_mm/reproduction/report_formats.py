@@ -1,0 +1,128 @@
+"""A report as Markdown, and as one HTML page with everything in it."""
+
+from collections.abc import Sequence
+from itertools import groupby
+
+from ..utils.html_page import fill_page
+from ..utils.markdown import markdown_table
+from .latency import CHANNELS, REFERENCE, SIDE, Latency, figure_12
+from .report import Cell, ReportTable
+from .report_plots import plot_gains, plot_latencies, plot_losses
+
+_EXPLANATION = (
+    'Best of a backbone in bold, second best underlined. Parameters and multiply-adds (FLOPs) are '
+    "computed from the paper's configs: with a sign, what a row adds to the first of its "
+    'backbone, else the whole model (of a detector the FLOPs of backbone and neck).'
+)
+_SMALL = (
+    'Measured with small models on generated scenes: this shows that the path works. The figures '
+    "are not to be compared with the paper's, from which the differences are taken all the same."
+)
+_MARKS = {1: '**{}**', 2: '<ins>{}</ins>'}
+
+
+def format_markdown(tables: Sequence[ReportTable], latencies: dict[str, dict[str, Latency]]) -> str:
+    """Format a report as Markdown.
+
+    Args:
+        tables (Sequence[ReportTable]): Its tables.
+        latencies (dict): Latencies by device and name, for Figure 12.
+
+    Returns:
+        str: The text, ending with a newline.
+    """
+    sections = ['# The paper, and what was measured', _EXPLANATION]
+    if any(table.is_small for table in tables):
+        sections.append(_SMALL)
+    sections += [_table_section(table) for table in tables]
+    sections += [_latency_section(device, ours) for device, ours in latencies.items()]
+    return '\n\n'.join(sections) + '\n'
+
+
+def format_page(tables: Sequence[ReportTable], latencies: dict[str, dict[str, Latency]]) -> str:
+    """Format a report as an HTML page, which needs no other file and no network.
+
+    Args:
+        tables (Sequence[ReportTable]): Its tables.
+        latencies (dict): Latencies by device and name, for Figure 12.
+
+    Returns:
+        str: The page.
+    """
+    return fill_page(
+        'sapa_mm.reproduction',
+        'report_page.html.jinja',
+        explanation=_EXPLANATION,
+        small=_SMALL if any(table.is_small for table in tables) else None,
+        sections=[
+            dict(
+                table=table,
+                runs=_describe_runs(table),
+                groups=[
+                    (name, len(list(g))) for name, g in groupby(c.group for c in table.columns)
+                ],
+                plots=[plot for plot in (plot_gains(table), plot_losses(table)) if plot],
+            )
+            for table in tables
+        ],
+        figures=[
+            dict(device=device, rows=figure_12(ours), plot=plot_latencies(device, ours))
+            for device, ours in latencies.items()
+        ],
+        channels=CHANNELS,
+        side=SIDE,
+    )
+
+
+def _table_section(table: ReportTable) -> str:
+    titles = ['model', *(f'{c.group}: {c.name}' if c.name else c.group for c in table.columns)]
+    rows = [[row.row.title, *map(_format_cell, row.cells)] for row in table.rows]
+    return '\n\n'.join(
+        [
+            f'## Table {table.table.number}: {table.table.title}',
+            _describe_runs(table),
+            markdown_table(titles, rows),
+            *(f'[{number}] {note}.' for number, note in enumerate(table.notes, 1)),
+        ]
+    )
+
+
+def _format_cell(cell: Cell) -> str:
+    text = _MARKS.get(cell.rank, '{}').format(cell.text)
+    return f'{text} [{cell.number}]' if cell.number else text
+
+
+def _describe_runs(table: ReportTable) -> str:
+    """Say where a table's runs were made, and how many seeds there are."""
+    counts = [len(row.results) for row in table.rows]
+    finished = sum(1 for count in counts if count)
+    text = f'{finished} of {len(counts)} rows have finished runs'
+    if max(counts) > 1:
+        text += f', of up to {max(counts)} seeds: mean and standard deviation'
+    if table.devices:
+        text += f'. Measured on: {"; ".join(table.devices)}'
+    if table.problems:
+        text += f'. Parameters and FLOPs are not computed: {"; ".join(table.problems)}'
+    return text + '.'
+
+
+def _latency_section(device: str, latencies: dict[str, Latency]) -> str:
+    rows = [
+        [
+            name,
+            f'{one.ratio:.2f}',
+            f'{1e3 * one.seconds:.1f}',
+            f'{one.flops / 1e9:.2f}',
+            f'{one.parameters:,}',
+        ]
+        for name, one in figure_12(latencies).items()
+    ]
+    titles = ['upsampler', f'ratio to {REFERENCE}', 'ms', 'G multiply-adds', 'parameters']
+    return '\n\n'.join(
+        [
+            '## Figure 12: what upsamplers cost by themselves',
+            f'One step of x2 of a {CHANNELS}x{SIDE}x{SIDE} map, float32, forward, on: {device}, '
+            'whose milliseconds these are: not those of the paper.',
+            markdown_table(titles, rows),
+        ]
+    )
