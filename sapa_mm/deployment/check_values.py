@@ -1,4 +1,4 @@
-"""An exported file held against the model that it was made of, on real images of several sizes."""
+"""An exported file compared with its model, on real images of several sizes."""
 
 import time
 from collections.abc import Iterator, Sequence
@@ -8,104 +8,110 @@ from statistics import median
 import numpy as np
 import torch
 
+from ..utils.markdown import markdown_table
+from ..utils.messages import one_line
 from .formats import Run
 from .segmentor import Segmentor
 
-#: Of the pixels of all images, at most so many may be of another class.
-MAX_SHARE = 1e-4
-#: Logits may differ by so much of the largest.
+#: Largest share of the pixels of all images whose class may differ.
+MAX_DIFFERENT_PIXELS = 1e-4
+#: Largest difference of a logit, as a share of the image's largest logit.
 MAX_DIFFERENCE = 1e-3
-_SIZES, _PIECES, _STEPS = 5, 2, 8
-# Of pieces: where SegFormer reduces a side to a single value, programs of torch.export end.
-_LEAST = 64
+_NUM_SIZES, _MIN_CROPS, _CROP_STEPS = 5, 2, 8
+# Programs of torch.export fail where SegFormer reduces a side to a single value.
+_MIN_CROP_SIDE = 64
 _REPEATS = 3
 
 
 @dataclass(frozen=True)
-class Agreement:
-    """How a file agrees with the model on one image.
+class Comparison:
+    """A file compared with its model on one image.
 
     Attributes:
         size (tuple[int, int]): Height and width of the image.
         difference (float): Largest difference of a logit.
-        scale (float): Largest logit.
-        share (float): Share of the pixels whose class differs.
+        largest (float): Largest absolute value of a logit.
+        different_pixels (float): Share of the pixels whose class differs.
         seconds_torch (float): Median time of the model.
-        seconds_file (float): That of the file, on as many threads.
+        seconds_file (float): Median time of the file, with as many threads.
     """
 
     size: tuple[int, int]
     difference: float
-    scale: float
-    share: float
+    largest: float
+    different_pixels: float
     seconds_torch: float
     seconds_file: float
 
 
-def fits(agreements: Sequence[Agreement]) -> bool:
-    """Whether file and model agree. (NaN does not.)
+def is_accurate(comparisons: Sequence[Comparison]) -> bool:
+    """Tells whether a file computes what its model does.
 
     Args:
-        agreements (Sequence[Agreement]): Of each image.
+        comparisons (Sequence[Comparison]): One of each image.
 
     Returns:
-        bool: Whether logits are near on each, and classes the same on all together: in a small
-        image a single pixel, of two classes that are level, is more than the share.
+        bool: Whether the logits of each image are close (NaN never is), and few of the pixels of
+        all images together have another class. (In a single small image, one pixel of two equally
+        likely classes can exceed the limit.)
     """
-    pixels = [one.size[0] * one.size[1] for one in agreements]
-    other = sum(one.share * count for one, count in zip(agreements, pixels, strict=True))
-    near = all(one.difference <= MAX_DIFFERENCE * one.scale for one in agreements)
-    return near and other <= MAX_SHARE * sum(pixels)
+    pixels = [one.size[0] * one.size[1] for one in comparisons]
+    different = sum(
+        one.different_pixels * count for one, count in zip(comparisons, pixels, strict=True)
+    )
+    close = all(one.difference <= MAX_DIFFERENCE * one.largest for one in comparisons)
+    return close and different <= MAX_DIFFERENT_PIXELS * sum(pixels)
 
 
-def five_sizes(images: Sequence[np.ndarray], least: Sequence[int]) -> list[np.ndarray]:
-    """Images of at least five sizes, odd ones among them.
+def add_crops(images: Sequence[np.ndarray], min_size: Sequence[int]) -> list[np.ndarray]:
+    """Adds crops, so that there are images of at least five sizes, with odd sides among them.
 
     Args:
         images (Sequence[np.ndarray]): Normalised images (3, H, W).
-        least (Sequence[int]): Height and width that the graph needs at least.
+        min_size (Sequence[int]): Smallest height and width that the graph takes.
 
     Returns:
-        list[np.ndarray]: The images, and pieces of the largest.
+        list[np.ndarray]: The images, and crops of the largest.
 
     Raises:
-        ValueError: If an image is smaller than the least, or none is large enough for pieces.
+        ValueError: If an image is smaller than ``min_size``, or none is large enough for crops.
     """
     for image in images:
-        if image.shape[1] < least[0] or image.shape[2] < least[1]:
+        if image.shape[1] < min_size[0] or image.shape[2] < min_size[1]:
             raise ValueError(
-                f'an image of {image.shape[1]}x{image.shape[2]} (once resized) is too small to '
-                f'check on: it takes {least[0]}x{least[1]}'
+                f'images: one of {image.shape[1]}x{image.shape[2]} (once resized) is too small to '
+                f'check on: the file takes {min_size[0]}x{min_size[1]} or more'
             )
     largest = max(images, key=np.size)
     h, w = largest.shape[1:]
-    pieces = {}
-    for step in range(_STEPS):
-        # Sides of images are even, as a rule: these are odd.
-        height = max(h - 1 - step * (h // _STEPS), _LEAST)
-        width = max(w - 3 - step * (w // _STEPS), _LEAST)
-        pieces[height, width] = largest[:, :height, :width]
     sizes = {image.shape[1:] for image in images}
-    pieces = [piece for size, piece in pieces.items() if size not in sizes and min(h, w) > _LEAST]
-    needed = max(_SIZES - len(sizes), _PIECES)
-    if len(pieces) < needed:
+    crops = {}
+    for step in range(_CROP_STEPS):
+        # The sides of images are usually even: these are odd.
+        height = max(h - 1 - step * (h // _CROP_STEPS), _MIN_CROP_SIDE)
+        width = max(w - 3 - step * (w // _CROP_STEPS), _MIN_CROP_SIDE)
+        if min(h, w) > _MIN_CROP_SIDE and (height, width) not in sizes:
+            crops[height, width] = largest[:, :height, :width]
+    needed = max(_NUM_SIZES - len(sizes), _MIN_CROPS)
+    if len(crops) < needed:
         raise ValueError(
-            f'images of at most {h}x{w} (once resized) are too small to check five sizes on'
+            f'images: those of at most {h}x{w} (once resized) are too small to check '
+            f'{_NUM_SIZES} sizes on'
         )
-    return [*images, *pieces[:needed]]
+    return [*images, *[*crops.values()][:needed]]
 
 
 @torch.no_grad()
-def compare(segmentor: Segmentor, run: Run, images: Sequence[np.ndarray]) -> Iterator[Agreement]:
-    """Compares a file with the model that it was made of.
+def compare(segmentor: Segmentor, run: Run, images: Sequence[np.ndarray]) -> Iterator[Comparison]:
+    """Compares a file with its model.
 
     Args:
         segmentor (Segmentor): The model.
-        run (Run): What runs the file.
+        run (Run): Runs the file.
         images (Sequence[np.ndarray]): Normalised images, float32 (3, H, W).
 
     Yields:
-        Agreement: Of each image.
+        Comparison: One of each image.
 
     Raises:
         ValueError: If the file cannot be run on an image.
@@ -113,42 +119,52 @@ def compare(segmentor: Segmentor, run: Run, images: Sequence[np.ndarray]) -> Ite
     for image in images:
         batch, (h, w) = np.ascontiguousarray(image[None]), image.shape[1:]
         tensor = torch.from_numpy(batch)
-        wanted, seconds_torch = _time(lambda tensor=tensor: segmentor(tensor).numpy())
+        expected, seconds_torch = _time(lambda tensor=tensor: segmentor(tensor).numpy())
         try:
             logits, seconds_file = _time(lambda batch=batch: run(batch))
         except Exception as error:
-            # Of whatever runs it.
-            reason = f'{type(error).__name__}: {str(error).strip()}'.partition('\n')[0]
-            raise ValueError(f'the file fails on {h}x{w} pixels: {reason}') from error
-        yield Agreement(
-            size=image.shape[1:],
-            difference=float(np.abs(logits - wanted).max()),
-            scale=float(np.abs(wanted).max()),
-            share=float((logits.argmax(1) != wanted.argmax(1)).mean()),
+            # The runtime may raise anything.
+            raise ValueError(f'the file fails on {h}x{w} pixels: {one_line(error)}') from error
+        yield Comparison(
+            size=(h, w),
+            difference=float(np.abs(logits - expected).max()),
+            largest=float(np.abs(expected).max()),
+            different_pixels=float((logits.argmax(1) != expected.argmax(1)).mean()),
             seconds_torch=seconds_torch,
             seconds_file=seconds_file,
         )
 
 
-def format_agreements(agreements: Sequence[Agreement], runtime: str) -> str:
-    """Formats the comparison as a Markdown table.
+def format_comparisons(comparisons: Sequence[Comparison], runtime: str) -> str:
+    """Formats comparisons as a Markdown table.
 
     Args:
-        agreements (Sequence[Agreement]): Of each image.
-        runtime (str): What ran the file.
+        comparisons (Sequence[Comparison]): One of each image.
+        runtime (str): Name of the runtime of the file.
 
     Returns:
         str: The table.
     """
-    differences = 'largest difference of logits | largest logit | pixels of another class'
-    lines = [f'| image | {differences} | torch | {runtime} |', '|---' * 6 + '|']
-    for one in agreements:
-        lines.append(
-            f'| {one.size[0]}x{one.size[1]} | {one.difference:.1e} | {one.scale:.1f} | '
-            f'{100 * one.share:.4f} % | {1e3 * one.seconds_torch:.0f} ms | '
-            f'{1e3 * one.seconds_file:.0f} ms |'
+    header = (
+        'image',
+        'largest difference of logits',
+        'largest logit',
+        'pixels of another class',
+        'torch',
+        runtime,
+    )
+    rows = [
+        (
+            f'{one.size[0]}x{one.size[1]}',
+            f'{one.difference:.1e}',
+            f'{one.largest:.1f}',
+            f'{100 * one.different_pixels:.4f} %',
+            f'{1e3 * one.seconds_torch:.0f} ms',
+            f'{1e3 * one.seconds_file:.0f} ms',
         )
-    return '\n'.join(lines)
+        for one in comparisons
+    ]
+    return markdown_table(header, rows)
 
 
 def _time(run) -> tuple[np.ndarray, float]:

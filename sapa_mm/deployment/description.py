@@ -1,4 +1,4 @@
-"""What a file must say besides its graph: classes, and what becomes of an image beforehand."""
+"""The metadata of an exported file: its classes, and how an image is prepared for it."""
 
 import json
 from dataclasses import asdict, dataclass
@@ -17,12 +17,12 @@ class Description:
     Attributes:
         classes (list[str]): Names of the classes.
         palette (list[list[int]]): Their colours, RGB; may be empty.
-        mean (list[float]): Of each channel of the image, 0 to 255, in their order.
-        std (list[float]): Likewise.
+        mean (list[float]): Mean of each channel, for pixels of 0 to 255, in the order ``channels``.
+        std (list[float]): Standard deviation of each channel, likewise.
         channels (str): Order of the channels, 'rgb' or 'bgr'.
-        resize (list[dict]): The size rule, steps one after another: ``scale`` and ``keep_ratio``
-            (fit into long and short side, or to width and height), ``scale_factor``, or
-            ``multiple_of`` (each side rounded up).
+        resize (list[dict]): Steps that give the size to resize an image to, in their order: each
+            has ``scale`` and ``keep_ratio`` (fit into long and short side, or resize to width and
+            height), ``scale_factor``, or ``multiple_of`` (round each side up).
     """
 
     classes: list[str]
@@ -33,7 +33,7 @@ class Description:
     resize: list[dict]
 
     def as_metadata(self) -> dict[str, str]:
-        """Texts by name, each but the version's JSON."""
+        """Texts by name; all but the version are JSON."""
         fields = {name: json.dumps(value) for name, value in asdict(self).items()}
         return {'sapa_mm': __version__, **fields}
 

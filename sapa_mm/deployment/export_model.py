@@ -1,6 +1,5 @@
-"""A trained segmentor exported to a file, which is done once its values are right."""
+"""Exports a trained segmentor to a file, whose values are checked before it appears."""
 
-import os
 from collections.abc import Sequence
 
 import numpy as np
@@ -13,14 +12,20 @@ from ..datasets.checks.files import check_dataset
 from ..engine.config import in_scope
 from ..engine.images import image_pipeline, read_image
 from ..engine.trained_model import load_trained
+from ..utils.messages import one_line
 from ..utils.whole_file import check_place, whole_file
-from .check_values import MAX_SHARE, compare, fits, five_sizes, format_agreements
+from .check_values import (
+    MAX_DIFFERENT_PIXELS,
+    add_crops,
+    compare,
+    format_comparisons,
+    is_accurate,
+)
 from .description import describe
-from .formats import FORMATS, check_format
+from .formats import format_of
 from .segmentor import Segmentor, check_exportable, trace
 
-_IMAGES = 3
-_RUNTIMES = {'.onnx': 'onnxruntime', '.pt2': 'torch.export'}
+_NUM_IMAGES = 3
 
 
 def export_model(
@@ -30,28 +35,29 @@ def export_model(
     images: Sequence[str] = (),
     cfg_options: dict | None = None,
 ) -> str:
-    """Exports a segmentor, and checks the file against the model on real images of five sizes.
+    """Exports a segmentor, and compares the file with the model on real images of five sizes.
 
     Args:
         config (str): The config file, of mmseg.
         checkpoint (str): The checkpoint, or published weights.
-        out (str): The file, ``.onnx`` or ``.pt2``; it appears once its values are right.
-        images (Sequence[str]): Image files to check it on. Defaults to the first three of the
+        out (str): The file to write, ``.onnx`` or ``.pt2``. It does not appear if its values are
+            wrong.
+        images (Sequence[str]): Image files to check it on. Defaults to (), the first three of the
             config's test set.
         cfg_options (dict, optional): Settings to override. Defaults to None.
 
     Returns:
-        str: A table of what the check found.
+        str: A table of the comparisons.
 
     Raises:
         FileNotFoundError: If a file is missing.
         ImportError: If a package that the format needs is not installed.
-        OSError: If no file can be written there.
+        OSError: If no file can be written at ``out``.
         RuntimeError: If ``sapa_ops`` has no compiled operators.
         ValueError: If a file cannot be read, the model cannot be exported, or the file's values
             are not those of the model.
     """
-    check_format(out)
+    file_format = format_of(out)
     check_place(out, 'out')
     for path in images:
         read_image(path, 'images')
@@ -61,18 +67,16 @@ def export_model(
     inputs = _prepare(trained.cfg, trained.model, images or _test_images(trained.cfg))
     segmentor = Segmentor(trained.model)
     traced = trace(segmentor)
-    inputs = five_sizes(inputs, traced.least_size)
+    inputs = add_crops(inputs, traced.min_size)
 
-    suffix = os.path.splitext(out)[1]
-    write, open_file = FORMATS[suffix]
     with whole_file(out) as partial:
-        write(traced, description, partial)
-        found = list(compare(segmentor, open_file(partial), inputs))
-        table = format_agreements(found, _RUNTIMES[suffix])
-        if not fits(found):
+        file_format.write(traced, description, partial)
+        comparisons = list(compare(segmentor, file_format.open(partial), inputs))
+        table = format_comparisons(comparisons, file_format.runtime)
+        if not is_accurate(comparisons):
             raise ValueError(
                 f'{out} is not written: its values are not those of the model (at most '
-                f'{100 * MAX_SHARE:g} % of the pixels may be of another class):\n{table}'
+                f'{100 * MAX_DIFFERENT_PIXELS:g} % of the pixels may be of another class):\n{table}'
             )
     return table
 
@@ -88,12 +92,12 @@ def _test_images(cfg: Config) -> list[str]:
             built = DATASETS.build({**dataset, 'pipeline': []})
     except (FileNotFoundError, ValueError) as error:
         raise ValueError(f'{advice} ({error})') from error
-    count = min(_IMAGES, len(built))
+    count = min(_NUM_IMAGES, len(built))
     return [built.get_data_info(index)['img_path'] for index in range(count)]
 
 
 def _prepare(cfg: Config, model: nn.Module, paths: Sequence[str]) -> list[np.ndarray]:
-    """Images as the model tests them: resized and normalised, float32 (3, H, W)."""
+    """Resizes and normalises images as in testing, to float32 (3, H, W)."""
     with in_scope(cfg):
         pipeline = Compose(image_pipeline(cfg))
     images = []
@@ -101,8 +105,7 @@ def _prepare(cfg: Config, model: nn.Module, paths: Sequence[str]) -> list[np.nda
         try:
             data = model.data_preprocessor(pseudo_collate([pipeline(dict(img_path=path))]))
         except Exception as error:
-            # Of OpenCV's, for one, where a side becomes nothing.
-            reason = f'{type(error).__name__}: {str(error).strip()}'.partition('\n')[0]
-            raise ValueError(f'the test pipeline fails on {path}: {reason}') from error
+            # OpenCV has errors of its own, for example where a side becomes 0.
+            raise ValueError(f'the test pipeline fails on {path}: {one_line(error)}') from error
         images.append(data['inputs'][0].numpy())
     return images

@@ -1,14 +1,16 @@
-"""The two kinds of files: written, and run again from the file."""
+"""The file formats: how each is written, and opened to run it."""
 
 import contextlib
 import io
 import logging
 import os
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 
+from ..utils.messages import one_line
 from .description import Description
 from .segmentor import Traced
 
@@ -16,12 +18,29 @@ from .segmentor import Traced
 Run = Callable[[np.ndarray], np.ndarray]
 
 
+@dataclass(frozen=True)
+class Format:
+    """A file format.
+
+    Attributes:
+        runtime (str): Name of the runtime.
+        write (Callable): Writes a file: ``write(traced, description, path)``.
+        open (Callable): Opens a file to run it: ``open(path)``.
+        packages (tuple[str, ...]): Packages that both need. Defaults to none.
+    """
+
+    runtime: str
+    write: Callable[[Traced, Description, str], None]
+    open: Callable[[str], Run]
+    packages: tuple[str, ...] = ()
+
+
 def write_onnx(traced: Traced, description: Description, path: str) -> None:
     """Writes an ONNX file with weights and metadata in it.
 
     Args:
         traced (Traced): The segmentor.
-        description (Description): What goes into the metadata.
+        description (Description): The metadata.
         path (str): The file.
 
     Raises:
@@ -43,7 +62,7 @@ def write_onnx(traced: Traced, description: Description, path: str) -> None:
                 verbose=False,
             )
         except torch.onnx.OnnxExporterError as error:
-            reason = str(error.__cause__ or error).strip().partition('\n')[0]
+            reason = one_line(error.__cause__ or error)
             raise ValueError(f'the model cannot be translated to ONNX: {reason}') from error
     _name_sides(program.model)
     program.model.metadata_props.update(description.as_metadata())
@@ -57,7 +76,7 @@ def open_onnx(path: str) -> Run:
         path (str): The file.
 
     Returns:
-        Run: What runs it.
+        Run: Runs it.
     """
     import onnxruntime
 
@@ -72,7 +91,7 @@ def write_program(traced: Traced, description: Description, path: str) -> None:
 
     Args:
         traced (Traced): The segmentor.
-        description (Description): What goes into its extra files, by their names.
+        description (Description): Written as extra files.
         path (str): The file.
     """
     torch.export.save(traced.program, path, extra_files=description.as_metadata())
@@ -85,7 +104,7 @@ def open_program(path: str) -> Run:
         path (str): The file.
 
     Returns:
-        Run: What runs it.
+        Run: Runs it.
     """
     module = torch.export.load(path).module()
 
@@ -96,35 +115,42 @@ def open_program(path: str) -> Run:
     return run
 
 
-#: By the file's suffix: how it is written, and how it is opened.
-FORMATS = {'.onnx': (write_onnx, open_onnx), '.pt2': (write_program, open_program)}
+#: The formats by the suffix of their files.
+FORMATS = {
+    '.onnx': Format('onnxruntime', write_onnx, open_onnx, ('onnx', 'onnxruntime', 'onnxscript')),
+    '.pt2': Format('torch.export', write_program, open_program),
+}
 
 
-def check_format(path: str) -> None:
-    """Checks that a file of this name can be written here.
+def format_of(path: str) -> Format:
+    """Chooses the format of a file by its suffix.
 
     Args:
         path (str): The file.
 
+    Returns:
+        Format: The format.
+
     Raises:
-        ValueError: If its suffix is none of ``FORMATS``.
-        ImportError: If a package that this needs is not installed.
+        ValueError: If its suffix is not one of ``FORMATS``.
+        ImportError: If a package that the format needs is not installed.
     """
     suffix = os.path.splitext(path)[1]
     if suffix not in FORMATS:
         raise ValueError(f'out must end in {" or ".join(FORMATS)}, got {path}')
-    if suffix == '.onnx':
-        for package in ('onnx', 'onnxscript', 'onnxruntime'):
-            try:
-                __import__(package)
-            except ImportError as error:
-                raise ImportError(
-                    f'out: {path} needs {package}: pip install onnx onnxruntime onnxscript'
-                ) from error
+    packages = FORMATS[suffix].packages
+    for package in packages:
+        try:
+            __import__(package)
+        except ImportError as error:
+            raise ImportError(
+                f'out: {path} needs {package}: pip install {" ".join(packages)}'
+            ) from error
+    return FORMATS[suffix]
 
 
 def _name_sides(model) -> None:
-    """Gives the free sides of input and output names that say what they are."""
+    """Names the dynamic sides of input and output 'height' and 'width'."""
     for value in (model.graph.inputs[0], model.graph.outputs[0]):
         names = (None, None, 'height', 'width')
         value.shape = type(value.shape)(
@@ -134,7 +160,7 @@ def _name_sides(model) -> None:
 
 @contextlib.contextmanager
 def _quiet():
-    """Keeps the exporter's progress, and its words on torchvision, off the screen."""
+    """Silences the exporter's progress, and its warning that torchvision is missing."""
     loggers = [logging.getLogger(name) for name in ('torch.onnx', 'onnxscript', 'onnx_ir')]
     before = [logger.level for logger in loggers]
     for logger in loggers:

@@ -1,4 +1,4 @@
-"""A segmentor of mmseg as a module from normalised images to logits."""
+"""A segmentor of mmseg as a module from normalised images to logits, and its trace."""
 
 from dataclasses import dataclass
 
@@ -7,7 +7,9 @@ import torch
 from torch import Tensor, nn
 from torch.export import Dim, ExportedProgram, export
 
-# Odd: the sides of a graph that is for all of them must not be special.
+from ..utils.messages import one_line
+
+# Odd sides, since the graph must hold for every size.
 _EXAMPLE = (1, 3, 101, 143)
 
 
@@ -40,11 +42,11 @@ class Traced:
 
     Attributes:
         program (ExportedProgram): For one image of any height and width.
-        least_size (list[int]): Height and width that it was traced for at least.
+        min_size (list[int]): Smallest height and width that it takes.
     """
 
     program: ExportedProgram
-    least_size: list[int]
+    min_size: list[int]
 
 
 def check_exportable(model: nn.Module) -> None:
@@ -61,7 +63,7 @@ def check_exportable(model: nn.Module) -> None:
     if not isinstance(model, EncoderDecoder):
         raise ValueError(
             f'model: {type(model).__name__} cannot be exported: only segmentors of mmseg '
-            '(EncoderDecoder) can; what detectors do after the network is of no fixed shape'
+            '(EncoderDecoder) can; the results of detectors have no fixed shape'
         )
     mode = model.test_cfg.get('mode', 'whole')
     if mode != 'whole':
@@ -95,8 +97,7 @@ def trace(segmentor: Segmentor) -> Traced:
             program = export(segmentor, (torch.zeros(_EXAMPLE),), dynamic_shapes={'image': sizes})
         except Exception as error:
             # Tracing runs the model's own code, which may raise anything.
-            reason = f'{type(error).__name__}: {str(error).strip()}'.partition('\n')[0]
-            raise ValueError(f'the model cannot be traced: {reason}') from error
+            raise ValueError(f'the model cannot be traced: {one_line(error)}') from error
     image = next(n for n in program.graph.nodes if n.op == 'placeholder' and n.name == 'image')
     symbols = [side.node.expr for side in image.meta['val'].shape[2:]]
     return Traced(program, [int(program.range_constraints[symbol].lower) for symbol in symbols])

@@ -8,11 +8,12 @@ from typing import Any
 import numpy as np
 import torch
 from mmengine.config import Config
-from mmengine.registry import DATASETS, TRANSFORMS, init_default_scope
+from mmengine.registry import DATASETS, TRANSFORMS
 from mmengine.structures import PixelData
 from torch.utils.data import Dataset
 
 from ..datasets.checks.files import check_dataset, single_datasets
+from ..engine.config import in_scope
 from ..engine.images import read_image
 from ..utils.coco_panoptic import IGNORE_INDEX, Segments, read_id_map
 
@@ -53,20 +54,20 @@ def open_image(
         ValueError: If a file cannot be read as an image, the annotation map has another size, or
             there is no such sample.
     """
-    init_default_scope(cfg.default_scope)
     dataset_cfg = (cfg.get('val_dataloader') or {}).get('dataset')
-    if sample is None:
-        pixels = read_image(image, 'image')
-        if truth is None:
-            return InputImage(image, pixels)
-        return InputImage(image, pixels, _read_truth(cfg, dataset_cfg, image, truth, pixels))
-    if dataset_cfg is None:
-        raise ValueError('sample: the config has no val_dataloader')
-    check_dataset(dataset_cfg, 'val_dataloader.dataset')
-    # pycocotools prints its progress.
-    with contextlib.redirect_stdout(io.StringIO()):
-        dataset = DATASETS.build({**dataset_cfg, 'pipeline': []})
-    return dataset_image(dataset, sample)
+    with in_scope(cfg):
+        if sample is None:
+            pixels = read_image(image, 'image')
+            if truth is None:
+                return InputImage(image, pixels)
+            return InputImage(image, pixels, _read_truth(cfg, dataset_cfg, image, truth, pixels))
+        if dataset_cfg is None:
+            raise ValueError('sample: the config has no val_dataloader')
+        check_dataset(dataset_cfg, 'val_dataloader.dataset')
+        # pycocotools prints its progress.
+        with contextlib.redirect_stdout(io.StringIO()):
+            dataset = DATASETS.build({**dataset_cfg, 'pipeline': []})
+        return dataset_image(dataset, sample)
 
 
 def dataset_image(dataset: Dataset, index: int) -> InputImage:

@@ -18,7 +18,7 @@ from PIL import Image
 
 from sapa_mm.datasets import CLASSES, PALETTE, generate_scene
 from sapa_mm.deployment import formats
-from sapa_mm.deployment.check_values import Agreement, fits, five_sizes
+from sapa_mm.deployment.check_values import Comparison, add_crops, is_accurate
 from sapa_mm.deployment.export_model import export_model
 from sapa_mm.engine.images import image_pipeline, read_image
 from sapa_mm.engine.trained_model import load_trained
@@ -63,7 +63,7 @@ def test_the_check_is_of_five_sizes(upernet):
 def test_five_sizes():
     def sizes(*shapes):
         return [
-            image.shape[1:] for image in five_sizes([np.zeros((3, *s)) for s in shapes], (33, 61))
+            image.shape[1:] for image in add_crops([np.zeros((3, *s)) for s in shapes], (33, 61))
         ]
 
     for shapes in ([(96, 96)], [(96, 96)] * 7, [(512, 704), (352, 480), (96, 64)]):
@@ -72,22 +72,24 @@ def test_five_sizes():
         assert len(set(found)) >= 5
         assert sum(h % 2 and w % 2 for h, w in set(found)) >= 2
         assert all(min(size) >= 64 for size in found)
-    with pytest.raises(ValueError, match='32x5024 .* is too small to check on: it takes 33x61'):
+    with pytest.raises(
+        ValueError, match='32x5024 .* is too small to check on: the file takes 33x61'
+    ):
         sizes((512, 704), (32, 5024))
-    with pytest.raises(ValueError, match='at most 64x128 .* are too small to check five sizes on'):
+    with pytest.raises(ValueError, match='at most 64x128 .* are too small to check 5 sizes on'):
         sizes((64, 128), (64, 64))
 
 
-def agreement(size=(100, 100), difference=0.0, share=0.0):
-    return Agreement(size, difference, scale=2.0, share=share, seconds_torch=1, seconds_file=1)
+def comparison(size=(100, 100), difference=0.0, different_pixels=0.0):
+    return Comparison(size, difference, 2.0, different_pixels, seconds_torch=1, seconds_file=1)
 
 
-def test_what_fits():
-    assert fits([agreement(), agreement((10, 10), share=0.01)])
-    assert not fits([agreement(), agreement(share=0.0003)])
-    assert fits([agreement(difference=0.0019)])
-    assert not fits([agreement(), agreement(difference=0.0021)])
-    assert not fits([agreement(difference=float('nan'))])
+def test_what_is_accurate():
+    assert is_accurate([comparison(), comparison((10, 10), different_pixels=0.01)])
+    assert not is_accurate([comparison(), comparison(different_pixels=0.0003)])
+    assert is_accurate([comparison(difference=0.0019)])
+    assert not is_accurate([comparison(), comparison(difference=0.0021)])
+    assert not is_accurate([comparison(difference=float('nan'))])
 
 
 def test_the_script_reads_images_as_mmseg_does(tmp_path, monkeypatch):
@@ -194,8 +196,11 @@ def test_values_that_are_not_the_models(upernet, images, tmp_path, monkeypatch):
         run = formats.open_onnx(path)
         return lambda image: run(image) + np.float32(0.5)
 
-    formats_ = {'.onnx': (lambda *_: Path(_[2]).write_bytes(upernet[2].read_bytes()), open_wrong)}
-    monkeypatch.setattr('sapa_mm.deployment.export_model.FORMATS', formats_)
+    def write(traced, description, path):
+        Path(path).write_bytes(upernet[2].read_bytes())
+
+    wrong = formats.Format('onnxruntime', write, open_wrong)
+    monkeypatch.setitem(formats.FORMATS, '.onnx', wrong)
     out = tmp_path / 'out' / 'wrong.onnx'
     with pytest.raises(ValueError, match=r'is not written: its values are not those of the model'):
         export_model(*upernet[:2], str(out), images)
