@@ -20,6 +20,7 @@ from sapa_mm.datasets import CLASSES, PALETTE, generate_scene
 from sapa_mm.deployment import formats
 from sapa_mm.deployment.check_values import Comparison, add_crops, is_accurate
 from sapa_mm.deployment.export_model import export_model
+from sapa_mm.deployment.segmentor import Traced
 from sapa_mm.engine.images import image_pipeline, read_image
 from sapa_mm.engine.trained_model import load_trained
 
@@ -179,6 +180,7 @@ def test_the_size_rule_is_that_of_the_pipeline(rule, size, monkeypatch, tmp_path
     assert follow(rule, 364, 500) == size
 
 
+@pytest.mark.extended
 def test_a_program_of_torch_export(tmp_path, images):
     skip_where_not_built('compiled')
     model = model_files(tmp_path, SEGFORMER, 'sapa-b')
@@ -199,6 +201,8 @@ def test_values_that_are_not_the_models(upernet, images, tmp_path, monkeypatch):
     def write(traced, description, path):
         Path(path).write_bytes(upernet[2].read_bytes())
 
+    # It takes a minute, and what it returns is not written.
+    monkeypatch.setattr('sapa_mm.deployment.export_model.trace', lambda _: Traced(None, [1, 1]))
     wrong = formats.Format('onnxruntime', write, open_wrong)
     monkeypatch.setitem(formats.FORMATS, '.onnx', wrong)
     out = tmp_path / 'out' / 'wrong.onnx'

@@ -47,7 +47,13 @@ def photo(scenes, tmp_path):
     return tuple(map(str, paths))
 
 
-@pytest.mark.parametrize(('suffix', 'magic'), [('.png', b'\x89PNG'), ('.pdf', b'%PDF')])
+@pytest.mark.parametrize(
+    ('suffix', 'magic'),
+    [
+        ('.png', b'\x89PNG'),
+        pytest.param('.pdf', b'%PDF', marks=pytest.mark.extended),
+    ],
+)
 def test_a_photograph_with_its_truth(models, photo, tmp_path, suffix, magic):
     out = tmp_path / 'new' / f'figure{suffix}'
     visualize('predictions', models, str(out), *photo)
@@ -81,7 +87,11 @@ def test_gallery(models, options, tmp_path):
 
 @pytest.mark.parametrize(
     ('config', 'padded'),
-    [(PANOPTIC_FPN, (128, 160)), (MASK_RCNN, (128, 192)), (FASTER_RCNN, (128, 192))],
+    [
+        (PANOPTIC_FPN, (128, 160)),
+        pytest.param(MASK_RCNN, (128, 192), marks=pytest.mark.extended),
+        (FASTER_RCNN, (128, 192)),
+    ],
 )
 def test_detectors(config, padded, options, tmp_path):
     pytest.importorskip('mmdet')
