@@ -21,6 +21,7 @@ from sapa_mm.deployment import formats
 from sapa_mm.deployment.check_values import Comparison, add_crops, is_accurate
 from sapa_mm.deployment.export_model import export_model
 from sapa_mm.deployment.segmentor import Traced
+from sapa_mm.engine.config import in_scope
 from sapa_mm.engine.images import image_pipeline, read_image
 from sapa_mm.engine.trained_model import load_trained
 
@@ -133,7 +134,9 @@ def test_the_script_labels_as_mmseg_does(upernet, images, index, monkeypatch):
     from onnx_inference import OnnxSegmentor
 
     trained = load_trained(*upernet[:2])
-    sample = Compose(image_pipeline(trained.cfg))(dict(img_path=images[index]))
+    with in_scope(trained.cfg):
+        pipeline = Compose(image_pipeline(trained.cfg))
+    sample = pipeline(dict(img_path=images[index]))
     with torch.no_grad():
         data = dict(inputs=[sample['inputs']], data_samples=[sample['data_samples']])
         wanted = trained.model.test_step(data)[0].pred_sem_seg.data[0].numpy()
