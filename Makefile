@@ -3,7 +3,7 @@
 # make test               lint and tests on the OneDL stack, in .venv-onedl
 # make test-extended      the tests that make test leaves out: full products, more training
 # make test STACK=openmmlab    the same on upstream OpenMMLab, in .venv-openmmlab
-# make lint               ruff and mypy; make format mends what can be mended
+# make lint               ruff, clang-format, mypy; make format mends what can be mended
 # make docs               the documentation as a site, in site/, by .venv-docs
 # make wheel              wheels of both distributions, in dist/
 
@@ -38,14 +38,18 @@ test: lint
 test-extended: $(TEST_VENV)/installed
 	$(PYTEST) -m extended
 
+CXX_SOURCES = $(shell find ops/csrc tests -name '*.h' -o -name '*.cpp' -o -name '*.cu')
+
 lint: $(TEST_VENV)/installed
 	$(TEST_VENV)/bin/ruff check .
 	$(TEST_VENV)/bin/ruff format --check .
+	$(TEST_VENV)/bin/clang-format --dry-run -Werror $(CXX_SOURCES)
 	$(TEST_VENV)/bin/mypy
 
 format: $(TEST_VENV)/installed
 	$(TEST_VENV)/bin/ruff check --fix .
 	$(TEST_VENV)/bin/ruff format .
+	$(TEST_VENV)/bin/clang-format -i $(CXX_SOURCES)
 
 # Pages of the API are made from the sources: neither torch nor OpenMMLab is installed for them.
 docs: .venv-docs/installed

@@ -50,12 +50,12 @@ def backend_for(tensor: Tensor) -> BackendReport:
         RuntimeError: If a form is forced by :func:`use_backend` and cannot run on this tensor.
     """
     unavailable = {}
-    chosen = None
+    chosen = ''
     for name, (_, why_not) in _FORMS.items():
         reason = why_not(tensor)
         if reason is None and _forced not in (None, name):
             reason = f"use_backend('{_forced}') is in force"
-        elif reason is None and chosen is not None:
+        elif reason is None and chosen:
             reason = f'{chosen} is preferred'
         elif reason is None:
             chosen = name

@@ -177,7 +177,7 @@ def _why_no_cuda() -> str | None:
     nvcc = Path(CUDA_HOME) / 'bin' / 'nvcc' if CUDA_HOME else None
     if nvcc is None or not nvcc.exists():
         return 'no nvcc was found when it was built (CUDA_HOME, or nvcc in PATH)'
-    if not (Path(CUDA_HOME) / 'include' / 'cuda_runtime.h').exists():
+    if not (nvcc.parents[1] / 'include' / 'cuda_runtime.h').exists():
         return f'CUDA_HOME={CUDA_HOME} had no include/cuda_runtime.h when it was built'
     text = subprocess.run([nvcc, '--version'], capture_output=True, text=True).stdout
     version = re.search(r'release (\d+)\.(\d+)', text)

@@ -41,6 +41,7 @@ def window_assemble(weight: Tensor, value: Tensor, kernel_size: int, groups: int
         shifted = shifted.unflatten(1, (groups, c // groups))
         tap_weight = grouped[:, :, tap : tap + 1]
         out = tap_weight * shifted if out is None else torch.addcmul(out, tap_weight, shifted)
+    assert out is not None  # there is a tap
     return ungroup_children(out.flatten(1, 2), high_h, high_w).to(value.dtype)
 
 
@@ -141,6 +142,7 @@ class _InChunks(torch.autograd.Function):
             if out is None:
                 out = part.new_empty(*rows[0].shape[:3], *part.shape[3:])
             out[_stretch(start, chunk)] = part
+        assert out is not None  # there is a row
         return out
 
     @staticmethod
@@ -150,8 +152,8 @@ class _InChunks(torch.autograd.Function):
             inputs = [t for t in ctx.saved_tensors if t.requires_grad]
             out = ctx.step(low_rows, *rows)
             grads = iter(torch.autograd.grad(out, inputs, grad, create_graph=True))
-            grads = [next(grads) if t.requires_grad else None for t in ctx.saved_tensors]
-            return None, None, *grads
+            every = (next(grads) if t.requires_grad else None for t in ctx.saved_tensors)
+            return None, None, *every
 
         low_rows = low_rows.detach().requires_grad_()
         low_grad, *row_grads = (torch.zeros_like(t) for t in (low_rows, *rows))
@@ -160,9 +162,9 @@ class _InChunks(torch.autograd.Function):
             parts = [r[stretch].detach().requires_grad_() for r in rows]
             with torch.enable_grad():
                 out = ctx.step(low_rows, *parts)
-            grads = torch.autograd.grad(out, (low_rows, *parts), grad[stretch])
-            low_grad += grads[0]
-            for total, part in zip(row_grads, grads[1:], strict=True):
+            low_part, *row_parts = torch.autograd.grad(out, (low_rows, *parts), grad[stretch])
+            low_grad += low_part
+            for total, part in zip(row_grads, row_parts, strict=True):
                 total[stretch] = part
         return None, None, low_grad, *row_grads
 

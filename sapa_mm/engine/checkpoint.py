@@ -138,7 +138,7 @@ def _safe_load(label: str, zip_path: str | None = None) -> Iterator[None]:
 
 
 @contextmanager
-def _allowed(functions: list[Callable]) -> Iterator[None]:
+def _allowed(functions: list[Any]) -> Iterator[None]:
     """Allow globals for the time of a ``with`` block (torch 2.4 has no ``safe_globals``)."""
     before = list(torch.serialization.get_safe_globals())  # torch 2.4 hands out its own list
     torch.serialization.add_safe_globals(functions)
@@ -219,7 +219,7 @@ def install_safe_loading() -> None:
 # The few globals that mmengine writes into checkpoints, beyond those that torch allows.
 
 
-def _known_as(path: str, function: Callable) -> Callable:
+def _known_as(path: str, function: Any) -> Callable:
     """Give a function the name under which checkpoints know it."""
 
     def call(*args):

@@ -55,5 +55,7 @@ def image_pipeline(cfg: Config) -> list[dict]:
     for key in ('test_dataloader', 'val_dataloader'):
         for _, dataset in single_datasets((cfg.get(key) or {}).get('dataset'), key):
             if dataset.get('pipeline'):
-                return [step for step in dataset.pipeline if 'Annotations' not in str(step['type'])]
+                return [
+                    step for step in dataset['pipeline'] if 'Annotations' not in str(step['type'])
+                ]
     raise ValueError('the config has no test_dataloader with a pipeline')

@@ -24,7 +24,7 @@ def get_random_state() -> dict:
     kind, keys, *rest = np.random.get_state()  # noqa: NPY002
     state = {
         'python': random.getstate(),
-        'numpy': (kind, keys.tolist(), *rest),
+        'numpy': (kind, np.asarray(keys).tolist(), *rest),
         'torch': torch.get_rng_state(),
     }
     if torch.cuda.is_available():
@@ -65,7 +65,7 @@ class RandomStateHook(Hook):
 
     def __init__(self) -> None:
         self._loaded: dict | None = None
-        self._before_val: dict | None = None
+        self._before_val: dict = {}
 
     def before_save_checkpoint(self, runner, checkpoint: dict) -> None:
         """Put the random states into the checkpoint.
@@ -137,7 +137,7 @@ class RandomStateHook(Hook):
             runner (Runner): The runner.
         """
         set_random_state(self._before_val)
-        self._before_val = None
+        self._before_val = {}
 
 
 class _ResumedIterator:

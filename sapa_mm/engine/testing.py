@@ -2,6 +2,7 @@
 
 import copy
 import os
+from typing import Any
 
 from mmengine.config import Config
 
@@ -115,7 +116,7 @@ def _draw_predictions(cfg: Config, show_dir: str) -> None:
         # mmseg draws through the visualizer's backends; upstream's skips images by the interval.
         kind = 'Seg'
         visualizer = {'save_dir': show_dir, 'vis_backends': [local]}
-        hook = {'draw': True, 'interval': 1}
+        hook: dict[str, Any] = {'draw': True, 'interval': 1}
     else:
         # mmdet takes a relative path from the work directory, anew for every image.
         kind = 'Det'

@@ -67,7 +67,7 @@ class A2U(WindowUpsampler):
         with torch.autocast(guide.device.type, enabled=False):
             filtered = _filter(guide.to(dtype), kernels.to(dtype)).unbind(1)
             first, second = (
-                F.leaky_relu(_normalise(norm, feature), 0.01)
+                F.leaky_relu(_normalise(norm, feature), 0.01)  # type: ignore[arg-type]
                 for norm, feature in zip(self.norms, filtered, strict=True)
             )
             return (first * second).sum(1, keepdim=True) / math.sqrt(self.guide_channels)

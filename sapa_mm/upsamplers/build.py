@@ -22,9 +22,8 @@ def _find_upsamplers() -> dict[str, type[Upsampler]]:
     for file in pkgutil.iter_modules(sys.modules[__package__].__path__):
         module = importlib.import_module(f'{__package__}.{file.name}')
         classes = [kind for kind in vars(module).values() if inspect.isclass(kind)]
-        for kind in classes:
-            is_named = issubclass(kind, Upsampler) and kind.name is not None
-            if is_named and found.setdefault(kind.name, kind) is not kind:
+        for kind in (kind for kind in classes if issubclass(kind, Upsampler)):
+            if kind.name is not None and found.setdefault(kind.name, kind) is not kind:
                 raise ValueError(f'{kind} and {found[kind.name]} have one name, {kind.name}')
     return found
 

@@ -65,9 +65,10 @@ class Fade(WindowUpsampler):
         The SAPA authors' repository segmentation-with-upsamplers does the same.
         """
         for module in self.children():
-            nn.init.xavier_uniform_(module.weight)
-            if module.bias is not None:
-                nn.init.zeros_(module.bias)
+            if isinstance(module, nn.Conv2d):
+                nn.init.xavier_uniform_(module.weight)
+                if module.bias is not None:
+                    nn.init.zeros_(module.bias)
 
     def flops_per_position(self) -> int:
         """See :meth:`Upsampler.flops_per_position`; the paper's is without a gate."""

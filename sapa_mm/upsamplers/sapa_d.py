@@ -148,7 +148,7 @@ class SapaD(Sapa, PointUpsampler):
                 self.content_encoder,
                 x,
                 self.scale_factor,
-                offset.shape[2:],
+                (offset.shape[2], offset.shape[3]),
             ).unflatten(1, (self.groups, self.num_points))
         return similarity.softmax(2)
 

@@ -8,6 +8,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from .json_files import read_json
 from .whole_file import whole_file
@@ -69,13 +70,14 @@ class Segments:
     def make(
         cls,
         id_map: np.ndarray,
-        ids: Sequence[int],
-        labels: Sequence[int],
-        crowd: Sequence[bool] | None = None,
+        ids: ArrayLike,
+        labels: ArrayLike,
+        crowd: ArrayLike | None = None,
     ) -> Segments:
         """Makes them from sequences; ``crowd`` defaults to none at all."""
+        ids = np.asarray(ids, np.int64)
         is_crowd = np.zeros(len(ids), bool) if crowd is None else np.asarray(crowd, bool)
-        return cls(id_map, np.asarray(ids, np.int64), np.asarray(labels, np.int64), is_crowd)
+        return cls(id_map, ids, np.asarray(labels, np.int64), is_crowd)
 
     @classmethod
     def from_panoptic_map(cls, panoptic_map: np.ndarray, void: Collection[int]) -> Segments:
