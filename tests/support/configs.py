@@ -6,8 +6,10 @@ from pathlib import Path
 
 import torch
 from mmengine.config import Config
-from mmengine.registry import MODELS, init_default_scope
+from mmengine.registry import MODELS
 from torch.overrides import TorchFunctionMode
+
+from sapa_mm.engine.config import in_scope
 
 ROOT = Path(__file__).parents[2] / 'configs'
 PATHS = {path.stem: path for path in sorted(ROOT.glob('*/*.py')) if path.parent.name != '_base_'}
@@ -31,10 +33,9 @@ def _load(name):
 def build_on_meta(name, part='model'):
     """The model of a config, or a part of it such as ``model.neck``, without memory or values."""
     cfg = load(name)
-    init_default_scope(cfg.default_scope)
-    for key in part.split('.'):
-        cfg = cfg[key]
-    with torch.device('meta'), _ReadableLinspace():
+    with in_scope(cfg), torch.device('meta'), _ReadableLinspace():
+        for key in part.split('.'):
+            cfg = cfg[key]
         return MODELS.build(cfg)
 
 

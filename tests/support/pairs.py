@@ -1,4 +1,4 @@
-"""Pairs instead of products: which of all combinations the quick tier takes."""
+"""Which of all combinations of values the quick tier takes: pairs, or each value once."""
 
 import itertools
 
@@ -21,19 +21,29 @@ def pairs(**values):
     ]
 
 
-def parametrize_pairs(**values):
+def parametrize_pairs(ids=None, **values):
     """Parametrize a test with `pairs` in the quick tier, with the rest of the product extended.
 
     Args:
+        ids (Callable, optional): The name of a value, as in pytest. Defaults to pytest's own.
         **values (Iterable): For each argument its values. A name may hold several arguments, as
             ``kind__options`` does: then its values are tuples.
 
     Returns:
         pytest.MarkDecorator: For the test.
     """
+    return _parametrize(_rows, ids, values)
+
+
+def parametrize_each(ids=None, **values):
+    """Like `parametrize_pairs`, but the quick tier has each value at least once, not each pair."""
+    return _parametrize(_turns, ids, values)
+
+
+def _parametrize(choose, ids, values):
     values = {name: list(options) for name, options in values.items()}
     arguments = {name: name.split('__') for name in values}
-    quick = set(_rows([len(options) for options in values.values()]))
+    quick = set(choose([len(options) for options in values.values()]))
 
     def case(row):
         chosen = [
@@ -44,7 +54,16 @@ def parametrize_pairs(**values):
         return pytest.param(*itertools.chain(*chosen), marks=marks)
 
     rows = itertools.product(*(range(len(options)) for options in values.values()))
-    return pytest.mark.parametrize(tuple(itertools.chain(*arguments.values())), map(case, rows))
+    names = tuple(itertools.chain(*arguments.values()))
+    return pytest.mark.parametrize(names, list(map(case, rows)), ids=ids)
+
+
+def _turns(sizes):
+    """The values of each column in turn; the order shifts, so that equal columns differ."""
+    return [
+        tuple((row + row // size * column) % size for column, size in enumerate(sizes))
+        for row in range(max(sizes))
+    ]
 
 
 def _rows(sizes):

@@ -2,7 +2,7 @@ import itertools
 
 import pytest
 
-from .pairs import pairs, parametrize_pairs
+from .pairs import pairs, parametrize_each, parametrize_pairs
 
 
 @pytest.mark.parametrize(
@@ -28,3 +28,11 @@ def test_the_rest_of_the_product_is_extended():
     quick = [param.values for param in params if not param.marks]
     assert len(quick) == len(pairs(case=cases, form=[0, 1], size=[1, 2])) == 4
     assert all(param.values[:2] in cases for param in params)
+
+
+def test_each_value_once():
+    mark = parametrize_each(a=range(3), b=range(2), c=range(2), ids=str)
+    quick = [param.values for param in mark.args[1] if not param.marks]
+    assert quick == [(0, 0, 0), (1, 1, 1), (2, 1, 0)]
+    assert len(mark.args[1]) == 12
+    assert mark.kwargs == {'ids': str}

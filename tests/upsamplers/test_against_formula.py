@@ -7,6 +7,7 @@ import sapa_ops
 import torch
 
 from ..support.operators import FORMS, relayout, skip_where_not_built
+from ..support.pairs import parametrize_each, parametrize_pairs
 from ..support.slow_upsamplers import slow_upsampler
 from ..support.upsamplers import PEER_VARIANTS, keep_points_in_cells, make_inputs, make_upsampler
 
@@ -135,8 +136,7 @@ def test_options(kind, options):
     assert_follows_formula(upsampler, kind, *make_inputs(upsampler, *SMALL), **options)
 
 
-@pytest.mark.parametrize(('low', 'high'), SIZES)
-@pytest.mark.parametrize(('kind', 'options'), TYPICAL)
+@parametrize_each(kind__options=TYPICAL, low__high=SIZES)
 def test_sizes(kind, options, low, high):
     upsampler = make_upsampler(kind, **options)
     assert_follows_formula(upsampler, kind, *make_inputs(upsampler, low, high, 1), **options)
@@ -187,10 +187,12 @@ def test_scale_factors(kind, options, scale_factor):
     assert_follows_formula(upsampler, kind, *inputs, scale_factor=scale_factor, **options)
 
 
-@pytest.mark.parametrize('form', FORMS)
-@pytest.mark.parametrize('dtype', TOLERANCES)
-@pytest.mark.parametrize('layout', ['contiguous', 'channels_last', 'sliced'])
-@pytest.mark.parametrize(('kind', 'options'), TYPICAL)
+@parametrize_pairs(
+    kind__options=TYPICAL,
+    layout=['contiguous', 'channels_last', 'sliced'],
+    dtype=TOLERANCES,
+    form=FORMS,
+)
 def test_dtypes_and_layouts(kind, options, layout, dtype, form):
     skip_where_not_built(form)
     upsampler = make_upsampler(kind, **options)

@@ -9,6 +9,7 @@ from torch.export import Dim
 from sapa_mm.upsamplers import UPSAMPLERS
 
 from ..support.operators import FORMS, relayout, skip_where_not_built
+from ..support.pairs import parametrize_each
 from ..support.upsamplers import ALL_TYPES, PEER_VARIANTS, make_inputs, make_upsampler
 
 CASES = [
@@ -18,7 +19,6 @@ CASES = [
     ('sapa_d', dict(ALL_TYPES['sapa_d'], shared_offset=True)),
     ('sapa_d', dict(num_points=3, groups=2, guided=False)),
 ]
-NAMES = [f'{kind}{len(options)}' for kind, options in CASES]
 OPERATORS = {
     'carafe': ['window_assemble'],
     'fade': ['window_assemble'],
@@ -28,8 +28,12 @@ OPERATORS = {
     'sapa_b': ['window_similarity', 'window_assemble'],
     'sapa_d': ['point_similarity', 'point_assemble'],
 }
-EXACT = [((3, 5), (6, 10)), ((7, 4), (14, 8)), ((9, 11), (18, 22))]
-UNEVEN = [((3, 5), (7, 11)), ((6, 4), (13, 9)), ((9, 11), (19, 24))]
+SIZES = {
+    'exact': [((3, 5), (6, 10)), ((7, 4), (14, 8)), ((9, 11), (18, 22))],
+    'uneven': [((3, 5), (7, 11)), ((6, 4), (13, 9)), ((9, 11), (19, 24))],
+}
+# The compilation for any size takes longest.
+QUICK = [(('sapa_b', ALL_TYPES['sapa_b']), 'exact'), (('sapa_d', ALL_TYPES['sapa_d']), 'uneven')]
 
 
 @pytest.fixture(autouse=True)
@@ -59,9 +63,7 @@ def test_every_type_is_covered():
     assert set(UPSAMPLERS) == {kind for kind, _ in CASES}
 
 
-@pytest.mark.parametrize('form', FORMS)
-@pytest.mark.parametrize('layout', ['contiguous', 'channels_last'])
-@pytest.mark.parametrize(('kind', 'options'), CASES, ids=NAMES)
+@parametrize_each(kind__options=CASES, layout=['contiguous', 'channels_last'], form=FORMS)
 def test_compile(kind, options, layout, form):
     skip_where_not_built(form)
     upsampler = make_upsampler(kind, **options)
@@ -73,15 +75,21 @@ def test_compile(kind, options, layout, form):
     torch.testing.assert_close(actual, expected)
 
 
-@pytest.mark.parametrize('sizes', [EXACT, UNEVEN], ids=['exact', 'uneven'])
-@pytest.mark.parametrize(('kind', 'options'), CASES, ids=NAMES)
+@pytest.mark.parametrize(
+    ('kind', 'options', 'sizes'),
+    [
+        pytest.param(*case, sizes, marks=[] if (case, sizes) in QUICK else pytest.mark.extended)
+        for case in CASES
+        for sizes in SIZES
+    ],
+)
 def test_compile_for_any_size(kind, options, sizes, on_compiled):
     """One graph serves all exact multiples, one all other sizes."""
     upsampler = make_upsampler(kind, **options)
     backend = CompileCounterWithBackend('aot_eager')
     compiled = torch.compile(upsampler, fullgraph=True, backend=backend, dynamic=True)
     compilations = []
-    for low, high in sizes:
+    for low, high in SIZES[sizes]:
         inputs = make_inputs(upsampler, low, high)
         torch.testing.assert_close(
             results(compiled, upsampler, *inputs), results(upsampler, upsampler, *inputs)
@@ -90,7 +98,7 @@ def test_compile_for_any_size(kind, options, sizes, on_compiled):
     assert len(set(compilations)) == 1
 
 
-@pytest.mark.parametrize(('kind', 'options'), CASES, ids=NAMES)
+@pytest.mark.parametrize(('kind', 'options'), CASES)
 def test_export(kind, options):
     upsampler = make_upsampler(kind, **options)
     inputs = make_inputs(upsampler, (3, 4), (5, 8))
@@ -99,16 +107,17 @@ def test_export(kind, options):
     torch.testing.assert_close(exported(*others), upsampler(*others))
 
 
-@pytest.mark.parametrize('sizes', [EXACT, UNEVEN], ids=['exact', 'uneven'])
-@pytest.mark.parametrize(('kind', 'options'), CASES, ids=NAMES)
+@parametrize_each(kind__options=CASES, sizes=SIZES)
 def test_export_for_any_size(kind, options, sizes, on_compiled):
     upsampler = make_upsampler(kind, **options)
     h, w = Dim('h', max=512), Dim('w', max=512)
     high = (
-        (2 * h, 2 * w) if sizes is EXACT else (Dim('H', min=5, max=2048), Dim('W', min=5, max=2048))
+        (2 * h, 2 * w)
+        if sizes == 'exact'
+        else (Dim('H', min=5, max=2048), Dim('W', min=5, max=2048))
     )
     shapes = ({2: h, 3: w}, dict(zip((2, 3), high, strict=True)))
-    inputs = make_inputs(upsampler, *sizes[0])
+    inputs = make_inputs(upsampler, *SIZES[sizes][0])
     exported = torch.export.export(upsampler, inputs, dynamic_shapes=shapes)
 
     operators = list(OPERATORS.get(kind, []))
@@ -117,6 +126,6 @@ def test_export_for_any_size(kind, options, sizes, on_compiled):
     targets = [str(node.target) for node in exported.graph.nodes if node.op == 'call_function']
     ours = [target for target in targets if target.startswith('sapa_ops.')]
     assert ours == [f'sapa_ops.{operator}.default' for operator in operators]
-    for low, high in sizes:
+    for low, high in SIZES[sizes]:
         others = make_inputs(upsampler, low, high)
         torch.testing.assert_close(exported.module()(*others), upsampler(*others))
