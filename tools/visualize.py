@@ -10,7 +10,7 @@ import argparse
 
 from sapa_mm.engine.arguments import add_cfg_options, start_tool
 from sapa_mm.utils.flags import exit_on
-from sapa_mm.visualization.visualize import FIGURES, visualize
+from sapa_mm.visualization.visualize import CHOICES, visualize
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -18,7 +18,7 @@ def make_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument('figure', choices=FIGURES, help='what to draw')
+    parser.add_argument('figure', choices=CHOICES, help='what to draw')
     parser.add_argument(
         '--model',
         dest='models',

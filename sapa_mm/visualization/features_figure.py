@@ -16,9 +16,25 @@ from .canvas import (
     show_map,
 )
 from .kernels import kernel_map
-from .model_run import Call
+from .model_run import Call, ModelRun
 
 _WIDTH = 2.3
+
+
+def draw_features_figure(run: ModelRun, channels: Sequence[int] = ()) -> Figure:
+    """Draws the features of a model run on an image; see :func:`draw_features`.
+
+    Args:
+        run (ModelRun): The model run.
+        channels (Sequence[int]): Single channels to draw. Defaults to (), the mean of all.
+
+    Returns:
+        Figure: The figure.
+
+    Raises:
+        ValueError: If the model has no upsamplers, or a feature map has no such channel.
+    """
+    return draw_features(run.pixels, run.extent, run.upsampler_calls(), channels)
 
 
 def draw_features(

@@ -3,77 +3,97 @@
 import base64
 import io
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 
 from matplotlib.figure import Figure
 
 from ..upsamplers import IndexNet, PointUpsampler, WindowUpsampler
 from ..utils.html_page import fill_page
-from .features_figure import draw_features
+from .features_figure import draw_features_figure
 from .input_image import InputImage
 from .kernel_figure import draw_kernel
-from .label_maps import boundary_near_centre
 from .model_run import ModelRun
 from .models import NamedModel
 from .points_figure import draw_points_figure
 from .predictions_figure import draw_predictions
 from .upsamplers_figure import draw_upsamplers
 
-#: Figures of one model, and of several.
-OF_ONE_MODEL = ('features', 'kernel', 'points')
-OF_MODELS = ('upsamplers', 'predictions')
-
 _DPI = 100
-# Of the sections of the page.
-_TITLES_AND_TEXTS = {
-    'predictions': (
+
+
+@dataclass(frozen=True)
+class FigureKind:
+    """A figure that can be drawn.
+
+    Attributes:
+        draw (Callable): Of one model, ``draw(run, **options)``, else ``draw(image, runs)``.
+        title (str): Its heading in the gallery.
+        text (str): Its explanation in the gallery.
+        of_one_model (bool): Whether it is a figure of one model. Defaults to False.
+        options (tuple[str, ...]): Names of its options. Defaults to none.
+    """
+
+    draw: Callable[..., Figure]
+    title: str
+    text: str
+    of_one_model: bool = False
+    options: tuple[str, ...] = ()
+
+
+#: The figures by name, in the order of the gallery.
+FIGURES = {
+    'predictions': FigureKind(
+        draw_predictions,
         'Predictions',
         'The prediction of each model, and where the models differ from each other; where the '
         'ground truth is known, which of them are right (Figure 13 of the paper).',
     ),
-    'upsamplers': (
+    'upsamplers': FigureKind(
+        draw_upsamplers,
         'Upsamplers side by side',
         'Input and output of the upsamplers on the path from coarse to fine, the mean of all '
         'channels (Figures 7 and 8).',
     ),
-    'features': (
+    'features': FigureKind(
+        draw_features_figure,
         'Features, stage by stage',
         'Each upsampler of the model in the order of their calls: low-res feature x, guide, '
         'output, and a map of its kernels. Effective points: the exponential of the entropy, '
         '1 where one point has all the weight (Figures 3, 7 and 8).',
+        of_one_model=True,
+        options=('channels',),
     ),
-    'kernel': (
+    'kernel': FigureKind(
+        draw_kernel,
         'A kernel',
         'The kernel of one position, and the weight of each of its taps over the whole image, at '
         "the tap's place in the window (Figure 5).",
+        of_one_model=True,
+        options=('position', 'upsampler'),
     ),
-    'points': (
+    'points': FigureKind(
+        draw_points_figure,
         'Sampled points',
         'The points that the upsampled children of one low-res position sample, coloured by their '
         'weights within the group of channels (Figure 11).',
+        of_one_model=True,
+        options=('position', 'upsampler'),
     ),
 }
 
 
-def draw(
-    figure: str,
-    image: InputImage,
-    runs: Sequence[ModelRun],
-    position: tuple[int, int] | None = None,
-    upsampler: int = -1,
-    channels: Sequence[int] = (),
-) -> Figure:
+def draw(figure: str, image: InputImage, runs: Sequence[ModelRun], **options) -> Figure:
     """Draws a figure.
 
     Args:
-        figure (str): Its name.
+        figure (str): Its name, one of FIGURES.
         image (InputImage): The image.
         runs (Sequence[ModelRun]): Models run on it; one, for a figure of one model.
-        position (tuple[int, int], optional): For 'kernel' and 'points', row and column of a pixel.
-            Defaults to the border between two predicted classes nearest to the image's centre.
-        upsampler (int): For 'kernel' and 'points', the index of the model's upsampler in the order
-            of their calls. Defaults to -1, the last.
-        channels (Sequence[int]): For 'features', the channels. Defaults to (), the mean of all.
+        **options: Those of the figure. ``position``: row and column of a pixel, by default on the
+            border between two predicted classes nearest to the image's centre. ``upsampler``: index
+            of the model's upsampler in the order of their calls, by default the last.
+            ``channels``: single channels to draw, by default the mean of all.
 
     Returns:
         Figure: The figure.
@@ -81,17 +101,8 @@ def draw(
     Raises:
         ValueError: If it cannot be drawn for these models.
     """
-    if figure == 'upsamplers':
-        return draw_upsamplers(image, runs)
-    if figure == 'predictions':
-        return draw_predictions(image, runs)
-    (run,) = runs
-    if figure == 'features':
-        return draw_features(run.pixels, run.extent, run.upsampler_calls(), channels)
-    if position is None:
-        position = boundary_near_centre(run.labels)
-    draw_one = {'kernel': draw_kernel, 'points': draw_points_figure}[figure]
-    return draw_one(run, position, upsampler)
+    kind = FIGURES[figure]
+    return kind.draw(*runs, **options) if kind.of_one_model else kind.draw(image, runs)
 
 
 def make_gallery(
@@ -103,7 +114,7 @@ def make_gallery(
         image (InputImage): The image.
         models (Sequence[NamedModel]): The models.
         runs (Sequence[ModelRun]): The models run on the image.
-        **options: ``position``, ``upsampler`` and ``channels``, see :func:`draw`.
+        **options: Those of any of the figures, see :func:`draw`.
 
     Returns:
         str: The page.
@@ -113,15 +124,16 @@ def make_gallery(
     """
     sections = []
     for name, groups in _possible_figures(runs, options.get('upsampler', -1)):
-        title, text = _TITLES_AND_TEXTS[name]
+        kind = FIGURES[name]
+        own = {option: options[option] for option in options.keys() & kind.options}
         figures = [
             dict(
                 title=' and '.join(run.name for run in group),
-                uri=_data_uri(draw(name, image, group, **options)),
+                uri=_data_uri(draw(name, image, group, **own)),
             )
             for group in groups
         ]
-        sections.append(dict(name=name, title=title, text=text, figures=figures))
+        sections.append(dict(name=name, title=kind.title, text=kind.text, figures=figures))
     return fill_page(
         'sapa_mm.visualization',
         'gallery.html.jinja',

@@ -10,17 +10,21 @@ from matplotlib.patches import Rectangle
 from ..upsamplers import IndexNet, WindowUpsampler
 from .canvas import MARK, format_size, mark, show, show_map, to_cell, to_pixels, zoom
 from .kernels import Kernel, class_names, compute_kernels, index_map
+from .label_maps import boundary_near_centre
 from .model_run import Call, ModelRun
 
 
-def draw_kernel(run: ModelRun, position: tuple[int, int], upsampler: int = -1) -> Figure:
+def draw_kernel(
+    run: ModelRun, position: tuple[int, int] | None = None, upsampler: int = -1
+) -> Figure:
     """Draws the place of a position, its K×K kernel, and the weight of each tap over the image.
 
     For IndexNet, which has no window, it draws the index map.
 
     Args:
         run (ModelRun): A model run on an image.
-        position (tuple[int, int]): Row and column of a pixel of the image.
+        position (tuple[int, int], optional): Row and column of a pixel of the image. Defaults to
+            the border between two predicted classes nearest to the centre.
         upsampler (int): Index of the upsampler in the order of their calls. Defaults to -1, the
             last.
 
@@ -31,6 +35,8 @@ def draw_kernel(run: ModelRun, position: tuple[int, int], upsampler: int = -1) -
         ValueError: If there is no such upsampler, or it has no window.
     """
     call = run.upsampler_call(upsampler)
+    if position is None:
+        position = boundary_near_centre(run.labels)
     if isinstance(call.upsampler, IndexNet):
         return _draw_index_map(run, call, position)
     if not isinstance(call.upsampler, WindowUpsampler):

@@ -12,6 +12,7 @@ from matplotlib.patches import Rectangle
 from ..upsamplers import PointUpsampler
 from .canvas import MARK, Extent, draw_points, format_size, mark, show, to_cell, to_pixels, zoom
 from .kernels import Kernels, class_names, compute_kernels
+from .label_maps import boundary_near_centre
 from .model_run import ModelRun
 
 _MARKERS = 'osD^v<>p'
@@ -19,14 +20,17 @@ _MARKERS = 'osD^v<>p'
 _MAX_CHILDREN = 16
 
 
-def draw_points_figure(run: ModelRun, position: tuple[int, int], upsampler: int = -1) -> Figure:
+def draw_points_figure(
+    run: ModelRun, position: tuple[int, int] | None = None, upsampler: int = -1
+) -> Figure:
     """Draws the points that all children of a low-res position sample, a panel for each child.
 
     The children are the upsampled positions with the same low-res index, s² for scale factor s.
 
     Args:
         run (ModelRun): A model run on an image.
-        position (tuple[int, int]): Row and column of a pixel of the image.
+        position (tuple[int, int], optional): Row and column of a pixel of the image. Defaults to
+            the border between two predicted classes nearest to the centre.
         upsampler (int): Index of the upsampler in the order of their calls. Defaults to -1, the
             last.
 
@@ -37,6 +41,8 @@ def draw_points_figure(run: ModelRun, position: tuple[int, int], upsampler: int 
         ValueError: If there is no such upsampler, or it selects no points.
     """
     call = run.upsampler_call(upsampler)
+    if position is None:
+        position = boundary_near_centre(run.labels)
     if not isinstance(call.upsampler, PointUpsampler):
         raise ValueError(
             f'{call.name} is a {type(call.upsampler).__name__}, which selects no points; '

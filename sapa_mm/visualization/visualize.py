@@ -4,17 +4,12 @@ import os
 from collections.abc import Sequence
 
 from ..utils.whole_file import check_place, whole_file, write_whole
-from .figures import OF_MODELS, OF_ONE_MODEL, draw, make_gallery
+from .figures import FIGURES, draw, make_gallery
 from .input_image import InputImage, open_image
 from .models import load_models, read_configs
 
-FIGURES = (*OF_ONE_MODEL, *OF_MODELS, 'gallery')
-_OPTIONS = {
-    'features': ('channels',),
-    'kernel': ('position', 'upsampler'),
-    'points': ('position', 'upsampler'),
-    'gallery': ('channels', 'position', 'upsampler'),
-}
+#: All that can be drawn: the figures, and all of them on a page.
+CHOICES = (*FIGURES, 'gallery')
 _SUFFIXES = ('.png', '.pdf', '.svg')
 _DPI = 110
 
@@ -34,7 +29,7 @@ def visualize(
     """Draws a figure of trained models on an image.
 
     Args:
-        figure (str): One of FIGURES.
+        figure (str): One of CHOICES.
         models (Sequence[tuple[str, str]]): Config and checkpoint of each model.
         out (str): The file to write: PNG, PDF or SVG, for a gallery HTML. It appears complete or
             not at all.
@@ -75,15 +70,15 @@ def visualize(
 
 
 def _check_request(figure: str, num_models: int, out: str, options: dict) -> None:
-    suffix = os.path.splitext(out)[1]
-    allowed = ('.html',) if figure == 'gallery' else _SUFFIXES
-    if suffix not in allowed:
-        raise ValueError(f'out: {figure} is written as {" or ".join(allowed)}, got {out}')
+    kinds = FIGURES.values() if figure == 'gallery' else [FIGURES[figure]]
+    suffixes = ('.html',) if figure == 'gallery' else _SUFFIXES
+    if os.path.splitext(out)[1] not in suffixes:
+        raise ValueError(f'out: {figure} is written as {" or ".join(suffixes)}, got {out}')
     check_place(out, 'out')
-    if figure in OF_ONE_MODEL and num_models != 1:
+    if figure != 'gallery' and FIGURES[figure].of_one_model and num_models != 1:
         raise ValueError(f'models: {figure} is a figure of one model, got {num_models}')
     for name in options:
-        if name not in _OPTIONS.get(figure, ()):
+        if not any(name in kind.options for kind in kinds):
             raise ValueError(f'`{name}` has no meaning for {figure}')
 
 
