@@ -38,7 +38,7 @@ class Metric:
 
 @dataclass(frozen=True)
 class _Demo:
-    """What a demo trains and compares; SAPA-D is held against the model's own interpolation."""
+    """A demo: its configs, the model's own interpolation, and the metrics that are compared."""
 
     config: str
     interpolation: str
@@ -66,7 +66,7 @@ _DEMOS = {
 def run_demo(
     task: str, configs: str, data_root: str, out: str, cfg_options: dict | None = None
 ) -> str:
-    """Trains a model with the stock interpolation and with SAPA-D, same seed and schedule.
+    """Train a model with the stock interpolation and with SAPA-D, same seed and schedule.
 
     Args:
         task (str): 'segmentation' for SegFormer, 'detection' for Panoptic FPN, which gives boxes,
@@ -101,7 +101,7 @@ def run_demo(
 
 
 def format_table(results: dict[str, TrainingResult], metrics: Sequence[Metric]) -> str:
-    """Formats results as a Markdown table.
+    """Format results as a Markdown table.
 
     Args:
         results (dict[str, TrainingResult]): By name; differences are against the first.

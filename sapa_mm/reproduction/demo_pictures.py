@@ -24,14 +24,14 @@ _REACH = 20  # pixels of the image around the kernels
 def draw_comparison(
     models: dict[str, nn.Module], kernels_of: str, dataset: Dataset, index: int, path: str
 ) -> None:
-    """Draws image, ground truth, two predictions, and kernels on both sides of a boundary.
+    """Draw image, ground truth, two predictions, and kernels on both sides of a boundary.
 
     Args:
-        models (dict[str, nn.Module]): Two segmentors by name. The one whose kernels are drawn has
-            SAPA upsamplers; the last of them is looked at.
-        kernels_of (str): Name of that one.
+        models (dict[str, nn.Module]): Two segmentors by name.
+        kernels_of (str): Name of the model whose kernels are drawn: those of the last of its
+            upsamplers, which are SAPA's.
         dataset (Dataset): Validation set of mmseg, with ``metainfo['palette']``.
-        index (int): Which of its samples.
+        index (int): Index of the sample.
         path (str): Where the PNG goes.
 
     Raises:
@@ -45,7 +45,7 @@ def draw_comparison(
     truth = label_map(image.truth, 'gt', len(meta['classes']))
     call = run.upsampler_call(-1)
     size, low, extent = call.output.shape[2:], call.x.shape[2:], run.extent
-    # Rather where the model gets both sides right: there the kernels show how.
+    # Preferably where the model gets both sides right: there the kernels show how.
     right = np.where(run.labels == truth, truth, UNLABELLED)
     cells = find_boundary(right, size) or find_boundary(truth, size)
     if cells is None:
@@ -81,12 +81,12 @@ def draw_comparison(
 def draw_panoptic(
     models: dict[str, nn.Module], dataset: Dataset, indices: Iterable[int], path: str
 ) -> None:
-    """Draws images, true segments, and those that each model predicts, a row per image.
+    """Draw images, true segments, and those that each model predicts, a row per image.
 
     Args:
         models (dict[str, nn.Module]): Panoptic segmentors of mmdet by name.
         dataset (Dataset): mmdet's ``CocoPanopticDataset``, with ``metainfo['palette']``.
-        indices (Iterable[int]): Which of its samples; fewer if it has fewer.
+        indices (Iterable[int]): Indices of the samples; those that it lacks are left out.
         path (str): Where the PNG goes.
     """
     meta, rows = dict(dataset.metainfo), []
@@ -108,7 +108,7 @@ def draw_panoptic(
 
 
 def find_boundary(labels: np.ndarray, grid: Sequence[int]) -> tuple[tuple[int, int], ...] | None:
-    """Finds two neighbouring cells of a feature map on different sides of a boundary.
+    """Find two neighbouring cells of a feature map on different sides of a boundary.
 
     Args:
         labels (np.ndarray): Label map (H, W); UNLABELLED is no label.
@@ -122,11 +122,11 @@ def find_boundary(labels: np.ndarray, grid: Sequence[int]) -> tuple[tuple[int, i
     step_y, step_x = labels.shape[0] // rows, labels.shape[1] // columns
     cells = labels[: rows * step_y, : columns * step_x].reshape(rows, step_y, columns, step_x)
     low, high = cells.min((1, 3)), cells.max((1, 3))
-    pure = (low == high) & (low != UNLABELLED)
-    found = pure[:, :-1] & pure[:, 1:] & (low[:, :-1] != low[:, 1:])
-    if not found.any():
+    is_pure = (low == high) & (low != UNLABELLED)
+    is_boundary = is_pure[:, :-1] & is_pure[:, 1:] & (low[:, :-1] != low[:, 1:])
+    candidates = np.argwhere(is_boundary)
+    if not len(candidates):
         return None
-    candidates = np.argwhere(found)
     centre = np.array([rows, columns]) / 2
     row, column = candidates[np.abs(candidates - centre).sum(1).argmin()].tolist()
     return (row, column), (row, column + 1)

@@ -1,7 +1,6 @@
 """The paper's tables with what was measured beside, as data; report_formats.py writes them."""
 
 import math
-import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
@@ -9,7 +8,7 @@ from .complexity_tables import ComplexityRow, measure_table
 from .latency import REFERENCE, Latency, latency_name, read_latencies
 from .paper_tables import PaperRow, PaperTable
 from .table_runs import runs_on_disk
-from .training_result import TrainingResult
+from .training_result import MeanOverSeeds, TrainingResult
 from .training_run import describe_error
 
 #: The paper's milliseconds are of this device.
@@ -19,27 +18,12 @@ _LATENCY = 'latency (ms)'
 _KINDS_OF_AP = {'': 'bbox', 'box': 'bbox', 'mask': 'segm'}
 
 
-@dataclass(frozen=True)
-class MetricOverSeeds:
-    """A metric of the runs that differ in their seed only.
-
-    Attributes:
-        mean (float): The mean.
-        std (float | None): The standard deviation of the sample; None for a single run.
-        runs (int): The number of runs.
-    """
-
-    mean: float
-    std: float | None
-    runs: int
-
-
 def is_metric(column: str) -> bool:
     """Whether a column of the paper's tables is a metric of a validation, rather than a cost."""
     return column not in ('Params', 'FLOPs', _LATENCY)
 
 
-def metric_over_seeds(column: str, results: Sequence[TrainingResult]) -> MetricOverSeeds | None:
+def mean_over_seeds(column: str, results: Sequence[TrainingResult]) -> MeanOverSeeds | None:
     """Average a metric over the seeds.
 
     Args:
@@ -47,7 +31,7 @@ def metric_over_seeds(column: str, results: Sequence[TrainingResult]) -> MetricO
         results (Sequence[TrainingResult]): One for each seed.
 
     Returns:
-        MetricOverSeeds | None: In the paper's unit; None if no result has it, or if the validation
+        MeanOverSeeds | None: In the paper's unit; None if no result has it, or if the validation
         set has nothing that the metric is for, such as large objects.
     """
     key, scale = _metric_key(column)
@@ -59,10 +43,7 @@ def metric_over_seeds(column: str, results: Sequence[TrainingResult]) -> MetricO
     # COCO's -1 stands for "no such objects".
     if not values or min(values) < 0:
         return None
-    # The deviation of what is not finite is not defined.
-    has_std = len(values) > 1 and all(map(math.isfinite, values))
-    std = statistics.stdev(values) if has_std else None
-    return MetricOverSeeds(statistics.mean(values), std, len(values))
+    return MeanOverSeeds.of(values)
 
 
 def _metric_key(column):
@@ -124,9 +105,9 @@ class ReportRow:
     work_dirs: dict[int, str]
     cells: list[Cell]
 
-    def metric(self, column: str) -> MetricOverSeeds | None:
-        """A metric over the seeds; see :func:`metric_over_seeds`."""
-        return metric_over_seeds(column, list(self.results.values()))
+    def metric(self, column: str) -> MeanOverSeeds | None:
+        """A metric over the seeds; see :func:`mean_over_seeds`."""
+        return mean_over_seeds(column, list(self.results.values()))
 
 
 @dataclass(frozen=True)
@@ -223,7 +204,7 @@ def _number_notes(rows):
 def _add_metric(draft, column, rows, results):
     groups = [row.backbone for row in rows]
     printed = [row.figures.get(column, '') for row in rows]
-    ours = [metric_over_seeds(column, list(done.values())) for done in results]
+    ours = [mean_over_seeds(column, list(done.values())) for done in results]
     ours = [one if text else None for one, text in zip(ours, printed, strict=True)]
     # As many digits as the paper prints.
     digits = max(len(text.partition('.')[2]) for text in printed)
@@ -240,12 +221,11 @@ def _add_metric(draft, column, rows, results):
     draft.add(Column(column, 'difference'), differences)
 
 
-def _measured_cell(metric: MetricOverSeeds | None, digits: int) -> Cell:
+def _measured_cell(metric: MeanOverSeeds | None, digits: int) -> Cell:
     if metric is None:
         return Cell()
-    std = '' if metric.std is None else f' ± {metric.std:.{digits}f}'
     value = round(metric.mean, digits) if math.isfinite(metric.mean) else None
-    return Cell(f'{metric.mean:.{digits}f}{std}', value)
+    return Cell(metric.format(digits), value)
 
 
 def _rank(cells: list[Cell], groups: list[str]) -> list[Cell]:

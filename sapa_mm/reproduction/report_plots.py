@@ -8,7 +8,8 @@ import os
 from matplotlib.figure import Figure
 
 from .latency import REFERENCE, Latency, figure_12
-from .report import MetricOverSeeds, ReportTable, is_metric
+from .report import ReportTable, is_metric
+from .training_result import MeanOverSeeds
 
 _PAPER, _OURS = '#888888', '#c1440e'
 
@@ -116,7 +117,7 @@ def _gains(table, metric):
         paper_base, our_base = first.setdefault(row.row.backbone, (float(printed), ours))
         gain = None
         if ours and our_base:
-            gain = MetricOverSeeds(ours.mean - our_base.mean, ours.std, ours.runs)
+            gain = MeanOverSeeds(ours.mean - our_base.mean, ours.std, ours.runs)
         rows.append((row.row.title, float(printed) - paper_base, gain))
     return (metric, rows) if any(row[2] for row in rows) else None
 

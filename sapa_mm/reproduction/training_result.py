@@ -1,6 +1,8 @@
-"""What one training run of a config gave, and what it cost."""
+"""The result of a training run: its metrics, and what it cost."""
 
 import dataclasses
+import math
+import statistics
 from collections.abc import Sequence
 
 import numpy as np
@@ -22,12 +24,12 @@ class TrainingResult:
     """The result of a training run.
 
     Attributes:
-        metrics (dict[str, float]): Those of the last validation.
+        metrics (dict[str, float]): The metrics of the last validation.
         parameters (int): Number of trainable parameters.
         seconds_per_iteration (float): Median over the run, on this machine.
-        peak_memory (int): Most bytes that the run took: on a CPU what the process grew by (its
-            largest size less that before the training), on a GPU what torch had allocated; of
-            several processes the first's.
+        peak_memory (int): Peak memory in bytes: on a CPU by how much the process grew from the
+            start of the training, on a GPU what torch had allocated; of several processes that of
+            the first.
         device (str): Where it ran: the CPU with the number of threads, or the name of the GPU; with
             the number of processes if there were several.
     """
@@ -39,8 +41,35 @@ class TrainingResult:
     device: str
 
 
+@dataclasses.dataclass(frozen=True)
+class MeanOverSeeds:
+    """A metric of runs that differ in their seed only.
+
+    Attributes:
+        mean (float): The mean.
+        std (float | None): The standard deviation of the sample; None for a single run, and where
+            a value is not finite.
+        runs (int): The number of runs.
+    """
+
+    mean: float
+    std: float | None
+    runs: int
+
+    @classmethod
+    def of(cls, values: Sequence[float]) -> 'MeanOverSeeds':
+        """Average the values of one or more runs."""
+        has_std = len(values) > 1 and all(map(math.isfinite, values))
+        std = statistics.stdev(values) if has_std else None
+        return cls(statistics.mean(values), std, len(values))
+
+    def format(self, digits: int) -> str:
+        """Format the mean, with ± and the deviation where there is one."""
+        return f'{self.mean:.{digits}f}' + ('' if self.std is None else f' ± {self.std:.{digits}f}')
+
+
 class _PeakMemory(Hook):
-    """Keeps the largest size in checkpoints, so that a resumed run knows of those before it."""
+    """Keeps the peak memory in checkpoints, so that a resumed run knows that of earlier ones."""
 
     _KEY = 'peak_memory'
     priority = 'VERY_HIGH'
@@ -53,13 +82,13 @@ class _PeakMemory(Hook):
         checkpoint['message_hub'] = runner.message_hub.state_dict()
 
     def total(self, runner: Runner) -> int:
-        """Most bytes so far."""
+        """Peak memory so far, in bytes."""
         info = runner.message_hub.runtime_info
         return max(info.get(self._KEY, 0), _peak_memory(self._before))
 
 
 class _LastValidation(Hook):
-    """Keeps what the last validation gave."""
+    """Keeps the metrics of the last validation."""
 
     metrics: dict[str, float] | None = None
 
@@ -68,10 +97,10 @@ class _LastValidation(Hook):
 
 
 def train_and_measure(cfg: Config, hooks: Sequence[Hook] = ()) -> tuple[nn.Module, TrainingResult]:
-    """Trains in this process.
+    """Train in this process.
 
     Args:
-        cfg (Config): From :func:`~sapa_mm.engine.training.prepare_training`; it validates
+        cfg (Config): A config of :func:`~sapa_mm.engine.training.prepare_training` that validates
             at the end.
         hooks (Sequence[Hook]): More hooks. Defaults to none.
 

@@ -10,7 +10,7 @@ from ..utils.whole_file import write_whole
 from .paper_tables import CONFIG_NAMES, paper_order
 from .scenes import make_missing_scenes, scenes_run
 from .train_all import train_all
-from .training_result import TrainingResult
+from .training_result import MeanOverSeeds, TrainingResult
 from .training_run import TrainingRun
 
 _CONFIG = 'segformer/segformer_mit-tiny_{}_1xb8-300_scenes-128x128.py'
@@ -28,7 +28,7 @@ def run_study(
     seeds: list[int],
     cfg_options: dict | None = None,
 ) -> list[str]:
-    """Trains SegFormer with each upsampler and each seed, one after another.
+    """Train SegFormer with each upsampler and each seed, one after another.
 
     Finished runs are not repeated and interrupted ones go on, so that a call continues the one
     before it. The table is written anew after each run.
@@ -37,8 +37,7 @@ def run_study(
         configs (str): Folder of the configs.
         data_root (str): Folder of the generated scenes; made where it is missing.
         out (str): Folder for ``table.md``, ``results.json`` and the work directories.
-        upsamplers (list[str]): Of ``UPSAMPLERS``; the first is what the others are held
-            against.
+        upsamplers (list[str]): Titles of ``UPSAMPLERS``; the others are compared with the first.
         seeds (list[int]): The seeds.
         cfg_options (dict, optional): Settings to override in all configs. Defaults to None.
 
@@ -61,16 +60,16 @@ def run_study(
     make_missing_scenes(data_root)
     results: Results = {title: {} for title in upsamplers}
 
-    def keep(run: TrainingRun, result: TrainingResult) -> None:
+    def keep_result(run: TrainingRun, result: TrainingResult) -> None:
         title, seed = keys[run.work_dir]
         results[title][seed] = result
         print(f'\n{write_results(results, out)}\n', flush=True)
 
-    return train_all(runs, on_result=keep)
+    return train_all(runs, on_result=keep_result)
 
 
 def write_results(results: Results, out: str) -> str:
-    """Writes ``table.md`` and ``results.json``.
+    """Write ``table.md`` and ``results.json``.
 
     Args:
         results (dict[str, dict[int, TrainingResult]]): By upsampler and seed.
@@ -90,7 +89,7 @@ def write_results(results: Results, out: str) -> str:
 
 
 def format_study(results: Results) -> str:
-    """Formats the results as a Markdown table.
+    """Format the results as a Markdown table.
 
     mIoU is the mean over the seeds, with the standard deviation of a sample where there are
     several; its difference, over the seeds that both have, and the ratios of time and memory are
@@ -109,11 +108,10 @@ def format_study(results: Results) -> str:
     first = summaries.get(reference)
     rows = []
     for title, row in summaries.items():
-        spread = '' if row['spread'] is None else f' ± {row["spread"]:.2f}'
         cells = [
             title,
-            f'{row["seeds"]}',
-            f'{row["mean"]:.2f}{spread}',
+            row['miou'].runs,
+            row['miou'].format(2),
             _difference(results[title], results[reference]),
             f'{row["parameters"]:,}',
             f'{row["seconds"]:.3f}',
@@ -136,11 +134,8 @@ def _difference(ours: dict[int, TrainingResult], first: dict[int, TrainingResult
 
 def _summarise(by_seed: dict[int, TrainingResult]) -> dict:
     runs = list(by_seed.values())
-    values = [run.metrics['mIoU'] for run in runs]
     return dict(
-        seeds=len(runs),
-        mean=statistics.mean(values),
-        spread=statistics.stdev(values) if len(values) > 1 else None,
+        miou=MeanOverSeeds.of([run.metrics['mIoU'] for run in runs]),
         parameters=runs[0].parameters,
         seconds=statistics.median(run.seconds_per_iteration for run in runs),
         memory=statistics.median(run.peak_memory for run in runs),

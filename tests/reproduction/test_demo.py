@@ -43,6 +43,7 @@ def check_picture(path):
     assert len(np.unique(picture.reshape(-1, 3), axis=0)) > 1000
 
 
+@pytest.mark.extended
 def test_detection_demo_makes_table_and_picture(tmp_path):
     pytest.importorskip('mmdet')
     scenes, out = tmp_path / 'scenes', tmp_path / 'out'

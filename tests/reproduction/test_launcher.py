@@ -46,6 +46,7 @@ def test_bad_input(arguments, message):
         Launcher(**arguments)
 
 
+@pytest.mark.extended
 def test_torchrun_knows_the_options():
     """With an option that it does not know, it would end with an error."""
     command = Launcher('pytorch').command('a.b', [])

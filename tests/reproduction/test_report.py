@@ -13,7 +13,7 @@ from sapa_mm.reproduction import latency
 from sapa_mm.reproduction.commands import list_tables, write_report
 from sapa_mm.reproduction.latency import Latency, latency_name, measure_latency, read_latencies
 from sapa_mm.reproduction.paper_tables import PAPER_TABLES, PaperTable
-from sapa_mm.reproduction.report import metric_over_seeds
+from sapa_mm.reproduction.report import mean_over_seeds
 from sapa_mm.reproduction.run_files import Progress, RunFiles
 from sapa_mm.reproduction.table_runs import row_dir
 from sapa_mm.reproduction.training_result import TrainingResult
@@ -55,18 +55,18 @@ def test_metrics_of_every_column():
     }
     for column, name in names.items():
         factor = 100 if 'coco/' in name else 1
-        one = metric_over_seeds(column, [result(**{name: 0.25}), result(**{name: 0.75})])
+        one = mean_over_seeds(column, [result(**{name: 0.25}), result(**{name: 0.75})])
         assert (one.mean, one.runs) == (0.5 * factor, 2)
         assert one.std == pytest.approx(factor * 0.5 / 2**0.5)
-    assert metric_over_seeds('AP', [result()]).mean == 0  # nothing was detected
+    assert mean_over_seeds('AP', [result()]).mean == 0  # nothing was detected
     assert (
-        metric_over_seeds('APl', [result(**{'coco/bbox_mAP_l': -1})]) is None
+        mean_over_seeds('APl', [result(**{'coco/bbox_mAP_l': -1})]) is None
     )  # there is nothing large
-    assert metric_over_seeds('mIoU', []) is None
+    assert mean_over_seeds('mIoU', []) is None
     # Only of average precision does mmdet say nothing where it is 0.
     for column in ('mIoU', 'bIoU', 'PQ', 'PQ th'):
-        assert metric_over_seeds(column, [result()]) is None
-    assert metric_over_seeds('bIoU', [result(), result(bIoU=2.0)]).runs == 1
+        assert mean_over_seeds(column, [result()]) is None
+    assert mean_over_seeds('bIoU', [result(), result(bIoU=2.0)]).runs == 1
 
 
 def test_table_in_both_forms(tmp_path):

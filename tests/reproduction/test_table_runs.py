@@ -43,7 +43,15 @@ def test_rows_by_number_and_name():
         select_rows(table, ['13', 'Magic', 'FADE'])
 
 
-@pytest.mark.parametrize('config', ROWS)
+# A model's own interpolation, and SAPA-D with options and on the larger backbone; then all others.
+QUICK = [config for config in ROWS if 'sapa-d_' in config]
+QUICK += [row.config for number in (3, 4, 5, 6, 7) for row in PAPER_TABLES[number].rows[:1]]
+OTHERS = [config for config in ROWS if config not in QUICK]
+
+
+@pytest.mark.parametrize(
+    'config', [*QUICK, *(pytest.param(one, marks=pytest.mark.extended) for one in OTHERS)]
+)
 def test_stand_in_has_the_rows_upsampler(config):
     path, options = find_stand_in(str(CONFIGS), config, '/scenes', 90)
     cfg = read_config(path, options)

@@ -15,6 +15,7 @@ from sapa_mm.reproduction.file_lock import file_lock
 from sapa_mm.reproduction.launcher import Launcher, find_reason
 from sapa_mm.reproduction.run_files import RunFiles
 from sapa_mm.reproduction.train_all import train_all
+from sapa_mm.reproduction.training_result import TrainingResult
 from sapa_mm.reproduction.training_run import TrainingFailed, TrainingRun
 
 from ..support.few_scenes import CONFIG, few_steps
@@ -44,6 +45,14 @@ def test_a_run_is_done_once_and_resumed(options, tmp_path, monkeypatch):
     assert run.train().metrics == result.metrics
     assert 'resumed epoch: 0, iter: 1' in (tmp_path / 'console.log').read_text()
 
+    monkeypatch.setattr(TrainingRun, '_start', None)
+    assert run.train().metrics == result.metrics
+
+
+@pytest.mark.extended
+def test_a_run_that_was_killed_while_it_validates_or_saves(options, tmp_path):
+    run = few_steps(tmp_path, options)
+    result = run.train()
     # As if it had been killed during the last validation.
     (tmp_path / 'result.json').unlink()
     again = run.train()
@@ -64,10 +73,8 @@ def test_a_run_is_done_once_and_resumed(options, tmp_path, monkeypatch):
         'iter_2.pth.damaged',
     }
 
-    monkeypatch.setattr(TrainingRun, '_start', None)
-    assert run.train().metrics == result.metrics
 
-
+@pytest.mark.extended
 def test_a_run_that_fails_tells_why(options, tmp_path):
     """Under torchrun, too, whose own error says nothing."""
     run = few_steps(tmp_path, options, **{'model.decode_head.num_classes': 2})
@@ -77,7 +84,9 @@ def test_a_run_that_fails_tells_why(options, tmp_path):
     assert not (tmp_path / 'result.json').exists()
 
 
-def test_one_failure_leaves_the_others(options, tmp_path, capsys):
+def test_one_failure_leaves_the_others(options, tmp_path, monkeypatch, capsys):
+    done = TrainingResult({'mIoU': 1.0}, 1000, 0.5, 10**8, 'a CPU, 1 thread')
+    monkeypatch.setattr(TrainingRun, '_start', lambda *_: done)
     (tmp_path / 'broken.py').write_text('model = dict(type=oh)')
     runs = [
         TrainingRun('broken', str(tmp_path / 'broken.py'), str(tmp_path / 'broken')),
@@ -89,7 +98,7 @@ def test_one_failure_leaves_the_others(options, tmp_path, capsys):
     assert [failure.partition(':')[0] for failure in failures] == ['broken', 'missing']
     assert "name 'oh' is not defined" in failures[0]
     assert 'no.py is not a file' in failures[1]
-    assert [title for title, _ in results] == ['a run']
+    assert results == [('a run', done)]
     assert runs[0].state.startswith('failed: ')
     printed = capsys.readouterr().out
     assert 'Run 3 of 3: a run: not run' in printed
@@ -141,11 +150,13 @@ def test_reasons_in_what_was_printed(printed, code, reason):
 
 _CALL = """
 import json, sys
+from sapa_mm.reproduction.training_result import TrainingResult
 from sapa_mm.reproduction.training_run import TrainingRun
 TrainingRun('a run', sys.argv[1], sys.argv[2], eval(sys.argv[3])).train()
 """
 
 
+@pytest.mark.extended
 def test_killed_and_called_again(options, tmp_path):
     """Neither is a process left that trains on, nor is anything of the run lost."""
     # Steps enough to be killed in the middle of.

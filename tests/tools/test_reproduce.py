@@ -30,6 +30,7 @@ OPTIONS = {
 }
 
 
+@pytest.mark.extended
 def test_two_processes_report_the_same_as_one(tmp_path):
     scenes = tmp_path / 'scenes'
     write_scenes(scenes, num_train=4, num_val=3, size=(64, 64))
