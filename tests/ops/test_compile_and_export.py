@@ -18,10 +18,31 @@ from ..support.operators import (
     relayout,
     skip_where_not_built,
 )
+from ..support.pairs import parametrize_pairs
 
 # No two dimensions of one size: the compiler would take them for one.
 CASE = Case((4, 6), (7, 11), batch=5, channels=22)
 OTHERS = [replace(CASE, low=(5, 4), high=(9, 11)), replace(CASE, low=(3, 7), high=(9, 20))]
+
+
+def each_operator_with_one(name, values):
+    """Parametrize with every operator and one of two values in turn; the rest is extended."""
+    return pytest.mark.parametrize(
+        ('operator', name),
+        [
+            pytest.param(
+                operator,
+                value,
+                marks=() if (row + column) % 2 == 0 else pytest.mark.extended,
+            )
+            for row, operator in enumerate(OPERATORS)
+            for column, value in enumerate(values)
+        ],
+    )
+
+
+each_operator_in_one_form = each_operator_with_one('form', FORMS)
+each_operator_in_one_layout = each_operator_with_one('layout', ('contiguous', 'channels_last'))
 
 
 class Module(torch.nn.Module):
@@ -53,11 +74,11 @@ def reset():
     torch._dynamo.reset()
 
 
-@pytest.fixture(params=FORMS)
-def form(request, device):
-    skip_where_not_built(request.param, device)
-    with sapa_ops.use_backend(request.param):
-        yield request.param
+@pytest.fixture
+def in_form(form, device):
+    skip_where_not_built(form, device)
+    with sapa_ops.use_backend(form):
+        yield
 
 
 def make(operator, case=CASE, device='cpu', layout='contiguous'):
@@ -80,9 +101,9 @@ def assert_same(actual, expected):
     assert actual[0].stride() == expected[0].stride()
 
 
+@pytest.mark.usefixtures('in_form')
 @pytest.mark.parametrize('device', DEVICES)
-@pytest.mark.parametrize('layout', ['contiguous', 'channels_last'])
-@pytest.mark.parametrize('operator', OPERATORS)
+@parametrize_pairs(operator=OPERATORS, form=FORMS, layout=['contiguous', 'channels_last'])
 def test_compile(operator, form, layout, device):
     module, tensors = make(operator, device=device, layout=layout)
     optimised = torch.compile(module, fullgraph=True, backend='aot_eager')
@@ -90,8 +111,7 @@ def test_compile(operator, form, layout, device):
 
 
 @pytest.mark.parametrize('device', DEVICES)
-@pytest.mark.parametrize('layout', ['contiguous', 'channels_last'])
-@pytest.mark.parametrize('operator', OPERATORS)
+@each_operator_in_one_layout
 def test_compile_for_any_size(operator, layout, device):
     """One graph serves all sizes, the first that is met and later ones."""
     skip_where_not_built('compiled', device)
@@ -104,8 +124,9 @@ def test_compile_for_any_size(operator, layout, device):
     assert backend.frame_count == 1
 
 
+@pytest.mark.usefixtures('in_form')
 @pytest.mark.parametrize('device', DEVICES)
-@pytest.mark.parametrize('operator', OPERATORS)
+@each_operator_in_one_form
 def test_compile_under_autocast(operator, form, device):
     module, (first, *rest) = make(operator, device=device)
     tensors = [first.detach().bfloat16().requires_grad_(), *rest]
@@ -127,8 +148,9 @@ def test_inductor():
     torch.testing.assert_close(results(optimised, tensors), results(Pipeline(), tensors))
 
 
+@pytest.mark.usefixtures('in_form')
 @pytest.mark.parametrize('device', DEVICES)
-@pytest.mark.parametrize('operator', OPERATORS)
+@each_operator_in_one_form
 def test_export(operator, form, device):
     module, tensors = make(operator, device=device)
     exported = torch.export.export(module, tuple(tensors))
@@ -136,8 +158,7 @@ def test_export(operator, form, device):
 
 
 @pytest.mark.parametrize('device', DEVICES)
-@pytest.mark.parametrize('layout', ['contiguous', 'channels_last'])
-@pytest.mark.parametrize('operator', OPERATORS)
+@each_operator_in_one_layout
 def test_export_for_any_size(operator, layout, device):
     skip_where_not_built('compiled', device)
     module, tensors = make(operator, device=device, layout=layout)

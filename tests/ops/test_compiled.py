@@ -31,6 +31,7 @@ from ..support.operators import (
     skip_where_not_built,
     solve,
 )
+from ..support.pairs import parametrize_pairs
 
 WINDOW = ('window_similarity', 'window_assemble', 'window_assemble_backward_value')
 POINT = (
@@ -146,9 +147,7 @@ def test_public_functions_run_the_library(operator, for_gradients, device):
 
 
 @pytest.mark.parametrize('device', DEVICES)
-@pytest.mark.parametrize('dtype', TOLERANCES)
-@pytest.mark.parametrize('layout', [*LAYOUTS, 'expanded'])
-@pytest.mark.parametrize('operator', DIRECT)
+@parametrize_pairs(operator=DIRECT, layout=[*LAYOUTS, 'expanded'], dtype=TOLERANCES)
 def test_against_oracle(operator, layout, dtype, device):
     constant = (0, 3) if layout == 'expanded' else ()
     case = Case((4, 3), (7, 5), channels=10, constant=constant)
@@ -190,9 +189,9 @@ def test_layouts_of_results(operator, dtype, device):
 
 
 @pytest.mark.parametrize('device', DEVICES)
-@pytest.mark.parametrize('requires_grad', [False, True])
-@pytest.mark.parametrize('layout', ['contiguous', 'channels_last'])
-@pytest.mark.parametrize('operator', DIRECT)
+@parametrize_pairs(
+    operator=DIRECT, layout=['contiguous', 'channels_last'], requires_grad=[False, True]
+)
 def test_opcheck(operator, layout, requires_grad, device):
     arguments, _ = direct(operator, UNEVEN, torch.float32)
     arguments = on_tensors(
@@ -256,8 +255,6 @@ class TestDoubleBackward:
 
 
 @pytest.mark.parametrize('device', DEVICES)
-@pytest.mark.parametrize('half', HALF)
-@pytest.mark.parametrize('operator', OPERATORS)
 class TestAutocast:
     def inputs(self, operator, device, half):
         tensors, options = make_inputs(operator, Case((4, 3), (7, 6)), torch.float32)
@@ -265,6 +262,8 @@ class TestAutocast:
         mixed = [*tensors[:-1], tensors[-1].to(half)]
         return [t.to(device).requires_grad_() for t in mixed], options
 
+    @pytest.mark.parametrize('half', HALF)
+    @pytest.mark.parametrize('operator', OPERATORS)
     def test_called_directly(self, operator, half, device):
         """As the public functions."""
         tensors, options = self.inputs(operator, device, half)
@@ -277,7 +276,7 @@ class TestAutocast:
             assert own.dtype == public.dtype
             assert_same(own, public, device)
 
-    @pytest.mark.parametrize('form', ['public', 'direct'])
+    @parametrize_pairs(operator=OPERATORS, half=HALF, form=['public', 'direct'])
     def test_backward_within(self, operator, half, device, form):
         """What is computed in float32 stays so where backward is called under autocast, too."""
         tensors, options = self.inputs(operator, device, half)
@@ -333,7 +332,6 @@ ERRORS = (ValueError, TypeError, RuntimeError, MemoryError)
 
 
 @pytest.mark.parametrize('device', DEVICES)
-@pytest.mark.parametrize('operator', DIRECT)
 class TestMisuse:
     """Raises, and neither crashes nor returns anything: no Python check comes before."""
 
@@ -350,8 +348,7 @@ class TestMisuse:
             return
         pytest.fail(f'{what} is taken')
 
-    @pytest.mark.parametrize('requires_grad', [False, True])
-    @pytest.mark.parametrize('how', BAD_TENSORS)
+    @parametrize_pairs(operator=DIRECT, how=BAD_TENSORS, requires_grad=[False, True])
     def test_one_tensor(self, operator, device, how, requires_grad):
         valid = self.valid(operator, device, requires_grad)
         for name, tensor in only_tensors(valid).items():
@@ -360,11 +357,13 @@ class TestMisuse:
     @pytest.mark.parametrize(
         'dtype', [torch.int32, torch.bool, torch.float8_e4m3fn, torch.complex64], ids=str
     )
+    @pytest.mark.parametrize('operator', DIRECT)
     def test_dtype_of_all(self, operator, device, dtype):
         valid = self.valid(operator, device)
         with pytest.raises(TypeError, match='no kernel for'):
             run(operator, on_tensors(valid, lambda t: t.to(dtype)))
 
+    @pytest.mark.parametrize('operator', DIRECT)
     def test_sizes_of_maps(self, operator, device):
         """A high-res map smaller than the low-res one."""
         valid = self.valid(operator, device)
@@ -374,12 +373,14 @@ class TestMisuse:
             with pytest.raises(ValueError, match='must'):
                 run(operator, {**valid, name: bad})
 
+    @pytest.mark.parametrize('operator', DIRECT)
     def test_options(self, operator, device):
         valid = self.valid(operator, device)
         for name in valid.keys() & BAD_OPTIONS:
             for value in BAD_OPTIONS[name]:
                 self.refuses(operator, {**valid, name: value}, f'{name}={value}')
 
+    @pytest.mark.parametrize('operator', DIRECT)
     def test_no_channels_at_all(self, operator, device):
         valid = self.valid(operator, device)
         maps = ('query', 'key', 'value', 'low', 'high')
@@ -413,9 +414,7 @@ class TestThreads:
         finally:
             torch.set_num_threads(before)
 
-    @pytest.mark.parametrize('dtype', TOLERANCES)
-    @pytest.mark.parametrize('layout', ['contiguous', 'channels_last'])
-    @pytest.mark.parametrize('operator', OPERATORS)
+    @parametrize_pairs(operator=OPERATORS, layout=['contiguous', 'channels_last'], dtype=TOLERANCES)
     def test_same_results(self, operator, layout, dtype):
         expected = self.results(operator, layout, dtype, 1)
         for threads in (2, 3, 7):
@@ -454,7 +453,18 @@ for case in cases if with_cases == 'True' else []:
                 assert_matches_oracle(operator, 'compiled', case, dtype, 'cpu', (layout,) * 4)
 """
 
-    @pytest.mark.parametrize('asked', [*ALL, 'AVX2', '', None])
+    @pytest.mark.parametrize(
+        'asked',
+        [
+            'baseline',
+            'avx2',
+            # What runs in all other tests, where the machine has it.
+            pytest.param('avx512', marks=pytest.mark.extended),
+            pytest.param('AVX2', marks=pytest.mark.extended),
+            pytest.param('', marks=pytest.mark.extended),
+            None,
+        ],
+    )
     def test_choice(self, asked):
         chosen = asked if asked in self.AVAILABLE else self.AVAILABLE[-1]
         environment = {**os.environ, 'SAPA_OPS_CPU_CAPABILITY': asked or ''}

@@ -3,7 +3,6 @@
 Everything but the launch itself: which thread does what, loads of 16 bytes, sums shared by threads.
 """
 
-import itertools
 from pathlib import Path
 
 import pytest
@@ -11,6 +10,7 @@ import torch
 from sapa_ops import backend_for, build
 
 from ..support.operators import TOLERANCES
+from ..support.pairs import parametrize_pairs
 
 SIZES = [
     ((1, 1), (1, 1)),
@@ -44,11 +44,12 @@ def threads():
     return torch.ops.sapa_ops_threads
 
 
-@pytest.fixture(params=itertools.product(SIZES, CHANNELS), ids=str)
-def maps(request):
-    """Makes random maps of one size, and the sizes: rand(shape...), (h, w), (H, W), C, G."""
-    (low, high), (channels, groups) = request.param
-    return low, high, channels, groups
+for_maps = parametrize_pairs(
+    low__high=SIZES,
+    channels__groups=CHANNELS,
+    dtype=TOLERANCES,
+    layout=[torch.contiguous_format, torch.channels_last],
+)
 
 
 def rand(*shape, dtype, layout):
@@ -65,10 +66,8 @@ def assert_same(got, wanted, dtype):
     torch.testing.assert_close(got, wanted, atol=tolerance * (1 + largest), rtol=tolerance)
 
 
-@pytest.mark.parametrize('layout', [torch.contiguous_format, torch.channels_last], ids=str)
-@pytest.mark.parametrize('dtype', TOLERANCES, ids=str)
-def test_window_operators(threads, maps, dtype, layout):
-    low, high, channels, groups = maps
+@for_maps
+def test_window_operators(threads, low, high, channels, groups, dtype, layout):
     ops = torch.ops.sapa_ops
     for kernel_size in (1, 3, 5, 7, 9):
         taps = groups * kernel_size**2
@@ -85,10 +84,8 @@ def test_window_operators(threads, maps, dtype, layout):
             assert_same(getattr(threads, name)(*arguments), wanted, dtype)
 
 
-@pytest.mark.parametrize('layout', [torch.contiguous_format, torch.channels_last], ids=str)
-@pytest.mark.parametrize('dtype', TOLERANCES, ids=str)
-def test_point_operators(threads, maps, dtype, layout):
-    low, high, channels, groups = maps
+@for_maps
+def test_point_operators(threads, low, high, channels, groups, dtype, layout):
     ops = torch.ops.sapa_ops
     x = rand(2, channels, *low, dtype=dtype, layout=layout)
     y = rand(2, channels, *high, dtype=dtype, layout=layout)

@@ -82,14 +82,22 @@ def peak_of(kind, form, layout='contiguous_format', size=120, train=False):
     return float(result.stdout)
 
 
-@pytest.mark.parametrize('layout', ['contiguous_format', 'channels_last'])
-@pytest.mark.parametrize('kind', ['window', 'point'])
+@pytest.mark.parametrize(
+    ('kind', 'layout'),
+    [
+        ('window', 'contiguous_format'),
+        ('point', 'channels_last'),
+        pytest.param('window', 'channels_last', marks=pytest.mark.extended),
+        pytest.param('point', 'contiguous_format', marks=pytest.mark.extended),
+    ],
+)
 def test_compiled(kind, layout):
     """A few rows for each thread, or a few channels of the low-res map."""
     skip_where_not_built('compiled')
     assert peak_of(kind, 'compiled', layout) < 0.05
 
 
+@pytest.mark.extended
 @pytest.mark.parametrize('kind', ['window', 'point'])
 def test_eager(kind):
     assert peak_of(kind, 'eager') < 2
@@ -100,8 +108,8 @@ def test_eager(kind):
     [
         ('window', 'compiled', 1),
         ('point', 'compiled', 2.5),
-        ('window', 'eager', 4),
-        ('point', 'eager', 8),
+        pytest.param('window', 'eager', 4, marks=pytest.mark.extended),
+        pytest.param('point', 'eager', 8, marks=pytest.mark.extended),
     ],
 )
 def test_training(kind, form, most):

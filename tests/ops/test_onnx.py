@@ -15,7 +15,13 @@ from ..support.operators import OPERATORS, SIZES, Case, make_inputs, solve
 EXAMPLE = Case((3, 4), (5, 9))
 
 
-@pytest.mark.parametrize('options', [dict(groups=1), dict(groups=3, kernel_size=5, points=4)])
+@pytest.mark.parametrize(
+    'options',
+    [
+        pytest.param(dict(groups=1), marks=pytest.mark.extended),
+        dict(groups=3, kernel_size=5, points=4),
+    ],
+)
 @pytest.mark.parametrize('operator', OPERATORS)
 def test_all_sizes_in_one_graph(operator, options):
     def case(low, high):

@@ -23,12 +23,16 @@ from ..support.operators import (
     relayout,
     solve,
 )
+from ..support.pairs import pairs, parametrize_pairs
 
+WINDOW_OPERATORS = ('window_similarity', 'window_assemble')
 POINT_OPERATORS = ('point_similarity', 'point_assemble')
+DENSE_LAYOUTS = ('contiguous', 'channels_last')
 
 # Low-res and high-res rows of more than 16 columns, groups of 9 channels: whole SIMD blocks, and
 # what is left of them.
 LAYOUT_CASE = Case((2, 17), (3, 34), channels=18)
+LAYOUT_DTYPES = (torch.float32, torch.bfloat16, torch.float64)
 
 # Of all groups together. Those that are no multiple of a vector, those that are, several blocks.
 CHANNELS = [(1, 1), (3, 1), (3, 3), (10, 5), (17, 1), (34, 2), (64, 1), (67, 1), (128, 1), (128, 2)]
@@ -38,56 +42,84 @@ TINY = Case((2, 3), (3, 5), batch=1, channels=2, groups=2, points=2)
 
 
 @pytest.mark.parametrize('device', DEVICES)
-@pytest.mark.parametrize('form', FORMS)
-@pytest.mark.parametrize('operator', OPERATORS)
 class TestAgainstOracle:
-    @pytest.mark.parametrize(('low', 'high'), SIZES)
-    def test_sizes(self, operator, form, device, low, high):
-        for dtype in (torch.float64, torch.float32):
-            case = Case(low, high, batch=1)
-            assert_matches_oracle(operator, form, case, dtype, device)
+    @parametrize_pairs(
+        operator=OPERATORS, form=FORMS, low__high=SIZES, dtype=[torch.float64, torch.float32]
+    )
+    def test_sizes(self, operator, form, device, low, high, dtype):
+        assert_matches_oracle(operator, form, Case(low, high, batch=1), dtype, device)
 
-    @pytest.mark.parametrize('dtype', TOLERANCES)
-    @pytest.mark.parametrize('seed', range(3))
-    def test_dtypes(self, operator, form, device, dtype, seed):
+    @parametrize_pairs(
+        operator=OPERATORS, form=FORMS, dtype=TOLERANCES, seed=range(3), layout=DENSE_LAYOUTS
+    )
+    def test_dtypes(self, operator, form, device, dtype, seed, layout):
         case = Case((4, 3), (7, 6), channels=10, seed=seed)
-        for layout in ('contiguous', 'channels_last'):
-            assert_matches_oracle(operator, form, case, dtype, device, (layout,) * 4)
+        assert_matches_oracle(operator, form, case, dtype, device, (layout,) * 4)
 
-    @pytest.mark.parametrize(('channels', 'groups'), CHANNELS)
-    def test_channels(self, operator, form, device, channels, groups):
+    @parametrize_pairs(
+        operator=OPERATORS,
+        form=FORMS,
+        channels__groups=CHANNELS,
+        dtype=[torch.float64, torch.float32, torch.float16],
+        layout=DENSE_LAYOUTS,
+    )
+    def test_channels(self, operator, form, device, channels, groups, dtype, layout):
         case = Case((2, 2), (3, 4), channels=channels, groups=groups, batch=1)
-        for dtype in (torch.float64, torch.float32, torch.float16):
-            for layout in ('contiguous', 'channels_last'):
-                assert_matches_oracle(operator, form, case, dtype, device, (layout,) * 4)
+        assert_matches_oracle(operator, form, case, dtype, device, (layout,) * 4)
 
-    @pytest.mark.parametrize('dtype', [torch.float32, torch.bfloat16, torch.float64])
-    @pytest.mark.parametrize('layouts', mixed_layouts(4), ids='-'.join)
-    def test_layouts(self, operator, form, device, layouts, dtype):
+    @pytest.mark.parametrize(
+        'chosen',
+        pairs(
+            operator=OPERATORS,
+            form=FORMS,
+            dtype=LAYOUT_DTYPES,
+            first=LAYOUTS,
+            second=LAYOUTS,
+            offset=LAYOUTS,
+            upstream=LAYOUTS,
+        ),
+        ids=lambda chosen: '-'.join(map(str, chosen.values())),
+    )
+    def test_pairs_of_layouts(self, device, chosen):
         """Of the inputs and of the gradient of the output, each in its own."""
+        operator, form, dtype, *layouts = chosen.values()
         assert_matches_oracle(operator, form, LAYOUT_CASE, dtype, device, layouts)
 
-    @pytest.mark.parametrize('constant', [(0,), (1,), (2,), (3,), (0, 1, 2, 3)], ids=str)
-    @pytest.mark.parametrize('dtype', [torch.float32, torch.float16])
+    @pytest.mark.extended
+    @pytest.mark.parametrize('operator', OPERATORS)
+    @pytest.mark.parametrize('form', FORMS)
+    @pytest.mark.parametrize('dtype', LAYOUT_DTYPES)
+    @pytest.mark.parametrize('layouts', mixed_layouts(4), ids='-'.join)
+    def test_pairs_of_layouts_for_every_operator(self, operator, form, device, layouts, dtype):
+        assert_matches_oracle(operator, form, LAYOUT_CASE, dtype, device, layouts)
+
+    @parametrize_pairs(
+        operator=OPERATORS,
+        form=FORMS,
+        constant=[(0,), (1,), (2,), (3,), (0, 1, 2, 3)],
+        dtype=[torch.float32, torch.float16],
+    )
     def test_expanded(self, operator, form, device, dtype, constant):
         case = Case((2, 3), (4, 5), constant=constant)
         for tensor in solve(operator, case, dtype).tensors:
             assert relayout(tensor, 'expanded').stride(constant[0]) == 0
         assert_matches_oracle(operator, form, case, dtype, device, ('expanded',) * 4)
 
-    @pytest.mark.parametrize('layout', LAYOUTS)
-    @pytest.mark.parametrize('dtype', [torch.float32, torch.bfloat16])
+    @parametrize_pairs(
+        operator=OPERATORS, form=FORMS, layout=LAYOUTS, dtype=[torch.float32, torch.bfloat16]
+    )
     def test_gradients_of_a_sum(self, operator, form, device, dtype, layout):
         """The gradient of the output is a single 1, expanded."""
         case = Case((4, 3), (7, 6), upstream='ones')
         assert_matches_oracle(operator, form, case, dtype, device, (layout,) * 4)
 
-    @pytest.mark.parametrize('batch', range(4))
-    def test_batch(self, operator, form, device, batch):
-        for layout in ('contiguous', 'channels_last'):
-            case = Case((2, 3), (4, 5), batch=batch)
-            assert_matches_oracle(operator, form, case, torch.float32, device, (layout,) * 4)
+    @parametrize_pairs(operator=OPERATORS, form=FORMS, batch=range(4), layout=DENSE_LAYOUTS)
+    def test_batch(self, operator, form, device, batch, layout):
+        case = Case((2, 3), (4, 5), batch=batch)
+        assert_matches_oracle(operator, form, case, torch.float32, device, (layout,) * 4)
 
+    @pytest.mark.parametrize('form', FORMS)
+    @pytest.mark.parametrize('operator', OPERATORS)
     def test_gradients_of_some_inputs(self, operator, form, device):
         """Others need none: what is not asked for changes nothing."""
         known = solve(operator, Case((4, 3), (7, 6)))
@@ -99,6 +131,8 @@ class TestAgainstOracle:
             assert_close(tensors[wanted].grad, known.grads[wanted], torch.float64)
             assert [t.grad is None for t in tensors].count(False) == 1
 
+    @pytest.mark.parametrize('form', FORMS)
+    @pytest.mark.parametrize('operator', OPERATORS)
     def test_gradcheck(self, operator, form, device):
         tensors, options = make_inputs(operator, TINY)
         tensors = [t.to(device).requires_grad_() for t in tensors]
@@ -108,9 +142,11 @@ class TestAgainstOracle:
             nondet_tol=NONDETERMINISM[device],
         )
 
+    @pytest.mark.parametrize('form', FORMS)
+    @pytest.mark.parametrize('operator', OPERATORS)
     def test_inputs_are_left_as_they_are(self, operator, form, device):
         tensors, options = make_inputs(operator, LAYOUT_CASE, torch.float32)
-        for layout in ('contiguous', 'channels_last'):
+        for layout in DENSE_LAYOUTS:
             own = [relayout(t.clone().to(device), layout).requires_grad_() for t in tensors]
             out = call(operator, form, own, options)
             upstream = relayout(torch.ones_like(out), layout)
@@ -120,28 +156,29 @@ class TestAgainstOracle:
 
 
 @pytest.mark.parametrize('device', DEVICES)
-@pytest.mark.parametrize('form', FORMS)
-@pytest.mark.parametrize('kernel_size', [1, 3, 5, 7, 9])
-@pytest.mark.parametrize('operator', ['window_similarity', 'window_assemble'])
-def test_kernel_sizes(operator, form, device, kernel_size):
+@parametrize_pairs(
+    operator=WINDOW_OPERATORS,
+    form=FORMS,
+    kernel_size=[1, 3, 5, 7, 9],
+    low__high=[((3, 4), (5, 8)), ((2, 11), (3, 13))],
+    layout=DENSE_LAYOUTS,
+)
+def test_kernel_sizes(operator, form, device, kernel_size, low, high, layout):
     """Windows smaller and larger than the map."""
-    for low, high in [((3, 4), (5, 8)), ((2, 11), (3, 13))]:
-        case = Case(low, high, batch=1, channels=4, kernel_size=kernel_size)
-        for layout in ('contiguous', 'channels_last'):
-            assert_matches_oracle(operator, form, case, torch.float32, device, (layout,) * 4)
+    case = Case(low, high, batch=1, channels=4, kernel_size=kernel_size)
+    assert_matches_oracle(operator, form, case, torch.float32, device, (layout,) * 4)
 
 
 @pytest.mark.parametrize('device', DEVICES)
-@pytest.mark.parametrize('form', FORMS)
-@pytest.mark.parametrize('operator', POINT_OPERATORS)
 class TestPlacesOfPoints:
-    @pytest.mark.parametrize('dtype', TOLERANCES)
-    @pytest.mark.parametrize('points', [1, 10, 13])
+    @parametrize_pairs(operator=POINT_OPERATORS, form=FORMS, dtype=TOLERANCES, points=[1, 10, 13])
     def test_on_borders(self, operator, form, device, dtype, points):
         """Half pixels outside, the open interval's ends, pixels themselves, far away."""
         case = Case((3, 4), (6, 7), batch=1, points=points, offsets='borders')
         assert_matches_oracle(operator, form, case, dtype, device)
 
+    @pytest.mark.parametrize('form', FORMS)
+    @pytest.mark.parametrize('operator', POINT_OPERATORS)
     def test_next_to_borders(self, operator, form, device):
         """Where the last bit decides between inside and outside. (Eager, on the border itself.)"""
         case = Case((3, 4), (6, 7), batch=1, points=9, offsets='next to borders')
@@ -152,6 +189,8 @@ class TestPlacesOfPoints:
             tensors = [t.to(device) for t in known.tensors]
             assert_close(call(operator, form, tensors, known.options), known.out, torch.float32)
 
+    @pytest.mark.parametrize('form', FORMS)
+    @pytest.mark.parametrize('operator', POINT_OPERATORS)
     def test_outside_is_zero(self, operator, form, device):
         """From -1 and from the size on, whatever the map holds; NaN is nowhere."""
         tensors, options = make_inputs(operator, Case((3, 4), (3, 4), points=1))
@@ -213,10 +252,7 @@ def check_double_backward(operator):
 
 
 @pytest.mark.parametrize('device', DEVICES)
-@pytest.mark.parametrize('half', HALF)
-@pytest.mark.parametrize('form', FORMS)
-@pytest.mark.parametrize('operator', OPERATORS)
-@pytest.mark.parametrize('lower', range(3))
+@parametrize_pairs(operator=OPERATORS, form=FORMS, half=HALF, lower=range(3))
 def test_autocast_takes_mixed_dtypes(operator, form, device, half, lower):
     """Similarity in float32, assembly in autocast's dtype; gradients in their inputs' dtypes."""
     tensors, options = make_inputs(operator, Case((4, 3), (7, 6)), half)
