@@ -1,4 +1,4 @@
-"""Builds what this machine can: see sapa_ops/build.py for what that is and for the flags."""
+"""Build the operators as far as this machine can; the choice and the flags are in build.py."""
 
 import importlib.util
 import json
@@ -14,7 +14,7 @@ LIBRARY = 'sapa_ops._C'
 
 
 def load_build():
-    """sapa_ops/build.py without the package around it."""
+    """Import sapa_ops/build.py without the package around it."""
     spec = importlib.util.spec_from_file_location('build_sapa_ops', ROOT / 'sapa_ops' / 'build.py')
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module
@@ -23,7 +23,7 @@ def load_build():
 
 
 def find_torch():
-    """Lets an isolated build see the torch of the environment that it installs into."""
+    """Let an isolated build see the torch of the environment that it installs into."""
     if importlib.util.find_spec('torch') is None:
         where = 'import torch; print(torch.__path__[0])'
         found = subprocess.run([sys.executable, '-I', '-c', where], capture_output=True, text=True)
@@ -32,7 +32,7 @@ def find_torch():
 
 
 def write_record(command, unavailable):
-    """Leaves the reasons where sapa_ops.backend_for finds them."""
+    """Write the reasons where sapa_ops.backend_for finds them."""
     in_source = getattr(command, 'editable_mode', False) or getattr(command, 'inplace', False)
     folder = (ROOT if in_source else Path(command.build_lib)) / 'sapa_ops'
     folder.mkdir(parents=True, exist_ok=True)
@@ -45,17 +45,17 @@ plan = build.plan()
 
 
 class BuildPython(build_py):
-    """Adds the record of what is not built."""
+    """Add the record of what is not built."""
 
     def run(self):
-        """Copies the package, then leaves the record beside it."""
+        """Copy the package, then write the record beside it."""
         super().run()
         if not self.dry_run:
             write_record(self, plan.unavailable)
 
 
 def extension(devices):
-    """The library for some devices. It has no Python in it, so one serves every version."""
+    """Describe the library for some devices. It has no Python in it: one serves all versions."""
     from torch.utils.cpp_extension import CppExtension, CUDAExtension
 
     chosen = build.settings(devices)
@@ -72,7 +72,7 @@ def extension(devices):
 
 
 def build_command():
-    """torch's build command, which falls back to less where a build fails unasked."""
+    """torch's build command; where a device was not asked for and fails, the rest is built."""
     from torch.utils.cpp_extension import BuildExtension
 
     class Build(BuildExtension):

@@ -1,4 +1,4 @@
-"""Which form of an operator runs: one check serves the choice and the error text."""
+"""Choose the form of an operator that runs; the same check words the reasons in messages."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,7 +22,7 @@ _forced: str | None = None
 
 @dataclass(frozen=True)
 class BackendReport:
-    """Which form would run, and why the others would not.
+    """The form that would run, and why the others would not.
 
     Attributes:
         name (str): 'compiled' or 'eager'.
@@ -38,10 +38,10 @@ class BackendReport:
 
 
 def backend_for(tensor: Tensor) -> BackendReport:
-    """Tells which form of the operators would run on a tensor.
+    """Tell which form of the operators would run on a tensor.
 
     Args:
-        tensor (Tensor): An input, of the device and dtype in question.
+        tensor (Tensor): An input of the operator; its device and dtype decide.
 
     Returns:
         BackendReport: The form and, for each that would not run, why.
@@ -68,11 +68,11 @@ def backend_for(tensor: Tensor) -> BackendReport:
 
 @contextmanager
 def use_backend(name: str) -> Iterator[None]:
-    """Forces one form of the operators, process-wide, while the context is open.
+    """Force one form of the operators, for the whole process, while the context is open.
 
     Args:
-        name (str): 'compiled' or 'eager'. An operator call on a tensor on which the form cannot
-            run raises a RuntimeError with the reason.
+        name (str): 'compiled' or 'eager'. Calling an operator on a tensor that the form cannot
+            work on raises a RuntimeError with the reason.
 
     Raises:
         ValueError: If there is no form of that name.
@@ -88,10 +88,10 @@ def use_backend(name: str) -> Iterator[None]:
 
 
 def dispatch(operator: str, tensors: tuple[Tensor, ...], *options: Any) -> Tensor:
-    """Runs an operator in the form that :func:`backend_for` names.
+    """Run an operator in the form that :func:`backend_for` names.
 
-    The inputs have been cast by then, and what a form computes in float32 must stay so: autocast
-    is off inside.
+    The inputs have been cast before, and what a form computes in float32 must stay float32, so
+    autocast is off inside.
     """
     module, _ = _FORMS[backend_for(tensors[0]).name]
     function = getattr(module, operator)
@@ -103,19 +103,19 @@ def dispatch(operator: str, tensors: tuple[Tensor, ...], *options: Any) -> Tenso
 
 
 def autocast_enabled(device_type: str) -> bool:
-    """Whether autocast is on for a type of device ('meta' has none)."""
+    """Tell whether autocast is on for a type of device ('meta' has none)."""
     return torch.amp.is_autocast_available(device_type) and torch.is_autocast_enabled(device_type)
 
 
 def autocast(*tensors: Tensor, dtype: torch.dtype | None = None) -> tuple[Tensor, ...]:
-    """Casts the inputs as autocast does for its own operators, where it is on.
+    """Where autocast is on, cast the inputs as it does for its own operators.
 
     Args:
-        *tensors (Tensor): Inputs; float64 is left alone, as by autocast itself.
+        *tensors (Tensor): Inputs; float64 is left alone, as autocast itself does.
         dtype (torch.dtype, optional): What to cast to. Defaults to None, autocast's dtype.
 
     Returns:
-        tuple[Tensor, ...]: The inputs.
+        tuple[Tensor, ...]: The inputs, cast where autocast is on.
     """
     device_type = next((t.device.type for t in tensors if isinstance(t, Tensor)), 'cpu')
     if not autocast_enabled(device_type):

@@ -1,11 +1,11 @@
-"""How the compiled form is built: ahead of time by ``setup.py``, or just in time from here.
+"""Build the compiled form: ahead of time from ``setup.py``, or just in time from here.
 
-Stands alone, so that ``setup.py`` can read it before the package is installed.
+Imports nothing of the package, so that ``setup.py`` can use it before that is installed.
 
     python ops/sapa_ops/build.py [--sanitize] [--folder FOLDER]
 
-builds just in time and prints where the library is; ``SAPA_OPS_LIBRARY`` names it to a later
-process.
+builds just in time and prints the path of the library, which a process uses that has
+``SAPA_OPS_LIBRARY`` set to it.
 """
 
 import argparse
@@ -20,7 +20,7 @@ from pathlib import Path
 _HERE = Path(__file__).resolve().parent
 _REQUESTS = ('auto', 'cpu', 'cuda', 'none')
 
-# Of the GPUs that a build without one at hand is for; the last also as PTX, for later ones.
+# What to build for where there is no GPU to ask; the last also as PTX, for later ones.
 _CUDA_ARCHITECTURES = '7.5;8.0;8.6;9.0;10.0+PTX'
 
 
@@ -40,14 +40,14 @@ class Plan:
 
 
 def plan() -> Plan:
-    """What ``SAPA_OPS_BUILD`` (auto, cpu, cuda or none) asks for and this machine can build.
+    """Decide what to build from ``SAPA_OPS_BUILD`` (auto, cpu, cuda or none) and from this machine.
 
     Returns:
         Plan: The devices, and why not the others.
 
     Raises:
         ValueError: If ``SAPA_OPS_BUILD`` is none of the four.
-        RuntimeError: If it asks for what this machine cannot build.
+        RuntimeError: If it asks for a device that this machine cannot build for.
     """
     request = os.environ.get('SAPA_OPS_BUILD', 'auto')
     if request not in _REQUESTS:
@@ -71,12 +71,12 @@ def plan() -> Plan:
 
 
 def csrc() -> Path:
-    """The folder of the C++ and CUDA sources: in the package, or beside it in a source tree."""
+    """Find the folder of the C++ and CUDA sources: in the package, or beside it in a checkout."""
     return next(f for f in (_HERE / 'csrc', _HERE.parent / 'csrc') if f.is_dir())
 
 
 def settings(devices: tuple[str, ...], sanitize: bool = False) -> dict:
-    """Sources and flags: the one place that knows them, for both ways to build.
+    """Choose sources and flags, for builds ahead of time and just in time alike.
 
     Args:
         devices (tuple[str, ...]): Of 'cpu' and 'cuda'.
@@ -105,12 +105,12 @@ def settings(devices: tuple[str, ...], sanitize: bool = False) -> dict:
 
 
 def nvcc_flags() -> list[str]:
-    """Flags of every CUDA compilation, architectures aside."""
+    """Flags of every CUDA compilation, apart from the architectures."""
     return ['-O3', '--expt-relaxed-constexpr', '-Xcompiler=-fvisibility=hidden']
 
 
 def name_architectures() -> None:
-    """Sets ``TORCH_CUDA_ARCH_LIST`` where neither it nor a GPU says what to build for."""
+    """Set ``TORCH_CUDA_ARCH_LIST`` where it is not set and no GPU says what to build for."""
     import torch
 
     if not torch.cuda.is_available():
@@ -118,7 +118,7 @@ def name_architectures() -> None:
 
 
 def build_just_in_time(folder: str | None = None, sanitize: bool = False) -> Path:
-    """Builds the library with torch's just-in-time builder (which needs ninja) and loads it.
+    """Build the library with torch's just-in-time builder (which needs ninja) and load it.
 
     Args:
         folder (str, optional): Where to build. Defaults to None, torch's cache.
@@ -188,7 +188,7 @@ def _why_no_cuda() -> str | None:
 
 
 def main(argv: list[str] | None = None) -> None:
-    """Builds just in time and prints the library's path."""
+    """Build just in time and print the library's path."""
     parser = argparse.ArgumentParser(description='Build the compiled operators just in time.')
     parser.add_argument('--sanitize', action='store_true', help='with ASan and UBSan, CPU only')
     parser.add_argument('--folder', help="where to build (torch's cache of extensions)")

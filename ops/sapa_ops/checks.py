@@ -1,10 +1,10 @@
-"""Argument checks of all forms: errors name the argument, what came and what is allowed."""
+"""Argument checks of all forms: errors name the argument, what was given and what is allowed."""
 
 from torch import Tensor
 
 
 def check_maps(op: str, dims: int = 4, **tensors: Tensor) -> None:
-    """Checks that the tensors are floating point, agree in batch, dtype and device.
+    """Check that the tensors are floating point and agree in batch size, dtype and device.
 
     Args:
         op (str): Name of the operator, for the message.
@@ -12,7 +12,7 @@ def check_maps(op: str, dims: int = 4, **tensors: Tensor) -> None:
         **tensors (Tensor): The operator's tensor arguments by name.
 
     Raises:
-        TypeError: If an argument is no floating point tensor, or the dtypes differ.
+        TypeError: If an argument is not a floating point tensor, or the dtypes differ.
         ValueError: If the number of dimensions, the batch sizes or the devices differ.
     """
     first_name, first = next(iter(tensors.items()))
@@ -45,7 +45,7 @@ def check_maps(op: str, dims: int = 4, **tensors: Tensor) -> None:
 
 
 def check_kernel_size(op: str, kernel_size: int) -> None:
-    """Checks that the kernel size is a positive odd integer.
+    """Check that the kernel size is a positive odd integer.
 
     Raises:
         ValueError: If it is not.
@@ -57,7 +57,7 @@ def check_kernel_size(op: str, kernel_size: int) -> None:
 
 
 def check_groups(op: str, name: str, channels: int, groups: int) -> None:
-    """Checks that the groups are positive and divide the channels evenly.
+    """Check that the groups are positive and divide the channels evenly.
 
     Raises:
         ValueError: If they do not.
@@ -69,7 +69,7 @@ def check_groups(op: str, name: str, channels: int, groups: int) -> None:
 
 
 def check_sizes(op: str, high_name: str, high: Tensor, low_name: str, low: Tensor) -> None:
-    """Checks that the high-res map is at least as large as the low-res one.
+    """Check that the high-res map is at least as large as the low-res one.
 
     Raises:
         ValueError: If it is smaller in height or width.
@@ -83,7 +83,7 @@ def check_sizes(op: str, high_name: str, high: Tensor, low_name: str, low: Tenso
 
 
 def check_channels(op: str, name: str, channels: int, wanted: int, why: str) -> None:
-    """Checks a number of channels that follows from the other arguments.
+    """Check a number of channels against the one that follows from the other arguments.
 
     Raises:
         ValueError: If it differs.
@@ -93,7 +93,7 @@ def check_channels(op: str, name: str, channels: int, wanted: int, why: str) -> 
 
 
 def check_same_size(op: str, name: str, tensor: Tensor, other_name: str, other: Tensor) -> None:
-    """Checks that two maps have the same height and width.
+    """Check that two maps have the same height and width.
 
     Raises:
         ValueError: If they differ.

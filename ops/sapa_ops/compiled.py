@@ -18,7 +18,7 @@ _HERE = Path(__file__).parent
 
 
 def _load() -> str | None:
-    """Loads the library; returns what went wrong, or None."""
+    """Load the library; return what went wrong, or None."""
     named = os.environ.get('SAPA_OPS_LIBRARY')
     found = [Path(named)] if named else sorted(_HERE.glob('_C*.so'))
     if not found:
@@ -40,13 +40,13 @@ _load_error = _load()
 
 
 def why_not(tensor: Tensor) -> str | None:
-    """Why the compiled form cannot run on this tensor, or None if it can.
+    """Tell why the compiled form cannot run on this tensor.
 
     Args:
         tensor (Tensor): An input of the operator.
 
     Returns:
-        str | None: The reason.
+        str | None: The reason, or None if it can run.
     """
     device = tensor.device.type
     if device not in ('cpu', 'cuda'):
@@ -82,7 +82,7 @@ def point_assemble(weight: Tensor, value: Tensor, offset: Tensor) -> Tensor:
 
 
 def _empty_map(like: Tensor, channels: int, height: int, width: int) -> Tensor:
-    """A map in the layout of another: channels_last if the channels of that lie side by side.
+    """Make a map in the layout of another: channels_last if its channels lie side by side.
 
     csrc/bindings/arguments.h has the same rule.
     """

@@ -1,11 +1,11 @@
 """The operators in plain PyTorch: any device, double backward, export.
 
-Windows are worked through tap by tap, sampled points a few positions at a time, so that memory
-stays near that of inputs and output. float16 and bfloat16 are computed in float32 and rounded once,
-at the end.
+Windows are computed tap by tap and sampled points a few positions at a time, so that they take
+little more memory than inputs and output. float16 and bfloat16 are computed in float32 and rounded
+once, at the end.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import torch
 import torch.nn.functional as F
@@ -13,8 +13,8 @@ from torch import Tensor
 
 from .geometry import group_children, lowres_index, ungroup_children
 
-# The corners of sampled points take 4 * S times the memory of the output. That many elements are
-# gathered at a time, and from so many on they are gathered again in backward rather than kept.
+# The corners of sampled points take 4 * S times the memory of the output: this many elements are
+# gathered at a time. Beyond the second number, backward gathers them again instead of keeping them.
 _CHUNK_ELEMENTS = 2**22
 _MAX_KEPT_ELEMENTS = 2**26
 
@@ -74,8 +74,8 @@ def _compute(tensor: Tensor) -> Tensor:
     return tensor.float() if tensor.dtype in (torch.float16, torch.bfloat16) else tensor
 
 
-def _window_taps(feature: Tensor, kernel_size: int):
-    """Yields the map shifted to each tap, as a view (N, C, h, 1, w, 1), zero padded."""
+def _window_taps(feature: Tensor, kernel_size: int) -> Iterator[Tensor]:
+    """Yield the map shifted to each tap, zero padded, as a view (N, C, h, 1, w, 1)."""
     h, w = feature.shape[2:]
     padded = F.pad(feature, (kernel_size // 2,) * 4)
     for dy in range(kernel_size):
@@ -84,18 +84,18 @@ def _window_taps(feature: Tensor, kernel_size: int):
 
 
 def _rows(feature: Tensor, groups: int) -> Tensor:
-    """(N, G*D, h, w) to (N, G, h*w, D): one row a position, so that a gather copies rows."""
+    """(N, G*D, h, w) to (N, G, h*w, D): one row for each position, so that a gather copies rows."""
     return feature.unflatten(1, (groups, -1)).flatten(3).transpose(2, 3).contiguous()
 
 
 def _gather_and_reduce(
     reduce: Callable, low: Tensor, offset: Tensor, groups: int, high_rows: Tensor
 ) -> Tensor:
-    """Gathers the four corners of every sampled point and reduces them, a few positions at a time.
+    """Gather the four corners of every sampled point and reduce them, a few positions at a time.
 
     Args:
         reduce (Callable): Takes corners (N, G, P, S*4, D), their bilinear weights (N, G, P, S, 4)
-            and a stretch of the high-res rows; returns (N, G, P, ...).
+            and P of the high-res rows; returns (N, G, P, ...).
         low (Tensor): (N, G*D, h, w).
         offset (Tensor): (N, G*S*2, H, W).
         groups (int): G.
@@ -125,11 +125,11 @@ def _gather_and_reduce(
 
 
 class _InChunks(torch.autograd.Function):
-    """Calls step(low_rows, *rows) with a few rows at a time, and again in backward.
+    """Call step(low_rows, *rows) with a few rows at a time, and again in backward.
 
-    Results go straight to their place: kept until the end, they would lie in the gaps that the
-    gathered corners of a chunk leave, and the heap would grow by the size of those every time.
-    (``torch.utils.checkpoint`` for each chunk ends like that.)
+    Results are copied to their place at once. Kept until the end, they would lie in the gaps that
+    the gathered corners of a chunk leave, and the heap would grow by those corners with every chunk
+    (as it does with ``torch.utils.checkpoint`` for each chunk).
     """
 
     @staticmethod

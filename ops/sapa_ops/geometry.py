@@ -1,11 +1,11 @@
-"""Where a high-res position lies on the low-res map: the one place that says so."""
+"""The low-res position of every high-res position, and grouping by it."""
 
 import torch
 from torch import Tensor
 
 
 def lowres_index(low: int, high: int, device: torch.device | str | None = None) -> Tensor:
-    """Low-res index of every high-res index along one axis.
+    """Compute the low-res index of every high-res index along one axis.
 
     ``floor((i + 0.5) * low / high)`` in exact integer arithmetic; equal to ``i // s`` where
     ``high == s * low``.
@@ -23,10 +23,10 @@ def lowres_index(low: int, high: int, device: torch.device | str | None = None) 
 
 
 def group_children(feature: Tensor, h: int, w: int) -> Tensor:
-    """Groups the pixels of a high-res map by the low-res pixel that they belong to.
+    """Group the pixels of a high-res map by the low-res pixel that they belong to.
 
-    A view for exact multiples. Otherwise low-res pixels differ in the number of children, and
-    the missing ones are filled with a neighbour, which :func:`ungroup_children` drops again.
+    For exact multiples the result is a view. Otherwise low-res pixels differ in their number of
+    children; missing ones are filled with a neighbour, which :func:`ungroup_children` drops again.
 
     Args:
         feature (Tensor): (N, C, H, W).
@@ -45,7 +45,7 @@ def group_children(feature: Tensor, h: int, w: int) -> Tensor:
 
 
 def ungroup_children(grouped: Tensor, high_h: int, high_w: int) -> Tensor:
-    """Inverse of :func:`group_children`.
+    """Undo :func:`group_children`.
 
     Args:
         grouped (Tensor): (N, C, h, ceil(H / h), w, ceil(W / w)).

@@ -1,11 +1,11 @@
-"""The four operators: check the arguments, then run the form that fits.
+"""The four operators: they check their arguments, then run the form that fits.
 
 Low-res maps are (h, w), high-res maps (H, W) with H >= h, W >= w; no exact multiple is needed.
 A high-res position (i, j) belongs to the low-res position
-``floor((i + 0.5) * h / H), floor((j + 0.5) * w / W)``. All take float16, bfloat16, float32 and
-float64, and any memory layout. Under autocast assembly casts its inputs to autocast's dtype, and
-similarity to float32, as the softmax that follows does: an inner product of many channels, which is
-not scaled, can leave float16's range.
+``floor((i + 0.5) * h / H), floor((j + 0.5) * w / W)``. All operators take float16, bfloat16,
+float32 and float64, in any memory layout. Under autocast, assembly casts its inputs to autocast's
+dtype, and similarity casts them to float32, like the softmax that follows it: the inner product of
+many channels is not scaled and can leave float16's range.
 """
 
 import torch
@@ -27,11 +27,11 @@ def window_similarity(query: Tensor, key: Tensor, kernel_size: int) -> Tensor:
         kernel_size (int): Side K of the window; positive and odd.
 
     Returns:
-        Tensor: (N, K*K, H, W), dtype of the query.
+        Tensor: (N, K*K, H, W), of the query's dtype.
 
     Raises:
-        TypeError: If an argument is no floating point tensor, or dtypes differ.
-        ValueError: If shapes, devices or the kernel size do not fit.
+        TypeError: If an argument is not a floating point tensor, or dtypes differ.
+        ValueError: If shapes or devices do not fit, or kernel_size is even or < 1.
     """
     op = 'window_similarity'
     query, key = autocast(query, key, dtype=torch.float32)
@@ -45,7 +45,7 @@ def window_similarity(query: Tensor, key: Tensor, kernel_size: int) -> Tensor:
 def window_assemble(weight: Tensor, value: Tensor, kernel_size: int, groups: int = 1) -> Tensor:
     """Weighted sum of the values in a window around each high-res position's low-res position.
 
-    Eq. 2 with a window as the points. A tap outside the map has value 0.
+    Eq. 2, whose points are the window's taps. A tap outside the map has value 0.
 
     Args:
         weight (Tensor): (N, G*K*K, H, W).
@@ -54,11 +54,11 @@ def window_assemble(weight: Tensor, value: Tensor, kernel_size: int, groups: int
         groups (int): G, number of channel groups with weights of their own. Defaults to 1.
 
     Returns:
-        Tensor: (N, C, H, W), dtype of the value.
+        Tensor: (N, C, H, W), of the value's dtype.
 
     Raises:
-        TypeError: If an argument is no floating point tensor, or dtypes differ.
-        ValueError: If shapes, devices, the kernel size or the groups do not fit.
+        TypeError: If an argument is not a floating point tensor, or dtypes differ.
+        ValueError: If shapes, devices or groups do not fit, or kernel_size is even or < 1.
     """
     op = 'window_assemble'
     weight, value = autocast(weight, value)
@@ -85,11 +85,11 @@ def point_similarity(query: Tensor, key: Tensor, offset: Tensor, groups: int) ->
         groups (int): G, number of groups with queries, keys and points of their own.
 
     Returns:
-        Tensor: (N, G, S, H, W), dtype of the query.
+        Tensor: (N, G, S, H, W), of the query's dtype.
 
     Raises:
-        TypeError: If an argument is no floating point tensor, or dtypes differ.
-        ValueError: If shapes, devices or the groups do not fit.
+        TypeError: If an argument is not a floating point tensor, or dtypes differ.
+        ValueError: If shapes, devices or groups do not fit.
     """
     op = 'point_similarity'
     query, key, offset = autocast(query, key, offset, dtype=torch.float32)
@@ -107,7 +107,7 @@ def point_similarity(query: Tensor, key: Tensor, offset: Tensor, groups: int) ->
 def point_assemble(weight: Tensor, value: Tensor, offset: Tensor) -> Tensor:
     """Weighted sum of the values at each high-res position's own sampled points.
 
-    Eq. 8. Points are placed and sampled as in :func:`point_similarity`; outside they are 0.
+    Eq. 8. Points are placed and sampled as in :func:`point_similarity`; one outside has value 0.
 
     Args:
         weight (Tensor): (N, G, S, H, W).
@@ -115,10 +115,10 @@ def point_assemble(weight: Tensor, value: Tensor, offset: Tensor) -> Tensor:
         offset (Tensor): (N, G*S*2, H, W); channels run group, point, (x, y).
 
     Returns:
-        Tensor: (N, C, H, W), dtype of the value.
+        Tensor: (N, C, H, W), of the value's dtype.
 
     Raises:
-        TypeError: If an argument is no floating point tensor, or dtypes differ.
+        TypeError: If an argument is not a floating point tensor, or dtypes differ.
         ValueError: If shapes or devices do not fit.
     """
     op = 'point_assemble'

@@ -1,7 +1,7 @@
 """The oracle: every operator as literal loops in float64.
 
 Written to be read beside the paper, differentiable through autograd, slow, and never
-dispatched to: tests hold the other forms against it.
+dispatched to: the tests compare the other forms with it.
 """
 
 import math

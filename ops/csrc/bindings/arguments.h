@@ -1,5 +1,5 @@
-// Tensors to kernel arguments, with the checks that memory safety needs. (sapa_ops/checks.py has
-// the ones that explain.)
+// Makes kernel arguments of tensors, with the checks that memory safety needs. (Those with messages
+// for users are in sapa_ops/checks.py.)
 #pragma once
 
 #include <ATen/ATen.h>

@@ -1,5 +1,5 @@
-// Under autocast, assembly runs in the lower precision, similarity in float32 as the softmax that
-// follows it: an unscaled inner product of many channels can leave float16's range.
+// Under autocast, assembly runs in the lower precision, and similarity in float32, like the softmax
+// that follows it: an unscaled inner product of many channels can leave float16's range.
 #include <ATen/autocast_mode.h>
 #include <torch/library.h>
 

@@ -15,8 +15,9 @@ using torch::autograd::AutogradContext;
 using torch::autograd::Function;
 using torch::autograd::variable_list;
 
-// The saved maps, in order. While it lives, autocast does not touch the operators: a gradient is
-// computed in the precision of its forward pass, also where backward is called under autocast.
+// The saved maps, in order. While this object lives, autocast leaves the operators alone: a
+// gradient is computed in the precision of its forward pass, even where backward is called under
+// autocast.
 struct Saved {
   c10::impl::ExcludeDispatchKeyGuard no_autocast{c10::autocast_dispatch_keyset};
   variable_list maps;

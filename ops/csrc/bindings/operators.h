@@ -1,4 +1,4 @@
-// The operators on tensors, for any set of kernels: allocate the result, run the kernel.
+// The operators on tensors, for any set of kernels: they allocate the result and run the kernel.
 #pragma once
 
 #include <tuple>
@@ -9,7 +9,7 @@ namespace sapa {
 
 template <class Kernels>
 struct Operators {
-  // Taps and points are planes, for the softmax over them that follows.
+  // Contiguous: taps and points as planes, for the softmax over them that follows.
   static at::Tensor window_similarity(const at::Tensor& query, const at::Tensor& key,
                                       int64_t kernel_size, int64_t groups) {
     check_dims("query", query, 4);

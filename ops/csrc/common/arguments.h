@@ -1,4 +1,4 @@
-// What a kernel is called with: plain pointers, sizes and strides.
+// The arguments of a kernel: plain pointers, sizes and strides.
 #pragma once
 
 #include "geometry.h"

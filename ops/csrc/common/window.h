@@ -6,11 +6,11 @@
 
 namespace sapa {
 
-// Pixels are worked on so many children at a time.
+// How many children of a pixel are computed together.
 constexpr int kChildren = 4;
 
-// Calls body(Constant of a number, rows, columns) for all children of a pixel, kChildren at a time
-// as long as there are so many, then one by one.
+// Calls body(their number as a Constant, rows, columns) for all children of a pixel: kChildren at a
+// time while that many are left, then one by one.
 template <class Body>
 SAPA_HD void for_each_child(int64_t i_begin, int64_t i_end, int64_t j_begin, int64_t j_end,
                             const Body& body) {

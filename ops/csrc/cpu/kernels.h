@@ -8,7 +8,7 @@ namespace sapa {
 
 // The thread pool that the caller provides: torch's, in sapa_ops.
 struct Parallel {
-  // Calls body(context, first, last) for pieces of [0, size), side by side.
+  // Calls body(context, first, last) for pieces of [0, size), in parallel.
   void (*run)(int64_t size, void (*body)(void*, int64_t, int64_t), void* context);
   int threads;
 
@@ -44,7 +44,7 @@ extern const CpuKernels kKernels;
 }
 #endif
 
-// The best set for this machine; SAPA_OPS_CPU_CAPABILITY=baseline|avx2|avx512 asks for a lower one.
+// The best set for this machine; SAPA_OPS_CPU_CAPABILITY=baseline or avx2 asks for a lower one.
 const CpuKernels& cpu_kernels();
 
 }  // namespace sapa

@@ -76,7 +76,7 @@ struct VectorLane {
   }
 };
 
-// One channel: what is left after the vectors.
+// A single channel, for those that are left after the vectors.
 template <class A>
 struct ScalarLane {
   static constexpr int kChannels = 1;

@@ -1,5 +1,5 @@
-// The point operators on the CPU. Points may lie anywhere, so the whole low-res map must have its
-// channels side by side: some of its channels at a time are copied where it does not.
+// The point operators on the CPU. Points may lie anywhere, so the channels of the whole low-res map
+// must lie side by side: where they do not, the map is copied, some channels at a time.
 #pragma once
 
 #include "../common/point.h"
@@ -144,7 +144,7 @@ void point_assemble_forward_rows(const PointArguments& a, const LowMap<A>& low, 
   }
 }
 
-// Calls body(products of the corners, for lanes of vectors and then of single channels).
+// Calls body(products with the four corners): of the channels in whole vectors, then of the others.
 template <class A, class Body>
 SAPA_HD void for_each_product(const A* high, A* const (&low)[4], int64_t channels,
                               const Body& body) {
@@ -247,11 +247,12 @@ void point_assemble_backward_value_channels(const PointArguments& a, int64_t n, 
   low.write();
 }
 
-// Rows that a thread works on, group by group, before it goes on: neighbouring rows share low-res
-// rows, and groups cache lines.
+// Rows that a thread takes at a time, group by group: neighbouring rows share low-res rows, and
+// groups share cache lines.
 constexpr int64_t kStripRows = 4;
 
-// Calls body(low-res map, n, g, first channel, channels, first row, last row) for everything.
+// Calls body(low-res map, n, g, first channel, channels, first row, last row) for all of the
+// output.
 template <class A, class Body>
 void for_each_strip(const PointArguments& a, int64_t block, const Parallel& parallel,
                     const Body& body) {
@@ -322,7 +323,7 @@ struct PointKernels {
     });
   }
 
-  // Channels that are copied at a time: a copy of 4 % of the output.
+  // Channels that are copied at a time: so many that the copy has 4 % of the size of the output.
   static int64_t assemble_block(const PointArguments& a) {
     const int64_t fitting = a.groups * a.channels * a.y.high * a.x.high / (25 * a.y.low * a.x.low);
     return smaller(a.channels, larger<int64_t>(fitting / 16 * 16, 16));

@@ -1,5 +1,6 @@
-// Rows of a map as the kernels want them: computing type, channels side by side. A map that lies in
-// memory like that is used in place, any other passes through a buffer of a few rows.
+// Rows of a map in the form that the kernels work on: the computing type, channels side by side. A
+// map that lies in memory like that is used in place; any other passes through a buffer of a few
+// rows.
 #pragma once
 
 #include <type_traits>
@@ -45,8 +46,8 @@ struct Part {
   int64_t row(int64_t y) const { return map.offset(n, g, channel, y, 0); }
 };
 
-// So many columns are transposed at a time: one cache line of float. The next line of each channel
-// is asked for meanwhile; the processor does not foresee it with so many channels under way.
+// Columns that are transposed at a time: one cache line of floats. The next line of each channel is
+// prefetched meanwhile: the processor itself does not keep track of so many channels.
 constexpr int64_t kTile = 16;
 
 // Calls element(x, c), or where the map allows it block(x, c) for 8 x 8 of them, for a whole row.
@@ -70,7 +71,7 @@ SAPA_HD void for_each_tile(const Part& part, const Block& block, const Element& 
   }
 }
 
-// Channels of a row side by side, from any map.
+// Copies a row of any map to memory with its channels side by side.
 template <class T, class A>
 void read_row(const Part& part, int64_t y, A* to) {
   const T* map = static_cast<const T*>(part.map.data) + part.row(y);
@@ -89,7 +90,7 @@ void read_row(const Part& part, int64_t y, A* to) {
       [&](int64_t x, int64_t c) { __builtin_prefetch(at(x, c)); });
 }
 
-// And back.
+// The way back.
 template <class T, class A>
 void write_row(const Part& part, int64_t y, const A* from) {
   T* map = static_cast<T*>(part.map.data) + part.row(y);
@@ -133,7 +134,7 @@ class Rows {
         stride_x_(in_place_ ? part.map.stride_x : part.channels),
         buffer_(in_place_ ? 0 : capacity * part.width * part.channels) {}
 
-  // Goes on with other channels, no more than before. What has been read is forgotten.
+  // Moves on to other channels, at most as many as before, and forgets what has been read.
   void select(int64_t channel, int64_t channels) {
     part_.channel = channel;
     part_.channels = channels;
@@ -141,7 +142,7 @@ class Rows {
     next_ = 0;
   }
 
-  // Makes rows [begin, end) readable; begin must not decrease from call to call.
+  // Makes rows [begin, end) readable; begin must not decrease from one call to the next.
   void read(int64_t begin, int64_t end) {
     if (in_place_) return;
     for (int64_t y = larger(begin, next_); y < end; ++y) {
@@ -156,7 +157,7 @@ class Rows {
   }
   int64_t stride_x() const { return stride_x_; }
 
-  // Puts rows [begin, end), all of whose elements have been written, in their place.
+  // Writes rows [begin, end) to the map; all of their elements must have been set.
   void write(int64_t begin, int64_t end) {
     if (in_place_) return;
     for (int64_t y = begin; y < end; ++y) {

@@ -1,5 +1,5 @@
-// The window operators on the CPU. A thread takes a run of low-res rows, with buffers for the rows
-// of the window and for those of the children.
+// The window operators on the CPU. A thread takes a run of low-res rows, and has buffers for the
+// rows of the window and for those of the children.
 #pragma once
 
 #include "../common/window.h"
@@ -10,11 +10,11 @@
 namespace sapa {
 namespace SAPA_CPU_CAPABILITY {
 
-// Taps of kChildren children, and vectors, that the registers of the instruction set hold.
+// How many taps of kChildren children, and how many vectors, the registers hold.
 constexpr int kTaps = kVectorBytes == 64 ? 4 : 2;
 constexpr int kLaneVectors = kVectorBytes == 64 ? 4 : 2;
 
-// Channels in a buffer, where a map has to pass through one.
+// Channels of a buffer, for maps that cannot be used in place.
 constexpr int64_t kBlockChannels = 64;
 
 // A run of low-res rows of some channels.
@@ -53,12 +53,12 @@ int64_t high_block(const WindowArguments& a) {
   return in_place ? a.channels : smaller(a.channels, kBlockChannels);
 }
 
-// Rows of the children of one low-res row, or of several.
+// How many rows the children of some low-res rows have, at most.
 inline int64_t child_rows(const WindowArguments& a, int64_t rows = 1) {
   return rows * ((a.y.high + a.y.low - 1) / a.y.low);
 }
 
-// first_child of all indices, so that inner loops need not divide.
+// A table of first_child, so that inner loops need not divide.
 struct ChildTable {
   int64_t low;
   Buffer<int64_t> first;

@@ -1,4 +1,4 @@
-// Channels of one thread: a 16-byte load where memory allows.
+// The channels of one thread: a 16-byte load where the memory layout allows.
 #pragma once
 
 #include "../common/arguments.h"
@@ -10,7 +10,7 @@ namespace cuda {
 template <class T>
 constexpr int kPack = 16 / static_cast<int>(sizeof(T));
 
-// A number as Lanes have it: what a thread sums over its channels.
+// A number with the interface of a Lane: a thread's sum over its channels.
 template <class A>
 struct Sum {
   A v;
@@ -53,7 +53,7 @@ struct Channels {
   using A = Accumulator<T>;
   using Lane = Pack<A, kPack<T>>;
 
-  // `channels` are left from here; those beyond are 0.
+  // No more than `channels` are left from here; those beyond are 0.
   SAPA_HD static Lane load(const void* data, int64_t offset, int64_t stride, int64_t channels) {
     const T* from = static_cast<const T*>(data) + offset;
     Lane lane;
@@ -109,8 +109,8 @@ int64_t lanes(int64_t channels) {
   return (channels + kPack<T> - 1) / kPack<T>;
 }
 
-// What thread `index` is for. Neighbouring threads take neighbouring channels where those lie side
-// by side in memory, else neighbouring columns.
+// The part of the output that thread `index` computes. Neighbouring threads take neighbouring
+// channels where those lie side by side in memory, else neighbouring columns.
 struct Position {
   int64_t n;
   int64_t g;

@@ -1,4 +1,4 @@
-// Launches tasks: one thread each, or some threads that add up what each has.
+// Launches tasks, with one thread for each item or with several that add up their partial sums.
 #pragma once
 
 #include <cuda_runtime.h>

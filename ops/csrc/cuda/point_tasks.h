@@ -174,7 +174,7 @@ struct PointAssembleBackwardValue {
   }
 };
 
-// Chooses the task for the arguments, and has it launched.
+// Launches the task that fits the arguments.
 template <class T>
 struct PointTasks {
   template <class Launch>

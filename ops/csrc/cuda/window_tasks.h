@@ -57,8 +57,8 @@ struct WindowAssembleForward {
   }
 };
 
-// One low-res pixel and TAPS taps of one row of its window. THREADS threads share the channels:
-// each has a partial sum, and finish() takes their total.
+// One low-res pixel and TAPS taps of one row of its window. kThreads threads share the channels:
+// each has a partial sum, and reduce() makes their total.
 template <class T, bool VECTOR, int TAPS>
 struct WindowSimilarityForward {
   using A = Accumulator<T>;
@@ -71,8 +71,8 @@ struct WindowSimilarityForward {
     return a.batch * a.groups * a.kernel_size * (a.kernel_size / TAPS) * a.y.low * a.x.low;
   }
 
-  // Calls reduce(partial sums [CHILDREN * TAPS]), which makes them totals and says whether this
-  // thread writes them.
+  // Calls reduce(partial sum) for each child and tap, which makes it the total and says whether
+  // this thread writes it.
   template <class Reduce>
   SAPA_HD void operator()(int64_t index, int thread, const Reduce& reduce) const {
     const int64_t k = a.kernel_size;
@@ -117,7 +117,7 @@ struct WindowSimilarityForward {
   }
 };
 
-// One low-res pixel and one lane: gathers from all positions in whose window it is.
+// One low-res pixel and one lane: gathers from all positions whose window contains it.
 template <class T, bool VECTOR>
 struct WindowAssembleBackwardValue {
   using A = Accumulator<T>;
@@ -148,7 +148,7 @@ struct WindowAssembleBackwardValue {
   }
 };
 
-// Chooses the task for the arguments, and has it launched.
+// Launches the task that fits the arguments.
 template <class T>
 struct WindowTasks {
   static bool vector(const WindowArguments& a) {
