@@ -1,1 +1,1 @@
-"""Looking at models: what they cost, what their upsamplers do, how they compare."""
+"""What models cost: parameters, multiply-adds, and the time and memory of the operators."""

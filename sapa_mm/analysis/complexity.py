@@ -72,18 +72,18 @@ def measure_cost(config: str, shape: tuple[int, int] | None = None) -> Cost:
 
     Raises:
         FileNotFoundError: If there is no such config.
-        ValueError: If its model cannot be built, or not be run with an input of this shape, or
+        ValueError: If its model cannot be built, or cannot run on an input of this shape, or
             ``sapa_ops`` has no compiled operators.
     """
-    with _naming(config, AssertionError):
+    with _prefixing_errors(config, AssertionError):
         cfg = read_config(config)
-    with _naming(config, Exception), in_scope(cfg):
+    with _prefixing_errors(config, Exception), in_scope(cfg):
         check_upsamplers(cfg.model, 'model')
         model = MODELS.build(without_initialisation(cfg.model))
         is_detector = cfg.get('default_scope') == 'mmdet'
         run = model.extract_feat if is_detector else partial(model, mode='tensor')
         shape = _input_shape(cfg, shape, is_detector)
-    with _naming(f'{config} with shape {shape[0]} {shape[1]}', Exception):
+    with _prefixing_errors(f'{config} with shape {shape[0]} {shape[1]}', Exception):
         flops = count_flops(model, run, (1, 3, *shape))
     return Cost(
         trainable=count_parameters(model),
@@ -102,8 +102,8 @@ def measure_cost(config: str, shape: tuple[int, int] | None = None) -> Cost:
 
 
 @contextlib.contextmanager
-def _naming(what: str, *errors: type[Exception]) -> Iterator[None]:
-    """Says what an error is about: configs are Python, and their models may raise anything."""
+def _prefixing_errors(what: str, *errors: type[Exception]) -> Iterator[None]:
+    """Says which config an error is about: configs are Python, and models may raise anything."""
     try:
         yield
     except errors as error:

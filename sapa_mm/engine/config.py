@@ -90,7 +90,7 @@ def in_scope(cfg: Config) -> AbstractContextManager[None]:
     Returns:
         AbstractContextManager: What to enter.
     """
-    return DefaultScope.overwrite_default_scope(cfg.get('default_scope', 'mmengine'))
+    return DefaultScope.overwrite_default_scope(cfg.get('default_scope') or 'mmengine')
 
 
 def without_initialisation(model: dict) -> dict:

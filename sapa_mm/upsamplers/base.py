@@ -33,7 +33,7 @@ class Upsampler(nn.Module):
 
     The order of the inputs is ``upsampler(x, guide)``: first the low-res decoder feature that is
     upsampled, then the high-res encoder feature that guides. (The authors' repositories have it
-    the other way round.) An upsampler stands where a decoder used to interpolate.
+    the other way round.) It replaces the interpolation in a decoder.
 
     Args:
         in_channels (int): C, channels of x.

@@ -22,7 +22,7 @@ class Deconv(Upsampler):
     name = 'deconv'
     title = 'Deconv'
     in_mmcv = True
-    # mmcv builds the convolution itself.
+    # mmcv's 'deconv' is the convolution itself.
     renamed_keys = {'weight': 'deconv.weight', 'bias': 'deconv.bias'}
     counter_note = (
         "the paper's figure has k²s²C² for each low-res position, as for pixel shuffle; a "

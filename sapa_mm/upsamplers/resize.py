@@ -1,4 +1,4 @@
-"""Maps and features brought to a size that is no exact multiple: the one place that does it."""
+"""Resizing of features, where the target size need not be an exact multiple."""
 
 import torch
 import torch.nn.functional as F
@@ -7,7 +7,7 @@ from torch import Tensor
 
 
 def nearest_resize(low: Tensor, size: tuple[int, int]) -> Tensor:
-    """Nearest upsampling that agrees with the operators on who belongs to which low-res pixel.
+    """Nearest upsampling that takes the same low-res pixel for a position as the operators do.
 
     (``F.interpolate`` takes ``floor(i * h / H)``, which differs for uneven ratios.)
 
@@ -30,18 +30,19 @@ def nearest_resize(low: Tensor, size: tuple[int, int]) -> Tensor:
 
 
 def _is_exporting() -> bool:
-    """Whether ``torch.export`` is tracing: a graph that is to be for any size has no branch on it.
+    """Whether ``torch.export`` is tracing: a graph for any size must not branch on the size.
 
-    Never so before torch 2.7, which does not tell.
+    Always False before torch 2.7, which cannot tell.
     """
     return getattr(torch.compiler, 'is_exporting', lambda: False)()
 
 
 def pad_to_even(guide: Tensor) -> Tensor:
-    """Pads zeros at the end for a filter of stride 2 that maps an even side to its half.
+    """Appends a row and a column of zeros, so that a filter of stride 2 rounds sides up.
 
-    It maps an odd side to the half rounded up then. Without a branch on the size: on an even
-    side the added zero stands where the filter's own padding would.
+    It then maps a side to half of it, rounded up. Even sides are padded as well: there the zeros
+    stand where the filter's own padding would, and a branch on the size would tie a traced graph
+    to it.
 
     Args:
         guide (Tensor): (N, C', H, W).
@@ -53,10 +54,10 @@ def pad_to_even(guide: Tensor) -> Tensor:
 
 
 def shuffle(children: Tensor, size: tuple[int, int]) -> Tensor:
-    """Pixel shuffle by two and a crop, of what comes of :func:`pad_to_even`.
+    """Pixel shuffle by two, then a crop, for features computed from :func:`pad_to_even`.
 
     Args:
-        children (Tensor): (N, C, 4, h', w'), the four of a channel row by row.
+        children (Tensor): (N, C, 4, h', w'); the children of a pixel run row by row.
         size (tuple[int, int]): H and W wanted, up to 2 * h' and 2 * w'.
 
     Returns:
@@ -93,7 +94,7 @@ def crop(feature: Tensor, size: tuple[int, int]) -> Tensor:
     """
     if not torch.compiler.is_compiling():
         return feature[:, :, : size[0], : size[1]]
-    # A graph traced with a slice would be for sizes to crop, or for none, only.
+    # A graph traced with a slice would serve either sizes that need a crop or sizes that do not.
     rows, columns = (torch.arange(side, device=feature.device) for side in size)
     return feature.index_select(2, rows).index_select(3, columns)
 

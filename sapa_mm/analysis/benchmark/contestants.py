@@ -166,7 +166,7 @@ def import_upsamplers(module: str) -> dict[str, type[Upsampler]]:
 
 
 class Maps:
-    """The maps of a case, of either direction, made when first asked for and shared from then on.
+    """The input maps of a case, made on first use and then shared by both directions.
 
     ``x``, ``key`` and ``grouped_key`` are low-res, all others have the output's size. Values are
     uniform in [-1, 1), offsets in [-2, 2) low-res pixels: as far as a 5×5 window reaches.
@@ -200,7 +200,7 @@ class Maps:
         return self._maps[name]
 
     def gradient_like(self, output: Tensor) -> Tensor:
-        """The gradient of an output, of which a smaller one shows channels and layout."""
+        """The gradient of an output; channels and layout are those of a smaller output."""
         side = SCALE * self.case.size
         shape = (*output.shape[:-2], side, side)
         channels_last = output.dim() == 4 and not output.is_contiguous()
@@ -211,7 +211,7 @@ class Maps:
         return self._maps[name]
 
     def _make(self, shape: Sequence[int], layout: str, reach: float = 1) -> Tensor:
-        channels_last = layout == 'channels_last' and len(shape) == 4  # of five there is none
+        channels_last = layout == 'channels_last' and len(shape) == 4  # it needs four dimensions
         generator = torch.Generator(self.case.device).manual_seed(self.case.seed)
         # Filled in place: a copy in another layout would count as memory.
         return torch.empty(

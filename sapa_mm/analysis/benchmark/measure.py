@@ -76,7 +76,7 @@ def warm_up(function: Callable[[], Any], stopwatch: Stopwatch, budget: float) ->
 
 
 def affordable_runs(seconds: float, repeats: int, budget: float) -> int:
-    """How often to run what takes so long.
+    """Says how often a function can run within a budget.
 
     Args:
         seconds (float): Time of one run.
@@ -97,11 +97,11 @@ def time_interleaved(
     stopwatch: Stopwatch,
     seed: int = 0,
 ) -> list[list[float]]:
-    """Times functions in turns, so that whatever else the machine does meets all of them.
+    """Times functions in turns, so that other load on the machine affects all of them alike.
 
     There are as many rounds as the most frequent one has runs. The runs of the others are spread
-    evenly over them. The order changes from round to round, as each finds in the caches what the
-    one before it left there.
+    evenly over them. The order changes from round to round, because a function finds in the caches
+    what the one before it left there.
 
     Args:
         functions (Sequence[Callable]): What to call.

@@ -124,18 +124,19 @@ def run_benchmark(settings: BenchmarkSettings) -> dict[str, Any]:
 
     Returns:
         dict: What ``benchmark.json`` holds: the run's conditions, ``notes`` on what was not
-        measured and why, and ``results``. A result has the fields of its contestant and case,
-        ``median_ms``, ``min_ms``, ``count``, ``bytes_to_move``, ``memory`` (all in MB of 10^6
-        bytes; None if not measured) and ``ratios`` (None where there is nothing to compare with).
+        measured and why, and ``results``. A result has the ``kind``, ``name`` and ``form`` of its
+        contestant, ``size``, ``dtype``, ``layout`` and ``pass`` of its case, ``median_ms``,
+        ``min_ms``, ``count``, ``bytes_to_move``, ``memory`` (all in MB of 10^6 bytes; None if not
+        measured) and ``ratios`` (None where there is nothing to compare with).
     """
     threads_before = torch.get_num_threads()
     torch.set_num_threads(settings.threads)
     results, notes = [], []
     try:
         for size, dtype in product(settings.sizes, settings.dtypes):
-            found = _measure(size, dtype, settings, notes)
-            add_ratios(found)
-            results += found
+            comparable = _measure(size, dtype, settings, notes)
+            add_ratios(comparable)
+            results += comparable
         report = {**_conditions(settings), 'notes': notes, 'results': results}
     finally:
         torch.set_num_threads(threads_before)
@@ -148,15 +149,22 @@ def run_benchmark(settings: BenchmarkSettings) -> dict[str, Any]:
 def _measure(
     size: int, dtype: str, settings: BenchmarkSettings, notes: list[str]
 ) -> list[dict[str, Any]]:
-    """Measures all that is compared with each other: one size and dtype."""
+    """Measures one size and dtype: results that are compared with each other."""
     entries = _list_entries(size, dtype, settings, notes)
     _progress(f'size {size}, {dtype}: time of {len(entries)} contestants')
-    measured = _measure_time(entries, settings, notes)
+    timings = time_contestants(entries, settings.repeats, settings.budget, settings.seed)
+    results = []
     if settings.memory:
         _progress(f'size {size}, {dtype}: memory')
-        for contestant, case, result in measured:
+    for (contestant, case), timing in zip(entries, timings, strict=True):
+        if isinstance(timing, RuntimeError):
+            notes.append(_not_measured('time', contestant, case, timing))
+            continue
+        result = _new_result(contestant, case, timing)
+        if settings.memory:
             result['memory'] = _measure_memory(contestant, case, settings.threads, notes)
-    return [result for _, _, result in measured]
+        results.append(result)
+    return results
 
 
 def _list_entries(
@@ -187,6 +195,7 @@ def _list_entries(
 
 
 def _why_not(form: str, dtype: str, device: str) -> str | None:
+    """Why the operators cannot run in a form; None if they can."""
     tensor = torch.empty(0, dtype=getattr(torch, dtype), device=device)
     with sapa_ops.use_backend(form):
         try:
@@ -194,19 +203,6 @@ def _why_not(form: str, dtype: str, device: str) -> str | None:
         except RuntimeError as error:
             return str(error)
     return None
-
-
-def _measure_time(
-    entries: Sequence[tuple[Contestant, Case]], settings: BenchmarkSettings, notes: list[str]
-) -> list[tuple[Contestant, Case, dict[str, Any]]]:
-    timings = time_contestants(entries, settings.repeats, settings.budget, settings.seed)
-    measured = []
-    for (contestant, case), timing in zip(entries, timings, strict=True):
-        if isinstance(timing, RuntimeError):
-            notes.append(_not_measured('time', contestant, case, timing))
-        else:
-            measured.append((contestant, case, _new_result(contestant, case, timing)))
-    return measured
 
 
 def _new_result(contestant: Contestant, case: Case, timing: Timing) -> dict[str, Any]:
