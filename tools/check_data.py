@@ -10,7 +10,7 @@ import sys
 from sapa_mm.datasets.checks.samples import inspect_data
 from sapa_mm.engine.arguments import add_cfg_options, start_tool
 from sapa_mm.engine.config import in_scope, read_config
-from sapa_mm.utils.flags import exit_on
+from sapa_mm.utils.flags import exit_on, name_flags
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -46,7 +46,7 @@ def main() -> None:
         print(config)
         with in_scope(cfg):
             for finding in inspect_data(cfg, args.samples, args.seed):
-                print(f'{finding.kind}: {finding.text}', flush=True)
+                print(f'{finding.kind}: {name_flags(finding.text, parser)}', flush=True)
                 errors += finding.kind == 'error'
     sys.exit(1 if errors else 0)
 
