@@ -43,6 +43,7 @@ def folder(tmp_path, monkeypatch):
     return tmp_path
 
 
+@pytest.mark.usefixtures('own_loaders')
 def test_a_trained_model(folder):
     names = {}
     exec(EXAMPLES[2], names)

@@ -7,7 +7,7 @@ Example:
 import argparse
 import sys
 
-from sapa_mm.datasets.checks.samples import inspect_data
+from sapa_mm.datasets.checks import inspect_data
 from sapa_mm.engine.arguments import add_cfg_options, start_tool
 from sapa_mm.engine.config import in_scope, read_config
 from sapa_mm.utils.flags import exit_on, name_flags
@@ -45,9 +45,9 @@ def main() -> None:
             cfg = read_config(config, args.cfg_options)
         print(config)
         with in_scope(cfg):
-            for finding in inspect_data(cfg, args.samples, args.seed):
-                print(f'{finding.kind}: {name_flags(finding.text, parser)}', flush=True)
-                errors += finding.kind == 'error'
+            for line in inspect_data(cfg, args.samples, args.seed):
+                print(f'{line.kind}: {name_flags(line.text, parser)}', flush=True)
+                errors += line.kind == 'error'
     sys.exit(1 if errors else 0)
 
 

@@ -1,6 +1,28 @@
-"""Data: the generated scenes, the embedded default, and what is wrong with somebody's data."""
+"""Data: the generated scenes, which need numpy alone, and :mod:`.checks`, of anybody's data."""
 
-from . import scenes
-from .scenes import *  # noqa: F403
+from ..utils.coco_panoptic import id2rgb, rgb2id
+from .scenes.categories import (
+    CATEGORIES,
+    CLASSES,
+    PALETTE,
+    STUFF_CLASSES,
+    THING_CLASSES,
+    Category,
+)
+from .scenes.scene import Scene, Segment, generate_scene
+from .scenes.writers import write_scenes
 
-__all__ = scenes.__all__
+__all__ = [
+    'CATEGORIES',
+    'CLASSES',
+    'PALETTE',
+    'STUFF_CLASSES',
+    'THING_CLASSES',
+    'Category',
+    'Scene',
+    'Segment',
+    'generate_scene',
+    'id2rgb',
+    'rgb2id',
+    'write_scenes',
+]

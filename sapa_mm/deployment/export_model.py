@@ -8,7 +8,7 @@ from mmengine.dataset import Compose, pseudo_collate
 from mmengine.registry import DATASETS
 from torch import nn
 
-from ..datasets.checks.files import check_dataset
+from ..datasets.checks import check_dataset
 from ..engine.config import in_scope
 from ..engine.images import image_pipeline, read_image
 from ..engine.trained_model import load_trained

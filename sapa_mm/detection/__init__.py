@@ -1,4 +1,4 @@
-"""mmdet necks that take an ``upsample_cfg``; import it by ``custom_imports`` in a config."""
+"""mmdet necks that take an ``upsample_cfg``; add ``sapa_mm.detection`` to ``custom_imports``."""
 
 from .load_panoptic_annotations import LoadCocoPanopticAnnotations
 from .panoptic_fpn_with_instances import PanopticFPNWithInstances

@@ -10,9 +10,9 @@ from ..utils.coco_panoptic import IGNORE_INDEX, Segments, find_segments, read_id
 
 @TRANSFORMS.register_module()
 class LoadCocoPanopticAnnotations(LoadPanopticAnnotations):
-    """mmdet's ``LoadPanopticAnnotations`` without ``panopticapi``, which is on no package index.
+    """mmdet's ``LoadPanopticAnnotations`` without ``panopticapi``, which is not on PyPI.
 
-    Adds ``gt_masks`` (the things that are no crowd) and ``gt_seg_map`` (labels, uint8, 255 =
+    Adds ``gt_masks`` (things that are not crowds) and ``gt_seg_map`` (labels, uint8, 255 =
     ignored) from the PNG file; see the stock class for the keys.
 
     Args:
@@ -24,8 +24,8 @@ class LoadCocoPanopticAnnotations(LoadPanopticAnnotations):
 
     Raises:
         FileNotFoundError: If the PNG file is missing.
-        ValueError: If it cannot be read, has another size than the image, has ids that the
-            annotation lacks, or lacks some that it has.
+        ValueError: If it cannot be read, its size is not that of the image, or its ids are not
+            those of the annotation.
     """
 
     def __init__(
@@ -36,7 +36,7 @@ class LoadCocoPanopticAnnotations(LoadPanopticAnnotations):
         with_seg: bool = True,
         box_type: str = 'hbox',
     ):
-        # Not that of the stock class, which refuses to work without panopticapi.
+        # The constructor of the stock class requires panopticapi.
         LoadAnnotations.__init__(
             self,
             with_bbox=with_bbox,

@@ -1,4 +1,4 @@
-"""Panoptic FPN that also gives the instances that its panoptic map was made of."""
+"""Panoptic FPN that also returns the instances that its panoptic map was made of."""
 
 from mmdet.models.detectors import PanopticFPN
 from mmdet.registry import MODELS
@@ -10,17 +10,18 @@ from torch import Tensor
 class PanopticFPNWithInstances(PanopticFPN):
     """Panoptic FPN whose results can be measured in box AP and mask AP as well as in PQ.
 
-    The stock class drops the instances once they are fused. Average precision needs those of low
-    scores too, so ``test_cfg.rcnn.score_thr`` may be low here; ``test_cfg.panoptic.score_thr``
-    (default 0, all) says which instances are fused. The panoptic map is that of the stock class
-    with this threshold in ``test_cfg.rcnn``, because suppression never lets an instance of a lower
-    score remove one of a higher. Arguments are those of mmdet's ``PanopticFPN``.
+    The stock class drops the instances once they are fused. Average precision needs instances of
+    low score as well, so set ``test_cfg.rcnn.score_thr`` low here; only instances of at least
+    ``test_cfg.panoptic.score_thr`` (default 0: all) are fused. The panoptic map is the one that the
+    stock class computes with this threshold in ``test_cfg.rcnn``, because in non-maximum
+    suppression an instance never removes one of higher score. Arguments are those of mmdet's
+    ``PanopticFPN``.
     """
 
     def predict(
         self, batch_inputs: Tensor, batch_data_samples: SampleList, rescale: bool = True
     ) -> SampleList:
-        """Predicts instances and panoptic maps.
+        """Predict instances and panoptic maps.
 
         Args:
             batch_inputs (Tensor): Images (N, 3, H, W).

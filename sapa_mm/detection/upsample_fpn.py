@@ -10,7 +10,7 @@ from mmengine.model import ModuleList
 from torch import Tensor
 
 from ..upsamplers import build_upsampler
-from .levels import check_inputs, check_levels
+from .neck_checks import check_inputs, check_levels
 
 
 @MODELS.register_module()
@@ -37,7 +37,7 @@ class UpsampleFPN(FPN):
             no_norm_on_lateral, conv_cfg, norm_cfg, act_cfg, init_cfg.
 
     Raises:
-        TypeError: If in_channels is no list, or upsample_cfg no dict.
+        TypeError: If in_channels is not a list, or upsample_cfg not a dict.
         ValueError: If the levels do not fit, or upsample_cfg's type or an option is unknown or
             does not fit the neck.
     """
@@ -56,13 +56,13 @@ class UpsampleFPN(FPN):
         super().__init__(in_channels, out_channels, num_outs, start_level, end_level, **kwargs)
         self.upsample_cfg = dict(type='nearest') if upsample_cfg is None else upsample_cfg
         steps = len(self.lateral_convs) - 1
-        # mmengine's list: FPN initialises every convolution in it, then the upsamplers their own.
+        # In mmengine's ModuleList the upsamplers get their own initialisation, after that of FPN.
         self.upsamplers = ModuleList(
             build_upsampler(self.upsample_cfg, out_channels, out_channels) for _ in range(steps)
         )
 
     def forward(self, inputs: Sequence[Tensor]) -> tuple[Tensor, ...]:
-        """Builds the pyramid.
+        """Build the pyramid.
 
         Args:
             inputs (Sequence[Tensor]): Features (N, C_i, H_i, W_i) of the backbone, finest first.
@@ -83,7 +83,7 @@ class UpsampleFPN(FPN):
         return (*outs, *self._extra_levels(used[-1], laterals[-1], outs[-1]))
 
     def _extra_levels(self, on_input: Tensor, on_lateral: Tensor, on_output: Tensor):
-        """Levels beyond the inputs, as ``add_extra_convs`` says."""
+        """Compute the levels beyond the inputs, as ``add_extra_convs`` says."""
         levels = self.num_outs - len(self.lateral_convs)
         if not self.add_extra_convs:
             for _ in range(levels):

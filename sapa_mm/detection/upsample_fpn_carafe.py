@@ -9,12 +9,12 @@ from mmengine.model import ModuleList
 from torch import Tensor
 
 from ..upsamplers import build_upsampler
-from .levels import check_inputs, check_levels
+from .neck_checks import check_inputs, check_levels
 
 
 @MODELS.register_module()
 class UpsampleFPNCARAFE(FPN_CARAFE):
-    """The feature pyramid that CARAFE was published with, with any upsampler.
+    """CARAFE's feature pyramid with any upsampler.
 
     Unlike in FPN, the levels beyond the inputs (P6) come from convolutions of stride 2 and take
     part in the top-down path, so five outputs of four inputs take four upsamplers. This is the
@@ -23,8 +23,8 @@ class UpsampleFPNCARAFE(FPN_CARAFE):
 
         laterals[i - 1] += upsample_modules[i - 1](laterals[i], guide=laterals[i - 1])
 
-    Pad images to a multiple of 64 (``pad_size_divisor``), as the stock neck wants it; other sizes
-    work too. With 'nearest' the neck is the stock one, and with 'carafe' the state dicts of both
+    Pad images to a multiple of 64 (``pad_size_divisor``), as for the stock neck; other sizes work
+    too. With 'nearest' the neck is the stock one, and with 'carafe' the state dicts of both
     have the same keys.
 
     Args:
@@ -38,7 +38,7 @@ class UpsampleFPNCARAFE(FPN_CARAFE):
         **kwargs: Other arguments of mmdet's ``FPN_CARAFE``: norm_cfg, act_cfg, order.
 
     Raises:
-        TypeError: If in_channels is no list, or upsample_cfg no dict.
+        TypeError: If in_channels is not a list, or upsample_cfg not a dict.
         ValueError: If the levels do not fit, or upsample_cfg's type or an option is unknown or
             does not fit the neck.
     """
@@ -60,7 +60,7 @@ class UpsampleFPNCARAFE(FPN_CARAFE):
             num_outs,
             start_level,
             end_level,
-            # Modules without weights, replaced below: the stock neck knows mmcv's types only.
+            # Without weights, and replaced below: the stock neck accepts only mmcv's upsamplers.
             upsample_cfg=dict(type='nearest'),
             **kwargs,
         )
@@ -72,13 +72,13 @@ class UpsampleFPNCARAFE(FPN_CARAFE):
         self.upsample = self.upsample_cfg['type']
 
     def init_weights(self) -> None:
-        """Initialises the stock layers like the stock neck, and the upsamplers as their own."""
+        """Initialise the stock layers as the stock neck does, and each upsampler in its own way."""
         super().init_weights()
         for upsampler in self.upsample_modules:
             upsampler.init_weights()
 
     def forward(self, inputs: Sequence[Tensor]) -> tuple[Tensor, ...]:
-        """Builds the pyramid.
+        """Build the pyramid.
 
         Args:
             inputs (Sequence[Tensor]): Features (N, C_i, H_i, W_i) of the backbone, finest first.
@@ -97,7 +97,7 @@ class UpsampleFPNCARAFE(FPN_CARAFE):
         return tuple(conv(x) for conv, x in zip(self.fpn_convs, laterals, strict=True))
 
     def _laterals(self, inputs: Sequence[Tensor]) -> list[Tensor]:
-        """One of each input, one more of the last input, others of the one before each."""
+        """Compute a lateral of each input; the extra ones are convolved from the last input on."""
         laterals = [conv(x) for conv, x in zip(self.lateral_convs, inputs, strict=False)]
         x = inputs[-1]
         for conv in self.lateral_convs[len(inputs) :]:

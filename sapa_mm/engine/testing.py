@@ -6,7 +6,7 @@ from typing import Any
 
 from mmengine.config import Config
 
-from ..datasets.checks.files import check_dataset, check_evaluator
+from ..datasets.checks import check_dataset, check_evaluator
 from .config import check_checkpoint, check_upsamplers, in_scope, read_run_config
 from .run import build_runner
 

@@ -8,7 +8,7 @@ from mmengine.model import revert_sync_batchnorm
 from mmengine.registry import DATASETS, MODELS
 from torch import nn
 
-from ..datasets.checks.files import single_datasets
+from ..datasets.checks import single_datasets
 from ..utils.json_files import read_json
 from ..utils.messages import first_of
 from .checkpoint import read_checkpoint

@@ -9,7 +9,7 @@ from mmengine.logging import print_log
 from mmengine.runner import Runner
 from torch import nn
 
-from ..datasets.checks.files import check_dataset, check_evaluator
+from ..datasets.checks import check_dataset, check_evaluator
 from ..utils.nested_configs import nested_configs
 from .config import check_checkpoint, check_upsamplers, in_scope, read_run_config
 from .random_state_hook import RandomStateHook

@@ -1,4 +1,4 @@
-"""Metrics that the host libraries lack; import it by ``custom_imports`` in a config."""
+"""Metrics that the host libraries lack; add ``sapa_mm.evaluation`` to ``custom_imports``."""
 
 from .boundary_iou import BoundaryIoUMetric
 from .panoptic_metric import PanopticMetric

@@ -1,4 +1,4 @@
-"""Boundary IoU: the IoU of the outlines of masks, as a metric of mmengine."""
+"""Boundary IoU, the IoU of the boundaries of masks, as a metric for mmengine."""
 
 import math
 from collections.abc import Sequence
@@ -18,8 +18,8 @@ _OUTSIDE = -1
 class BoundaryIoUMetric(ThreadedMetric):
     """Boundary IoU (bIoU in Tables 3 and 4; Cheng et al., CVPR 2021), beside mmseg's mIoU.
 
-    The boundary of a mask is the mask less its erosion with a 3×3 square, d iterations,
-    d = max(1, round(0.02 * diagonal)); the image's border counts as outside. Intersection and
+    The boundary of a mask is the mask minus its erosion with a 3×3 square, d iterations,
+    d = max(1, round(0.02 * diagonal)). The image's border counts as boundary. Intersection and
     union of the boundaries are summed for each class over all images; bIoU is the mean over the
     classes that have any boundary. In percent. Use it in a list of evaluators::
 
@@ -29,10 +29,10 @@ class BoundaryIoUMetric(ThreadedMetric):
         ]
 
     Args:
-        ignore_index (int): Label of pixels that are left out, in the prediction too: they are of
-            no class. Defaults to 255.
-        dilation_ratio (float): d over the diagonal; positive. Defaults to 0.02.
-        classwise (bool): Whether to report each class, too. Defaults to False.
+        ignore_index (int): Label of pixels in the truth that are left out, in the prediction too.
+            Defaults to 255.
+        dilation_ratio (float): d divided by the image's diagonal; positive. Defaults to 0.02.
+        classwise (bool): Whether to report each class as well. Defaults to False.
         num_workers (int): Threads that evaluate images. Defaults to 2.
         collect_device (str): See ``BaseMetric``. Defaults to 'cpu'.
         prefix (str, optional): Prefix of the metrics' names. Defaults to None.
@@ -60,7 +60,7 @@ class BoundaryIoUMetric(ThreadedMetric):
         self.classwise = classwise
 
     def prepare(self, sample: dict) -> tuple:
-        """Takes the maps of one image.
+        """Take the maps of one image from a data sample.
 
         Args:
             sample (dict): With ``pred_sem_seg.data`` and ``gt_sem_seg.data``, labels (1, H, W).
@@ -72,7 +72,7 @@ class BoundaryIoUMetric(ThreadedMetric):
         return tuple(labels.cpu().numpy() for labels in maps)
 
     def evaluate_image(self, prediction: np.ndarray, truth: np.ndarray) -> np.ndarray:
-        """Counts the boundary pixels of one image.
+        """Count the boundary pixels of one image.
 
         Args:
             prediction (np.ndarray): Labels (H, W).
@@ -83,7 +83,7 @@ class BoundaryIoUMetric(ThreadedMetric):
             boundaries.
 
         Raises:
-            ValueError: If the sizes differ, or a label is none of the classes.
+            ValueError: If the sizes differ, or a label is not one of the classes.
         """
         classes = len(self._classes)
         if prediction.shape != truth.shape:
@@ -95,7 +95,7 @@ class BoundaryIoUMetric(ThreadedMetric):
                 raise ValueError(
                     f'the {name} has label {wrong}, the dataset has the classes 0..{classes - 1}'
                 )
-        # Of no class.
+        # One more label, for pixels of no class.
         prediction, truth = (np.where(known, labels, classes) for labels in (prediction, truth))
         thickness = max(1, round(self.dilation_ratio * math.hypot(*truth.shape)))
         ours, theirs = (find_boundaries(labels, thickness) for labels in (prediction, truth))
@@ -110,14 +110,14 @@ class BoundaryIoUMetric(ThreadedMetric):
         return np.stack([counts[0], counts[1] + counts[2] - counts[0]])
 
     def compute_metrics(self, results: list[np.ndarray]) -> dict:
-        """Sums up the images.
+        """Compute the metrics of all images.
 
         Args:
             results (list[np.ndarray]): Counts of each image.
 
         Returns:
             dict: bIoU, and with ``classwise`` that of each class (``{class}_bIoU``), in percent;
-            a class without any boundary has none. Without any at all bIoU is 0.
+            a class without any boundary is left out. bIoU is 0 if no class has one.
         """
         intersection, union = sum(results, np.zeros((2, len(self._classes)), np.int64))
         occurs = union > 0
@@ -137,10 +137,10 @@ class BoundaryIoUMetric(ThreadedMetric):
 
 
 def find_boundaries(labels: np.ndarray, thickness: int) -> np.ndarray:
-    """Finds the pixels that lie in the boundary of their own class's mask, for all classes at once.
+    """Find the pixels on the boundary of their own class's mask, for all classes at once.
 
-    A pixel does if the square of 2 * thickness + 1 pixels around it has another label in it, or
-    leaves the image: then, and only then, it is in its mask and not in the eroded one.
+    A pixel is on the boundary if the square of 2 * thickness + 1 pixels around it contains another
+    label or leaves the image: exactly then it is in its mask and not in the eroded one.
 
     Args:
         labels (np.ndarray): (H, W), 0 to 32767.

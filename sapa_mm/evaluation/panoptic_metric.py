@@ -28,14 +28,14 @@ class PanopticMetric(ThreadedMetric):
     """Panoptic quality (PQ), segmentation quality (SQ) and recognition quality (RQ), Table 7.
 
     COCO's rules and mmdet's arguments, without ``panopticapi``. In percent, averaged over the
-    classes that occur, for all of them, things (``_th``) and stuff (``_st``); an average of no
-    class is 0. Images are evaluated in threads while the model goes on; a distributed run gives
-    exactly the metrics of a single process.
+    classes that occur: all of them, things (``_th``) and stuff (``_st``); 0 where none occurs.
+    Images are evaluated in threads while the model runs. A distributed run gives exactly the
+    metrics of a single process.
 
     Args:
         ann_file (str): The truth, a JSON file in COCO's panoptic format.
         seg_prefix (str, optional): Folder of its PNG files. Required unless ``format_only``.
-        classwise (bool): Whether to report each class, too. Defaults to False.
+        classwise (bool): Whether to report each class as well. Defaults to False.
         format_only (bool): Whether to write the predictions and measure nothing.
             Defaults to False.
         outfile_prefix (str, optional): Where predictions go in COCO's panoptic format:
@@ -75,7 +75,7 @@ class PanopticMetric(ThreadedMetric):
         self._truth = PanopticTruth(ann_file, None if format_only else seg_prefix)
 
     def prepare(self, sample: dict) -> tuple:
-        """Takes what one image needs.
+        """Take from a data sample what the evaluation needs.
 
         Args:
             sample (dict): With ``img_id``, ``img_path`` and ``pred_panoptic_seg.sem_seg``,
@@ -90,7 +90,7 @@ class PanopticMetric(ThreadedMetric):
         return sample['img_id'], sample['img_path'], values, void
 
     def compute_metrics(self, results: list[tuple[np.ndarray | None, dict | None]]) -> dict:
-        """Sums up the images.
+        """Compute the metrics of all images.
 
         Args:
             results (list[tuple]): Counts and written annotation of each image.
@@ -130,7 +130,7 @@ class PanopticMetric(ThreadedMetric):
 
     @property
     def _categories(self) -> list[dict]:
-        """The category of each label."""
+        """Category of each label."""
         by_name = {category['name']: category for category in self._truth.categories}
         missing = [name for name in self._classes if name not in by_name]
         if missing:
@@ -143,20 +143,20 @@ class PanopticMetric(ThreadedMetric):
     def evaluate_image(
         self, image_id: int, image_path: str, values: np.ndarray, void: set[int]
     ) -> tuple[np.ndarray | None, dict | None]:
-        """Counts matches and writes the prediction, as asked for.
+        """Count the matches in one image and write its prediction, as configured.
 
         Args:
             image_id (int): The image.
             image_path (str): Its file.
             values (np.ndarray): (H, W), label + instance * 1000.
-            void (set[int]): Labels that stand for no segment.
+            void (set[int]): Labels of pixels that belong to no segment.
 
         Returns:
             tuple[np.ndarray | None, dict | None]: Counts, and annotation of the written prediction.
 
         Raises:
             FileNotFoundError: If the truth is missing.
-            ValueError: If truth or prediction do not fit.
+            ValueError: If the truth and the prediction do not fit each other.
         """
         category_ids = [category['id'] for category in self._categories]
         prediction = Segments.from_panoptic_map(values, void)

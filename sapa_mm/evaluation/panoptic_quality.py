@@ -6,7 +6,7 @@ from ..utils.coco_panoptic import Segments, find_segments
 
 
 def count_matches(truth: Segments, prediction: Segments, num_classes: int) -> np.ndarray:
-    """Matches the segments of one image.
+    """Match the segments of one image.
 
     A predicted and a true segment of one class match if their IoU is over 0.5. The union leaves
     out the prediction's pixels on VOID. Crowd segments match nothing and are never missed. A
@@ -40,7 +40,7 @@ def count_matches(truth: Segments, prediction: Segments, num_classes: int) -> np
 
     same_class = truth.labels[:, None] == prediction.labels
     union = true_area[:, None] + predicted_area - on_void - overlap
-    # In integers: an IoU of exactly one half is no match. No segment has two matches.
+    # In integers, so that an IoU of exactly 0.5 is no match. No segment has two matches.
     match = same_class & ~truth.crowd[:, None] & (2 * overlap > union)
     rows, columns = np.nonzero(match)
     ignored = on_void + (overlap * (same_class & truth.crowd[:, None])).sum(0)
@@ -63,14 +63,14 @@ def count_matches(truth: Segments, prediction: Segments, num_classes: int) -> np
 
 
 def panoptic_quality(counts: np.ndarray) -> np.ndarray:
-    """PQ, SQ and RQ of each class.
+    """Compute PQ, SQ and RQ of each class.
 
     Args:
         counts (np.ndarray): Sum of :func:`count_matches` over the images, float64 (C, 4).
 
     Returns:
         np.ndarray: Percentages, float64 (C, 3): PQ = sum of IoU / (TP + FP/2 + FN/2), SQ = sum of
-        IoU / TP and RQ = TP / (TP + FP/2 + FN/2). A quotient of nothing is 0.
+        IoU / TP and RQ = TP / (TP + FP/2 + FN/2). A quotient is 0 where its denominator is.
     """
     iou, tp, fp, fn = counts.T
     segments = tp + (fp + fn) / 2
@@ -81,11 +81,11 @@ def panoptic_quality(counts: np.ndarray) -> np.ndarray:
 
 
 def average_quality(counts: np.ndarray, among: np.ndarray | None = None) -> tuple[np.ndarray, int]:
-    """Averages PQ, SQ and RQ over the classes that occur in the truth or the prediction.
+    """Average PQ, SQ and RQ over the classes that occur in the truth or the prediction.
 
     Args:
         counts (np.ndarray): See :func:`panoptic_quality`.
-        among (np.ndarray, optional): Classes that count, bool (C,). Defaults to all.
+        among (np.ndarray, optional): Classes to average over, bool (C,). Defaults to all.
 
     Returns:
         tuple[np.ndarray, int]: The three averages in percent, zeros if no class occurs, and the
@@ -101,6 +101,6 @@ def average_quality(counts: np.ndarray, among: np.ndarray | None = None) -> tupl
 
 
 def _overlap(rows: np.ndarray, columns: np.ndarray, num_rows: int, num_columns: int) -> np.ndarray:
-    """Numbers of pixels for each pair, int64 (num_rows, num_columns)."""
+    """Count the pixels of each pair, int64 (num_rows, num_columns)."""
     pairs = np.bincount((rows * num_columns + columns).ravel(), minlength=num_rows * num_columns)
     return pairs.reshape(num_rows, num_columns)

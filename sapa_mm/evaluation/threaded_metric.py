@@ -1,4 +1,4 @@
-"""A metric that evaluates images in threads while the model goes on."""
+"""Base of metrics that evaluate images in threads while the model runs."""
 
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -10,9 +10,8 @@ from mmengine.evaluator import BaseMetric
 class ThreadedMetric(BaseMetric):
     """Base of metrics whose images are evaluated one by one, each in a thread.
 
-    A subclass implements :meth:`prepare`, :meth:`evaluate_image` and ``compute_metrics``; the
-    results of the images reach the latter in their order, those of all processes of a distributed
-    run.
+    A subclass implements :meth:`prepare`, :meth:`evaluate_image` and ``compute_metrics``, which
+    gets the results of all images in order, in a distributed run those of all processes.
 
     Args:
         num_workers (int): Threads. Defaults to 2.
@@ -35,15 +34,15 @@ class ThreadedMetric(BaseMetric):
         self._workers: ThreadPoolExecutor | None = None
 
     def prepare(self, sample: dict) -> tuple:
-        """Takes from a data sample what :meth:`evaluate_image` needs, on the CPU."""
+        """Take from a data sample what :meth:`evaluate_image` needs, on the CPU."""
         raise NotImplementedError
 
     def evaluate_image(self, *prepared: Any) -> Any:
-        """Evaluates an image, in a thread."""
+        """Evaluate an image, in a thread."""
         raise NotImplementedError
 
     def process(self, data_batch: Any, data_samples: Sequence[dict]) -> None:
-        """Hands the images of a batch to the threads.
+        """Hand the images of a batch to the threads.
 
         Args:
             data_batch (Any): Unused.
@@ -55,13 +54,13 @@ class ThreadedMetric(BaseMetric):
             image = sample.get('img_path', 'without a path')
             future = self._workers.submit(self._evaluate_named, image, self.prepare(sample))
             self.results.append(future)
-        # So that maps do not pile up. It also lets an error out soon.
+        # Wait for older images, so that maps do not pile up and errors surface soon.
         waiting = 4 * self.num_workers
         for result in self.results[-waiting - len(data_samples) : -waiting]:
             result.result()
 
     def evaluate(self, size: int) -> dict:
-        """Waits for the threads, then collects the results of all processes; see ``BaseMetric``."""
+        """Wait for the threads, then collects the results of all processes; see ``BaseMetric``."""
         futures: list[Future] = self.results
         workers, self._workers, self.results = self._workers, None, []
         try:
@@ -75,6 +74,6 @@ class ThreadedMetric(BaseMetric):
         try:
             return self.evaluate_image(*prepared)
         except (FileNotFoundError, ValueError) as error:
-            # Kinds of ValueError may want other arguments.
+            # Subclasses of ValueError may take other arguments.
             kind = FileNotFoundError if isinstance(error, FileNotFoundError) else ValueError
             raise kind(f'{type(self).__name__}: image {image}: {error}') from error

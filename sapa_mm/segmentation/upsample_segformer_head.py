@@ -16,7 +16,7 @@ class UpsampleSegformerHead(SegformerHead):
     """SegFormer's all-MLP head, its features upsampled step by step by any upsampler.
 
     Each stage is embedded as in the stock head, then upsampled by factors of two to the size of
-    the finest stage, guided by the embedded features of the stages on its way, which are never
+    the finest stage, guided by the embedded features of the stages in between, which are not
     updated themselves (Fig. 6). Four stages take six separate upsamplers::
 
         c4: upsamplers.0 (guide c3), 1 (c2), 2 (c1)
@@ -32,7 +32,7 @@ class UpsampleSegformerHead(SegformerHead):
             ``upsample_cfg`` replaces.
 
     Raises:
-        TypeError: If upsample_cfg is no dict, or interpolate_mode is given.
+        TypeError: If upsample_cfg is not a dict, or interpolate_mode is given.
         ValueError: If upsample_cfg's type or an option is unknown or does not fit the head.
     """
 
@@ -48,13 +48,13 @@ class UpsampleSegformerHead(SegformerHead):
         if kind in ('bilinear', Bilinear):
             cfg = {'align_corners': self.align_corners, **cfg}
         self.single_step = kind in ('nearest', Nearest, 'bilinear', Bilinear)
-        steps = sum(len(self._way(stage)) for stage in range(len(self.in_channels)))
+        steps = sum(len(self._guides(stage)) for stage in range(len(self.in_channels)))
         self.upsamplers = nn.ModuleList(
             build_upsampler(cfg, self.channels, self.channels, scale_factor=2) for _ in range(steps)
         )
 
     def forward(self, inputs: Sequence[Tensor]) -> Tensor:
-        """Predicts the logits.
+        """Predict the logits.
 
         Args:
             inputs (Sequence[Tensor]): Features of the backbone's stages, finest first.
@@ -68,17 +68,17 @@ class UpsampleSegformerHead(SegformerHead):
         return self.cls_seg(fused)
 
     def upsample(self, embedded: Sequence[Tensor]) -> list[Tensor]:
-        """Brings all embedded stages, finest first, to the size of the first."""
+        """Upsample all embedded stages, finest first, to the size of the first."""
         upsamplers = iter(self.upsamplers)
         upsampled = []
         for stage in reversed(range(len(embedded))):
             feature = embedded[stage]
-            for guide in self._way(stage):
+            for guide in self._guides(stage):
                 feature = next(upsamplers)(feature, embedded[guide])
             upsampled.append(feature)
         return upsampled[::-1]
 
-    def _way(self, stage: int) -> range:
-        """Stages whose sizes a stage passes through, up to the finest."""
+    def _guides(self, stage: int) -> range:
+        """List the stages to whose sizes a stage is upsampled, up to the finest."""
         first = 0 if self.single_step else stage - 1
         return range(min(first, stage - 1), -1, -1)

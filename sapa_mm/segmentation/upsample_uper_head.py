@@ -31,7 +31,7 @@ class UpsampleUPerHead(UPerHead):
         **kwargs: Arguments of mmseg's ``UPerHead``.
 
     Raises:
-        TypeError: If upsample_cfg is no dict.
+        TypeError: If upsample_cfg is not a dict.
         ValueError: If upsample_cfg's type or an option is unknown or does not fit the head.
     """
 

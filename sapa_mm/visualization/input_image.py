@@ -12,7 +12,7 @@ from mmengine.registry import DATASETS, TRANSFORMS
 from mmengine.structures import PixelData
 from torch.utils.data import Dataset
 
-from ..datasets.checks.files import check_dataset, single_datasets
+from ..datasets.checks import check_dataset, single_datasets
 from ..engine.config import in_scope
 from ..engine.images import read_image
 from ..utils.coco_panoptic import IGNORE_INDEX, Segments, read_id_map

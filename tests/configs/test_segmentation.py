@@ -1,8 +1,7 @@
 """The segmentation configs: what they say, and a run from training to testing."""
 
 import json
-import os
-import subprocess
+import shutil
 import sys
 from pathlib import Path
 
@@ -19,6 +18,7 @@ from sapa_mm.engine.testing import prepare_testing, run_testing
 from sapa_mm.engine.training import prepare_training, run_training
 
 from ..support.configs import PATHS, load, names_in
+from ..support.run_tool import finish
 from ..support.shrunken import last_metrics, shrunken
 
 NAMES = names_in('segformer', 'upernet')
@@ -154,32 +154,54 @@ def test_training_and_testing(scenes, tmp_path, monkeypatch):
     assert metrics['mIoU'] == pytest.approx(validated['mIoU'], abs=1e-2)
 
 
-def test_runs_with_mmsegs_own_tools(scenes, tmp_path):
-    """Unchanged but for what any user sets on the command line."""
-    tools = Path(mmseg.__file__).parent / '.mim' / 'tools'
-    if not (tools / 'train.py').exists():
+SAFE_LOADING = (
+    'custom_imports.imports='
+    '[sapa_mm.segmentation,sapa_mm.evaluation,sapa_mm.engine,sapa_mm.engine.safe_loading]'
+)
+
+
+def run_mmsegs_own(tool, scenes, work_dir, *args, iterations=2, options=()):
+    """Run a tool of mmseg on a config that is unchanged but for what any user sets."""
+    path = Path(mmseg.__file__).parent / '.mim' / 'tools' / tool
+    if not path.exists():
         pytest.skip('this mmseg is installed without its tools')
-    config = str(PATHS[find('segformer_mit-tiny', 'sapa-d')])
-    env = {**os.environ, 'PYTHONPATH': os.pathsep.join(sys.path), 'OMP_NUM_THREADS': '1'}
+    options = [
+        *options,
+        *(f'{split}_dataloader.dataset.data_root={scenes}' for split in ('train', 'val', 'test')),
+        f'train_cfg.max_iters={iterations}',
+        f'train_cfg.val_interval={iterations}',
+        'default_hooks.checkpoint.interval=2',
+        'train_dataloader.batch_size=2',
+        'train_dataloader.dataset.pipeline.2.crop_size=(64,64)',
+        'model.data_preprocessor.size=(64,64)',
+    ]
+    config = PATHS[find('segformer_mit-tiny', 'sapa-d')]
+    command = [sys.executable, path, config, *args, '--work-dir', work_dir]
+    return finish([*command, '--cfg-options', *options])
 
-    def run(tool, *args):
-        options = [
-            f'{loader}.dataset.data_root={scenes}'
-            for loader in ('train_dataloader', 'val_dataloader', 'test_dataloader')
-        ]
-        options += ['train_cfg.max_iters=2', 'train_cfg.val_interval=2']
-        options += ['default_hooks.checkpoint.interval=2', 'train_dataloader.batch_size=2']
-        options += ['train_dataloader.dataset.pipeline.2.crop_size=(64,64)']
-        options += ['model.data_preprocessor.size=(64,64)']
-        command = [sys.executable, str(tools / tool), config, *args, '--work-dir', str(tmp_path)]
-        result = subprocess.run(
-            [*command, '--cfg-options', *options], capture_output=True, text=True, env=env
-        )
-        assert result.returncode == 0, result.stdout + result.stderr
-        return result.stdout + result.stderr
 
-    run('train.py')
-    trained = last_metrics(tmp_path)
-    run('test.py', str(tmp_path / 'iter_2.pth'))
+@pytest.fixture(scope='module')
+def trained_by_mmseg(scenes, tmp_path_factory):
+    work_dir = tmp_path_factory.mktemp('mmseg')
+    run_mmsegs_own('train.py', scenes, work_dir)
+    return work_dir
+
+
+def test_mmsegs_own_tool_trains_and_resumes(scenes, trained_by_mmseg, tmp_path):
+    """With one more import, whatever the version of torch."""
+    work_dir = shutil.copytree(trained_by_mmseg, tmp_path / 'run')
+    (work_dir / 'last_checkpoint').write_text(str(work_dir / 'iter_2.pth'))
+    log = run_mmsegs_own(
+        'train.py', scenes, work_dir, '--resume', iterations=4, options=[SAFE_LOADING]
+    )
+    assert 'resumed epoch: 0, iter: 2' in log
+    assert (work_dir / 'iter_4.pth').exists()
+
+
+@pytest.mark.extended
+def test_mmsegs_own_tool_tests(scenes, trained_by_mmseg, tmp_path):
+    checkpoint = trained_by_mmseg / 'iter_2.pth'
+    run_mmsegs_own('test.py', scenes, tmp_path, checkpoint, options=[SAFE_LOADING])
     (tested,) = (json.loads(path.read_text()) for path in tmp_path.glob('*/*.json'))
+    trained = last_metrics(trained_by_mmseg)
     assert tested['mIoU'] == pytest.approx(trained['mIoU'], abs=1e-2)

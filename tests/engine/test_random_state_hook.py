@@ -42,7 +42,7 @@ def kill(work_dir, loop, *options):
     assert not (work_dir / LAST[loop]).exists()
 
 
-@pytest.mark.parametrize('loop', ['iter', 'epoch'])
+@pytest.mark.parametrize('loop', ['iter', pytest.param('epoch', marks=pytest.mark.extended)])
 def test_killed_run_ends_with_the_same_weights(tmp_path, loop):
     build_runner(tmp_path / 'whole', loop).train()
     kill(tmp_path / 'killed', loop)
@@ -50,6 +50,7 @@ def test_killed_run_ends_with_the_same_weights(tmp_path, loop):
     assert equal(weights(tmp_path / 'killed', loop), weights(tmp_path / 'whole', loop))
 
 
+@pytest.mark.extended
 @pytest.mark.parametrize('loop', ['iter', 'epoch'])
 def test_without_the_hook_the_weights_differ(tmp_path, loop):
     build_runner(tmp_path / 'whole', loop, hook=False).train()

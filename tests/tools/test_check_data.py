@@ -1,7 +1,6 @@
 """tools/check_data.py on right and on broken trees, made from scenes."""
 
 import json
-import runpy
 
 import numpy as np
 import pytest
@@ -12,7 +11,7 @@ pytest.importorskip('mmseg')
 
 from sapa_mm.datasets import write_scenes
 
-from ..support.run_tool import TOOLS
+from ..support.run_tool import TOOLS, call_tool
 
 CONFIGS = TOOLS.parent / 'configs'
 SEGFORMER = 'segformer/segformer_mit-tiny_bilinear_1xb8-300_scenes-128x128.py'
@@ -28,7 +27,7 @@ def root(tmp_path):
 
 
 @pytest.fixture
-def check(monkeypatch, capsys, root):
+def check(capsys, root):
     """Run the tool on the scenes and return its lines, after checking the exit code."""
 
     def run(config, *arguments, code=1):
@@ -43,10 +42,7 @@ def check(monkeypatch, capsys, root):
             ],
         }.get(config, [])
         command = ['check_data', CONFIGS / config, *arguments, '--cfg-options', *options]
-        monkeypatch.setattr('sys.argv', [str(part) for part in command])
-        with pytest.raises(SystemExit) as end:
-            runpy.run_path(str(TOOLS / 'check_data.py'), run_name='__main__')
-        assert end.value.code == code
+        assert call_tool(*command) == code
         lines = capsys.readouterr().out.replace(str(root), '').splitlines()
         # The host libraries print, too.
         return [line for line in lines if line.startswith(('error: ', 'note: ', 'right: '))]
@@ -165,6 +161,7 @@ def test_missing_file_of_the_evaluator(check, root):
     assert right.startswith('right: ')
     assert 'val_dataloader.dataset.ann_file: no file /annotations/' in dataset
     assert 'val_evaluator.ann_file: /annotations/instances_validation.json does not' in evaluator
+    assert evaluator.endswith(' with --cfg-options val_evaluator.ann_file=PATH')
 
 
 def test_coco_that_contradicts_itself(check, root):

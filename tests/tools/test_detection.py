@@ -1,7 +1,6 @@
 """The detection configs through the tools, ours and mmdet's, on images of several odd sizes."""
 
 import json
-import os
 import shutil
 import signal
 import socket
@@ -18,11 +17,15 @@ import mmdet
 from PIL import Image
 
 from ..support.mixed_scenes import SIZES, write_mixed_scenes
-from ..support.run_tool import TOOLS, run_tool
+from ..support.run_tool import TOOLS, call_run, environment, finish
 
 CONFIGS = TOOLS.parent / 'configs'
 PANOPTIC = CONFIGS / 'panoptic_fpn' / 'panoptic-fpn_r18-small_sapa-d_1xb8-300_scenes-160x160.py'
 FASTER = CONFIGS / 'faster_rcnn' / 'faster-rcnn_r18-small_fpn-sapa-d_1xb8-300_scenes-160x160.py'
+SAFE_LOADING = (
+    'custom_imports.imports='
+    '[sapa_mm.detection,sapa_mm.evaluation,sapa_mm.engine,sapa_mm.engine.safe_loading]'
+)
 METRICS = {f'coco_panoptic/{kind}' for kind in ('PQ', 'SQ', 'RQ', 'PQ_th', 'PQ_st')}
 METRICS |= {'coco/bbox_mAP', 'coco/segm_mAP'}
 
@@ -59,7 +62,7 @@ def trained(root, tmp_path_factory):
     """Panoptic FPN after two steps: its work directory."""
     work_dir = tmp_path_factory.mktemp('panoptic')
     options = options_for(root, PANOPTIC)
-    run_tool('train', PANOPTIC, '--work-dir', work_dir, '--cfg-options', *options)
+    call_run('train', PANOPTIC, '--work-dir', work_dir, options=options)
     return work_dir
 
 
@@ -82,9 +85,9 @@ def validated(work_dir):
 def test_boxes_masks_and_panoptic_maps_are_measured(root, trained, tmp_path):
     """Images of odd sizes in batches of mixed sizes; drawn and saved as well."""
     out = ('--out', tmp_path / 'out.pkl', '--show-dir', tmp_path / 'drawn')
-    run_tool(
+    call_run(
         'test', PANOPTIC, trained / 'iter_2.pth', '--work-dir', tmp_path / 'test', *out,
-        '--cfg-options', *options_for(root, PANOPTIC),
+        options=options_for(root, PANOPTIC),
     )  # fmt: skip
     metrics, before = metrics_in(tmp_path / 'test'), validated(trained)
     for name in METRICS:
@@ -98,9 +101,7 @@ def test_nothing_detected(root, trained, tmp_path):
     """mmdet reports no AP then, but the panoptic qualities are there: stuff needs no detection."""
     options = [*options_for(root, PANOPTIC), 'model.test_cfg.rcnn.score_thr=2.0']
     options.append('model.test_cfg.panoptic.score_thr=2.0')
-    run_tool(
-        'test', PANOPTIC, trained / 'iter_2.pth', '--work-dir', tmp_path, '--cfg-options', *options
-    )
+    call_run('test', PANOPTIC, trained / 'iter_2.pth', '--work-dir', tmp_path, options=options)
     metrics = metrics_in(tmp_path)
     assert metrics['coco_panoptic/PQ_th'] == 0
     assert metrics['coco_panoptic/PQ_st'] > 0
@@ -120,15 +121,16 @@ def test_empty_truth(root, trained, tmp_path):
             png = own / 'panoptic' / 'validation' / entry['file_name']
             Image.new('RGB', Image.open(png).size).save(png)
         path.write_text(json.dumps(content))
-    run_tool(
+    call_run(
         'test', PANOPTIC, trained / 'iter_2.pth', '--work-dir', tmp_path / 'test',
-        '--cfg-options', *options_for(own, PANOPTIC),
+        options=options_for(own, PANOPTIC),
     )  # fmt: skip
     metrics = metrics_in(tmp_path / 'test')
     assert metrics['coco_panoptic/PQ'] == 0
     assert metrics['coco/bbox_mAP'] == -1
 
 
+@pytest.mark.extended
 def test_two_processes_measure_the_same_as_one(root, trained, tmp_path):
     """Three images for two processes: one is there twice and counts once."""
     content = json.loads((root / 'annotations' / 'panoptic_validation.json').read_text())
@@ -143,7 +145,7 @@ def test_two_processes_measure_the_same_as_one(root, trained, tmp_path):
     options = [o.replace(f'{root}/annotations', str(three)) for o in options_for(root, PANOPTIC)]
     options.append(f'test_dataloader.dataset.ann_file={three}/panoptic_validation.json')
     arguments = [PANOPTIC, trained / 'iter_2.pth']
-    run_tool('test', *arguments, '--work-dir', tmp_path / 'one', '--cfg-options', *options)
+    call_run('test', *arguments, '--work-dir', tmp_path / 'one', options=options)
     with socket.socket() as free:
         free.bind(('localhost', 0))
         port = free.getsockname()[1]
@@ -189,19 +191,31 @@ def faster(root, tmp_path_factory):
     return work_dir
 
 
-def test_runs_with_mmdets_own_tools(root, faster, tmp_path):
-    finish([sys.executable, mmdet_tool('test.py'), FASTER, faster / 'iter_2.pth',
-            '--work-dir', tmp_path, '--cfg-options', *options_for(root, FASTER)])  # fmt: skip
+@pytest.mark.extended
+def test_mmdets_own_tool_tests(root, faster, tmp_path):
+    finish([sys.executable, mmdet_tool('test.py'), FASTER, faster / 'iter_2.pth', '--work-dir',
+            tmp_path, '--cfg-options', SAFE_LOADING, *options_for(root, FASTER)])  # fmt: skip
     tested, trained = metrics_in(tmp_path), validated(faster)
     assert tested['coco/bbox_mAP'] == pytest.approx(trained['coco/bbox_mAP'], abs=1e-3)
 
 
+@pytest.mark.extended
+def test_mmdets_own_tool_resumes(root, faster, tmp_path):
+    """With one more import, whatever the version of torch."""
+    work_dir = shutil.copytree(faster, tmp_path / 'run')
+    (work_dir / 'last_checkpoint').write_text(str(work_dir / 'iter_2.pth'))
+    command = [sys.executable, mmdet_tool('train.py'), FASTER, '--resume', '--work-dir', work_dir]
+    log = finish([*command, '--cfg-options', SAFE_LOADING, *options_for(root, FASTER, 4)])
+    assert 'resumed epoch: 0, iter: 2' in log
+    assert (work_dir / 'iter_4.pth').exists()
+
+
+@pytest.mark.extended
 def test_flips_at_test_time(root, faster, tmp_path):
     options = [o for o in options_for(root, FASTER) if not o.startswith('test_dataloader.batch')]
-    run_tool(
-        'test', FASTER, faster / 'iter_2.pth', '--tta', '--work-dir', tmp_path,
-        '--cfg-options', *options,
-    )  # fmt: skip
+    call_run(
+        'test', FASTER, faster / 'iter_2.pth', '--tta', '--work-dir', tmp_path, options=options
+    )
     assert metrics_in(tmp_path)['coco/bbox_mAP'] >= 0
 
 
@@ -210,18 +224,6 @@ def mmdet_tool(name):
     if not path.exists():
         pytest.skip('this mmdet is installed without its tools')
     return path
-
-
-def environment():
-    return {**os.environ, 'PYTHONPATH': os.pathsep.join(sys.path), 'OMP_NUM_THREADS': '1'}
-
-
-def finish(command):
-    result = subprocess.run(
-        [str(part) for part in command], capture_output=True, text=True, env=environment()
-    )
-    assert result.returncode == 0, result.stdout + result.stderr
-    return result.stdout + result.stderr
 
 
 def test_errors_before_work_starts(error_of, root, tmp_path):

@@ -1,0 +1,11 @@
+"""What is wrong with somebody's data.
+
+:func:`check_dataset` and :func:`check_evaluator` look for the files of a config before a run.
+:func:`inspect_data` also reads annotations and opens images, for ``tools/check_data.py``.
+"""
+
+from .files import check_dataset, check_evaluator, single_datasets
+from .report import ReportLine
+from .samples import inspect_data
+
+__all__ = ['ReportLine', 'check_dataset', 'check_evaluator', 'inspect_data', 'single_datasets']

@@ -1,4 +1,4 @@
-"""A thorough look at what a COCO annotation file says, of instances or panoptic segments."""
+"""Thorough checks of COCO annotation files, of instances or panoptic segments."""
 
 import math
 import reprlib
@@ -10,40 +10,40 @@ from mmengine.registry import DATASETS
 
 from ...utils.json_files import read_json
 from ...utils.messages import first_of
-from .finding import Finding, shorten
+from .report import ReportLine, shorten
 
 _LISTS = ('images', 'annotations', 'categories')
 
 
-def inspect_coco(path: str, config: dict) -> list[Finding]:
-    """Looks at a COCO file. No image is opened.
+def inspect_coco(path: str, config: dict) -> list[ReportLine]:
+    """Check a COCO file. No image is opened.
 
     Args:
         path (str): The file.
         config (dict): The config of its dataset.
 
     Returns:
-        list[Finding]: What was found; nothing if it is right.
+        list[ReportLine]: The errors and notes; none if the file is right.
     """
     try:
         content = read_json(path, 'ann_file')
     except ValueError as error:
-        return [Finding('error', str(error))]
+        return [ReportLine('error', str(error))]
     if not isinstance(content, dict):
-        return [Finding('error', f'{path} is no COCO file: it holds {_show(content)}')]
+        return [ReportLine('error', f'{path} is no COCO file: it holds {_show(content)}')]
     lacking = [key for key in _LISTS if key not in content]
     if lacking:
-        return [Finding('error', f'{path} has no {", ".join(lacking)}')]
+        return [ReportLine('error', f'{path} has no {", ".join(lacking)}')]
     wrong = [key for key in _LISTS if not isinstance(content[key], list) or not content[key]]
     if wrong:
         # Without images or annotations there is nothing to train on.
         texts = [f'{path}: {k} must be a list with entries, got {_show(content[k])}' for k in wrong]
-        return [Finding('error', text) for text in texts]
+        return [ReportLine('error', text) for text in texts]
     return _CocoFile(path, content, config).inspect()
 
 
 class _CocoFile:
-    """A COCO file whose lists are there.
+    """A COCO file that has its lists.
 
     Args:
         path (str): The file.
@@ -56,17 +56,17 @@ class _CocoFile:
         self._with_mask = any(step.get('with_mask') for step in config.get('pipeline', []))
         self._images: dict[Any, dict] = {}
         self._categories: dict[Any, Any] = {}
-        #: How many boxes or segments there are of each category.
+        #: Number of boxes or segments of each category.
         self._counts: Counter = Counter()
         self._is_panoptic = False
 
-    def inspect(self) -> list[Finding]:
+    def inspect(self) -> list[ReportLine]:
         problems = shorten([*self._image_problems(), *self._category_problems()])
         found = shorten(list(self._annotation_problems()))
         return [
-            *(Finding('error', f'{self._path}{text}') for text in problems),
+            *(ReportLine('error', f'{self._path}{text}') for text in problems),
             *self._compare_classes(),
-            *(Finding('error', f'{self._path}: {text}') for text in found),
+            *(ReportLine('error', f'{self._path}: {text}') for text in found),
         ]
 
     def _image_problems(self) -> Iterator[str]:
@@ -133,7 +133,7 @@ class _CocoFile:
         return self._images.get(id_) if _is_id(id_) else None
 
     def _part_problems(self, part: dict, image: dict) -> Iterator[str]:
-        """What is wrong with a box or a segment."""
+        """Find what is wrong with a box or a segment."""
         category = part.get('category_id')
         if not _is_id(category) or category not in self._categories:
             yield f'has category {_show(category)}, which is not there'
@@ -146,21 +146,21 @@ class _CocoFile:
         if self._with_mask and not self._is_panoptic:
             yield from _mask_problems(part.get('segmentation'), image)
 
-    def _compare_classes(self) -> Iterator[Finding]:
+    def _compare_classes(self) -> Iterator[ReportLine]:
         classes = (self._config.get('metainfo') or {}).get('classes')
         if classes is None:
             classes = DATASETS.get(self._config['type']).METAINFO.get('classes', ())
         missing = sorted(set(classes) - set(self._categories.values()))
         if missing:
             text = f'has no category for {len(missing)} of the classes: {first_of(missing)}'
-            yield Finding('error', f'{self._path} {text}')
+            yield ReportLine('error', f'{self._path} {text}')
         others = {name: n for name, n in self._counts.items() if name not in classes}
         if others:
             counts = [f'{name} ({count:,})' for name, count in sorted(others.items())]
-            # One may choose some of the classes for boxes; panoptic datasets do not load so.
+            # Boxes of other categories are skipped; panoptic datasets fail to load with them.
             kind = 'error' if self._is_panoptic else 'note'
             text = 'has annotations of categories that are none of the classes'
-            yield Finding(kind, f'{self._path} {text}: {first_of(counts)}')
+            yield ReportLine(kind, f'{self._path} {text}: {first_of(counts)}')
 
 
 def _box_problems(box: Any, image: dict) -> Iterator[str]:
@@ -171,7 +171,7 @@ def _box_problems(box: Any, image: dict) -> Iterator[str]:
     if width <= 0 or height <= 0:
         yield f'has a box of {width} x {height}'
     elif not _has_size(image):
-        return  # which is a problem of the image
+        return  # reported as a problem of the image
     # Boxes are rounded.
     elif min(x, y) < -1 or x + width > image['width'] + 1 or y + height > image['height'] + 1:
         yield f'has the box {box}, outside of the image, {_size(image)} (width x height)'
@@ -220,7 +220,7 @@ def _is_id(value: Any) -> bool:
 
 
 def _show(value: Any) -> str:
-    """In JSON's words, cut short."""
+    """Format a value as in JSON, cut short."""
     if value is None:
         return 'null'
     return reprlib.repr(value)

@@ -1,4 +1,4 @@
-"""Find out what is wrong with a dataset's files before a model is built and trained."""
+"""Quick checks of a config's files, before a model is built and trained."""
 
 import inspect
 import json
@@ -11,9 +11,10 @@ from typing import Any
 from mmengine.fileio import list_dir_or_file
 from mmengine.registry import DATASETS
 
+from ...utils.json_files import read_json
 from ...utils.nested_configs import nested_configs
 
-# Larger annotation files are not read twice; that they end as JSON ends shows a truncated one.
+# Larger annotation files are not parsed here as well: a truncated one does not end as JSON does.
 _PARSED_BYTES = 64 * 2**20
 
 #: Yields problems and returns a path, if there is one.
@@ -45,7 +46,7 @@ def find_problems(dataset: Any, name: str = 'dataset') -> Iterator[Exception]:
     data that is not on a local disk.
 
     Args:
-        dataset (dict or Any): The config of a dataset. What is no config passes.
+        dataset (dict or Any): The config of a dataset. Anything else passes.
         name (str): The key of this config, for the error message. Defaults to 'dataset'.
 
     Yields:
@@ -63,10 +64,10 @@ def find_problems(dataset: Any, name: str = 'dataset') -> Iterator[Exception]:
 
 
 def single_datasets(dataset: Any, name: str) -> Iterator[tuple[str, dict]]:
-    """Take datasets out of their wrappers.
+    """Find the datasets inside wrappers such as ``RepeatDataset`` and ``ConcatDataset``.
 
     Args:
-        dataset (dict or Any): The config of a dataset. What is no config has none.
+        dataset (dict or Any): The config of a dataset or a wrapper. Anything else has none.
         name (str): The key of this config.
 
     Yields:
@@ -117,8 +118,8 @@ def find_evaluator_problems(evaluator: Any, name: str) -> Iterator[Exception]:
                 continue
             if not exists(path):
                 yield FileNotFoundError(
-                    f'{key}.{argument}: {path} does not exist; give the path that belongs to the '
-                    f"dataloader's data_root with `cfg_options` {key}.{argument}=PATH"
+                    f'{key}.{argument}: {path} does not exist; give its path, which is usually '
+                    f"in the dataloader's data_root, with `cfg_options` {key}.{argument}=PATH"
                 )
             elif argument == 'ann_file':
                 yield from _json_problems(path, f'{key}.ann_file')
@@ -249,21 +250,23 @@ def _check_coco(files: _Files) -> Iterator[Exception]:
 
 def _json_problems(path: str, key: str) -> Iterator[Exception]:
     try:
-        with open(path, 'rb') as file:
-            if os.path.getsize(path) <= _PARSED_BYTES:
-                json.load(file)
-            else:
-                file.seek(-64, os.SEEK_END)
-                if not file.read().rstrip().endswith(b'}'):
-                    raise ValueError('it stops half-way')
+        if os.path.getsize(path) <= _PARSED_BYTES:
+            read_json(path, key)
+        elif not _ends_as_json(path):
+            yield ValueError(
+                f'{key}: {path} is not a complete JSON file (it stops half-way); copy or download '
+                'it again'
+            )
     except OSError as error:
         yield ValueError(f'{key}: {path} cannot be read: {error.strerror}')
-    except (ValueError, RecursionError) as error:
-        problem = ValueError(
-            f'{key}: {path} is not a complete JSON file ({error}); copy or download it again'
-        )
-        problem.__cause__ = error
-        yield problem
+    except ValueError as error:
+        yield error
+
+
+def _ends_as_json(path: str) -> bool:
+    with open(path, 'rb') as file:
+        file.seek(-64, os.SEEK_END)
+        return file.read().rstrip().endswith(b'}')
 
 
 def _read_names(path: str | None, suffix: str) -> set[str]:
@@ -316,8 +319,8 @@ def _missing(files: _Files, missing: set[str], key: str, folder: str) -> Iterato
         )
 
 
-# By the class whose ``load_data_list`` a dataset uses: a subclass that finds its files in another
-# way is none of ours to judge.
+# By the class whose ``load_data_list`` a dataset uses. A subclass with a ``load_data_list`` of its
+# own may expect other files, so it is not checked.
 _CHECKS: dict[str, Callable[[_Files], Iterator[Exception]]] = {
     'BaseSegDataset': _check_segmentation,
     'CocoDataset': _check_coco,

@@ -1,4 +1,4 @@
-"""A thorough look at the data of a config: images and annotations are opened."""
+"""Thorough checks of the data of a config: annotations are read, images are opened."""
 
 import contextlib
 import io
@@ -16,9 +16,9 @@ from ...utils.coco_panoptic import IGNORE_INDEX, rgb2id
 from ...utils.messages import first_of
 from .coco import inspect_coco
 from .files import find_evaluator_problems, find_problems, single_datasets
-from .finding import Finding, shorten
+from .report import ReportLine, shorten
 
-#: Images of the whole datasets, by class and by what the paths of their files hold.
+#: Numbers of images of the complete datasets, by class and by a part of their paths.
 _SIZES = {
     'ADE20KDataset': {'training': 20_210, 'validation': 2_000},
     'CocoDataset': {'train2017': 118_287, 'val2017': 5_000},
@@ -26,58 +26,62 @@ _SIZES = {
 }
 
 
-def inspect_data(cfg: Config, samples: int = 200, seed: int = 0) -> Iterator[Finding]:
-    """Looks at the data that a config trains and validates on.
+def inspect_data(cfg: Config, samples: int = 200, seed: int = 0) -> Iterator[ReportLine]:
+    """Check the data that a config trains and validates on.
 
     Args:
-        cfg (Config): The config; its default scope is the current one.
-        samples (int): How many images and annotations of each dataset are opened. Defaults to 200.
-        seed (int): Seed of the choice. Defaults to 0.
+        cfg (Config): The config. Its default scope must be the current one.
+        samples (int): Number of images of each dataset that are opened, with their annotations.
+            Defaults to 200.
+        seed (int): Seed of the choice of the samples. Defaults to 0.
 
     Yields:
-        Finding: What was found; an error for each problem.
+        ReportLine: An error for each problem; notes; for a dataset without errors one line.
     """
     for split in ('train', 'val'):
         key = f'{split}_dataloader'
         for name, dataset in single_datasets((cfg.get(key) or {}).get('dataset'), f'{key}.dataset'):
             problems = [str(problem) for problem in find_problems(dataset, name)]
-            yield from (Finding('error', problem) for problem in problems)
+            yield from (ReportLine('error', problem) for problem in problems)
             if not problems:
                 yield from _inspect_dataset(dataset, name, samples, seed)
     for problem in find_evaluator_problems(cfg.get('val_evaluator'), 'val_evaluator'):
-        yield Finding('error', str(problem))
+        yield ReportLine('error', str(problem))
 
 
-def _inspect_dataset(config: dict, name: str, samples: int, seed: int) -> Iterator[Finding]:
-    """Once its files are all there."""
+def _inspect_dataset(config: dict, name: str, samples: int, seed: int) -> Iterator[ReportLine]:
+    """Check a dataset whose files are all there."""
     found = []
     if str(config.get('ann_file', '')).endswith('.json'):
         path = os.path.join(config.get('data_root') or '', config['ann_file'])
-        found = [replace(f, text=f'{name}.ann_file: {f.text}') for f in inspect_coco(path, config)]
+        found = [
+            replace(line, text=f'{name}.ann_file: {line.text}')
+            for line in inspect_coco(path, config)
+        ]
         yield from found
-    has_errors = any(finding.kind == 'error' for finding in found)
+    has_errors = any(line.kind == 'error' for line in found)
     try:
-        # All images, those without annotations too; pycocotools prints what it does.
+        # All images, also those without annotations. pycocotools prints its progress.
         with contextlib.redirect_stdout(io.StringIO()):
             dataset = DATASETS.build({**config, 'pipeline': [], 'filter_cfg': None})
     except Exception as error:
         # The host libraries parse files without looking at what is in them.
         if not has_errors:
             text = f'{name}: cannot be loaded: {type(error).__name__}: {error}'
-            yield Finding('error', text)
+            yield ReportLine('error', text)
         return
     count = len(dataset)
     whole = _whole_size(config)
     if whole is not None and count != whole:
         text = f'{name}: {count:,} images; the whole {config["type"]} has {whole:,} in this split'
-        yield Finding('note', text)
+        yield ReportLine('note', text)
     chosen = np.random.default_rng(seed).choice(count, min(samples, count), replace=False)
     opened = [_sample_problems(dataset, int(index)) for index in sorted(chosen)]
     problems = shorten([f'{name}: {problem}' for problems in opened for problem in problems])
-    yield from (Finding('error', text) for text in problems)
+    yield from (ReportLine('error', text) for text in problems)
     if not problems and not has_errors:
         text = f'{name}: {count:,} images, {len(chosen):,} of them opened, with their annotations'
-        yield Finding('right', text)
+        yield ReportLine('right', text)
 
 
 def _whole_size(config: dict) -> int | None:
@@ -87,17 +91,18 @@ def _whole_size(config: dict) -> int | None:
 
 
 def _sample_problems(dataset: Any, index: int) -> Iterator[str]:
-    """What is wrong with an image and its annotation, as the dataset describes them."""
+    """Find what is wrong with an image and its annotation, as the dataset describes them."""
     info = dataset.get_data_info(index)
     try:
         size = _open(info['img_path']).size
     except ValueError as error:
         yield str(error)
         return
-    said = (info.get('width'), info.get('height'))
-    if None not in said and size != said:
+    stated = (info.get('width'), info.get('height'))
+    if None not in stated and size != stated:
         yield (
-            f'{info["img_path"]} is {_by(size)}, its annotation says {_by(said)} (width x height)'
+            f'{info["img_path"]} is {_format_size(size)}, its annotation says '
+            f'{_format_size(stated)} (width x height)'
         )
     if info.get('seg_map_path') is None:
         return
@@ -108,8 +113,8 @@ def _sample_problems(dataset: Any, index: int) -> Iterator[str]:
         return
     if annotation.size != size:
         yield (
-            f'{info["seg_map_path"]} is {_by(annotation.size)}, its image {_by(size)} '
-            '(width x height)'
+            f'{info["seg_map_path"]} is {_format_size(annotation.size)}, its image '
+            f'{_format_size(size)} (width x height)'
         )
     check = _segment_problems if 'segments_info' in info else _label_problems
     yield from check(annotation, info, dataset)
@@ -120,9 +125,9 @@ def _label_problems(annotation: Image.Image, info: dict, dataset: Any) -> Iterat
     if annotation.mode not in ('L', 'P', '1'):
         yield f'{path} has mode {annotation.mode}, a label map has one channel of 8 bits'
         return
-    # With some of the classes chosen, the labels are still those of all.
-    chosen = dataset.METAINFO if info.get('label_map') else dataset.metainfo
-    classes = len(chosen['classes'])
+    # Where a config chooses some of the classes, the files still have the labels of all.
+    metainfo = dataset.METAINFO if info.get('label_map') else dataset.metainfo
+    classes = len(metainfo['classes'])
     # With reduce_zero_label, 0 is "other" and the classes begin at 1.
     most = classes if info.get('reduce_zero_label') else classes - 1
     labels = np.unique(np.asarray(annotation))
@@ -133,17 +138,17 @@ def _label_problems(annotation: Image.Image, info: dict, dataset: Any) -> Iterat
 
 def _segment_problems(annotation: Image.Image, info: dict, dataset: Any) -> Iterator[str]:
     ids = set(np.unique(rgb2id(np.asarray(annotation.convert('RGB')))).tolist()) - {0}
-    said = {segment['id'] for segment in info['segments_info']}
+    stated = {segment['id'] for segment in info['segments_info']}
     for text, difference in (
-        ('segments that the JSON file lacks', ids - said),
-        ('no pixel of segments in the JSON file', said - ids),
+        ('segments that the JSON file lacks', ids - stated),
+        ('no pixel of segments in the JSON file', stated - ids),
     ):
         if difference:
             yield f'{info["seg_map_path"]} has {text}: {first_of(sorted(difference))}'
 
 
 def _open(path: str) -> Image.Image:
-    """Opens and decodes an image."""
+    """Open and decode an image."""
     try:
         image = Image.open(path)
         image.load()
@@ -152,5 +157,5 @@ def _open(path: str) -> Image.Image:
     return image
 
 
-def _by(size: tuple[int, int]) -> str:
+def _format_size(size: tuple[int, int]) -> str:
     return f'{size[0]}x{size[1]}'

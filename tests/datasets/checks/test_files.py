@@ -5,7 +5,7 @@ import json
 import pytest
 from mmengine.registry import DATASETS, init_default_scope
 
-from sapa_mm.datasets.checks.files import check_dataset, check_evaluator
+from sapa_mm.datasets.checks import check_dataset, check_evaluator
 
 LOADING = [{'type': 'LoadImageFromFile'}, {'type': 'LoadAnnotations'}]
 

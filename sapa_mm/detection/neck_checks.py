@@ -1,4 +1,4 @@
-"""What both necks ask of their levels."""
+"""Checks of the arguments and inputs of both necks."""
 
 from collections.abc import Sequence
 
@@ -8,7 +8,7 @@ from torch import Tensor, nn
 def check_levels(
     neck: str, in_channels: Sequence[int], num_outs: int, start_level: int, end_level: int
 ) -> None:
-    """Checks that a neck's inputs and outputs fit.
+    """Check the channels and levels that a neck is built with.
 
     Args:
         neck (str): Name of the neck, for error messages.
@@ -18,7 +18,7 @@ def check_levels(
         end_level (int): Last input that is used; -1 is the last of all.
 
     Raises:
-        TypeError: If in_channels is no list.
+        TypeError: If in_channels is not a list.
         ValueError: If a level does not exist, or num_outs does not suit the levels.
     """
     if not isinstance(in_channels, list):
@@ -45,14 +45,14 @@ def check_levels(
 
 
 def check_inputs(neck: nn.Module, inputs: Sequence[Tensor]) -> None:
-    """Checks the features that a neck gets.
+    """Check the features that a neck is called with.
 
     Args:
         neck (nn.Module): The neck, with ``in_channels``.
         inputs (Sequence[Tensor]): Features (N, C_i, H_i, W_i) of the backbone, finest first.
 
     Raises:
-        ValueError: If there are more or fewer than in_channels, or one has other channels.
+        ValueError: If their number or their channels are not those of in_channels.
     """
     got = [feature.shape[1] for feature in inputs]
     if got != list(neck.in_channels):

@@ -1,0 +1,35 @@
+"""The lines in which the checks report on data."""
+
+from dataclasses import dataclass
+
+_SHOWN = 10
+"""Problems of one kind that are spelled out."""
+
+
+@dataclass(frozen=True)
+class ReportLine:
+    """One line of a report on data.
+
+    Attributes:
+        kind (str): 'error', 'note' for what may be intended, or 'right' for what was checked and
+            has no error.
+        text (str): What was found, and where.
+    """
+
+    kind: str
+    text: str
+
+
+def shorten(problems: list[str]) -> list[str]:
+    """Cut a long list of problems.
+
+    Args:
+        problems (list[str]): The problems.
+
+    Returns:
+        list[str]: The first ones; the last says how many are left out.
+    """
+    left_out = len(problems) - _SHOWN - 1
+    if left_out <= 0:
+        return problems
+    return [*problems[:_SHOWN], f'{problems[_SHOWN]} ... and {left_out:,} more']
