@@ -20,18 +20,18 @@ def resize(array: np.ndarray, height: int, width: int) -> np.ndarray:
     """Resize (..., H, W) bilinearly, as OpenCV and torch do (half-pixel centres, no smoothing)."""
     for axis, size in ((-2, height), (-1, width)):
         length = array.shape[axis]
-        place = np.clip((np.arange(size) + 0.5) * length / size - 0.5, 0, length - 1)
-        low = place.astype(int)
-        part = (place - low).astype(np.float32)
-        part = part[:, None] if axis == -2 else part
+        position = np.clip((np.arange(size) + 0.5) * length / size - 0.5, 0, length - 1)
+        low = position.astype(int)
+        weight = (position - low).astype(np.float32)
+        weight = weight[:, None] if axis == -2 else weight
         high = np.minimum(low + 1, length - 1)
-        array = array.take(low, axis) * (1 - part) + array.take(high, axis) * part
+        array = array.take(low, axis) * (1 - weight) + array.take(high, axis) * weight
     return array
 
 
-def follow(rule: list[dict], height: int, width: int) -> tuple[int, int]:
-    """Apply one step after another of the size rule that the file carries."""
-    for step in rule:
+def target_size(steps: list[dict], height: int, width: int) -> tuple[int, int]:
+    """Compute the size to resize an image to, by the steps in the file's metadata."""
+    for step in steps:
         if 'multiple_of' in step:
             multiple = step['multiple_of']
             height, width = (-(-side // multiple) * multiple for side in (height, width))
@@ -55,20 +55,21 @@ class OnnxSegmentor:
 
     def __init__(self, path: str):
         self.session = onnxruntime.InferenceSession(path, providers=['CPUExecutionProvider'])
-        metadata = self.session.get_modelmeta().custom_metadata_map
-        if 'resize' not in metadata:
+        texts = dict(self.session.get_modelmeta().custom_metadata_map)
+        if 'resize' not in texts:
             raise ValueError(f'{path} was not written by tools/export.py: it has no size rule')
-        self.about = {n: json.loads(text) for n, text in metadata.items() if n != 'sapa_mm'}
+        texts.pop('sapa_mm', None)
+        self.metadata = {name: json.loads(text) for name, text in texts.items()}
 
     def __call__(self, image: np.ndarray) -> np.ndarray:
         """Label every pixel: RGB uint8 (H, W, 3) to class indices (H, W)."""
         size = image.shape[:2]
-        height, width = follow(self.about['resize'], *size)
-        planes = image.transpose(2, 0, 1)[:: -1 if self.about['channels'] == 'bgr' else 1]
-        # To whole numbers: the model has seen images that were resized as such.
+        height, width = target_size(self.metadata['resize'], *size)
+        planes = image.transpose(2, 0, 1)[:: -1 if self.metadata['channels'] == 'bgr' else 1]
+        # Rounded to whole numbers, since the model was trained on images resized in uint8.
         planes = np.rint(resize(planes.astype(np.float32), height, width))
         mean, std = (
-            np.array(self.about[name], np.float32)[:, None, None] for name in ('mean', 'std')
+            np.array(self.metadata[name], np.float32)[:, None, None] for name in ('mean', 'std')
         )
         logits = self.session.run(['logits'], {'image': ((planes - mean) / std)[None]})[0][0]
         return resize(logits, *size).argmax(0)
@@ -83,7 +84,7 @@ def read_image(path: str) -> np.ndarray:
 
 
 def write_labels(labels: np.ndarray, palette: list, path: str) -> None:
-    """Write a label map as PNG, whole or not at all; in the colours of up to 256 classes."""
+    """Write a label map as PNG, complete or not at all, with the colours of up to 256 classes."""
     picture = Image.fromarray(labels.astype(np.uint8 if labels.max() < 256 else np.uint16))
     if palette and picture.mode == 'L':
         picture.putpalette(np.array(palette[:256], np.uint8).tobytes())
@@ -97,7 +98,7 @@ def write_labels(labels: np.ndarray, palette: list, path: str) -> None:
 
 
 def main() -> None:
-    """Segment an image and say what is in it."""
+    """Segment an image and print the share of each class."""
     parser = argparse.ArgumentParser(description=__doc__.partition('\n')[0])
     parser.add_argument('model', help='ONNX file written by tools/export.py')
     parser.add_argument('image', help='image file')
@@ -109,12 +110,12 @@ def main() -> None:
         segmentor = OnnxSegmentor(args.model)
         labels = segmentor(read_image(args.image))
         if args.out:
-            write_labels(labels, segmentor.about['palette'], args.out)
+            write_labels(labels, segmentor.metadata['palette'], args.out)
     except Exception as error:
-        # One line, whatever onnxruntime or Pillow make of a bad file.
+        # onnxruntime and Pillow may raise anything for a bad file.
         sys.exit(f'error: {str(error).strip().partition(chr(10))[0]}')
     for label, pixels in zip(*np.unique(labels, return_counts=True), strict=True):
-        name = dict(enumerate(segmentor.about['classes'])).get(label, f'class {label}')
+        name = dict(enumerate(segmentor.metadata['classes'])).get(label, f'class {label}')
         print(f'{100 * pixels / labels.size:5.1f} %  {name}')
 
 

@@ -145,14 +145,7 @@ def format_comparisons(comparisons: Sequence[Comparison], runtime: str) -> str:
     Returns:
         str: The table.
     """
-    header = (
-        'image',
-        'largest difference of logits',
-        'largest logit',
-        'pixels of another class',
-        'torch',
-        runtime,
-    )
+    header = ['image', 'largest difference of logits', 'largest logit', 'pixels of another class']
     rows = [
         (
             f'{one.size[0]}x{one.size[1]}',
@@ -164,7 +157,7 @@ def format_comparisons(comparisons: Sequence[Comparison], runtime: str) -> str:
         )
         for one in comparisons
     ]
-    return markdown_table(header, rows)
+    return markdown_table([*header, 'torch', runtime], rows)
 
 
 def _time(run) -> tuple[np.ndarray, float]:

@@ -167,7 +167,7 @@ def test_the_script_needs_neither_torch_nor_openmmlab():
 )
 def test_the_size_rule_is_that_of_the_pipeline(rule, size, monkeypatch, tmp_path):
     monkeypatch.syspath_prepend(TOOLS)
-    from onnx_inference import follow
+    from onnx_inference import target_size
 
     init_default_scope('mmseg')
     steps = [dict(type='LoadImageFromFile')]
@@ -180,7 +180,7 @@ def test_the_size_rule_is_that_of_the_pipeline(rule, size, monkeypatch, tmp_path
     Image.new('RGB', (500, 364)).save(tmp_path / 'image.png')
     resized = Compose(steps)(dict(img_path=str(tmp_path / 'image.png')))['img']
     assert resized.shape[:2] == size
-    assert follow(rule, 364, 500) == size
+    assert target_size(rule, 364, 500) == size
 
 
 @pytest.mark.extended

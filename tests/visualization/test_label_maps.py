@@ -1,4 +1,4 @@
-"""Label maps, where they differ, and where a position lies: held against cases drawn by hand."""
+"""Label maps, their differences, and positions on the image: compared with cases made by hand."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Recording what upsamplers are called with: it changes nothing, and nothing of it stays."""
+"""Recording the calls of upsamplers: it changes nothing, and no hook stays."""
 
 import pytest
 import torch
