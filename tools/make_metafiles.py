@@ -4,6 +4,7 @@ import argparse
 from pathlib import Path
 
 from sapa_mm.reproduction.metafiles import make_metafiles
+from sapa_mm.utils.whole_file import write_whole
 
 
 def main() -> None:
@@ -11,7 +12,7 @@ def main() -> None:
     argparse.ArgumentParser(description=__doc__).parse_args()
     root = Path(__file__).parents[1]
     for name, text in make_metafiles(str(root / 'configs')).items():
-        (root / name).write_text(text)
+        write_whole(str(root / name), text)
 
 
 if __name__ == '__main__':

@@ -1,4 +1,4 @@
-"""What ``tools/reproduce.py`` does."""
+"""The commands of ``tools/reproduce.py``."""
 
 import os
 import shlex

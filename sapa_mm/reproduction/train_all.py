@@ -37,8 +37,8 @@ def train_all(
     Args:
         runs (Sequence[TrainingRun]): The runs.
         launcher (Launcher, optional): How to start each. Defaults to one process.
-        on_result (Callable, optional): Called with each run that is finished, by whomever, and its
-            result. Defaults to None.
+        on_result (Callable, optional): Called with each run that is finished, whichever process
+            trained it, and its result. Defaults to None.
 
     Returns:
         list[str]: What went wrong, a line for each run that failed here.
