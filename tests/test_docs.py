@@ -1,37 +1,65 @@
-"""The examples of docs/python.md run as they stand."""
+"""What README and docs print runs as it stands: Python, and the command lines up to the work."""
 
+import argparse
+import importlib
+import inspect
 import re
+import runpy
+import shlex
+import sys
 from pathlib import Path
 
 import pytest
 import torch
 
 pytest.importorskip('mmseg')
+pytest.importorskip('mmdet')
 
 from mmengine.config import Config
 from mmengine.registry import MODELS, init_default_scope
 from PIL import Image
+from torch import Tensor, nn
 
 from sapa_mm.datasets import CLASSES, PALETTE, generate_scene
 from sapa_mm.engine.published import write_published
+from sapa_mm.upsamplers import UPSAMPLERS, Upsampler, build_upsampler
+from sapa_mm.upsamplers.resize import nearest_resize
 
 ROOT = Path(__file__).parents[1]
-CONFIG = ROOT / 'configs/segformer/segformer_mit-tiny_sapa-d_1xb8-300_scenes-128x128.py'
-EXAMPLES = re.findall(r'```python\n(.*?)```', (ROOT / 'docs/python.md').read_text(), re.S)
+PAGES = [
+    *(ROOT / name for name in ('README.md', 'CONTRIBUTING.md', 'SECURITY.md', 'ops/README.md')),
+    *sorted((ROOT / 'docs').glob('*.md')),
+]
+SEGFORMER = ROOT / 'configs/segformer/segformer_mit-tiny_sapa-d_1xb8-300_scenes-128x128.py'
+PANOPTIC = ROOT / 'configs/panoptic_fpn/panoptic-fpn_r18-small_sapa-d_1xb8-300_scenes-160x160.py'
+SETUP = (ROOT / 'setup.cfg').read_text()
+MAKEFILE = (ROOT / 'Makefile').read_text()
 
 
-@pytest.mark.parametrize(('number', 'shape'), [(0, (1, 256, 23, 31)), (1, (2, 128, 14, 17))])
-def test_upsampling(number, shape):
-    names = {}
-    exec(EXAMPLES[number], names)
-    assert names['high' if number == 0 else 'out'].shape == shape
+def read_blocks(page, language):
+    return re.findall(rf'```{language}\n(.*?)```', page.read_text(), re.S)
+
+
+def read_rows(page, heading):
+    """The cells of the first table after a heading."""
+    text = page.read_text().partition(heading)[2]
+    table = re.search(r'^\|.*?(?=\n\n)', text, re.S | re.M)[0]
+    return [[cell.strip() for cell in row.strip('|').split('|')] for row in table.split('\n')[2:]]
+
+
+def cases(language):
+    return [
+        pytest.param(block, id=f'{page.relative_to(ROOT)}-{number}')
+        for page in PAGES
+        for number, block in enumerate(read_blocks(page, language))
+    ]
 
 
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
     """With a config, its published weights and an image."""
     monkeypatch.chdir(tmp_path)
-    cfg = Config.fromfile(CONFIG)
+    cfg = Config.fromfile(SEGFORMER)
     init_default_scope('mmseg')
     torch.manual_seed(0)
     model = MODELS.build(cfg.model)
@@ -43,15 +71,170 @@ def folder(tmp_path, monkeypatch):
     return tmp_path
 
 
-@pytest.mark.usefixtures('own_loaders')
-def test_a_trained_model(folder):
+@pytest.fixture
+def own_upsampler(monkeypatch):
+    """The class of docs/config.md, registered for the time of a test, as module my_upsampler."""
+    (text,) = (
+        block for block in read_blocks(ROOT / 'docs/config.md', 'python') if 'Gated' in block
+    )
+    module = type(sys)('my_upsampler')
+    exec(text, vars(module))
+    monkeypatch.setitem(sys.modules, 'my_upsampler', module)
+    yield module.Gated
+    MODELS.module_dict.pop('gated')
+
+
+def check_config(names):
+    """Builds what a block says of the model of a small config; other types must be known."""
+    for module in names['custom_imports']['imports']:
+        importlib.import_module(module)
+    model = names.get('model', {})
+    cfg = Config.fromfile(PANOPTIC if 'neck' in model else SEGFORMER)
+    init_default_scope(cfg.default_scope)
+    for part, settings in model.items():
+        cfg.model[part].pop('upsample_cfg')
+        cfg.model[part].update(settings)
+        built = MODELS.build(cfg.model[part])
+        assert type(built).__name__ == settings['type']
+        (kind,) = {type(upsampler) for upsampler in built.upsamplers}
+        wanted = settings['upsample_cfg']
+        assert type(build_upsampler(wanted, 64)) is kind
+    for key, value in names.items():
+        if key in ('load', 'val_evaluator', 'custom_hooks'):
+            for one in value if isinstance(value, list) else [value]:
+                assert any(one['type'] in registry for registry in registries()), one['type']
+
+
+def registries():
+    from mmdet.registry import METRICS as DETECTION
+    from mmdet.registry import TRANSFORMS
+    from mmengine.registry import HOOKS, METRICS
+    from mmseg.registry import METRICS as SEGMENTATION
+
+    return DETECTION, SEGMENTATION, METRICS, TRANSFORMS, HOOKS
+
+
+@pytest.mark.parametrize('block', cases('python'))
+def test_python(block, folder, own_loaders, request, capsys):
     names = {}
-    exec(EXAMPLES[2], names)
-    assert names['labels'].shape == (96, 80)
-    assert set(names['names']) <= set(CLASSES)
-    assert Image.open('labels.png').size == (80, 96)
+    if "'my_upsampler'" in block:
+        request.getfixturevalue('own_upsampler')
+    elif 'register_module' in block:
+        names = vars(importlib.import_module(request.getfixturevalue('own_upsampler').__module__))
+        block = ''
+    elif 'class Gated' in block:  # CONTRIBUTING.md, whose file has imports of its own
+        names = dict(Upsampler=Upsampler, Tensor=Tensor, nn=nn, nearest_resize=nearest_resize)
+    exec(block, names)
+    if 'custom_imports' in names:
+        check_config(names)
+    if 'Gated' in names:
+        out = names['Gated'](32, 16)(torch.randn(1, 32, 5, 6), torch.randn(1, 16, 9, 12))
+        assert out.shape == (1, 32, 9, 12)
+        assert names['Gated'](32, 16).flops_per_position() == 4 * 16 * 32
+    for name in ('out', 'high', 'weight'):  # their shapes are in comments
+        shape = re.search(rf'^{name} = .*# (\(.*?\))', block, re.M)
+        if shape:
+            assert tuple(names[name].shape) == eval(shape[1])
+    if 'labels.png' in block:
+        assert names['labels'].shape == (96, 80)
+        assert set(names['names']) <= set(CLASSES)
+        assert Image.open('labels.png').size == (80, 96)
+    if 'published.metrics' in block:
+        assert "{'mIoU': 1.0}" in capsys.readouterr().out
 
 
-def test_published_weights(folder, capsys):
-    exec(EXAMPLES[3], {})
-    assert "{'mIoU': 1.0}" in capsys.readouterr().out
+class Parsed(Exception):
+    """Raised where a tool's work would begin."""
+
+
+def parse(tool, arguments, monkeypatch):
+    """Runs a tool until its command line is parsed; a wrong one ends in SystemExit."""
+    stock = argparse.ArgumentParser.parse_args
+
+    def parse_args(parser, *args):
+        raise Parsed(stock(parser, *args))
+
+    monkeypatch.setattr(argparse.ArgumentParser, 'parse_args', parse_args)
+    monkeypatch.setattr(sys, 'argv', [str(tool), *arguments])
+    with pytest.raises(Parsed):
+        runpy.run_path(str(tool), run_name='__main__')
+
+
+def read_commands(block):
+    """Its commands as lists of words, without variables set for them and redirections."""
+    for line in block.replace('\\\n', ' ').splitlines():
+        lexer = shlex.shlex(line, posix=True, punctuation_chars='();&|>')
+        lexer.whitespace_split = True
+        command = []
+        for word in [*lexer, ';']:
+            if set(word) <= set('();&|>'):
+                if command:
+                    yield command
+                command = []
+            elif command or not re.fullmatch(r'\w+=.*', word):
+                command.append(word)
+
+
+@pytest.mark.parametrize('block', cases('bash'))
+def test_commands(block, monkeypatch):
+    for command in read_commands(block):
+        tools = [word for word in command if re.fullmatch(r'(tools|ops/\w+)/\w+\.(py|sh)', word)]
+        for path in tools:
+            assert (ROOT / path).is_file(), path
+        for word in command:
+            # Braces stand for one of several names, capitals for somebody's own file.
+            if re.match(r'(configs|tests|docs)/', word):
+                assert list(ROOT.glob(word.replace('{}', '*'))), word
+        if tools and tools[0].startswith('tools'):
+            parse(ROOT / tools[0], command[command.index(tools[0]) + 1 :], monkeypatch)
+        elif command[0] == 'make':
+            for target in command[1:]:
+                assert '=' in target or re.search(rf'^{target}:', MAKEFILE, re.M), target
+        elif command[:2] == ['pip', 'install']:
+            for extra in re.findall(r'\.\[(\w+)\]', ' '.join(command)):
+                assert f'\n{extra} =\n' in SETUP, extra
+        elif command[:2] == ['python', '-c']:
+            exec(command[2], {})
+
+
+def test_every_upsampler_is_listed_with_its_options():
+    listed = {}
+    for name, options in read_rows(ROOT / 'docs/config.md', '## The upsamplers'):
+        listed[name.strip('`')] = options.strip('`')
+    for name, upsampler in UPSAMPLERS.items():
+        options = [*inspect.signature(upsampler).parameters.values()][3:]
+        assert listed.pop(name) == ', '.join(f'{one.name}={one.default!r}' for one in options)
+    assert not listed
+    types = read_rows(ROOT / 'README.md', 'The types are:')
+    assert {name for row in types for name in re.findall(r'`(\w+)`', row[0])} == {*UPSAMPLERS}
+
+
+def test_links():
+    for page in PAGES:
+        for link in re.findall(r'\]\(([^)#]+)(?:#[^)]*)?\)', page.read_text()):
+            assert link.startswith('https://') or (page.parent / link).exists(), (page, link)
+
+
+def test_configs_of_the_table_of_results():
+    for config, *_ in read_rows(ROOT / 'README.md', '## Results'):
+        for name in ('carafe', 'fade', 'sapa-b', 'sapa-d'):
+            assert (ROOT / 'configs' / config.strip('`').replace('{}', name)).is_file()
+
+
+def test_api_pages_name_what_there_is():
+    for page in (ROOT / 'docs/api').glob('*.md'):
+        for path in re.findall(r'^::: (\S+)', page.read_text(), re.M):
+            module, _, name = path.rpartition('.')
+            assert hasattr(importlib.import_module(module or name), name) or not module, path
+    members = (ROOT / 'docs/api/upsamplers.md').read_text()
+    for name in importlib.import_module('sapa_mm.upsamplers').__all__:
+        assert name == 'UPSAMPLERS' or re.search(rf'\b{name}\b', members), name
+
+
+def test_citations_of_the_reference():
+    """Code and tests that name a section of docs/reference.md name one that is there."""
+    sections = re.findall(r'^## (.*)', (ROOT / 'docs/reference.md').read_text(), re.M)
+    for folder in ('sapa_mm', 'ops/sapa_ops', 'tests'):
+        for path in (ROOT / folder).rglob('*.py'):
+            for section in re.findall(r'docs/reference\.md, "(.*?)"', path.read_text()):
+                assert section in sections, (path, section)
