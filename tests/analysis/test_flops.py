@@ -34,7 +34,8 @@ PARAMS = {
     'SAPA-B': 2 * C * 32,
     'SAPA-D': 2 * C * 128 + 8 * 9 * C * 4,
 }
-# Over 14592 low-res positions, SegFormer at 512x512, in billions (REFERENCE.md, section 3).
+# Over 14592 low-res positions, SegFormer at 512x512, in billions: docs/reference.md,
+# "Parameter columns".
 SEGFORMER = [
     (dict(type='carafe'), 1.45),
     (dict(type='index_net'), 30.6),

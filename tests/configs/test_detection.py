@@ -77,7 +77,7 @@ class TestPaper:
         'name', [name for name in (*PAPER, PLAIN) if method_of(name) not in PEERS]
     )
     def test_increment(self, name):
-        """REFERENCE.md, section 3. The tables' own figures are in tests/analysis."""
+        """docs/reference.md, "Parameter columns". The tables' own figures are in tests/analysis."""
         neck = build_neck(name)
         nearest = 'panoptic-fpn_r50_nearest_1x_coco'
         if isinstance(neck, UpsampleFPNCARAFE):

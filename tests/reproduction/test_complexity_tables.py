@@ -18,7 +18,7 @@ from ..support.operators import skip_where_not_built
 
 CONFIGS = Path(__file__).parents[2] / 'configs'
 ROWS = {3: 10, 4: 12, 5: 12, 6: 12, 7: 12}
-# Trainable, all: REFERENCE.md, sections 2 and 3.
+# Trainable, all: docs/reference.md, "Where the upsamplers go" and "Parameter columns".
 MODELS = {
     (3, 'Bilinear, B1'): (13.72, 13.72),
     (4, 'Bilinear, R50'): (66.52, 66.52),

@@ -123,7 +123,7 @@ def test_grid_with_equal_weights_is_a_box_filter():
     ],
 )
 def test_parameters_of_the_paper(cfg, places, million):
-    """REFERENCE.md, section 3."""
+    """docs/reference.md, "Parameter columns"."""
     count = sum(
         parameter.numel()
         for channels in places

@@ -186,7 +186,7 @@ def test_a_process_that_dies_is_an_error(capfd):
 
 @pytest.mark.parametrize(('name', 'megabytes'), [('sapa_b', 82.9), ('sapa_d', 127.2)])
 def test_bytes_to_move(name, megabytes):
-    """As REFERENCE.md, section 7, has them for 256×120×120; here for a map of 12×12."""
+    """docs/reference.md, "Cost of one step", for 256×120×120; here for a map of 12×12."""
     case = make_case(size=12, channels=256)
     trial = prepare(Contestant('pipelines', name, 'compiled'), case, Maps(case))
     assert trial.bytes_to_move(trial()) * 100 / 1e6 == pytest.approx(megabytes, abs=0.1)
