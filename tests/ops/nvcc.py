@@ -1,4 +1,4 @@
-"""Compiles the CUDA sources, with nvcc alone, and reads what ptxas says of each kernel.
+"""Compile the CUDA sources, with nvcc alone, and read what ptxas says of each kernel.
 
 python -m tests.ops.nvcc prints a table for every architecture.
 """
@@ -34,14 +34,14 @@ class Report:
 
 
 def compile_cuda(source: str, architectures: Sequence[int]) -> Report:
-    """Compiles one source, in one call for all architectures; every warning is an error.
+    """Compile one source, in one call for all architectures; every warning is an error.
 
     Args:
         source (str): File name in csrc/cuda.
         architectures (Sequence[int]): Such as 90, for sm_90.
 
     Returns:
-        Report: What came of it.
+        Report: What nvcc said.
     """
     targets = [f'-gencode=arch=compute_{arch},code=sm_{arch}' for arch in architectures]
     with tempfile.TemporaryDirectory() as folder:
@@ -56,7 +56,7 @@ def compile_cuda(source: str, architectures: Sequence[int]) -> Report:
 
 
 def main() -> None:
-    """Prints the table."""
+    """Print the table."""
     print(
         '| source | architecture | kernels | registers, most | kernels that spill | bytes, most |'
     )

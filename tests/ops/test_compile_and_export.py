@@ -18,31 +18,13 @@ from ..support.operators import (
     relayout,
     skip_where_not_built,
 )
-from ..support.pairs import parametrize_pairs
+from ..support.pairs import parametrize_each
+
+LAYOUTS = ('contiguous', 'channels_last')
 
 # No two dimensions of one size: the compiler would take them for one.
 CASE = Case((4, 6), (7, 11), batch=5, channels=22)
 OTHERS = [replace(CASE, low=(5, 4), high=(9, 11)), replace(CASE, low=(3, 7), high=(9, 20))]
-
-
-def each_operator_with_one(name, values):
-    """Parametrize with every operator and one of two values in turn; the rest is extended."""
-    return pytest.mark.parametrize(
-        ('operator', name),
-        [
-            pytest.param(
-                operator,
-                value,
-                marks=() if (row + column) % 2 == 0 else pytest.mark.extended,
-            )
-            for row, operator in enumerate(OPERATORS)
-            for column, value in enumerate(values)
-        ],
-    )
-
-
-each_operator_in_one_form = each_operator_with_one('form', FORMS)
-each_operator_in_one_layout = each_operator_with_one('layout', ('contiguous', 'channels_last'))
 
 
 class Module(torch.nn.Module):
@@ -103,7 +85,7 @@ def assert_same(actual, expected):
 
 @pytest.mark.usefixtures('in_form')
 @pytest.mark.parametrize('device', DEVICES)
-@parametrize_pairs(operator=OPERATORS, form=FORMS, layout=['contiguous', 'channels_last'])
+@parametrize_each(operator=OPERATORS, form=FORMS, layout=LAYOUTS)
 def test_compile(operator, form, layout, device):
     module, tensors = make(operator, device=device, layout=layout)
     optimised = torch.compile(module, fullgraph=True, backend='aot_eager')
@@ -111,7 +93,7 @@ def test_compile(operator, form, layout, device):
 
 
 @pytest.mark.parametrize('device', DEVICES)
-@each_operator_in_one_layout
+@parametrize_each(operator=OPERATORS, layout=LAYOUTS)
 def test_compile_for_any_size(operator, layout, device):
     """One graph serves all sizes, the first that is met and later ones."""
     skip_where_not_built('compiled', device)
@@ -126,7 +108,7 @@ def test_compile_for_any_size(operator, layout, device):
 
 @pytest.mark.usefixtures('in_form')
 @pytest.mark.parametrize('device', DEVICES)
-@each_operator_in_one_form
+@parametrize_each(operator=OPERATORS, form=FORMS)
 def test_compile_under_autocast(operator, form, device):
     module, (first, *rest) = make(operator, device=device)
     tensors = [first.detach().bfloat16().requires_grad_(), *rest]
@@ -150,7 +132,7 @@ def test_inductor():
 
 @pytest.mark.usefixtures('in_form')
 @pytest.mark.parametrize('device', DEVICES)
-@each_operator_in_one_form
+@parametrize_each(operator=OPERATORS, form=FORMS)
 def test_export(operator, form, device):
     module, tensors = make(operator, device=device)
     exported = torch.export.export(module, tuple(tensors))
@@ -158,7 +140,7 @@ def test_export(operator, form, device):
 
 
 @pytest.mark.parametrize('device', DEVICES)
-@each_operator_in_one_layout
+@parametrize_each(operator=OPERATORS, layout=LAYOUTS)
 def test_export_for_any_size(operator, layout, device):
     skip_where_not_built('compiled', device)
     module, tensors = make(operator, device=device, layout=layout)

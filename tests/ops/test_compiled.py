@@ -462,7 +462,7 @@ for case in cases if with_cases == 'True' else []:
             pytest.param('avx512', marks=pytest.mark.extended),
             pytest.param('AVX2', marks=pytest.mark.extended),
             pytest.param('', marks=pytest.mark.extended),
-            None,
+            pytest.param(None, marks=pytest.mark.extended),
         ],
     )
     def test_choice(self, asked):

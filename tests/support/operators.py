@@ -1,7 +1,7 @@
-"""Inputs of the operator tests, and what the oracle makes of them: the measure of every form.
+"""Inputs of the operator tests, and the oracle's results, with which every form is compared.
 
-The oracle's loops are slow, so its results are kept for all that differ in form, device or memory
-layout only.
+The oracle's loops are slow: its results are kept, for all tests that differ only in form, device or
+memory layout.
 """
 
 from dataclasses import dataclass, replace
@@ -101,7 +101,7 @@ class Solution:
 
 
 def make_inputs(operator, case, dtype=torch.float64):
-    """Tensors and options of an operator; values are already rounded to dtype."""
+    """Make tensors and options of an operator; values are already rounded to dtype."""
     n, c, g, k, s = case.batch, case.channels, case.groups, case.kernel_size, case.points
     rand = _random(case, dtype)
     if operator == 'window_similarity':
@@ -135,7 +135,7 @@ def make_offset(case, dtype):
 
 @cache
 def solve(operator, case, dtype=torch.float64):
-    """The oracle's values and gradients."""
+    """Compute the oracle's values and gradients, once for each operator, case and dtype."""
     tensors, options = make_inputs(operator, case, dtype)
     own = [t.double().requires_grad_() for t in tensors]
     out = getattr(reference, operator)(*own, *options)
@@ -149,14 +149,14 @@ def solve(operator, case, dtype=torch.float64):
 
 
 def call(operator, form, tensors, options):
-    """The public operator in one form; skips where someone chose to build without that form."""
+    """Call the public operator in one form; skip where someone chose to build without that form."""
     skip_where_not_built(form, tensors[0].device)
     with sapa_ops.use_backend(form):
         return getattr(sapa_ops, operator)(*tensors, *options)
 
 
 def skip_where_not_built(form, device='cpu'):
-    """Skips where SAPA_OPS_BUILD says why there is no such form; otherwise its absence is an error.
+    """Skip where SAPA_OPS_BUILD says why there is no such form; otherwise its absence is an error.
 
     Args:
         form (str): 'eager' or 'compiled'.
@@ -170,7 +170,7 @@ def skip_where_not_built(form, device='cpu'):
 def assert_matches_oracle(
     operator, form, case, dtype=torch.float64, device='cpu', layouts=('contiguous',) * 4
 ):
-    """Values and gradients against the oracle.
+    """Compare values and gradients with the oracle's.
 
     Args:
         operator (str): One of ``OPERATORS``.
@@ -203,7 +203,7 @@ def assert_matches_oracle(
 
 
 def assert_close(actual, wanted, dtype):
-    """What a form computed in dtype against the oracle."""
+    """Compare what a form computed in dtype with the oracle's result."""
     half = dtype in HALF
     tolerance = TOLERANCES[torch.float32 if half else dtype]
     # A sum of many terms: the error scales with the largest.
@@ -217,7 +217,7 @@ def assert_close(actual, wanted, dtype):
 
 
 def mixed_layouts(count):
-    """Pairs of layouts for every two of several tensors, as a list of tuples of count layouts."""
+    """List tuples of count layouts in which any two tensors have any two layouts once."""
     number = len(LAYOUTS)
     return [
         tuple(LAYOUTS[(first + step * tensor) % number] for tensor in range(count))
@@ -227,7 +227,7 @@ def mixed_layouts(count):
 
 
 def relayout(tensor, layout):
-    """The same values in another memory layout; whatever else lies in that memory is NaN."""
+    """Copy to another memory layout; whatever else lies in that memory is NaN."""
     if layout == 'expanded':
         constant = [d for d in range(tensor.dim()) if _is_constant(tensor, d)]
         assert constant, 'nothing to expand'
@@ -277,7 +277,7 @@ def _random(case, dtype):
 
 
 def _borders(kind, size, index):
-    """Offsets that bring each position of an axis to a border, or next to one."""
+    """List offsets that bring each position of an axis to a border, or next to one."""
     if kind == 'borders':
         ends = torch.tensor([-1e30, 1e30, -torch.inf, torch.inf]).to(index)
         near = [target - index for target in (-1, 0, size - 1, size, -0.5, size - 0.5)]
