@@ -57,7 +57,7 @@ def option_strings(path):
 
 def texts(node, builds_command=False):
     """The strings in a syntax tree, but for those of which a command line is made: the items of
-    lists that begin with dashes, and what ``add_argument`` gets."""
+    lists and tuples that begin with dashes, and what ``add_argument`` gets."""
     if isinstance(node, ast.Call) and getattr(node.func, 'attr', None) == 'add_argument':
         return
     if isinstance(node, ast.JoinedStr) and builds_command:
@@ -66,7 +66,7 @@ def texts(node, builds_command=False):
     if is_text and not (builds_command and node.value.startswith('--')):
         yield node.value
     for child in ast.iter_child_nodes(node):
-        yield from texts(child, isinstance(node, ast.List))
+        yield from texts(child, isinstance(node, (ast.List, ast.Tuple)))
 
 
 FLAGS = {
