@@ -1,4 +1,4 @@
-"""Single images: read with a word on what is wrong, and the pipeline that a model tests with."""
+"""Single images: reading them with clear errors, and the pipeline of a config for them."""
 
 import os
 
@@ -11,7 +11,7 @@ from ..datasets.checks import single_datasets
 
 
 def read_image(path: str, name: str) -> np.ndarray:
-    """Reads an image as the pipelines of mmseg and mmdet do.
+    """Read an image as the pipelines of mmseg and mmdet do.
 
     Args:
         path (str): The file.
@@ -22,14 +22,14 @@ def read_image(path: str, name: str) -> np.ndarray:
 
     Raises:
         FileNotFoundError: If there is no such file.
-        ValueError: If it is empty, truncated or no image.
+        ValueError: If it is empty, truncated or not an image.
     """
     if not os.path.isfile(path):
         raise FileNotFoundError(f'{name}: {path} is not a file')
     if os.path.getsize(path) == 0:
         raise ValueError(f'{name}: {path} is empty')
     try:
-        # OpenCV, which the pipelines read with, fills up a truncated image without a word.
+        # OpenCV, with which the pipelines read, fills up a truncated image silently.
         with Image.open(path) as file:
             file.load()
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
@@ -41,13 +41,13 @@ def read_image(path: str, name: str) -> np.ndarray:
 
 
 def image_pipeline(cfg: Config) -> list[dict]:
-    """The test pipeline of a config, without the annotations that a photograph has not.
+    """Take the test pipeline of a config without the steps that load annotations.
 
     Args:
         cfg (Config): The config.
 
     Returns:
-        list[dict]: Its steps.
+        list[dict]: The configs of its steps.
 
     Raises:
         ValueError: If there is none.

@@ -20,17 +20,17 @@ _NOT_OF_WEIGHTS = ('init_cfg', 'pretrained', 'train_cfg', 'test_cfg')
 
 
 class PublishedError(ValueError):
-    """A file of published weights that is damaged, or none."""
+    """A file that is damaged, or does not hold published weights."""
 
 
 @dataclass(frozen=True)
 class Published:
-    """What a file of published weights holds.
+    """The content of a file of published weights.
 
     Attributes:
         state_dict (dict[str, Tensor]): The weights, on the CPU.
         config (Config): The config that they belong to.
-        metrics (dict[str, float]): What they reached; may be empty.
+        metrics (dict[str, float]): Metrics that the weights reach; may be empty.
         dataset_meta (dict): Names and colours of the classes.
         sha256 (str): The hash of the weights.
     """
@@ -49,13 +49,13 @@ def write_published(
     metrics: Mapping[str, float],
     dataset_meta: Mapping,
 ) -> str:
-    """Writes published weights; the file appears complete or not at all.
+    """Write published weights; the file appears complete or not at all.
 
     Args:
-        folder (str): Where to; made if missing.
+        folder (str): Folder to write to; made if missing.
         cfg (Config): The config.
         state_dict (Mapping[str, Tensor]): The weights.
-        metrics (Mapping[str, float]): What they reached.
+        metrics (Mapping[str, float]): Metrics that the weights reach.
         dataset_meta (Mapping): Names and colours of the classes.
 
     Returns:
@@ -63,7 +63,7 @@ def write_published(
     """
     from safetensors.torch import save_file
 
-    # Each a copy: safetensors refuses tensors that share memory.
+    # safetensors refuses tensors that share memory.
     weights = {
         name: value.detach().cpu().contiguous().clone() for name, value in state_dict.items()
     }
@@ -85,27 +85,28 @@ def write_published(
     path = os.path.join(folder, f'{name}-{sha256[:_HASH_DIGITS]}{SUFFIX}')
     with whole_file(path) as partial:
         save_file(weights, partial, metadata)
-        # safetensors makes files that only their owner reads.
+        # safetensors makes files that only their owner may read.
         os.umask(umask := os.umask(0))
         os.chmod(partial, 0o666 & ~umask)
     return path
 
 
 def read_published(path: str, name: str = 'weights') -> Published:
-    """Reads published weights and checks them against their hash. Runs no code from the weights.
+    """Read published weights and check them against their hash.
 
-    The config in the file is Python, as any of OpenMMLab's is, and is run.
+    Reading the weights runs no code, but the config in the file is Python, like all of OpenMMLab's,
+    and is run; :func:`read_weights` leaves it alone.
 
     Args:
         path (str): The file.
         name (str): What error messages call it. Defaults to 'weights'.
 
     Returns:
-        Published: What it holds.
+        Published: Weights, config, metrics and classes.
 
     Raises:
         FileNotFoundError: If there is no such file.
-        PublishedError: If it is damaged, or no file of published weights.
+        PublishedError: If it is damaged, or does not hold published weights.
     """
     weights, metadata = read_weights(path, name)
     try:
@@ -122,7 +123,7 @@ def read_published(path: str, name: str = 'weights') -> Published:
 
 
 def read_weights(path: str, name: str = 'weights') -> tuple[dict[str, Tensor], dict[str, str]]:
-    """Reads weights and metadata of a published file, and checks the hash. Runs no code.
+    """Read weights and metadata of a published file and check the hash. No code is run.
 
     Args:
         path (str): The file.
@@ -133,7 +134,7 @@ def read_weights(path: str, name: str = 'weights') -> tuple[dict[str, Tensor], d
 
     Raises:
         FileNotFoundError: If there is no such file.
-        PublishedError: If it is damaged, or no file of published weights.
+        PublishedError: If it is damaged, or does not hold published weights.
     """
     from safetensors import SafetensorError, safe_open
 
@@ -165,13 +166,13 @@ def read_weights(path: str, name: str = 'weights') -> tuple[dict[str, Tensor], d
 
 
 def model_settings(cfg: Config) -> dict:
-    """What a config says of its model, without what the weights do not depend on.
+    """Take from a config the settings of its model that the weights depend on.
 
     Args:
         cfg (Config): The config.
 
     Returns:
-        dict: As JSON gives it back.
+        dict: The settings, with the types of JSON.
     """
 
     def settings(value):
@@ -179,7 +180,7 @@ def model_settings(cfg: Config) -> dict:
             return {k: settings(v) for k, v in value.items() if k not in _NOT_OF_WEIGHTS}
         if isinstance(value, (list, tuple)):
             return [settings(one) for one in value]
-        # The two have the same weights.
+        # Both batch norms have the same weights.
         return str(value).replace('SyncBN', 'BN') if isinstance(value, str) else value
 
     return json.loads(json.dumps(settings(cfg.to_dict()['model']), default=str))
@@ -190,10 +191,10 @@ def _hash_metadata(metadata: Mapping[str, str]) -> str:
 
 
 def hash_weights(weights: Mapping[str, Tensor]) -> str:
-    """SHA-256 of names, dtypes, shapes and values.
+    """Compute the SHA-256 of names, dtypes, shapes and values.
 
     Args:
-        weights (Mapping[str, Tensor]): On the CPU.
+        weights (Mapping[str, Tensor]): Weights on the CPU.
 
     Returns:
         str: 64 hexadecimal digits.

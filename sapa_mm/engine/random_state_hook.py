@@ -1,4 +1,4 @@
-"""A resumed run ends with the weights of one that was never interrupted."""
+"""Random states in checkpoints: a resumed run ends with the weights of an uninterrupted one."""
 
 import random
 from collections.abc import Callable
@@ -16,8 +16,8 @@ def get_random_state() -> dict:
     """Get the states of all global random number generators.
 
     Returns:
-        dict: States of ``random``, ``numpy.random``, torch on the CPU and, where there is one, on
-        the current CUDA device, made of numbers and tensors, so that a checkpoint that keeps them
+        dict: States of ``random``, ``numpy.random``, torch on the CPU and, if there is one, on the
+        current CUDA device. They consist of numbers and tensors, so that a checkpoint with them
         loads with ``weights_only=True``.
     """
     # The transforms of mmcv, mmseg and mmdet draw from numpy's global state.
@@ -40,7 +40,7 @@ def set_random_state(state: dict) -> None:
     """
     random.setstate(state['python'])
     np.random.set_state(state['numpy'])  # noqa: NPY002
-    # A runner loads checkpoints to its device; the setters want the states on the CPU.
+    # A runner loads checkpoints to its device; torch sets states from the CPU.
     torch.set_rng_state(state['torch'].cpu())
     if 'cuda' in state and torch.cuda.is_available():
         torch.cuda.set_rng_state(state['cuda'].cpu())
@@ -60,7 +60,7 @@ class RandomStateHook(Hook):
     ranks start again with the streams of their seeds.
     """
 
-    # Last in every stage, so that what other hooks draw does not come after a restored state.
+    # Last in every stage, so that no other hook draws from a restored state.
     priority = 'LOWEST'
 
     def __init__(self) -> None:
@@ -72,7 +72,7 @@ class RandomStateHook(Hook):
 
         Args:
             runner (Runner): The runner.
-            checkpoint (dict): What is going to be saved.
+            checkpoint (dict): The checkpoint, before it is saved.
         """
         # The best checkpoint is saved, and the last one once more, in the middle of validation.
         checkpoint['random_state'] = self._before_val or get_random_state()
@@ -82,12 +82,12 @@ class RandomStateHook(Hook):
 
         Args:
             runner (Runner): The runner.
-            checkpoint (dict): What was loaded.
+            checkpoint (dict): The checkpoint.
         """
         self._loaded = checkpoint.get('random_state')
 
     def before_train(self, runner) -> None:
-        """See to it that the states are restored before the first batch of a resumed run.
+        """Arrange that the states are restored before the first batch of a resumed run.
 
         Args:
             runner (Runner): The runner.
@@ -95,8 +95,8 @@ class RandomStateHook(Hook):
         loop = runner.train_loop
         loader = loop.dataloader
         if isinstance(loader, DataLoader) and loader.generator is None:
-            # Without one, a loader's iterator draws from the global state when it is made, and
-            # when that is differs between a resumed run and another.
+            # Without one, the loader's iterator draws from the global state when it is created, and
+            # a resumed run creates it at another point than an uninterrupted one.
             loader.generator = torch.Generator().manual_seed(torch.initial_seed())
 
         state, self._loaded = self._loaded, None
@@ -150,7 +150,7 @@ class _ResumedIterator:
     Args:
         loop (IterBasedTrainLoop): The loop, whose ``dataloader_iterator`` this one replaces and
             then puts back.
-        restore (Callable): What to call before the first batch is loaded.
+        restore (Callable): Called before the first batch is loaded.
     """
 
     def __init__(self, loop, restore: Callable[[], None]) -> None:

@@ -1,4 +1,4 @@
-"""Which checkpoint of an interrupted run to continue from."""
+"""Finding the checkpoint from which an interrupted run continues."""
 
 import glob
 import logging
@@ -48,13 +48,13 @@ def find_resumable(work_dir: str) -> str | None:
 
 
 def set_damaged_aside(work_dir: str) -> list[str]:
-    """Rename the checkpoints that are damaged, so that the run goes on from another or anew.
+    """Rename damaged checkpoints, so that the run continues from another one, or starts again.
 
     Args:
-        work_dir (str): The work directory of the run. No process may be at it.
+        work_dir (str): The work directory of the run. No process may be using it.
 
     Returns:
-        list[str]: Where they are now.
+        list[str]: Their new paths.
     """
     aside = []
     for path in sorted(glob.glob(os.path.join(work_dir, '*.pth'))):
@@ -64,12 +64,12 @@ def set_damaged_aside(work_dir: str) -> list[str]:
             aside.append(f'{path}.damaged')
             os.replace(path, aside[-1])
         except (CheckpointError, FileNotFoundError):
-            continue  # it may be worth something; resuming tells what is wrong with it
+            continue  # refused, not damaged; resuming from it says why
     return aside
 
 
 def resumed_seed(path: str, name: str = 'checkpoint') -> int | None:
-    """Get the random seed of the run that saved a checkpoint, and see that it can be resumed.
+    """Check that a run can be resumed from a checkpoint, and get its random seed.
 
     Args:
         path (str): The checkpoint.
@@ -80,8 +80,8 @@ def resumed_seed(path: str, name: str = 'checkpoint') -> int | None:
 
     Raises:
         FileNotFoundError: If there is no such file.
-        CheckpointError: If it cannot be loaded, or keeps no state of a training, as published
-            weights and the best checkpoints of a run.
+        CheckpointError: If it cannot be loaded, or has weights only, without the state of a
+            training, as published weights and the best checkpoints of a run.
     """
     checkpoint = read_checkpoint(path, name=name, mmap=True)
     if not isinstance(checkpoint, dict) or not {'meta', 'optimizer'} <= checkpoint.keys():

@@ -5,10 +5,11 @@ import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 
 @contextmanager
-def whole_file(path: str) -> Iterator[str]:
+def whole_file(path: str | os.PathLike[str]) -> Iterator[str]:
     """Gives a place to write a file to, from where it is moved once it is complete.
 
     Args:
@@ -18,12 +19,8 @@ def whole_file(path: str) -> Iterator[str]:
         str: Where to write, beside it and with the same suffix.
     """
     os.makedirs(os.path.dirname(path) or '.', exist_ok=True)
-    folder, name = os.path.split(path)
-    root, suffix = os.path.splitext(name)
     # Two threads or processes may write one file at a time.
-    # What a kill leaves behind is hidden.
-    partial = f'.{root}.{os.getpid()}-{threading.get_ident()}.partial{suffix}'
-    partial = os.path.join(folder, partial)
+    partial = _partial_path(path, f'{os.getpid()}-{threading.get_ident()}')
     try:
         yield partial
         os.replace(partial, path)
@@ -32,7 +29,19 @@ def whole_file(path: str) -> Iterator[str]:
             os.remove(partial)
 
 
-def write_whole(path: str, text: str) -> None:
+def find_partial(path: str | os.PathLike[str]) -> list[Path]:
+    """Finds what killed processes left behind of a file; see :func:`whole_file`."""
+    return sorted(Path(path).parent.glob(os.path.basename(_partial_path(path, '*'))))
+
+
+def _partial_path(path: str | os.PathLike[str], writer: str) -> str:
+    """A hidden path beside a file, with the same suffix."""
+    folder, name = os.path.split(path)
+    root, suffix = os.path.splitext(name)
+    return os.path.join(folder, f'.{root}.{writer}.partial{suffix}')
+
+
+def write_whole(path: str | os.PathLike[str], text: str) -> None:
     """Writes a text file, whole or not at all; see :func:`whole_file`."""
     with whole_file(path) as partial, open(partial, 'w') as file:
         file.write(text)

@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from sapa_mm.utils.whole_file import check_place, whole_file, write_whole
+from sapa_mm.utils.whole_file import check_place, find_partial, whole_file, write_whole
 
 
 def test_a_file_appears_once_it_is_complete(tmp_path):
@@ -14,6 +14,7 @@ def test_a_file_appears_once_it_is_complete(tmp_path):
         with open(partial, 'w') as file:
             file.write('text')
         assert not path.exists()
+        assert [str(left) for left in find_partial(path)] == [partial]
     assert path.read_text() == 'text'
     assert os.listdir(path.parent) == ['a.txt']
 

@@ -1,4 +1,4 @@
-"""Generated scenes written to a folder that mmseg and mmdet read."""
+"""Writing generated scenes to a folder in the formats of mmseg and mmdet."""
 
 from __future__ import annotations
 
@@ -7,12 +7,13 @@ import os
 from pathlib import Path
 
 from ...utils.coco_panoptic import id2rgb
+from ...utils.whole_file import find_partial, write_whole
 from . import coco
 from .categories import CLASSES, PALETTE, THING_CLASSES
 from .scene import Scene, check_count, check_size, generate_scene
 
 FORMAT_VERSION = 1
-"""Raised whenever the files, or the scenes that belong to a seed, change."""
+"""Incremented whenever the files change, or the scenes of a seed."""
 
 VALIDATION_START = 50_000_000
 """Index of the first validation scene, so that neither subset depends on the other's size."""
@@ -63,8 +64,8 @@ def write_scenes(
 
     Raises:
         ValueError: If an argument is not as above, if ``root`` holds scenes written with other
-            arguments and ``overwrite`` is False, or if it holds images or annotations that are no
-            generated scenes, which are never replaced.
+            arguments and ``overwrite`` is False, or if it holds images or annotations that are not
+            generated scenes: those are never replaced.
     """
     check_count('num_train', num_train, 1)
     check_count('num_val', num_val, 1)
@@ -97,12 +98,12 @@ def write_scenes(
     _clear(root)
     for subset, indices in subsets.items():
         _write_subset(root, subset, indices, int(seed), size)
-    _write_json(root / RECORD, record)
+    write_whole(root / RECORD, json.dumps(record))
     return record
 
 
 def _read_record(root):
-    """The record of a finished generation, None if there is none that can be read."""
+    """Read the record of a finished generation; None if there is none or it is damaged."""
     try:
         record = json.loads((root / RECORD).read_text())
     except (FileNotFoundError, ValueError):
@@ -132,14 +133,14 @@ def _is_complete(root, subsets):
 
 def _clear(root):
     """Remove earlier scenes, and nothing else."""
-    known = [root / RECORD, _partial(root / RECORD)]
+    known = [root / RECORD, *find_partial(root / RECORD)]
     for subset in _SUBSETS:
         for path in _annotation_files(root, subset):
-            known += [path, _partial(path)]
+            known += [path, *find_partial(path)]
         for folder, suffix in _SUFFIXES.items():
             known += (root / folder / subset).glob(f'scene_{"[0-9]" * 8}{suffix}')
-    # Readers take every file they find in these folders, so other files must not stay there,
-    # and they are not ours to delete.
+    # Datasets read every file in these folders. Others than ours must not be there, and are not
+    # deleted.
     for folder in _SUFFIXES:
         for path in sorted((root / folder).rglob('*')):
             if path not in known and not path.is_dir():
@@ -147,7 +148,7 @@ def _clear(root):
                     f'root must be a folder without other images and annotations, '
                     f'got {root}, which holds {path.relative_to(root)}'
                 )
-    # The record goes first: from here on the folder counts as incomplete.
+    # The record is removed first: without it the folder counts as incomplete.
     for path in known:
         path.unlink(missing_ok=True)
 
@@ -170,26 +171,14 @@ def _write_subset(root, subset, indices, seed, size):
         )
         instances += coco.instance_annotations(scene, index, first_id=len(instances) + 1)
         panoptic.append(coco.panoptic_annotation(scene, index, f'{stem}.png'))
+    common = {'info': {'description': f'sapa_mm generated scenes, seed {seed}'}, 'images': images}
     instances_file, panoptic_file = _annotation_files(root, subset)
-    info = {'description': f'sapa_mm generated scenes, seed {seed}'}
-    _write_json(
-        instances_file,
-        {
-            'info': info,
-            'images': images,
-            'annotations': instances,
-            'categories': coco.thing_categories(),
-        },
-    )
-    _write_json(
-        panoptic_file,
-        {
-            'info': info,
-            'images': images,
-            'annotations': panoptic,
-            'categories': coco.panoptic_categories(),
-        },
-    )
+    for path, entries, categories in (
+        (instances_file, instances, coco.thing_categories()),
+        (panoptic_file, panoptic, coco.panoptic_categories()),
+    ):
+        content = {**common, 'annotations': entries, 'categories': categories}
+        write_whole(path, json.dumps(content))
 
 
 def _write_pictures(root, subset, stem, scene: Scene):
@@ -205,13 +194,3 @@ def _write_pictures(root, subset, stem, scene: Scene):
 
 def _stem(index):
     return f'scene_{index:08d}'
-
-
-def _write_json(path, content):
-    """Write a JSON file that is either whole or not there."""
-    _partial(path).write_text(json.dumps(content))
-    os.replace(_partial(path), path)
-
-
-def _partial(path):
-    return path.with_name(f'{path.name}.partial')
