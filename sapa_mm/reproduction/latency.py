@@ -15,7 +15,7 @@ from ..analysis.flops import count_flops
 from ..analysis.machine import describe_device
 from ..upsamplers import UPSAMPLERS, PointUpsampler, WindowUpsampler, build_upsampler
 from ..utils.whole_file import check_place, write_whole
-from .paper_tables import CONFIG_NAMES, PAPER_TABLES, paper_order
+from .paper_tables import PAPER_TABLES, paper_order
 
 #: What the others are held against.
 REFERENCE = 'CARAFE'
@@ -111,9 +111,9 @@ def measure_latency(
     """
     check_place(out, 'out', is_folder=True)
     pairs = [*_FIGURE_12.values(), *((row.upsampler, row.options) for row in _TABLE_13)]
+    names = {kind.title: name for name, kind in UPSAMPLERS.items()}
     configs = {
-        latency_name(title, options): dict(type=CONFIG_NAMES[title].replace('-', '_'), **options)
-        for title, options in pairs
+        latency_name(title, options): dict(type=names[title], **options) for title, options in pairs
     }
     case = Case(
         size=side,

@@ -5,7 +5,7 @@ import torch
 
 pytest.importorskip('mmcv')
 
-from sapa_mm.upsamplers import UPSAMPLERS, build_upsampler
+from sapa_mm.upsamplers import UPSAMPLERS, PointUpsampler, WindowUpsampler, build_upsampler
 from sapa_mm.visualization.kernels import Kernels, compute_kernels, has_kernels, kernel_at
 
 CHANNELS = 8
@@ -34,7 +34,9 @@ def bilinear(feature, x, y):
     return total
 
 
-KERNEL_BASED = ['sapa_i', 'sapa_b', 'sapa_d', 'carafe', 'fade', 'a2u', 'dysample']
+KERNEL_BASED = [
+    name for name, kind in UPSAMPLERS.items() if issubclass(kind, (WindowUpsampler, PointUpsampler))
+]
 
 
 @pytest.mark.parametrize('kind', KERNEL_BASED)
