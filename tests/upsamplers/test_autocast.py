@@ -6,7 +6,13 @@ import pytest
 import sapa_ops
 import torch
 
-from sapa_mm.upsamplers import build_upsampler
+from sapa_mm.upsamplers import (
+    Deconv,
+    PixelShuffle,
+    PointUpsampler,
+    WindowUpsampler,
+    build_upsampler,
+)
 
 from ..support.operators import FORMS, skip_where_not_built
 from ..support.upsamplers import (
@@ -60,9 +66,9 @@ def test_mixed_dtypes(kind, options, dtypes, form):
     with torch.autocast('cpu', HALF), sapa_ops.use_backend(form):
         out, grads, tensors = results(upsampler, *inputs)
 
-    # These do not convolve x, or multiply it at the end.
-    keeps_dtype = kind in ('nearest', 'bilinear', 'index_net')
-    assert out.dtype == (dtypes[0] if keeps_dtype else HALF)
+    # An operator or a convolution is what these end with.
+    is_lower = isinstance(upsampler, (WindowUpsampler, PointUpsampler, Deconv, PixelShuffle))
+    assert out.dtype == (HALF if is_lower else dtypes[0])
     assert_near(out, expected)
     assert grads.keys() == expected_grads.keys()
     for name, grad in grads.items():
