@@ -1,10 +1,12 @@
 """Runs in processes of their own: once, resumed, failing, killed."""
 
+import contextlib
 import dataclasses
 import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 
 import pytest
@@ -12,8 +14,7 @@ import pytest
 pytest.importorskip('mmseg')
 
 from sapa_mm.reproduction.file_lock import file_lock
-from sapa_mm.reproduction.launcher import Launcher, find_reason
-from sapa_mm.reproduction.run_files import RunFiles
+from sapa_mm.reproduction.launcher import Launcher, child_process, find_reason
 from sapa_mm.reproduction.train_all import train_all
 from sapa_mm.reproduction.training_result import TrainingResult
 from sapa_mm.reproduction.training_run import TrainingFailed, TrainingRun
@@ -149,38 +150,54 @@ def test_reasons_in_what_was_printed(printed, code, reason):
 
 
 _CALL = """
-import json, sys
-from sapa_mm.reproduction.training_result import TrainingResult
+import sys
 from sapa_mm.reproduction.training_run import TrainingRun
 TrainingRun('a run', sys.argv[1], sys.argv[2], eval(sys.argv[3])).train()
 """
 
 
-@pytest.mark.extended
-def test_killed_and_called_again(options, tmp_path):
-    """Neither is a process left that trains on, nor is anything of the run lost."""
-    # Steps enough to be killed in the middle of.
+@pytest.fixture
+def long_run(options, tmp_path):
+    """A run with steps enough to be killed in the middle of."""
     options = {**options, 'train_cfg.max_iters': 120, 'train_cfg.val_interval': 120}
-    options = {**options, 'default_hooks.checkpoint.interval': 3}
-    files = RunFiles(str(tmp_path))
-    call = [sys.executable, '-c', _CALL, CONFIG, str(tmp_path), repr(options)]
-    process = subprocess.Popen(call, env={**os.environ, 'PYTHONPATH': os.pathsep.join(sys.path)})
+    return few_steps(tmp_path, {**options, 'default_hooks.checkpoint.interval': 3})
+
+
+def wait_until_it_trains(run, process):
     deadline = time.monotonic() + 120
-    while not (files.read_progress() and files.read_progress().iteration > 3):
+    while not (run.files.read_progress() and run.files.read_progress().iteration > 3):
         assert process.poll() is None
         assert time.monotonic() < deadline
         time.sleep(0.05)
-    run = TrainingRun('a run', CONFIG, str(tmp_path), options)
+
+
+def children_of(pid):
+    pgrep = subprocess.run(['pgrep', '-P', str(pid)], capture_output=True, text=True, check=True)
+    return pgrep.stdout.split()
+
+
+def is_running(pid):
+    # One that is ending has no working directory.
+    if not os.path.exists(f'/proc/{pid}/cwd'):
+        return False
+    with open(f'/proc/{pid}/stat') as file:
+        return file.read().rpartition(')')[2].split()[0] != 'Z'
+
+
+@pytest.mark.extended
+def test_killed_and_called_again(long_run):
+    """Neither is a process left that trains on, nor is anything of the run lost."""
+    run, files = long_run, long_run.files
+    call = [sys.executable, '-c', _CALL, CONFIG, run.work_dir, repr(run.cfg_options)]
+    process = subprocess.Popen(call, env={**os.environ, 'PYTHONPATH': os.pathsep.join(sys.path)})
+    wait_until_it_trains(run, process)
     assert run.state.startswith('running, at iteration ')
-    worker = subprocess.run(
-        ['pgrep', '-P', str(process.pid)], capture_output=True, text=True, check=True
-    ).stdout.split()
+    workers = children_of(process.pid)
     process.send_signal(signal.SIGKILL)
     process.wait()
     # The lock is free only when the worker has ended, too.
     with file_lock(files.path('run.lock')):
-        for pid in worker:
-            assert not os.path.exists(f'/proc/{pid}/cwd') or _is_zombie(pid)
+        assert not any(map(is_running, workers))
     stopped = files.read_progress().iteration
     assert run.state == f'stopped at iteration {stopped} of 120'
     assert stopped < 120
@@ -189,9 +206,31 @@ def test_killed_and_called_again(options, tmp_path):
     assert run.state == 'finished'
     assert 0 <= result.metrics['mIoU'] <= 100
     assert files.read_progress().iteration == 120
-    assert 'resumed epoch: 0, iter: ' in (tmp_path / 'console.log').read_text()
+    with open(files.console) as console:
+        assert 'resumed epoch: 0, iter: ' in console.read()
 
 
-def _is_zombie(pid):
-    with open(f'/proc/{pid}/stat') as file:
-        return file.read().rpartition(')')[2].split()[0] == 'Z'
+@pytest.mark.extended
+def test_torchrun_killed(long_run, monkeypatch):
+    """It does not hand the lock on to its processes: they end with it."""
+    workers = []
+
+    def kill(process):
+        wait_until_it_trains(long_run, process)
+        workers.extend(children_of(process.pid))
+        process.kill()
+
+    @contextlib.contextmanager
+    def child_to_kill(*args, **options):
+        with child_process(*args, **options) as process:
+            threading.Thread(target=kill, args=[process]).start()
+            yield process
+
+    monkeypatch.setattr('sapa_mm.reproduction.training_run.child_process', child_to_kill)
+    with pytest.raises(TrainingFailed, match=r'killed by signal 9 \(SIGKILL\)'):
+        long_run.train(Launcher('pytorch'))
+    assert len(workers) == 1
+    deadline = time.monotonic() + 10
+    while is_running(*workers):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
