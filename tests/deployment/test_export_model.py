@@ -1,4 +1,4 @@
-"""Segmentors exported for real, and what is refused."""
+"""Segmentors exported to files, and models that are refused."""
 
 import json
 import sys
@@ -139,10 +139,10 @@ def test_the_script_labels_as_mmseg_does(upernet, images, index, monkeypatch):
     sample = pipeline(dict(img_path=images[index]))
     with torch.no_grad():
         data = dict(inputs=[sample['inputs']], data_samples=[sample['data_samples']])
-        wanted = trained.model.test_step(data)[0].pred_sem_seg.data[0].numpy()
+        expected = trained.model.test_step(data)[0].pred_sem_seg.data[0].numpy()
     labels = OnnxSegmentor(upernet[2])(np.asarray(Image.open(images[index]).convert('RGB')))
     # OpenCV rounds otherwise when it resizes bytes.
-    assert (labels == wanted).mean() > 0.99
+    assert (labels == expected).mean() > 0.99
 
 
 def test_the_script_needs_neither_torch_nor_openmmlab():

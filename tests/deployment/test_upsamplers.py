@@ -43,8 +43,8 @@ def test_one_graph_for_all_sizes(cases):
     run = run_as_onnx(upsample, inputs(GUIDES[0]), TRANSLATIONS)
     for guide in GUIDES:
         with torch.no_grad():
-            wanted = upsample(*inputs(guide))
-        for case, *outputs in zip(cases, run(*inputs(guide)), wanted, strict=True):
+            expected = upsample(*inputs(guide))
+        for case, *outputs in zip(cases, run(*inputs(guide)), expected, strict=True):
             torch.testing.assert_close(
                 *outputs, atol=1e-5, rtol=1e-4, msg=lambda text, case=case: f'{case}: {text}'
             )

@@ -1,4 +1,4 @@
-"""Small models of the scenes, with random weights, and scenes for them."""
+"""Small models of the scenes, with random weights."""
 
 from pathlib import Path
 

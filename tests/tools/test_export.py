@@ -1,4 +1,4 @@
-"""What tools/export.py and tools/onnx_inference.py say of what is wrong, in a line each."""
+"""The one-line messages of tools/export.py and tools/onnx_inference.py about wrong input."""
 
 import runpy
 

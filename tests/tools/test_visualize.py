@@ -1,4 +1,4 @@
-"""tools/visualize.py as a user starts it, and what it says of what is wrong."""
+"""tools/visualize.py as users start it, and its messages about wrong input."""
 
 import os
 

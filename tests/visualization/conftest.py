@@ -1,4 +1,4 @@
-"""What the tests of the pictures share."""
+"""Fixtures of the tests of the pictures."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""What is drawn, held against what models compute."""
+"""Figures, compared with what the models compute."""
 
 import numpy as np
 import pytest

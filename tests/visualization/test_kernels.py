@@ -1,4 +1,4 @@
-"""The kernel of one position, held against what the upsampler makes of it."""
+"""The kernel of one position, compared with the output of the upsampler."""
 
 import pytest
 import torch

@@ -1,13 +1,15 @@
-"""Whole figures as files, of models of both libraries, and what is refused."""
+"""Figures as files, of models of both libraries, and requests that are refused."""
 
 import re
 from pathlib import Path
+from unittest import mock
 
 import numpy as np
 import pytest
 
 pytest.importorskip('mmseg')
 
+import torch
 from PIL import Image
 
 from sapa_mm.visualization.input_image import open_image
@@ -59,6 +61,13 @@ def test_a_photograph_with_its_truth(models, photo, tmp_path, suffix, magic):
     visualize('predictions', models, str(out), *photo)
     assert out.read_bytes().startswith(magic)
     assert [path.name for path in out.parent.iterdir()] == [out.name]
+
+
+def test_a_checkpoint_is_read_once(models, photo, tmp_path, monkeypatch):
+    load = mock.Mock(wraps=torch.load)
+    monkeypatch.setattr(torch, 'load', load)
+    visualize('predictions', models, str(tmp_path / 'out.png'), photo[0])
+    assert load.call_count == len(models)
 
 
 def test_photograph_and_sample_are_the_same(models, photo, options):
