@@ -30,7 +30,7 @@ demo-detection: $(TEST_VENV)/installed
 	$(TEST_VENV)/bin/python tools/demo.py detection --out demo_detection_output
 
 # One OpenMP thread for each of the test processes: with more they stall each other.
-PYTEST := OMP_NUM_THREADS=1 $(TEST_VENV)/bin/python -m pytest -n 2 --durations=30
+PYTEST := OMP_NUM_THREADS=1 $(TEST_VENV)/bin/python -m pytest -n 2 --dist worksteal --durations=30
 
 test: lint
 	$(PYTEST) -m 'not extended'
