@@ -13,9 +13,9 @@ from sapa_mm.engine.run import build_runner
 from sapa_mm.engine.training import prepare_training
 from sapa_mm.visualization.models import upsampler_title
 
-from .support.few_scenes import CONFIG, write_few_scenes
 from .support.operators import skip_where_not_built
 from .support.run_tool import TOOLS
+from .support.scenes import CONFIG, write_few_scenes
 
 FILE = '''
 """A guide gates the nearest upsampling of x."""

@@ -1,7 +1,5 @@
 """The cost of a config."""
 
-from pathlib import Path
-
 import pytest
 from torch import nn
 
@@ -10,9 +8,8 @@ pytest.importorskip('mmdet')
 
 from sapa_mm.analysis.complexity import count_parameters, measure_cost
 
+from ..support.configs import CONFIGS
 from ..support.operators import skip_where_not_built
-
-CONFIGS = Path(__file__).parents[2] / 'configs'
 
 
 def test_count_parameters():

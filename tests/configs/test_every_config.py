@@ -9,7 +9,7 @@ from sapa_mm.engine.run import build_runner
 from sapa_mm.engine.training import prepare_training
 from sapa_mm.upsamplers import UPSAMPLERS, Upsampler
 
-from ..support.configs import PATHS, ROOT, build_on_meta, load
+from ..support.configs import CONFIGS, PATHS, build_on_meta, load
 from ..support.shrunken import last_metrics, shrunken
 
 KEYS = {'mmseg': ['mIoU', 'bIoU'], 'panoptic': ['coco_panoptic/PQ', 'coco_panoptic/SQ_th']}
@@ -23,7 +23,7 @@ LARGE = {
 }
 
 
-@pytest.mark.parametrize('path', sorted(ROOT.rglob('*.py')), ids=lambda path: path.stem)
+@pytest.mark.parametrize('path', sorted(CONFIGS.rglob('*.py')), ids=lambda path: path.stem)
 def test_self_contained(path):
     text = path.read_text()
     assert 'mmseg::' not in text

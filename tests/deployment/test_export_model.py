@@ -25,8 +25,8 @@ from sapa_mm.engine.config import in_scope
 from sapa_mm.engine.images import image_pipeline, read_image
 from sapa_mm.engine.trained_model import load_trained
 
+from ..support.configs import FASTER_RCNN, SEGFORMER, UPERNET, model_files
 from ..support.operators import skip_where_not_built
-from ..support.scene_models import FASTER_RCNN, SEGFORMER, UPERNET, model_files
 
 TOOLS = str(Path(__file__).parents[2] / 'tools')
 

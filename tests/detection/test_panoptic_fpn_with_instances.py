@@ -1,7 +1,6 @@
 """The panoptic map is the stock one; the instances come besides."""
 
 import copy
-from pathlib import Path
 
 import pytest
 import torch
@@ -12,16 +11,12 @@ from mmdet.models.detectors import PanopticFPN
 from mmdet.registry import MODELS
 from mmdet.structures import DetDataSample
 from mmdet.utils import register_all_modules
-from mmengine.config import Config
 
 from sapa_mm.detection import PanopticFPNWithInstances
 
-CONFIG = (
-    Path(__file__).parents[2]
-    / 'configs'
-    / 'panoptic_fpn'
-    / 'panoptic-fpn_r18-small_sapa-d_1xb8-300_scenes-160x160.py'
-)
+from ..support.configs import load
+
+NAME = 'panoptic-fpn_r18-small_sapa-d_1xb8-300_scenes-160x160'
 
 
 def build(cfg, **changes):
@@ -42,7 +37,7 @@ def predict(model, samples=2):
 @pytest.fixture
 def cfg():
     register_all_modules(init_default_scope=True)
-    return Config.fromfile(CONFIG)
+    return load(NAME)
 
 
 @pytest.mark.parametrize('threshold', [0.0, 0.15, 0.16, 2.0])

@@ -6,7 +6,7 @@ import pytest
 @pytest.fixture(scope='session')
 def scenes(tmp_path_factory):
     """The folder of a few scenes, and settings of a run on them."""
-    from ..support.few_scenes import write_few_scenes
+    from ..support.scenes import write_few_scenes
 
     root = tmp_path_factory.mktemp('scenes')
     return root, write_few_scenes(root)

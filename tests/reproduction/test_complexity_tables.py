@@ -3,7 +3,6 @@
 import csv
 import io
 import json
-from pathlib import Path
 
 import pytest
 
@@ -14,9 +13,9 @@ from sapa_mm.reproduction import complexity_tables
 from sapa_mm.reproduction.complexity_tables import make_report, measure_table, tabulate
 from sapa_mm.reproduction.paper_tables import COST_NOTES, PAPER_TABLES, PaperTable
 
+from ..support.configs import CONFIGS
 from ..support.operators import skip_where_not_built
 
-CONFIGS = Path(__file__).parents[2] / 'configs'
 ROWS = {3: 10, 4: 12, 5: 12, 6: 12, 7: 12}
 # Trainable, all: docs/reference.md, "Where the upsamplers go" and "Parameter columns".
 MODELS = {

@@ -1,7 +1,5 @@
 """The demos, trained for real but shortly."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 
@@ -13,7 +11,7 @@ from sapa_mm.datasets import write_scenes
 from sapa_mm.reproduction.demo import Metric, format_table, run_demo
 from sapa_mm.reproduction.training_result import TrainingResult
 
-CONFIGS = Path(__file__).parents[2] / 'configs'
+from ..support.configs import CONFIGS
 
 
 def test_demo_makes_table_and_picture(tmp_path, capsys):

@@ -1,7 +1,6 @@
 """The paper as data: every row has a config with the hyper-parameters that the row states."""
 
 import inspect
-from pathlib import Path
 
 import pytest
 
@@ -12,7 +11,8 @@ from mmengine.config import Config
 from sapa_mm.reproduction.paper_tables import CONFIG_NAMES, PAPER_TABLES
 from sapa_mm.upsamplers import UPSAMPLERS, build_upsampler
 
-CONFIGS = Path(__file__).parents[2] / 'configs'
+from ..support.configs import CONFIGS
+
 ROWS = {3: 10, 4: 12, 5: 12, 6: 12, 7: 12, 10: 5, 11: 5, 12: 10, 13: 12}
 CASES = [(number, row) for number, table in PAPER_TABLES.items() for row in table.rows]
 # Of each table the number of figures and their sum; compared with the paper's text when it was set.

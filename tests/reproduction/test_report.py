@@ -18,7 +18,7 @@ from sapa_mm.reproduction.run_files import Progress, RunFiles
 from sapa_mm.reproduction.table_runs import row_dir
 from sapa_mm.reproduction.training_result import TrainingResult
 
-from ..support.few_scenes import CONFIGS
+from ..support.configs import CONFIGS
 
 
 def result(seconds=0.5, **metrics):

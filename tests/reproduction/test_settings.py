@@ -13,7 +13,7 @@ from sapa_mm.reproduction.train_all import train_all
 from sapa_mm.reproduction.training_result import TrainingResult
 from sapa_mm.reproduction.training_run import TrainingRun
 
-from ..support.few_scenes import CONFIGS
+from ..support.configs import CONFIGS
 
 RESULT = TrainingResult({'mIoU': 1.0}, 1000, 0.5, 10**8, 'a CPU, 1 thread')
 

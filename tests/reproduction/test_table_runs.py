@@ -16,7 +16,7 @@ from sapa_mm.reproduction.scenes import find_stand_in
 from sapa_mm.reproduction.table_runs import TableSettings, list_runs, runs_on_disk, select_rows
 from sapa_mm.upsamplers import Upsampler
 
-from ..support.few_scenes import CONFIGS
+from ..support.configs import CONFIGS
 
 ROWS = {row.config: row for table in PAPER_TABLES.values() for row in table.rows}
 

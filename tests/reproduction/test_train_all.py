@@ -16,7 +16,7 @@ from sapa_mm.reproduction.train_all import _ProgressPrinter, train_all
 from sapa_mm.reproduction.training_result import TrainingResult
 from sapa_mm.reproduction.training_run import TrainingFailed, TrainingRun
 
-from ..support.few_scenes import few_steps
+from ..support.scenes import few_steps
 
 RESULT, ELSEWHERE = (
     TrainingResult({'mIoU': miou}, 1000, 0.5, 10**8, 'a CPU, 1 thread') for miou in (1.0, 2.0)

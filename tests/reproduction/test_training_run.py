@@ -19,7 +19,7 @@ from sapa_mm.reproduction.train_all import train_all
 from sapa_mm.reproduction.training_result import TrainingResult
 from sapa_mm.reproduction.training_run import TrainingFailed, TrainingRun
 
-from ..support.few_scenes import CONFIG, few_steps
+from ..support.scenes import CONFIG, few_steps
 
 
 def test_a_run_is_done_once_and_resumed(options, tmp_path, monkeypatch):

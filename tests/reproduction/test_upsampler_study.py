@@ -12,7 +12,8 @@ from sapa_mm.reproduction.training_result import TrainingResult
 from sapa_mm.reproduction.training_run import TrainingFailed, TrainingRun
 from sapa_mm.reproduction.upsampler_study import UPSAMPLERS, format_study, run_study
 
-from ..support.few_scenes import CONFIG, CONFIGS
+from ..support.configs import CONFIGS
+from ..support.scenes import CONFIG
 
 
 def test_titles_have_configs():

@@ -1,18 +1,23 @@
-"""The configs of this repository, each read once in a process."""
+"""The configs of this repository, each read once in a process, and their models."""
 
 import copy
 from functools import cache
 from pathlib import Path
 
 import torch
-from mmengine.config import Config
 from mmengine.registry import MODELS
 from torch.overrides import TorchFunctionMode
 
-from sapa_mm.engine.config import in_scope
+from sapa_mm.engine.config import in_scope, read_config
 
-ROOT = Path(__file__).parents[2] / 'configs'
-PATHS = {path.stem: path for path in sorted(ROOT.glob('*/*.py')) if path.parent.name != '_base_'}
+CONFIGS = Path(__file__).parents[2] / 'configs'
+PATHS = {path.stem: path for path in sorted(CONFIGS.glob('*/*.py')) if path.parent.name != '_base_'}
+# The small models of the scenes, with a place for the upsampler.
+SEGFORMER = 'segformer/segformer_mit-tiny_{}_1xb8-300_scenes-128x128.py'
+UPERNET = 'upernet/upernet_r18-small_{}_1xb8-300_scenes-128x128.py'
+PANOPTIC_FPN = 'panoptic_fpn/panoptic-fpn_r18-small_{}_1xb8-300_scenes-160x160.py'
+MASK_RCNN = 'mask_rcnn/mask-rcnn_r18-small_fpn-{}_1xb8-300_scenes-160x160.py'
+FASTER_RCNN = 'faster_rcnn/faster-rcnn_r18-small_fpn-{}_1xb8-300_scenes-160x160.py'
 
 
 def names_in(*folders):
@@ -27,7 +32,7 @@ def load(name):
 
 @cache
 def _load(name):
-    return Config.fromfile(PATHS[name])
+    return read_config(str(PATHS[name]))
 
 
 def build_on_meta(name, part='model'):
@@ -45,3 +50,21 @@ class _ReadableLinspace(TorchFunctionMode):
     def __torch_function__(self, function, types, args=(), kwargs=None):
         own = {'device': 'cpu'} if function is torch.linspace else {}
         return function(*args, **own, **(kwargs or {}))
+
+
+def model_files(folder, config, upsampler, seed=0):
+    """A config and a checkpoint of random weights."""
+    path = CONFIGS / config.format(upsampler)
+    cfg = load(path.stem)
+    torch.manual_seed(seed)
+    with in_scope(cfg):
+        model = MODELS.build(cfg.model)
+    for part in model.modules():
+        # Points that differ from one another, and boxes of some score.
+        if hasattr(part, 'select_points'):
+            torch.nn.init.normal_(part.offset.weight, std=0.1)
+        if hasattr(part, 'fc_cls'):
+            torch.nn.init.normal_(part.fc_cls.weight, std=1.0)
+    checkpoint = folder / f'{path.stem}_{seed}.pth'
+    torch.save({'state_dict': model.state_dict()}, checkpoint)
+    return str(path), str(checkpoint)

@@ -16,8 +16,8 @@ pytest.importorskip('mmdet')
 import mmdet
 from PIL import Image
 
-from ..support.mixed_scenes import SIZES, write_mixed_scenes
 from ..support.run_tool import TOOLS, call_run, environment, finish
+from ..support.scenes import MIXED_SIZES, write_mixed_scenes
 
 CONFIGS = TOOLS.parent / 'configs'
 PANOPTIC = CONFIGS / 'panoptic_fpn' / 'panoptic-fpn_r18-small_sapa-d_1xb8-300_scenes-160x160.py'
@@ -93,7 +93,7 @@ def test_boxes_masks_and_panoptic_maps_are_measured(root, trained, tmp_path):
     for name in METRICS:
         assert metrics[name] == pytest.approx(before[name], abs=1e-3), name
     assert metrics['coco_panoptic/PQ_st'] > 0
-    assert len(list((tmp_path / 'drawn').iterdir())) == len(SIZES)
+    assert len(list((tmp_path / 'drawn').iterdir())) == len(MIXED_SIZES)
     assert (tmp_path / 'out.pkl').stat().st_size > 0
 
 

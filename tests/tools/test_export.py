@@ -11,8 +11,8 @@ pytest.importorskip('onnxscript')
 
 from PIL import Image
 
+from ..support.configs import SEGFORMER, model_files
 from ..support.run_tool import TOOLS
-from ..support.scene_models import SEGFORMER, model_files
 
 
 @pytest.fixture

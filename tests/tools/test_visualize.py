@@ -11,8 +11,8 @@ from PIL import Image
 
 from sapa_mm.datasets import write_scenes
 
+from ..support.configs import PANOPTIC_FPN, SEGFORMER, model_files
 from ..support.run_tool import run_tool
-from ..support.scene_models import PANOPTIC_FPN, SEGFORMER, model_files
 
 
 @pytest.fixture

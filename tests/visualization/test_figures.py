@@ -16,7 +16,7 @@ from sapa_mm.visualization.kernels import compute_kernels, kernel_at
 from sapa_mm.visualization.label_maps import boundary_near_centre
 from sapa_mm.visualization.models import load_models, read_configs
 
-from ..support.scene_models import SEGFORMER, UPERNET, model_files
+from ..support.configs import SEGFORMER, UPERNET, model_files
 
 
 @pytest.fixture

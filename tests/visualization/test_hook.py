@@ -13,7 +13,7 @@ from PIL import Image
 from sapa_mm.upsamplers import Upsampler
 from sapa_mm.visualization import UpsampleVisualizationHook
 
-from ..support.scene_models import CONFIGS, SEGFORMER
+from ..support.configs import CONFIGS, SEGFORMER
 
 
 @pytest.fixture

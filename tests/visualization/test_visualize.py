@@ -17,7 +17,7 @@ from sapa_mm.visualization.models import load_models, read_configs
 from sapa_mm.visualization.predictions_figure import compare_predictions, prediction_panels
 from sapa_mm.visualization.visualize import visualize
 
-from ..support.scene_models import (
+from ..support.configs import (
     FASTER_RCNN,
     MASK_RCNN,
     PANOPTIC_FPN,
