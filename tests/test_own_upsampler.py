@@ -51,6 +51,14 @@ class Gate(Upsampler):
 class Plain(Upsampler):
     def upsample(self, x, guide, size):
         return F.interpolate(x, size)
+
+
+@MODELS.register_module()
+class Picky(Plain):
+    def __init__(self, in_channels, guide_channels=None, scale_factor=2):
+        super().__init__(in_channels, guide_channels, scale_factor)
+        if in_channels != 7:
+            self.fail(f'in_channels must be 7, got {in_channels}')
 '''
 
 
@@ -70,7 +78,7 @@ model = dict(decode_head=dict(upsample_cfg=dict(type={name!r})))
     monkeypatch.setattr(sys, 'path', [*sys.path])
     yield tmp_path
     sys.modules.pop('own_upsamplers', None)
-    for name in ('gate', 'Plain'):
+    for name in ('gate', 'Plain', 'Picky'):
         registry.module_dict.pop(name, None)
 
 
@@ -111,7 +119,10 @@ def test_it_is_timed_beside_the_others(folder, module, monkeypatch):
         '--kinds', 'upsamplers', '--import', module, '--out', 'out',
     )  # fmt: skip
     report = json.loads((folder / 'out' / 'benchmark.json').read_text())
-    assert report['notes'] == []
+    assert report['notes'] == [
+        'upsampler Picky, eager, size 4, float32, contiguous, forward: time not measured: '
+        'ValueError: Picky: in_channels must be 7, got 8'
+    ]
     results = {result['name']: result for result in report['results']}
     assert {'gate', 'Plain', 'sapa_d', 'bilinear'} <= results.keys()
     for name in ('gate', 'Plain'):

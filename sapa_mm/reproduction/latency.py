@@ -131,7 +131,7 @@ def measure_latency(
     timings = time_contestants(entries, repeats, budget, on_progress=on_progress)
     seconds = {}
     for name, timing in zip(configs, timings, strict=True):
-        if isinstance(timing, RuntimeError):
+        if isinstance(timing, Exception):
             raise timing
         seconds[name] = statistics.median(timing.seconds)
     reference = seconds[latency_name(*_FIGURE_12[REFERENCE])]

@@ -8,7 +8,8 @@ pytest.importorskip('mmengine')
 
 from mmengine.config import Config
 
-from sapa_mm.reproduction.paper_tables import CONFIG_NAMES, PAPER_TABLES
+from sapa_mm.reproduction.latency import Latency, figure_12, latency_name
+from sapa_mm.reproduction.paper_tables import CONFIG_NAMES, PAPER_TABLES, paper_order
 from sapa_mm.upsamplers import UPSAMPLERS, build_upsampler
 
 from ..support.configs import CONFIGS
@@ -93,3 +94,21 @@ def test_what_unguided_is():
     upsampler = build_upsampler(dict(type='sapa_d', **row.options), 32)
     assert not upsampler.guided
     assert hasattr(upsampler, 'content_encoder')
+
+
+def test_order_of_the_paper():
+    """Those that Table 3 lacks are before SAPA."""
+    titles = ['SAPA-D', 'SAPA-I', 'DySample', 'FADE', 'Bilinear', 'SAPA-B', 'CARAFE']
+    assert sorted(titles, key=paper_order) == [
+        'Bilinear', 'CARAFE', 'FADE', 'DySample', 'SAPA-I', 'SAPA-B', 'SAPA-D',
+    ]  # fmt: skip
+
+
+def test_figure_12_shows_upsamplers_with_weights_from_features():
+    pairs = [(title, {}) for title in CONFIG_NAMES]
+    pairs += [(row.upsampler, row.options) for row in PAPER_TABLES[13].rows]
+    shown = figure_12({latency_name(*pair): Latency(1.0, 1.0, 1, 1) for pair in pairs})
+    peers = ['CARAFE', 'IndexNet', 'A2U', 'FADE', 'DySample']
+    sapa = ['SAPA-I', 'SAPA-B', 'SAPA-D, 9 points', 'SAPA-D, 4 points']
+    assert [title for title in shown if title in peers + sapa] == peers + sapa
+    assert not shown.keys() & {'Nearest', 'Bilinear', 'Deconv', 'PixelShuffle'}

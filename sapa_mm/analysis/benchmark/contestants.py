@@ -115,7 +115,9 @@ def list_contestants(
             found += [Contestant(kind, name, form) for name in _WORKLOADS[kind] for form in forms]
             continue
         bases = (WindowUpsampler, PointUpsampler)
-        sources = {name: None for name, one in UPSAMPLERS.items() if issubclass(one, bases)}
+        sources: dict[str, str | None] = {
+            name: None for name, one in UPSAMPLERS.items() if issubclass(one, bases)
+        }
         sources |= {name: module for module in imports for name in import_upsamplers(module)}
         found += [
             Contestant(kind, name, form, dict(type=name), module)

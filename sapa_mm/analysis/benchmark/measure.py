@@ -112,7 +112,7 @@ def time_interleaved(
     Returns:
         list[list[float]]: Seconds of each run of each function.
     """
-    seconds = [[] for _ in functions]
+    seconds: list[list[float]] = [[] for _ in functions]
     rounds = max(counts, default=0)
     order, shuffle = list(range(len(functions))), random.Random(seed).shuffle
     for turn in range(rounds):
@@ -142,7 +142,7 @@ def time_contestants(
     budget: float,
     seed: int = 0,
     on_progress: Callable[[str], None] | None = None,
-) -> list[Timing | RuntimeError]:
+) -> list[Timing | Exception]:
     """Times contestants in turns, after a warm-up.
 
     Args:
@@ -153,16 +153,18 @@ def time_contestants(
         on_progress (Callable, optional): Called with what is done next. Defaults to None.
 
     Returns:
-        list[Timing | RuntimeError]: For each entry its time, or why it cannot run.
+        list[Timing | Exception]: For each entry its time, or why it cannot run: a RuntimeError, or
+        whatever an imported upsampler raises.
     """
     if not entries:
         return []
     say = on_progress or (lambda text: None)
     stopwatch = make_stopwatch(entries[0][1].device)
     maps: dict[Case, Maps] = {}
-    trials: dict[int, Trial] = {}
-    timings: list[Timing | RuntimeError] = []
-    counts = []
+    trials: list[Trial] = []
+    counts: list[int] = []
+    bytes_to_move: list[int] = []
+    errors: dict[int, Exception] = {}
     for number, (contestant, case) in enumerate(entries):
         say(f'{number + 1} of {len(entries)}: warming up {contestant.name}')
         # The maps of a case serve both directions.
@@ -170,18 +172,19 @@ def time_contestants(
         try:
             trial = prepare(contestant, case, shared)
             results, seconds = warm_up(trial, stopwatch, budget)
-        except RuntimeError as error:
-            timings.append(error)
+        except Exception as error:
+            if contestant.module is None and not isinstance(error, RuntimeError):
+                raise
+            errors[number] = error
             continue
-        timings.append(Timing([], trial.bytes_to_move(results)))
-        trials[number] = trial
+        trials.append(trial)
         counts.append(affordable_runs(seconds, repeats, budget))
+        bytes_to_move.append(trial.bytes_to_move(results))
         del results
     say(f'timing all in turns, up to {max(counts, default=0)} times')
-    runs = time_interleaved(list(trials.values()), counts, stopwatch, seed)
-    for number, seconds in zip(trials, runs, strict=True):
-        timings[number].seconds.extend(seconds)
-    return timings
+    runs = time_interleaved(trials, counts, stopwatch, seed)
+    timings = map(Timing, runs, bytes_to_move)
+    return [errors[n] if n in errors else next(timings) for n in range(len(entries))]
 
 
 def measure_memory(contestant: Contestant, case: Case, threads: int) -> dict[str, float]:

@@ -92,7 +92,7 @@ class BenchmarkSettings:
         for option, least in dict(batch=1, threads=1, repeats=FEWEST_RUNS).items():
             self._check(getattr(self, option) >= least, option, f'{least} or more')
         self._check(0 <= self.seed < 2**32, 'seed', 'from 0 to 2**32 - 1')
-        self._check(self.sizes and min(self.sizes) >= 1, 'sizes', 'one or more positive numbers')
+        self._check(min(self.sizes, default=0) >= 1, 'sizes', 'one or more positive numbers')
         self._check(self.budget > 0, 'budget', 'a positive number of seconds')
         multiple = self.channels > 0 and self.channels % GROUPS == 0
         self._check(multiple, 'channels', f"a positive multiple of {GROUPS}, SAPA-D's groups")
@@ -131,7 +131,8 @@ def run_benchmark(settings: BenchmarkSettings) -> dict[str, Any]:
     """
     threads_before = torch.get_num_threads()
     torch.set_num_threads(settings.threads)
-    results, notes = [], []
+    results: list[dict[str, Any]] = []
+    notes: list[str] = []
     try:
         for size, dtype in product(settings.sizes, settings.dtypes):
             comparable = _measure(size, dtype, settings, notes)
@@ -157,7 +158,7 @@ def _measure(
     if settings.memory:
         _progress(f'size {size}, {dtype}: memory')
     for (contestant, case), timing in zip(entries, timings, strict=True):
-        if isinstance(timing, RuntimeError):
+        if isinstance(timing, Exception):
             notes.append(_not_measured('time', contestant, case, timing))
             continue
         result = _new_result(contestant, case, timing)
