@@ -5,6 +5,7 @@ import dataclasses
 import itertools
 import json
 import os
+import re
 from typing import IO
 
 from ..utils.whole_file import write_whole
@@ -13,6 +14,7 @@ from .training_result import TrainingResult
 
 # In a folder of its own: mmengine writes its copy, with more in it, to the work directory.
 _SETTINGS, _CONSOLE, _LOCK = 'settings/config.py', 'console.log', 'run.lock'
+_OUR_IMPORT = re.compile(r"\s+'sapa_mm\.[\w.]+',")
 #: Key in a run's settings: whether it is a small model in the place of the paper's.
 IS_SMALL = 'is_small'
 _PROGRESS, _FAILURE, _RESULT = 'progress.json', 'failure.txt', 'result.json'
@@ -84,15 +86,15 @@ class RunFiles:
             OtherSettings: If the run has others. A run without settings yet has no others.
         """
         kept = self.read_settings()
-        if kept not in (None, settings):
-            lines = itertools.zip_longest(
-                kept.splitlines(), settings.splitlines(), fillvalue='nothing'
-            )
-            there, now = next((there, now) for there, now in lines if there != now)
-            raise OtherSettings(
-                f'{self.work_dir} has a run with other settings in it (see {_SETTINGS}: '
-                f'{there.strip()}; now: {now.strip()}); remove it, or choose another folder'
-            )
+        if kept is None:
+            return
+        lines = itertools.zip_longest(_lines(kept), _lines(settings), fillvalue='nothing')
+        for there, now in lines:
+            if there != now:
+                raise OtherSettings(
+                    f'{self.work_dir} has a run with other settings in it (see {_SETTINGS}: '
+                    f'{there.strip()}; now: {now.strip()}); remove it, or choose another folder'
+                )
 
     def read_settings(self) -> str | None:
         """Read the run's settings; None if it was never started."""
@@ -157,3 +159,8 @@ class RunFiles:
 
     def _write(self, name, text):
         write_whole(self.path(name), text)
+
+
+def _lines(settings: str) -> list[str]:
+    """The lines of settings, but those that import modules of ours: versions of it differ there."""
+    return [line for line in settings.splitlines() if not _OUR_IMPORT.fullmatch(line)]

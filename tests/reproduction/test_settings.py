@@ -72,3 +72,15 @@ def test_files_of_a_large_model(tmp_path):
     assert not files.is_small
     files.claim('a = 1\nis_small=False\n')
     assert not files.is_small
+
+
+def test_our_own_imports_are_no_settings(tmp_path):
+    """So that the runs of an earlier version stay finished, and go on."""
+    files = RunFiles(str(tmp_path))
+    text = (
+        "custom_imports=dict(\n    imports=[\n        'sapa_mm.evaluation',\n        {}\n    ])\n"
+    )
+    files.claim(text.format("'mine',"))
+    files.compare(text.format("'sapa_mm.engine',\n        'mine',"))
+    with pytest.raises(OtherSettings, match="'mine',; now: 'another',"):
+        files.compare(text.format("'another',"))
