@@ -25,6 +25,7 @@ from mmengine.optim.scheduler.param_scheduler import OneCycleParamScheduler
 from mmengine.runner import CheckpointLoader
 from mmengine.runner import checkpoint as mmengine_checkpoint
 
+from ..utils.messages import one_line
 from .published import SUFFIX, PublishedError, read_weights
 
 TRUST_VARIABLE = 'SAPA_MM_TRUST_CHECKPOINTS'
@@ -86,7 +87,7 @@ def read_checkpoint(
 
 
 def _read_published(path: str, name: str) -> dict:
-    """As a checkpoint of mmengine."""
+    """Read published weights as a checkpoint of mmengine."""
     try:
         weights, metadata = read_weights(path, name)
     except PublishedError as error:
@@ -129,11 +130,10 @@ def _safe_load(label: str, zip_path: str | None = None) -> Iterator[None]:
                 'which executes code from the file'
             ) from error
         except Exception as error:
-            # A damaged file makes the unpickler fail in any way at all.
-            reason = str(error).partition('\n')[0]
+            # With a damaged file, the unpickler may raise anything.
             is_sound = isinstance(error, (OSError, MemoryError, ImportError, AttributeError))
             raise (CheckpointError if is_sound else DamagedCheckpoint)(
-                f'{label} cannot be loaded: {type(error).__name__}: {reason}'
+                f'{label} cannot be loaded: {one_line(error)}'
             ) from error
 
 
@@ -154,7 +154,7 @@ def _refused_globals(error: Exception, zip_path: str | None) -> list[str]:
     names = re.findall(r'GLOBAL (\S+)', str(error))[:1]
     list_globals = getattr(torch.serialization, 'get_unsafe_globals_in_checkpoint', None)
     if zip_path is not None and list_globals is not None:
-        with suppress(pickle.UnpicklingError):  # it does not know every operand
+        with suppress(pickle.UnpicklingError):  # it does not know all operations
             names = list_globals(zip_path) or names
     return sorted(names)
 

@@ -9,6 +9,7 @@ from mmengine.config import Config
 from mmengine.registry import DefaultScope
 
 from ..upsamplers.build import check_upsample_cfg
+from ..utils.messages import one_line
 from ..utils.nested_configs import nested_configs
 from .checkpoint import read_checkpoint
 
@@ -37,9 +38,7 @@ def read_config(path: str, options: dict[str, Any] | None = None) -> Config:
         cfg = Config.fromfile(path)
     except Exception as error:
         # A config is Python: it may raise anything.
-        raise ValueError(
-            f'config: {path} cannot be read: {type(error).__name__}: {error}'
-        ) from error
+        raise ValueError(f'config: {path} cannot be read: {one_line(error)}') from error
     if 'model' not in cfg:
         raise ValueError(f'config: {path} has no model')
     if options:

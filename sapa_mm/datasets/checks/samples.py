@@ -13,7 +13,7 @@ from mmengine.registry import DATASETS
 from PIL import Image, UnidentifiedImageError
 
 from ...utils.coco_panoptic import IGNORE_INDEX, rgb2id
-from ...utils.messages import first_of
+from ...utils.messages import first_of, one_line
 from .coco import inspect_coco
 from .files import find_evaluator_problems, find_problems, single_datasets
 from .report import ReportLine, shorten
@@ -67,8 +67,7 @@ def _inspect_dataset(config: dict, name: str, samples: int, seed: int) -> Iterat
     except Exception as error:
         # The host libraries parse files without looking at what is in them.
         if not has_errors:
-            text = f'{name}: cannot be loaded: {type(error).__name__}: {error}'
-            yield ReportLine('error', text)
+            yield ReportLine('error', f'{name}: cannot be loaded: {one_line(error)}')
         return
     count = len(dataset)
     whole = _whole_size(config)

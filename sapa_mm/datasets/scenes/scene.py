@@ -84,7 +84,7 @@ def generate_scene(index: int, seed: int = 0, size: tuple[int, int] = (160, 160)
     The same arguments always give the same scene, whatever was generated before.
 
     Args:
-        index (int): Which scene of the seed, 0 or more.
+        index (int): Number of the scene among those of the seed, 0 or more.
         seed (int): Seed, 0 or more. Defaults to 0.
         size (tuple[int, int]): Height and width in pixels, each 32 or more. Defaults to
             (160, 160).
@@ -136,18 +136,18 @@ def check_count(name: str, value, minimum: int) -> None:
 
     Args:
         name (str): Name of the argument, for the message.
-        value (int): What came.
+        value (int): Its value.
         minimum (int): Smallest value allowed.
 
     Raises:
-        ValueError: If ``value`` is no integer or too small.
+        ValueError: If ``value`` is not an integer, or too small.
     """
     if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < minimum:
         raise ValueError(f'{name} must be an integer of at least {minimum}, got {value!r}')
 
 
 def _visible_layers(layers: list[Layer], size):
-    """Leave out the things hardly seen; also return which remaining layer owns each pixel."""
+    """Drop things that are hardly visible; also return the layer that owns each pixel."""
     owner = _owner(layers, size)
     areas = np.bincount(owner.ravel(), minlength=len(layers))
     # Leaving a thing out uncovers others, so those that were visible enough stay so.
