@@ -1,1 +1,1 @@
-"""Rerunning the paper's tables: which runs there are, starting them, and reporting them."""
+"""The paper: its tables as data, training their rows, reports; the demos on generated scenes."""

@@ -15,7 +15,7 @@ _PAPER, _OURS = '#888888', '#c1440e'
 
 
 def plot_gains(table: ReportTable) -> str | None:
-    """Plots what each row gains over the first of its backbone, in the paper and measured.
+    """Plot the gain of each row over the first of its backbone, in the paper and measured.
 
     Args:
         table (ReportTable): The table.
@@ -56,7 +56,7 @@ def plot_gains(table: ReportTable) -> str | None:
 
 
 def plot_losses(table: ReportTable) -> str | None:
-    """Plots the training loss of each row's first seed.
+    """Plot the training loss of each row's first seed.
 
     Args:
         table (ReportTable): The table.
@@ -80,7 +80,7 @@ def plot_losses(table: ReportTable) -> str | None:
 
 
 def plot_latencies(device: str, latencies: dict[str, Latency]) -> str:
-    """Plots the upsamplers as in Figure 12: latency against FLOPs, parameters as the size.
+    """Plot the upsamplers as in Figure 12: latency against FLOPs, parameters as the size.
 
     Args:
         device (str): Where it was measured.
@@ -107,7 +107,7 @@ def plot_latencies(device: str, latencies: dict[str, Latency]) -> str:
 
 
 def _gains(table, metric):
-    """Of each row: its title, the paper's gain, and ours, or None."""
+    """The title of each row, its gain in the paper, and ours, or None."""
     first, rows = {}, []
     for row in table.rows:
         printed = row.row.figures.get(metric)
@@ -123,7 +123,7 @@ def _gains(table, metric):
 
 
 def _read_losses(work_dirs: dict[int, str]) -> list[tuple[int, float]]:
-    """By iteration; a resumed run has several logs, and the later one holds."""
+    """Read losses by iteration; of the logs of a resumed run the latest holds."""
     losses = {}
     if work_dirs:
         first = work_dirs[min(work_dirs)]
