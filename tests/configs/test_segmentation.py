@@ -137,6 +137,7 @@ def test_scenes_configs_know_the_classes(name):
         assert loader.dataset.reduce_zero_label is True
 
 
+@pytest.mark.usefixtures('safe_loading')
 def test_training_and_testing(scenes, tmp_path, monkeypatch):
     monkeypatch.setenv('LOCAL_RANK', '0')
     name = find('segformer_mit-tiny', 'sapa-d')
