@@ -47,7 +47,7 @@ def backend_for(tensor: Tensor) -> BackendReport:
         BackendReport: The form and, for each that would not run, why.
 
     Raises:
-        RuntimeError: If a form is forced by :func:`use_backend` and cannot run on this tensor.
+        RuntimeError: If a form is forced by ``use_backend`` and cannot run on this tensor.
     """
     unavailable = {}
     chosen = ''
@@ -88,7 +88,7 @@ def use_backend(name: str) -> Iterator[None]:
 
 
 def dispatch(operator: str, tensors: tuple[Tensor, ...], *options: Any) -> Tensor:
-    """Run an operator in the form that :func:`backend_for` names.
+    """Run an operator in the form that ``backend_for`` names.
 
     The inputs have been cast before, and what a form computes in float32 must stay float32, so
     autocast is off inside.

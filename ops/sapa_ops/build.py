@@ -122,7 +122,7 @@ def build_just_in_time(folder: str | None = None, sanitize: bool = False) -> Pat
 
     Args:
         folder (str, optional): Where to build. Defaults to None, torch's cache.
-        sanitize (bool): See :func:`settings`. Defaults to False.
+        sanitize (bool): See ``settings``. Defaults to False.
 
     Returns:
         Path: The library.

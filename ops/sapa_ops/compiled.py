@@ -62,22 +62,22 @@ def why_not(tensor: Tensor) -> str | None:
 
 
 def window_similarity(query: Tensor, key: Tensor, kernel_size: int) -> Tensor:
-    """See :func:`sapa_ops.window_similarity`."""
+    """See ``sapa_ops.window_similarity``."""
     return torch.ops.sapa_ops.window_similarity(query, key, kernel_size)
 
 
 def window_assemble(weight: Tensor, value: Tensor, kernel_size: int, groups: int = 1) -> Tensor:
-    """See :func:`sapa_ops.window_assemble`."""
+    """See ``sapa_ops.window_assemble``."""
     return torch.ops.sapa_ops.window_assemble(weight, value, kernel_size, groups)
 
 
 def point_similarity(query: Tensor, key: Tensor, offset: Tensor, groups: int) -> Tensor:
-    """See :func:`sapa_ops.point_similarity`."""
+    """See ``sapa_ops.point_similarity``."""
     return torch.ops.sapa_ops.point_similarity(query, key, offset, groups)
 
 
 def point_assemble(weight: Tensor, value: Tensor, offset: Tensor) -> Tensor:
-    """See :func:`sapa_ops.point_assemble`."""
+    """See ``sapa_ops.point_assemble``."""
     return torch.ops.sapa_ops.point_assemble(weight, value, offset)
 
 

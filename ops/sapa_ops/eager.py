@@ -20,7 +20,7 @@ _MAX_KEPT_ELEMENTS = 2**26
 
 
 def window_similarity(query: Tensor, key: Tensor, kernel_size: int) -> Tensor:
-    """See :func:`sapa_ops.window_similarity`."""
+    """See ``sapa_ops.window_similarity``."""
     high_h, high_w = query.shape[2:]
     h, w = key.shape[2:]
     grouped = group_children(_compute(query), h, w)
@@ -29,7 +29,7 @@ def window_similarity(query: Tensor, key: Tensor, kernel_size: int) -> Tensor:
 
 
 def window_assemble(weight: Tensor, value: Tensor, kernel_size: int, groups: int = 1) -> Tensor:
-    """See :func:`sapa_ops.window_assemble`."""
+    """See ``sapa_ops.window_assemble``."""
     high_h, high_w = weight.shape[2:]
     c, h, w = value.shape[1:]
     # Grouped children with the channel groups split off: (N, G, K*K | C/G, h, my, w, mx).
@@ -46,7 +46,7 @@ def window_assemble(weight: Tensor, value: Tensor, kernel_size: int, groups: int
 
 
 def point_similarity(query: Tensor, key: Tensor, offset: Tensor, groups: int) -> Tensor:
-    """See :func:`sapa_ops.point_similarity`."""
+    """See ``sapa_ops.point_similarity``."""
 
     def inner_products(corners, corner_weight, query):
         products = (corners * query.unsqueeze(3)).sum(-1).view_as(corner_weight)
@@ -58,7 +58,7 @@ def point_similarity(query: Tensor, key: Tensor, offset: Tensor, groups: int) ->
 
 
 def point_assemble(weight: Tensor, value: Tensor, offset: Tensor) -> Tensor:
-    """See :func:`sapa_ops.point_assemble`."""
+    """See ``sapa_ops.point_assemble``."""
 
     def weighted_sums(corners, corner_weight, weight):
         weight = (weight.unsqueeze(-1) * corner_weight).flatten(3)

@@ -14,7 +14,7 @@ OPSET = 18
 
 
 def window_similarity(query, key, kernel_size: int, groups: int = 1):
-    """See :func:`sapa_ops.window_similarity`; groups are folded into the batch."""
+    """See ``sapa_ops.window_similarity``; groups are folded into the batch."""
     n, low, high = _side(query, 0), _sides(key), _sides(query)
     query, key = _fold_groups(query, groups), _fold_groups(key, groups)
     children = _group(query, low)
@@ -25,7 +25,7 @@ def window_similarity(query, key, kernel_size: int, groups: int = 1):
 
 
 def window_assemble(weight, value, kernel_size: int, groups: int = 1):
-    """See :func:`sapa_ops.window_assemble`; groups are folded into the batch."""
+    """See ``sapa_ops.window_assemble``; groups are folded into the batch."""
     n, c, low, high = _side(value, 0), _side(value, 1), _sides(value), _sides(weight)
     weight, value = _fold_groups(weight, groups), _fold_groups(value, groups)
     children = _group(weight, low)
@@ -39,7 +39,7 @@ def window_assemble(weight, value, kernel_size: int, groups: int = 1):
 
 
 def point_similarity(query, key, offset, groups: int):
-    """See :func:`sapa_ops.point_similarity`."""
+    """See ``sapa_ops.point_similarity``."""
     n, high = _side(query, 0), _sides(query)
     query = _fold_groups(query, groups)
     products = [
@@ -50,7 +50,7 @@ def point_similarity(query, key, offset, groups: int):
 
 
 def point_assemble(weight, value, offset):
-    """See :func:`sapa_ops.point_assemble`."""
+    """See ``sapa_ops.point_assemble``."""
     n, c, high = _side(value, 0), _side(value, 1), _sides(offset)
     groups, points = weight.shape[1], weight.shape[2]
     weight = _reshape(weight, -1, points, *high)
@@ -95,7 +95,7 @@ def _fold_groups(x, groups: int):
 
 
 def _low_index(low, high):
-    """See :func:`sapa_ops.geometry.lowres_index`."""
+    """See ``sapa_ops.geometry.lowres_index``."""
     twice = op.Mul(op.Add(op.Mul(_range(high), 2), 1), low)
     return op.Div(twice, op.Mul(high, 2))
 
@@ -112,7 +112,7 @@ def _num_children(low, high):
 
 
 def _group(x, low):
-    """(N, C, H, W) to (N, h, w, children, C); see :func:`sapa_ops.geometry.group_children`."""
+    """(N, C, H, W) to (N, h, w, children, C); see ``sapa_ops.geometry.group_children``."""
     c, high = _side(x, 1), _sides(x)
     for axis in (0, 1):
         first = op.Unsqueeze(_first_child(low[axis], high[axis]), [1])

@@ -107,7 +107,7 @@ def point_similarity(query: Tensor, key: Tensor, offset: Tensor, groups: int) ->
 def point_assemble(weight: Tensor, value: Tensor, offset: Tensor) -> Tensor:
     """Weighted sum of the values at each high-res position's own sampled points.
 
-    Eq. 8. Points are placed and sampled as in :func:`point_similarity`; one outside has value 0.
+    Eq. 8. Points are placed and sampled as in ``point_similarity``; one outside has value 0.
 
     Args:
         weight (Tensor): (N, G, S, H, W).

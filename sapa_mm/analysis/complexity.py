@@ -27,7 +27,7 @@ class Cost:
         parameters (int): All parameters.
         upsamplers (int): Parameters of the upsamplers.
         shape (tuple[int, int]): (H, W) of the input that the multiply-adds are for.
-        counted (int): Multiply-adds of the model, see :class:`~.flops.Flops`; of a detector those
+        counted (int): Multiply-adds of the model, see ``Flops``; of a detector those
             of the backbone and the neck: what follows depends on the proposals.
         upsamplers_counted (int): Those of the upsamplers in it.
         upsamplers_by_formula (int | None): The same by their formulas; None if one has none.

@@ -22,7 +22,7 @@ class Flops:
             Interpolation, normalisation and elementwise steps are not counted.
         upsamplers (int): That part of them that is the upsamplers'.
         upsamplers_by_formula (int | None): Of the upsamplers, by their
-            :meth:`~sapa_mm.upsamplers.Upsampler.flops_per_position` and the sizes of their inputs.
+            ``flops_per_position`` and the sizes of their inputs.
             None if an upsampler has no formula.
         note (str): Why the two differ, where they do, or which upsamplers have no formula.
     """

@@ -32,7 +32,7 @@ class UpsampleFPN(FPN):
         start_level (int): First input that is used. Defaults to 0.
         end_level (int): Last input that is used; -1 is the last of all. Defaults to -1.
         upsample_cfg (dict, optional): Type and options of the upsampler, see
-            :func:`sapa_mm.upsamplers.build_upsampler`. Defaults to ``dict(type='nearest')``.
+            ``sapa_mm.upsamplers.build_upsampler``. Defaults to ``dict(type='nearest')``.
         **kwargs: Other arguments of mmdet's ``FPN``: add_extra_convs, relu_before_extra_convs,
             no_norm_on_lateral, conv_cfg, norm_cfg, act_cfg, init_cfg.
 

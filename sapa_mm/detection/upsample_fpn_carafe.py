@@ -34,7 +34,7 @@ class UpsampleFPNCARAFE(FPN_CARAFE):
         start_level (int): First input that is used. Defaults to 0.
         end_level (int): Last input that is used; -1 is the last of all. Defaults to -1.
         upsample_cfg (dict, optional): Type and options of the upsampler, see
-            :func:`sapa_mm.upsamplers.build_upsampler`. Defaults to ``dict(type='nearest')``.
+            ``sapa_mm.upsamplers.build_upsampler``. Defaults to ``dict(type='nearest')``.
         **kwargs: Other arguments of mmdet's ``FPN_CARAFE``: norm_cfg, act_cfg, order.
 
     Raises:

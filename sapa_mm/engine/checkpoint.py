@@ -3,7 +3,7 @@
 Upstream mmengine cannot load its own checkpoints with a current torch: ``torch.load`` defaults to
 ``weights_only=True``, and the message hub's ``HistoryBuffer`` is not an allowed global. OneDL's
 loader falls back to plain unpickling, which runs whatever the file asks for. The loaders here allow
-the few harmless globals that mmengine writes, and nothing else; :func:`install_safe_loading` puts
+the few harmless globals that mmengine writes, and nothing else; ``install_safe_loading`` puts
 them in the place of mmengine's.
 """
 
@@ -49,7 +49,7 @@ def read_checkpoint(
 
     Args:
         path (str): The file.
-        map_location (str or callable, optional): Same as :func:`torch.load`. Defaults to None.
+        map_location (str or callable, optional): Same as ``torch.load``. Defaults to None.
         name (str): What error messages call the file, such as the argument it came from.
             Defaults to 'checkpoint'.
         mmap (bool): Whether to leave the tensors on disk until they are used, which makes a look
@@ -188,7 +188,7 @@ def _weights_only() -> Iterator[None]:
 
 
 def load_from_local(filename: str, map_location: str | Callable | None = None) -> Any:
-    """Load a checkpoint from a path; see :func:`read_checkpoint`."""
+    """Load a checkpoint from a path; see ``read_checkpoint``."""
     return read_checkpoint(filename, map_location)
 
 
@@ -202,7 +202,7 @@ _SAFE_LOADERS = {
 
 
 def install_safe_loading() -> None:
-    """Make mmengine load checkpoints as :func:`read_checkpoint` does, in this process.
+    """Make mmengine load checkpoints as ``read_checkpoint`` does, in this process.
 
     The loaders of mmengine's ``CheckpointLoader``, of local files, downloads and model zoos, are
     replaced: no code from a checkpoint is run, and mmengine's own checkpoints load with every

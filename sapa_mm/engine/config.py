@@ -18,7 +18,7 @@ def read_config(path: str, options: dict[str, Any] | None = None) -> Config:
     """Read the config of a model.
 
     The modules in its ``custom_imports`` are imported; nothing else changes in the process. Use
-    :func:`in_scope` to build parts of it.
+    ``in_scope`` to build parts of it.
 
     Args:
         path (str): The config file.
@@ -65,8 +65,8 @@ def read_run_config(
         Config: The config.
 
     Raises:
-        FileNotFoundError: See :func:`read_config`.
-        ValueError: See :func:`read_config`.
+        FileNotFoundError: See ``read_config``.
+        ValueError: See ``read_config``.
     """
     cfg = read_config(path, options)
     cfg.launcher = launcher

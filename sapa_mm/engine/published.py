@@ -95,7 +95,7 @@ def read_published(path: str, name: str = 'weights') -> Published:
     """Read published weights and check them against their hash.
 
     Reading the weights runs no code, but the config in the file is Python, like all of OpenMMLab's,
-    and is run; :func:`read_weights` leaves it alone.
+    and is run; ``read_weights`` leaves it alone.
 
     Args:
         path (str): The file.

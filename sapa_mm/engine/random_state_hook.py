@@ -36,7 +36,7 @@ def set_random_state(state: dict) -> None:
     """Set the states of all global random number generators.
 
     Args:
-        state (dict): What :func:`get_random_state` gave.
+        state (dict): What ``get_random_state`` gave.
     """
     random.setstate(state['python'])
     np.random.set_state(state['numpy'])  # noqa: NPY002

@@ -5,7 +5,7 @@ mmdet's own ``train.py`` and any version of torch::
 
     custom_imports = dict(imports=['sapa_mm.segmentation', 'sapa_mm.engine.safe_loading'])
 
-See :func:`sapa_mm.engine.install_safe_loading`.
+See ``sapa_mm.engine.install_safe_loading``.
 """
 
 from .checkpoint import install_safe_loading

@@ -67,8 +67,8 @@ def run_testing(cfg: Config, local_rank: int = 0) -> dict[str, float]:
     """Test a checkpoint.
 
     Args:
-        cfg (Config): The config, from :func:`prepare_testing`.
-        local_rank (int): See :func:`~.run.build_runner`. Defaults to 0.
+        cfg (Config): The config, from ``prepare_testing``.
+        local_rank (int): See ``build_runner``. Defaults to 0.
 
     Returns:
         dict: The metrics, which are also logged and written to a JSON file in the work directory.

@@ -87,7 +87,7 @@ def publish(
         cfg_options (dict, optional): Settings to override. Defaults to None.
 
     Returns:
-        str: The file, see :func:`~.published.write_published`.
+        str: The file, see ``write_published``.
 
     Raises:
         FileNotFoundError: If a file is missing.

@@ -68,11 +68,11 @@ def prepare_training(
 
 
 def run_training(cfg: Config, local_rank: int = 0) -> nn.Module:
-    """Train; see :func:`build_trainer`.
+    """Train; see ``build_trainer``.
 
     Args:
-        cfg (Config): The config, from :func:`prepare_training`.
-        local_rank (int): See :func:`~.run.build_runner`. Defaults to 0.
+        cfg (Config): The config, from ``prepare_training``.
+        local_rank (int): See ``build_runner``. Defaults to 0.
 
     Returns:
         nn.Module: The trained model.
@@ -87,8 +87,8 @@ def build_trainer(cfg: Config, local_rank: int = 0) -> Runner:
     """Build a runner whose checkpoints keep the random states, even where the config is silent.
 
     Args:
-        cfg (Config): The config, from :func:`prepare_training`.
-        local_rank (int): See :func:`~.run.build_runner`. Defaults to 0.
+        cfg (Config): The config, from ``prepare_training``.
+        local_rank (int): See ``build_runner``. Defaults to 0.
 
     Returns:
         Runner: The runner.

@@ -66,7 +66,7 @@ class BoundaryIoUMetric(ThreadedMetric):
             sample (dict): With ``pred_sem_seg.data`` and ``gt_sem_seg.data``, labels (1, H, W).
 
         Returns:
-            tuple: Arguments of :meth:`evaluate_image`.
+            tuple: Arguments of ``evaluate_image``.
         """
         maps = (sample[key]['data'].squeeze(0) for key in ('pred_sem_seg', 'gt_sem_seg'))
         return tuple(labels.cpu().numpy() for labels in maps)

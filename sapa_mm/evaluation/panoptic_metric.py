@@ -82,7 +82,7 @@ class PanopticMetric(ThreadedMetric):
                 label + instance * 1000 of each pixel, (1, H, W).
 
         Returns:
-            tuple: Arguments of :meth:`evaluate_image`.
+            tuple: Arguments of ``evaluate_image``.
         """
         panoptic = sample['pred_panoptic_seg']
         void = {len(self._classes), panoptic.get('ignore_index', len(self._classes))}

@@ -66,7 +66,7 @@ def panoptic_quality(counts: np.ndarray) -> np.ndarray:
     """Compute PQ, SQ and RQ of each class.
 
     Args:
-        counts (np.ndarray): Sum of :func:`count_matches` over the images, float64 (C, 4).
+        counts (np.ndarray): Sum of ``count_matches`` over the images, float64 (C, 4).
 
     Returns:
         np.ndarray: Percentages, float64 (C, 3): PQ = sum of IoU / (TP + FP/2 + FN/2), SQ = sum of
@@ -84,7 +84,7 @@ def average_quality(counts: np.ndarray, among: np.ndarray | None = None) -> tupl
     """Average PQ, SQ and RQ over the classes that occur in the truth or the prediction.
 
     Args:
-        counts (np.ndarray): See :func:`panoptic_quality`.
+        counts (np.ndarray): See ``panoptic_quality``.
         among (np.ndarray, optional): Classes to average over, bool (C,). Defaults to all.
 
     Returns:

@@ -10,7 +10,7 @@ from mmengine.evaluator import BaseMetric
 class ThreadedMetric(BaseMetric):
     """Base of metrics whose images are evaluated one by one, each in a thread.
 
-    A subclass implements :meth:`prepare`, :meth:`evaluate_image` and ``compute_metrics``, which
+    A subclass implements ``prepare``, ``evaluate_image`` and ``compute_metrics``, which
     gets the results of all images in order, in a distributed run those of all processes.
 
     Args:
@@ -34,7 +34,7 @@ class ThreadedMetric(BaseMetric):
         self._workers: ThreadPoolExecutor | None = None
 
     def prepare(self, sample: dict) -> tuple:
-        """Take from a data sample what :meth:`evaluate_image` needs, on the CPU."""
+        """Take from a data sample what ``evaluate_image`` needs, on the CPU."""
         raise NotImplementedError
 
     def evaluate_image(self, *prepared: Any) -> Any:
@@ -46,7 +46,7 @@ class ThreadedMetric(BaseMetric):
 
         Args:
             data_batch (Any): Unused.
-            data_samples (Sequence[dict]): See :meth:`prepare`.
+            data_samples (Sequence[dict]): See ``prepare``.
         """
         if self._workers is None:
             self._workers = ThreadPoolExecutor(self.num_workers)

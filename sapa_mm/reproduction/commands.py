@@ -49,7 +49,7 @@ def list_commands(
 
     Args:
         tables (Sequence[PaperTable]): The tables. A row that several of them share is there once.
-        rows (Sequence[str]): Which rows, see :func:`~.table_runs.list_runs`.
+        rows (Sequence[str]): Which rows, see ``list_runs``.
         seeds (Sequence[int]): The random seeds.
         settings (TableSettings): How they are run.
         program (Sequence[str]): What the commands start with.
@@ -83,11 +83,11 @@ def run_tables(
     settings: TableSettings,
     launcher: Launcher,
 ) -> list[str]:
-    """Train the rows of tables, one after another; see :func:`~.train_all.train_all`.
+    """Train the rows of tables, one after another; see ``train_all``.
 
     Args:
         tables (Sequence[PaperTable]): The tables.
-        rows (Sequence[str]): Which rows, see :func:`~.table_runs.list_runs`.
+        rows (Sequence[str]): Which rows, see ``list_runs``.
         seeds (Sequence[int]): The random seeds.
         settings (TableSettings): How they are run. Scenes are made where they are missing.
         launcher (Launcher): How the processes are started.

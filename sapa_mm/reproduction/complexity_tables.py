@@ -61,7 +61,7 @@ def make_report(
         root (str): Folder of the configs, for the tables.
         form (str): 'md', 'csv' or 'json'. Defaults to 'md'.
         shape (tuple[int, int], optional): (H, W) of the models' input, see
-            :func:`~sapa_mm.analysis.complexity.measure_cost`. Defaults to None.
+            ``measure_cost``. Defaults to None.
 
     Returns:
         tuple[str, list[str]]: The report, ending with a newline, or '' if there is nothing in it;
@@ -135,7 +135,7 @@ def measure_table(
     Args:
         table (PaperTable): The table.
         configs (str): Folder of the configs.
-        shape (tuple[int, int], optional): See :func:`measure_cost`. FLOPs for another shape are
+        shape (tuple[int, int], optional): See ``measure_cost``. FLOPs for another shape are
             not compared with the paper's.
 
     Returns:
@@ -143,7 +143,7 @@ def measure_table(
 
     Raises:
         FileNotFoundError: If a config is missing.
-        ValueError: See :func:`measure_cost`.
+        ValueError: See ``measure_cost``.
     """
     rows, first = [], {}
     for paper in table.rows:

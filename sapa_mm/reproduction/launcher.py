@@ -117,7 +117,7 @@ def child_process(command: Sequence[str], **options) -> Iterator[subprocess.Pope
 
     Args:
         command (Sequence[str]): The command line.
-        **options: Of :class:`subprocess.Popen`.
+        **options: Of ``subprocess.Popen``.
 
     Yields:
         subprocess.Popen: The process. The ``with`` block waits for its end; if the block fails,
@@ -144,7 +144,7 @@ def find_reason(printed: str, code: int) -> str:
 
     Args:
         printed (str): What they printed.
-        code (int): The exit code; negative for a signal, as of :mod:`subprocess`.
+        code (int): The exit code; negative for a signal, as of ``subprocess``.
 
     Returns:
         str: The signal that killed them, else the last error that they printed, else the exit code.

@@ -106,7 +106,7 @@ class ReportRow:
     cells: list[Cell]
 
     def metric(self, column: str) -> MeanOverSeeds | None:
-        """A metric over the seeds; see :func:`mean_over_seeds`."""
+        """A metric over the seeds; see ``mean_over_seeds``."""
         return mean_over_seeds(column, list(self.results.values()))
 
 

@@ -106,7 +106,7 @@ class RunFiles:
         return f'{IS_SMALL}=True' in (self.read_settings() or '').splitlines()
 
     def lock(self) -> contextlib.AbstractContextManager[IO]:
-        """Hold the run, so that no other process trains it; see :func:`~.file_lock.file_lock`.
+        """Hold the run, so that no other process trains it; see ``file_lock``.
 
         Raises:
             LockTaken: If another process holds it.

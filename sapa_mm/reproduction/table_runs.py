@@ -142,7 +142,7 @@ def list_runs(
 
 
 def select_rows(table: PaperTable, rows: Sequence[str]) -> list[PaperRow]:
-    """Select rows of a table; see :func:`list_runs`."""
+    """Select rows of a table; see ``list_runs``."""
     if not rows:
         return list(table.rows)
     chosen = []

@@ -100,7 +100,7 @@ def train_and_measure(cfg: Config, hooks: Sequence[Hook] = ()) -> tuple[nn.Modul
     """Train in this process.
 
     Args:
-        cfg (Config): A config of :func:`~sapa_mm.engine.training.prepare_training` that validates
+        cfg (Config): A config of ``prepare_training`` that validates
             at the end.
         hooks (Sequence[Hook]): More hooks. Defaults to none.
 

@@ -27,7 +27,7 @@ class UpsampleSegformerHead(SegformerHead):
 
     Args:
         upsample_cfg (dict, optional): Type and options of the upsampler, see
-            :func:`sapa_mm.upsamplers.build_upsampler`. Defaults to ``dict(type='bilinear')``.
+            ``sapa_mm.upsamplers.build_upsampler``. Defaults to ``dict(type='bilinear')``.
         **kwargs: Arguments of mmseg's ``SegformerHead`` but ``interpolate_mode``, which
             ``upsample_cfg`` replaces.
 

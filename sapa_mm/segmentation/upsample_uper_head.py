@@ -27,7 +27,7 @@ class UpsampleUPerHead(UPerHead):
 
     Args:
         upsample_cfg (dict, optional): Type and options of the upsampler, see
-            :func:`sapa_mm.upsamplers.build_upsampler`. Defaults to ``dict(type='bilinear')``.
+            ``sapa_mm.upsamplers.build_upsampler``. Defaults to ``dict(type='bilinear')``.
         **kwargs: Arguments of mmseg's ``UPerHead``.
 
     Raises:

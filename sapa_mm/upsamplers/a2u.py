@@ -50,11 +50,11 @@ class A2U(WindowUpsampler):
         self.descriptor = nn.Conv2d(self.guide_channels, 4 * self.kernel_size**2, 1)
 
     def flops_per_position(self) -> int:
-        """See :meth:`Upsampler.flops_per_position`."""
+        """See ``Upsampler.flops_per_position``."""
         return 73 * self.guide_channels + 36 + 36 * self.in_channels
 
     def generate_weights(self, x: Tensor, guide: Tensor, size: tuple[int, int]) -> Tensor:
-        """See :meth:`WindowUpsampler.generate_weights`."""
+        """See ``WindowUpsampler.generate_weights``."""
         kernels = self.filters(F.adaptive_avg_pool2d(guide, _FILTER))
         affinity = self._affinity(pad_to_even(guide), kernels).to(kernels.dtype)
         descriptor = self.descriptor(F.adaptive_avg_pool2d(guide, 1))
@@ -82,7 +82,7 @@ def _filter(feature: Tensor, kernels: Tensor) -> Tensor:
     """Filters all channels of an image (C, H, W) with its own kernels, at stride 2.
 
     Args:
-        feature (Tensor): (N, C, H + 1, W + 1), see :func:`pad_to_even`.
+        feature (Tensor): (N, C, H + 1, W + 1), see ``pad_to_even``.
         kernels (Tensor): (N, M, 6, 6).
 
     Returns:

@@ -58,7 +58,7 @@ class Upsampler(nn.Module):
         renamed_keys (dict[str, str]): Names of modules and parameters in other people's
             checkpoints, and ours. Defaults to none.
         counter_note (str): Why counting a forward pass gives another number than
-            :meth:`flops_per_position`, where it does.
+            ``flops_per_position``, where it does.
         table_1 (tuple[Table1Row, ...]): Its rows in the paper's Table 1. Not inherited. Defaults
             to none.
     """
@@ -236,7 +236,7 @@ class WindowUpsampler(Upsampler):
         raise NotImplementedError
 
     def upsample(self, x: Tensor, guide: Tensor | None, size: tuple[int, int]) -> Tensor:
-        """See :meth:`Upsampler.forward`."""
+        """See ``Upsampler.forward``."""
         weight = self.generate_weights(x, guide, size)
         return window_assemble(weight, x, self.kernel_size, self.groups)
 

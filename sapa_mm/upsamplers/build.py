@@ -46,7 +46,7 @@ def build_upsampler(
     """Builds an upsampler from a head's or neck's ``upsample_cfg``.
 
     Args:
-        cfg (dict): ``type``, one of the names in ``UPSAMPLERS`` or of an :class:`Upsampler` that
+        cfg (dict): ``type``, one of the names in ``UPSAMPLERS`` or of an ``Upsampler`` that
             a user registered in mmengine's ``MODELS``, or such a class itself, and options of that
             upsampler.
         in_channels (int): Channels of the low-res feature.
@@ -70,7 +70,7 @@ def check_upsample_cfg(cfg: dict[str, Any], name: str = 'upsample_cfg') -> type[
     """Checks type and names of the options of an ``upsample_cfg`` without building anything.
 
     Args:
-        cfg (dict): See :func:`build_upsampler`.
+        cfg (dict): See ``build_upsampler``.
         name (str): What error messages call it. Defaults to 'upsample_cfg'.
 
     Returns:

@@ -60,16 +60,16 @@ class Carafe(WindowUpsampler):
         self.init_weights()
 
     def init_weights(self) -> None:
-        """See :meth:`Upsampler.init_weights`."""
+        """See ``Upsampler.init_weights``."""
         init_kernel_prediction(self.channel_compressor, self.content_encoder)
 
     def flops_per_position(self) -> int:
-        """See :meth:`Upsampler.flops_per_position`."""
+        """See ``Upsampler.flops_per_position``."""
         prediction = self.channel_compressor.weight.numel() + self.content_encoder.weight.numel()
         return prediction + self.scale_factor**2 * self.kernel_size**2 * self.in_channels
 
     def generate_weights(self, x: Tensor, guide: Tensor | None, size: tuple[int, int]) -> Tensor:
-        """See :meth:`WindowUpsampler.generate_weights`."""
+        """See ``WindowUpsampler.generate_weights``."""
         weight = predict_kernels(
             self.channel_compressor, self.content_encoder, x, self.scale_factor, size
         )
@@ -112,7 +112,7 @@ def init_kernel_prediction(compressor: nn.Conv2d, encoder: nn.Conv2d) -> None:
     """Initialises as mmcv's ``CARAFEPack`` does: Xavier, the encoder N(0, 0.001), biases 0.
 
     Args:
-        compressor (nn.Conv2d): From :func:`kernel_prediction_convs`.
+        compressor (nn.Conv2d): From ``kernel_prediction_convs``.
         encoder (nn.Conv2d): Likewise.
     """
     nn.init.xavier_uniform_(compressor.weight)
@@ -127,7 +127,7 @@ def predict_kernels(
     """Predicts a kernel for each upsampled position from the low-res feature alone.
 
     Args:
-        compressor (nn.Conv2d): From :func:`kernel_prediction_convs`.
+        compressor (nn.Conv2d): From ``kernel_prediction_convs``.
         encoder (nn.Conv2d): Likewise.
         x (Tensor): (N, C, h, w).
         scale_factor (int): s.

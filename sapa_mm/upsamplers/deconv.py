@@ -55,5 +55,5 @@ class Deconv(Upsampler):
         return (self.deconv.kernel_size[0] * self.scale_factor * self.in_channels) ** 2
 
     def upsample(self, x: Tensor, guide: Tensor | None, size: tuple[int, int]) -> Tensor:
-        """See :meth:`Upsampler.forward`."""
+        """See ``Upsampler.forward``."""
         return fit(self.deconv(x), size, self.scale_factor)

@@ -65,7 +65,7 @@ class DySample(PointUpsampler):
         self.init_weights()
 
     def init_weights(self) -> None:
-        """See :meth:`Upsampler.init_weights`; offsets start near zero, scopes at a half."""
+        """See ``Upsampler.init_weights``; offsets start near zero, scopes at a half."""
         nn.init.normal_(self.offset.weight, std=0.001)
         nn.init.zeros_(self.offset.bias)
         if self.scope is not None:
@@ -84,14 +84,14 @@ class DySample(PointUpsampler):
         super()._load_from_state_dict(state_dict, prefix, *args)
 
     def upsample(self, x: Tensor, guide: Tensor | None, size: tuple[int, int]) -> Tensor:
-        """See :meth:`Upsampler.forward`."""
+        """See ``Upsampler.forward``."""
         weight, offset = self.kernels(x, guide, size)
         return fit(point_assemble(weight, x, offset), size, self.scale_factor)
 
     def kernels(
         self, x: Tensor, guide: Tensor | None, size: tuple[int, int]
     ) -> tuple[Tensor, Tensor]:
-        """See :meth:`PointUpsampler.kernels`; of its own size (s*h, s*w), and one point each."""
+        """See ``PointUpsampler.kernels``; of its own size (s*h, s*w), and one point each."""
         offset = self.select_points(x)
         return offset.new_ones(x.shape[0], self.groups, 1, *offset.shape[2:]), offset
 

@@ -71,7 +71,7 @@ class Fade(WindowUpsampler):
                     nn.init.zeros_(module.bias)
 
     def flops_per_position(self) -> int:
-        """See :meth:`Upsampler.flops_per_position`; the paper's is without a gate."""
+        """See ``Upsampler.flops_per_position``; the paper's is without a gate."""
         c, d = self.in_channels, self.channel_compressor.out_channels
         children, taps = self.scale_factor**2, self.kernel_size**2
         compression = (c + children * self.guide_channels) * d
@@ -80,13 +80,13 @@ class Fade(WindowUpsampler):
         return compression + 9 * (1 + children) * taps * d + children * taps * c + gate
 
     def generate_weights(self, x: Tensor, guide: Tensor, size: tuple[int, int]) -> Tensor:
-        """See :meth:`WindowUpsampler.generate_weights`."""
+        """See ``WindowUpsampler.generate_weights``."""
         from_guide = self.content_encoder(self.guide_compressor(guide))
         from_x = self.content_encoder(self.channel_compressor(x))
         return (from_guide + nearest_resize(from_x, size)).softmax(1)
 
     def upsample(self, x: Tensor, guide: Tensor, size: tuple[int, int]) -> Tensor:
-        """See :meth:`Upsampler.forward`."""
+        """See ``Upsampler.forward``."""
         upsampled = super().upsample(x, guide, size)
         if self.gate is None:
             return upsampled

@@ -79,13 +79,13 @@ class IndexNet(Upsampler):
         )
 
     def flops_per_position(self) -> int:
-        """See :meth:`Upsampler.flops_per_position`."""
+        """See ``Upsampler.flops_per_position``."""
         guide = self.guide_channels
         index_map = 32 * guide**2 + 8 * guide if self.variant == 'hin' else 68 * guide**2
         return index_map + 4 * self.in_channels
 
     def upsample(self, x: Tensor, guide: Tensor, size: tuple[int, int]) -> Tensor:
-        """See :meth:`Upsampler.forward`."""
+        """See ``Upsampler.forward``."""
         return self.index_map(guide, size) * nearest_resize(x, size)
 
     def index_map(self, guide: Tensor, size: tuple[int, int]) -> Tensor:

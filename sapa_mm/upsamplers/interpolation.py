@@ -21,11 +21,11 @@ class Nearest(Upsampler):
     any_size = True
 
     def flops_per_position(self) -> int:
-        """See :meth:`Upsampler.flops_per_position`."""
+        """See ``Upsampler.flops_per_position``."""
         return 0
 
     def upsample(self, x: Tensor, guide: Tensor | None, size: tuple[int, int]) -> Tensor:
-        """See :meth:`Upsampler.forward`."""
+        """See ``Upsampler.forward``."""
         return F.interpolate(x, size=size, mode='nearest')
 
 
@@ -59,9 +59,9 @@ class Bilinear(Upsampler):
         self.align_corners = align_corners
 
     def flops_per_position(self) -> int:
-        """See :meth:`Upsampler.flops_per_position`."""
+        """See ``Upsampler.flops_per_position``."""
         return 0
 
     def upsample(self, x: Tensor, guide: Tensor | None, size: tuple[int, int]) -> Tensor:
-        """See :meth:`Upsampler.forward`."""
+        """See ``Upsampler.forward``."""
         return F.interpolate(x, size=size, mode='bilinear', align_corners=self.align_corners)

@@ -52,6 +52,6 @@ class PixelShuffle(Upsampler):
         return (self.upsample_conv.kernel_size[0] * self.scale_factor * self.in_channels) ** 2
 
     def upsample(self, x: Tensor, guide: Tensor | None, size: tuple[int, int]) -> Tensor:
-        """See :meth:`Upsampler.forward`."""
+        """See ``Upsampler.forward``."""
         high = pixel_shuffle(self.upsample_conv(x), self.scale_factor)
         return fit(high, size, self.scale_factor)

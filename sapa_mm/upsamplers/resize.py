@@ -54,7 +54,7 @@ def pad_to_even(guide: Tensor) -> Tensor:
 
 
 def shuffle(children: Tensor, size: tuple[int, int]) -> Tensor:
-    """Pixel shuffle by two, then a crop, for features computed from :func:`pad_to_even`.
+    """Pixel shuffle by two, then a crop, for features computed from ``pad_to_even``.
 
     Args:
         children (Tensor): (N, C, 4, h', w'); the children of a pixel run row by row.

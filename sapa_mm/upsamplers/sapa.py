@@ -67,7 +67,7 @@ class WindowSapa(Sapa, WindowUpsampler):
         guide_channels (int, optional): C', channels of the guide. Defaults to ``in_channels``.
         scale_factor (int): Ratio of upsampling. Defaults to 2.
         kernel_size (int): K, size of the window; positive and odd. Defaults to 5.
-        pre_norm (bool): See :class:`Sapa`. Defaults to False.
+        pre_norm (bool): See ``Sapa``. Defaults to False.
         similarity_norm (str): Normalisation of the similarity, 'softmax', 'none', 'relu',
             'sigmoid' or 'softplus' (Table 10). Defaults to 'softmax'.
         groups (int): g, groups of channels with kernels of their own. Defaults to 1.
@@ -101,7 +101,7 @@ class WindowSapa(Sapa, WindowUpsampler):
         return guide, x
 
     def generate_weights(self, x: Tensor, guide: Tensor, size: tuple[int, int]) -> Tensor:
-        """See :meth:`WindowUpsampler.generate_weights`."""
+        """See ``WindowUpsampler.generate_weights``."""
         query, key = self.embed(self.norm_x(x), self.norm_guide(guide))
         # Groups as images.
         query, key = (t.unflatten(1, (self.groups, -1)).flatten(0, 1) for t in (query, key))

@@ -58,7 +58,7 @@ class SapaB(WindowSapa):
         self.init_weights()
 
     def flops_per_position(self) -> int:
-        """See :meth:`Upsampler.flops_per_position`."""
+        """See ``Upsampler.flops_per_position``."""
         d, children = self.query.out_channels, self.scale_factor**2
         embedding = (self.in_channels + children * self.guide_channels) * d
         return embedding + children * self.kernel_size**2 * (d + self.in_channels)

@@ -90,7 +90,7 @@ class SapaD(Sapa, PointUpsampler):
         self.init_weights()
 
     def init_weights(self) -> None:
-        """See :meth:`Upsampler.init_weights`."""
+        """See ``Upsampler.init_weights``."""
         super().init_weights()
         if not self.guided:
             init_kernel_prediction(self.channel_compressor, self.content_encoder)
@@ -101,7 +101,7 @@ class SapaD(Sapa, PointUpsampler):
                 self.offset.bias.copy_(grid.repeat_interleave(children))
 
     def flops_per_position(self) -> int:
-        """See :meth:`Upsampler.flops_per_position`."""
+        """See ``Upsampler.flops_per_position``."""
         c, children, points = self.in_channels, self.scale_factor**2, self.num_points
         offsets = c * self.offset.out_channels
         # 8 for a bilinear sample, 1 for its part in the sum.
@@ -153,14 +153,14 @@ class SapaD(Sapa, PointUpsampler):
         return similarity.softmax(2)
 
     def upsample(self, x: Tensor, guide: Tensor | None, size: tuple[int, int]) -> Tensor:
-        """See :meth:`Upsampler.forward`."""
+        """See ``Upsampler.forward``."""
         weight, offset = self.kernels(x, guide, size)
         return point_assemble(weight, x, offset)
 
     def kernels(
         self, x: Tensor, guide: Tensor | None, size: tuple[int, int]
     ) -> tuple[Tensor, Tensor]:
-        """See :meth:`PointUpsampler.kernels`."""
+        """See ``PointUpsampler.kernels``."""
         normed = self.norm_x(x)
         offset = self.select_points(normed, size)
         guide = self.norm_guide(guide) if self.guided else None

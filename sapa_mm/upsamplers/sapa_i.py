@@ -46,5 +46,5 @@ class SapaI(WindowSapa):
             )
 
     def flops_per_position(self) -> int:
-        """See :meth:`Upsampler.flops_per_position`."""
+        """See ``Upsampler.flops_per_position``."""
         return 2 * self.scale_factor**2 * self.kernel_size**2 * self.in_channels

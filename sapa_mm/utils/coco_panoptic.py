@@ -17,7 +17,7 @@ VOID = 0
 """Segment id of pixels without a label in the truth, and without a prediction."""
 
 INSTANCE_OFFSET = 1000
-"""mmdet's panoptic maps hold label + instance * INSTANCE_OFFSET; see :class:`Segments`."""
+"""mmdet's panoptic maps hold label + instance * INSTANCE_OFFSET; see ``Segments``."""
 
 IGNORE_INDEX = 255
 """Label of pixels that no loss and no metric of the host libraries counts."""
@@ -37,7 +37,7 @@ def id2rgb(ids: np.ndarray) -> np.ndarray:
 
 
 def rgb2id(rgb: np.ndarray) -> np.ndarray:
-    """Segment ids from the colours of a COCO panoptic PNG; undoes :func:`id2rgb`.
+    """Segment ids from the colours of a COCO panoptic PNG; undoes ``id2rgb``.
 
     Args:
         rgb (np.ndarray): Colours, integer (..., 3), channels in the order R, G, B.

@@ -7,7 +7,7 @@ names an argument of the called function in one of two ways::
     raise ValueError('sample must be in 0..9, got 12')          # ' must ', ' needs ' or ' takes '
     raise ValueError('give one of `image` and `sample`')        # anywhere, in backquotes
 
-:func:`exit_on` prints these with the flags of the tool's parser in place of the names::
+``exit_on`` prints these with the flags of the tool's parser in place of the names::
 
     error: --out: report.jpg cannot be written
     error: --sample must be in 0..9, got 12

@@ -30,7 +30,7 @@ def whole_file(path: str | os.PathLike[str]) -> Iterator[str]:
 
 
 def find_partial(path: str | os.PathLike[str]) -> list[Path]:
-    """Finds what killed processes left behind of a file; see :func:`whole_file`."""
+    """Finds what killed processes left behind of a file; see ``whole_file``."""
     return sorted(Path(path).parent.glob(os.path.basename(_partial_path(path, '*'))))
 
 
@@ -42,7 +42,7 @@ def _partial_path(path: str | os.PathLike[str], writer: str) -> str:
 
 
 def write_whole(path: str | os.PathLike[str], text: str) -> None:
-    """Writes a text file, whole or not at all; see :func:`whole_file`."""
+    """Writes a text file, whole or not at all; see ``whole_file``."""
     with whole_file(path) as partial, open(partial, 'w') as file:
         file.write(text)
 

@@ -22,7 +22,7 @@ _WIDTH = 2.3
 
 
 def draw_features_figure(run: ModelRun, channels: Sequence[int] = ()) -> Figure:
-    """Draws the features of a model run on an image; see :func:`draw_features`.
+    """Draws the features of a model run on an image; see ``draw_features``.
 
     Args:
         run (ModelRun): The model run.
@@ -42,7 +42,7 @@ def draw_features(
 ) -> Figure:
     """Draws low-res feature, guide and output of each upsampler, a row for each.
 
-    The last column describes its kernels, see :func:`.kernels.kernel_map`.
+    The last column describes its kernels, see ``.kernels.kernel_map``.
 
     Args:
         pixels (np.ndarray): The image, RGB, uint8 (H, W, 3).

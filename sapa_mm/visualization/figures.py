@@ -114,7 +114,7 @@ def make_gallery(
         image (InputImage): The image.
         models (Sequence[NamedModel]): The models.
         runs (Sequence[ModelRun]): The models run on the image.
-        **options: Those of any of the figures, see :func:`draw`.
+        **options: Those of any of the figures, see ``draw``.
 
     Returns:
         str: The page.

@@ -106,7 +106,7 @@ def compute_kernels(upsampler: Upsampler, x: Tensor, guide: Tensor | None = None
 
 
 def has_kernels(kind: type[Upsampler]) -> bool:
-    """Tells whether :func:`compute_kernels` takes upsamplers of a class."""
+    """Tells whether ``compute_kernels`` takes upsamplers of a class."""
     return issubclass(kind, (WindowUpsampler, PointUpsampler))
 
 
@@ -118,7 +118,7 @@ def class_names(*bases: type[Upsampler]) -> str:
 def kernel_at(
     upsampler: Upsampler, x: Tensor, guide: Tensor | None, row: int, column: int
 ) -> Kernel:
-    """Computes the kernel of one upsampled position; see :func:`compute_kernels`.
+    """Computes the kernel of one upsampled position; see ``compute_kernels``.
 
     Args:
         upsampler (Upsampler): An upsampler over a window, or over points.

@@ -48,7 +48,7 @@ class ModelRun:
             slides a window over the image.
         slides (bool): Whether it does so.
         prediction (SegDataSample or DetDataSample): The prediction, of the image's size.
-        labels (np.ndarray): Class of each pixel, see :func:`.label_maps.label_map`.
+        labels (np.ndarray): Class of each pixel, see ``.label_maps.label_map``.
         meta (dict): ``classes`` and ``palette``.
     """
 

@@ -35,7 +35,7 @@ class NamedModel:
     trained: TrainedModel
 
     def run(self, image: InputImage) -> ModelRun:
-        """Runs the model on an image; see :func:`.model_run.run_model`."""
+        """Runs the model on an image; see ``.model_run.run_model``."""
         with in_scope(self.trained.cfg):
             pipeline = Compose(image_pipeline(self.trained.cfg))
         with explain_failure(self.name, image.pixels):

@@ -83,7 +83,7 @@ def compare_predictions(image: InputImage, runs: Sequence[ModelRun]) -> Differen
         runs (Sequence[ModelRun]): The models run on it.
 
     Returns:
-        DifferenceMap | None: See :func:`.label_maps.compare_labels`; None for a single model
+        DifferenceMap | None: See ``.label_maps.compare_labels``; None for a single model
         without a ground truth.
     """
     truth = None

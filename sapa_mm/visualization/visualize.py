@@ -37,9 +37,9 @@ def visualize(
         truth (str, optional): The image's annotation map, in the format of the first config's
             dataset, which must be one of mmseg. Defaults to None.
         sample (int, optional): Index in the first config's validation set. Defaults to None.
-        position (Sequence[int], optional): See :func:`.figures.draw`.
-        upsampler (int, optional): See :func:`.figures.draw`.
-        channels (Sequence[int], optional): See :func:`.figures.draw`.
+        position (Sequence[int], optional): See ``.figures.draw``.
+        upsampler (int, optional): See ``.figures.draw``.
+        channels (Sequence[int], optional): See ``.figures.draw``.
         cfg_options (dict, optional): Settings to override in all configs. Defaults to None.
 
     Raises:

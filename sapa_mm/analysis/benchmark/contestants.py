@@ -77,7 +77,7 @@ class Contestant:
         form (str, optional): Form of the operators. Defaults to None, for what has none or takes
             the one that fits best.
         upsample_cfg (dict, optional): What builds an upsampler. Defaults to None, for the others.
-        module (str, optional): What has to be imported first, see :func:`import_upsamplers`.
+        module (str, optional): What has to be imported first, see ``import_upsamplers``.
             Defaults to None.
     """
 
@@ -103,7 +103,7 @@ def list_contestants(
         kinds (Sequence[str]): Of ``KINDS``.
         forms (Sequence[str]): Forms of the operators.
         case (Case): The case.
-        imports (Sequence[str]): Modules with more upsamplers, see :func:`import_upsamplers`.
+        imports (Sequence[str]): Modules with more upsamplers, see ``import_upsamplers``.
             Defaults to none.
 
     Returns:
@@ -230,7 +230,7 @@ class Workload:
 
     Attributes:
         function (Callable): Takes the inputs, returns the output.
-        inputs (tuple[str, ...]): Names of its inputs in :class:`Maps`.
+        inputs (tuple[str, ...]): Names of its inputs in ``Maps``.
         taps (int): Weights of one output position between the operators of a pipeline.
         differentiable (bool): Whether it has a backward pass.
     """

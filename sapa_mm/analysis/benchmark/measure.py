@@ -62,7 +62,7 @@ def warm_up(function: Callable[[], Any], stopwatch: Stopwatch, budget: float) ->
 
     Args:
         function (Callable): What to call.
-        stopwatch (Callable): See :func:`make_stopwatch`.
+        stopwatch (Callable): See ``make_stopwatch``.
         budget (float): Seconds for all runs.
 
     Returns:
@@ -106,7 +106,7 @@ def time_interleaved(
     Args:
         functions (Sequence[Callable]): What to call.
         counts (Sequence[int]): How often to call each.
-        stopwatch (Callable): See :func:`make_stopwatch`.
+        stopwatch (Callable): See ``make_stopwatch``.
         seed (int): Seed of the order. Defaults to 0.
 
     Returns:
@@ -129,7 +129,7 @@ class Timing:
 
     Attributes:
         seconds (list[float]): Of each run.
-        bytes_to_move (int): What a run reads and writes, see :meth:`.Trial.bytes_to_move`.
+        bytes_to_move (int): What a run reads and writes, see ``.Trial.bytes_to_move``.
     """
 
     seconds: list[float]
@@ -188,7 +188,7 @@ def time_contestants(
 
 
 def measure_memory(contestant: Contestant, case: Case, threads: int) -> dict[str, float]:
-    """Measures peak memory as :func:`peak_memory` does, on a CPU in a process of its own.
+    """Measures peak memory as ``peak_memory`` does, on a CPU in a process of its own.
 
     Args:
         contestant (Contestant): The contestant.
@@ -196,7 +196,7 @@ def measure_memory(contestant: Contestant, case: Case, threads: int) -> dict[str
         threads (int): CPU threads.
 
     Returns:
-        dict[str, float]: See :func:`peak_memory`.
+        dict[str, float]: See ``peak_memory``.
 
     Raises:
         RuntimeError: If the contestant cannot run, or its process was killed.

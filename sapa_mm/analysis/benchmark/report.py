@@ -62,7 +62,7 @@ def add_ratios(results: Sequence[dict[str, Any]]) -> None:
     """Adds ``ratios`` to results that were timed in turns; None where a peer is missing.
 
     Args:
-        results (Sequence[dict]): See :func:`~sapa_mm.analysis.benchmark.run.run_benchmark`. Each
+        results (Sequence[dict]): See ``run_benchmark``. Each
             gets ``to_bilinear``, its time over that of bilinear interpolation; for the compiled
             form ``eager_to_this``; for channels_last ``to_contiguous``; and
             ``copy_bandwidth_share``, the rate at which it moves the bytes that it must, over that
@@ -113,7 +113,7 @@ def format_table(results: Sequence[dict[str, Any]]) -> str:
     """Formats results as a Markdown table.
 
     Args:
-        results (Sequence[dict]): See :func:`sapa_mm.analysis.benchmark.run.run_benchmark`.
+        results (Sequence[dict]): See ``sapa_mm.analysis.benchmark.run.run_benchmark``.
 
     Returns:
         str: The table, its columns aligned.
@@ -162,7 +162,7 @@ def write_report(report: dict[str, Any], out: str) -> list[str]:
     """Writes ``benchmark.json``, ``benchmark.md`` and, of several sizes, ``benchmark.png``.
 
     Args:
-        report (dict): See :func:`sapa_mm.analysis.benchmark.run.run_benchmark`.
+        report (dict): See ``sapa_mm.analysis.benchmark.run.run_benchmark``.
         out (str): The folder; made if missing.
 
     Returns:

@@ -47,7 +47,7 @@ class BenchmarkSettings:
         kinds (list[str]): Of ``KINDS``. Defaults to all.
         forms (list[str]): Forms of the operators. Defaults to both.
         imports (list[str]): Modules with more upsamplers, see
-            :func:`~.contestants.import_upsamplers`. Defaults to none.
+            ``import_upsamplers``. Defaults to none.
         device (str, optional): 'cpu' or 'cuda'. Defaults to 'cuda' where there is one.
         threads (int, optional): CPU threads. Defaults to torch's own number.
         repeats (int): Most runs of a contestant, 3 or more. Defaults to 20.

@@ -1,7 +1,7 @@
 """What is wrong with somebody's data.
 
-:func:`check_dataset` and :func:`check_evaluator` look for the files of a config before a run.
-:func:`inspect_data` also reads annotations and opens images, for ``tools/check_data.py``.
+``check_dataset`` and ``check_evaluator`` look for the files of a config before a run.
+``inspect_data`` also reads annotations and opens images, for ``tools/check_data.py``.
 """
 
 from .files import check_dataset, check_evaluator, single_datasets

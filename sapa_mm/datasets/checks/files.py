@@ -25,7 +25,7 @@ def check_dataset(dataset: Any, name: str = 'dataset') -> None:
     """Check that the files which a dataset config points at are there. No image is opened.
 
     Args:
-        dataset (dict or Any): See :func:`find_problems`.
+        dataset (dict or Any): See ``find_problems``.
         name (str): The key of this config, for the error message. Defaults to 'dataset'.
 
     Raises:
@@ -50,7 +50,7 @@ def find_problems(dataset: Any, name: str = 'dataset') -> Iterator[Exception]:
         name (str): The key of this config, for the error message. Defaults to 'dataset'.
 
     Yields:
-        Exception: Each problem, see :func:`check_dataset`.
+        Exception: Each problem, see ``check_dataset``.
     """
     for key, single in single_datasets(dataset, name):
         files = _Files(single, key)
@@ -100,7 +100,7 @@ def check_evaluator(evaluator: Any, name: str) -> None:
 
 
 def find_evaluator_problems(evaluator: Any, name: str) -> Iterator[Exception]:
-    """Find what is wrong with the files of an evaluator; see :func:`check_evaluator`.
+    """Find what is wrong with the files of an evaluator; see ``check_evaluator``.
 
     Args:
         evaluator (dict or list or Any): The config of a metric, of several, or of an evaluator.

@@ -20,7 +20,7 @@ class Category:
         name (str): Name of the class.
         isthing (bool): Whether it is countable (has instances) or stuff.
         color (tuple[int, int, int]): RGB colour to draw it with, 0 to 255.
-        texture (Callable): How it is painted, see :mod:`sapa_mm.datasets.scenes.textures`.
+        texture (Callable): How it is painted, see ``sapa_mm.datasets.scenes.textures``.
     """
 
     id: int
@@ -50,10 +50,10 @@ CLASSES = tuple(category.name for category in CATEGORIES)
 """Names of all classes, in the order of their ids; label 0 of a model is the class with id 1."""
 
 THING_CLASSES = tuple(category.name for category in CATEGORIES if category.isthing)
-"""Names of the countable classes, the first ones of :data:`CLASSES`."""
+"""Names of the countable classes, the first ones of ``CLASSES``."""
 
 STUFF_CLASSES = tuple(category.name for category in CATEGORIES if not category.isthing)
-"""Names of the stuff classes, the last ones of :data:`CLASSES`."""
+"""Names of the stuff classes, the last ones of ``CLASSES``."""
 
 PALETTE = tuple(category.color for category in CATEGORIES)
-"""RGB colours of all classes, in the order of :data:`CLASSES`."""
+"""RGB colours of all classes, in the order of ``CLASSES``."""

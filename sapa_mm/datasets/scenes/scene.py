@@ -24,7 +24,7 @@ class Segment:
 
     Attributes:
         id (int): Value in the panoptic map, from 1 on, unique in its scene.
-        category_id (int): Class, see :data:`sapa_mm.datasets.CATEGORIES`.
+        category_id (int): Class, see ``sapa_mm.datasets.CATEGORIES``.
         isthing (bool): Whether the segment is an instance.
         bbox (tuple[int, int, int, int]): Left, top, width and height of its visible pixels.
         area (int): Number of its visible pixels.
@@ -70,7 +70,7 @@ class Scene:
         """Visible pixels of a segment.
 
         Args:
-            segment (Segment): One of :attr:`segments`.
+            segment (Segment): One of ``segments``.
 
         Returns:
             np.ndarray: Bool (H, W).

@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 
 FAR = np.float32(1e3)
-"""Distance reported by :func:`strokes` for points that no stroke comes near."""
+"""Distance reported by ``strokes`` for points that no stroke comes near."""
 
 
 def disk(x: np.ndarray, y: np.ndarray, radius: float) -> np.ndarray:
@@ -80,7 +80,7 @@ def polygon(x: np.ndarray, y: np.ndarray, vertices: np.ndarray) -> np.ndarray:
 
 
 def star_vertices(num_points: int, outer: float, inner: float) -> np.ndarray:
-    """Corners of a regular star, for :func:`polygon`.
+    """Corners of a regular star, for ``polygon``.
 
     Args:
         num_points (int): Number of tips.
@@ -157,7 +157,7 @@ def strokes(
     Returns:
         np.ndarray: Signed distance, float32 of shape ``size``. It is exact to within two pixels
         outside the strokes (but for the taper, which is measured across the segment) and
-        :data:`FAR` further away.
+        ``FAR`` further away.
     """
     height, width = size
     sdf = np.full(height * width, FAR, dtype=np.float32)

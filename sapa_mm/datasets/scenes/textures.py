@@ -45,7 +45,7 @@ def fractal_noise(
     cell: tuple[float, float],
     octaves: int = 3,
 ) -> np.ndarray:
-    """Sum of :func:`value_noise` at halving cell sizes and halving amplitudes.
+    """Sum of ``value_noise`` at halving cell sizes and halving amplitudes.
 
     Args:
         rng (np.random.Generator): Source of the random values.

@@ -42,7 +42,7 @@ def write_scenes(
         panoptic/{subset}/scene_XXXXXXXX.png        its segment ids, id = R + 256 G + 65536 B
         scenes.json                                 what the folder holds; written last
 
-    The number in a file's name is the ``index`` that :func:`generate_scene` makes it from;
+    The number in a file's name is the ``index`` that ``generate_scene`` makes it from;
     validation starts at 50,000,000. Category ids are the same in all files.
 
     A folder that is already complete for the same arguments is left as it is. What an interrupted
