@@ -257,3 +257,27 @@ def test_stages_in_the_wrong_order():
     head = make_head(dict(type='sapa_b'), in_channels=CHANNELS[::-1], in_index=(3, 2, 1, 0))
     with pytest.raises(ValueError, match='guide is smaller than x'):
         head(make_features('even'))
+
+
+@pytest.mark.parametrize(
+    'how',
+    [
+        'autocast',
+        pytest.param('compile', marks=pytest.mark.extended),
+    ],
+)
+def test_a_training_step(how):
+    """In mixed precision, and as one graph, the head learns what it learns plainly."""
+    upsample_cfg = dict(type='sapa_d', num_points=4, embed_dims=4, pre_norm=True)
+    features, samples = make_features('odd'), make_samples((46, 34))
+    plain, head = make_head(upsample_cfg), make_head(upsample_cfg)
+    if how == 'compile':
+        head.forward = torch.compile(head.forward, backend='aot_eager', fullgraph=True)
+    with torch.autocast('cpu', torch.bfloat16, enabled=how == 'autocast'):
+        losses = head.loss(features, samples, {})
+    losses['loss_ce'].backward()
+    plain.loss(features, samples, {})['loss_ce'].backward()
+    tolerance = 0.25 if how == 'autocast' else 1e-4
+    for name, parameter in plain.named_parameters():
+        error = (head.get_parameter(name).grad - parameter.grad).norm()
+        assert error <= tolerance * parameter.grad.norm() + 1e-6, name
