@@ -84,7 +84,7 @@ def test_a_wrong_import_is_found(source, package):
 
 
 def test_right_imports_pass():
-    source = 'import sapa_ops\nfrom . import base\nfrom ..utils.messages import first_of'
+    source = 'import sapa_ops\nfrom . import base\nfrom ..utils.text import first_of'
     assert not list(wrong_imports(source, 'sapa_mm.upsamplers'))
 
 

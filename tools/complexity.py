@@ -13,8 +13,8 @@ from sapa_mm.analysis.complexity_report import FORMATS
 from sapa_mm.engine.arguments import start_tool
 from sapa_mm.reproduction.complexity_tables import make_report
 from sapa_mm.reproduction.paper_tables import PAPER_TABLES
+from sapa_mm.utils.files import check_place, write_whole
 from sapa_mm.utils.flags import exit_on
-from sapa_mm.utils.whole_file import check_place, write_whole
 
 
 def make_parser() -> argparse.ArgumentParser:

@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 
 from sapa_mm.reproduction.metafiles import make_metafiles
-from sapa_mm.utils.whole_file import write_whole
+from sapa_mm.utils.files import write_whole
 
 
 def main() -> None:

@@ -11,7 +11,7 @@ from torch import nn
 
 from ..engine.config import check_upsamplers, in_scope, read_config, without_initialisation
 from ..upsamplers import Upsampler
-from ..utils.messages import one_line
+from ..utils.text import one_line
 from .flops import count_flops
 
 #: (H, W) of a detector's input before it is padded, the largest that COCO's configs resize to.

@@ -4,7 +4,7 @@ import csv
 import io
 import json
 
-from ..utils.markdown import markdown_table
+from ..utils.text import markdown_table
 from .complexity import Cost
 
 FORMATS = ('md', 'csv', 'json')

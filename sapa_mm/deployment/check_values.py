@@ -8,8 +8,7 @@ from statistics import median
 import numpy as np
 import torch
 
-from ..utils.markdown import markdown_table
-from ..utils.messages import one_line
+from ..utils.text import markdown_table, one_line
 from .formats import Run
 from .segmentor import Segmentor
 

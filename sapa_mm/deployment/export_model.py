@@ -12,8 +12,8 @@ from ..datasets.checks import check_dataset
 from ..engine.config import in_scope
 from ..engine.images import image_pipeline, read_image
 from ..engine.trained_model import load_trained
-from ..utils.messages import one_line
-from ..utils.whole_file import check_place, whole_file
+from ..utils.files import check_place, whole_file
+from ..utils.text import one_line
 from .check_values import (
     MAX_DIFFERENT_PIXELS,
     add_crops,

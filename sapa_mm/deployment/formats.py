@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from ..utils.messages import one_line
+from ..utils.text import one_line
 from .description import Description
 from .segmentor import Traced
 

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.export import Dim, ExportedProgram, export
 
-from ..utils.messages import one_line
+from ..utils.text import one_line
 
 # Odd sides, since the graph must hold for every size.
 _EXAMPLE = (1, 3, 101, 143)

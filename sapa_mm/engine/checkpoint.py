@@ -25,7 +25,7 @@ from mmengine.optim.scheduler.param_scheduler import OneCycleParamScheduler
 from mmengine.runner import CheckpointLoader
 from mmengine.runner import checkpoint as mmengine_checkpoint
 
-from ..utils.messages import one_line
+from ..utils.text import one_line
 from .published import SUFFIX, PublishedError, read_weights
 
 TRUST_VARIABLE = 'SAPA_MM_TRUST_CHECKPOINTS'

@@ -9,8 +9,8 @@ from mmengine.config import Config
 from mmengine.registry import DefaultScope
 
 from ..upsamplers.build import check_upsample_cfg
-from ..utils.messages import one_line
-from ..utils.nested_configs import nested_configs
+from ..utils.configs import nested_configs
+from ..utils.text import one_line
 from .checkpoint import read_checkpoint
 
 

@@ -7,7 +7,7 @@ import numpy as np
 from mmengine.config import Config
 from PIL import Image
 
-from ..datasets.checks import single_datasets
+from ..utils.configs import single_datasets
 
 
 def read_image(path: str, name: str) -> np.ndarray:

@@ -11,7 +11,7 @@ from mmengine.config import Config
 from torch import Tensor
 
 from .. import __version__
-from ..utils.whole_file import whole_file
+from ..utils.files import whole_file
 
 SUFFIX = '.safetensors'
 _HASH_DIGITS = 8

@@ -8,9 +8,9 @@ from mmengine.model import revert_sync_batchnorm
 from mmengine.registry import DATASETS, MODELS
 from torch import nn
 
-from ..datasets.checks import single_datasets
-from ..utils.json_files import read_json
-from ..utils.messages import first_of
+from ..utils.configs import single_datasets
+from ..utils.files import read_json
+from ..utils.text import first_of
 from .checkpoint import read_checkpoint
 from .config import check_upsamplers, in_scope, read_config, without_initialisation
 from .published import model_settings, write_published

@@ -10,7 +10,7 @@ from mmengine.runner import Runner
 from torch import nn
 
 from ..datasets.checks import check_dataset, check_evaluator
-from ..utils.nested_configs import nested_configs
+from ..utils.configs import nested_configs
 from .config import check_checkpoint, check_upsamplers, in_scope, read_run_config
 from .random_state_hook import RandomStateHook
 from .resume import find_resumable, resumed_seed

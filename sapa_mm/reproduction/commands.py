@@ -4,7 +4,7 @@ import os
 import shlex
 from collections.abc import Sequence
 
-from ..utils.whole_file import check_place, write_whole
+from ..utils.files import check_place, write_whole
 from .latency import read_latencies
 from .launcher import Launcher
 from .paper_tables import PaperTable

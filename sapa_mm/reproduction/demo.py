@@ -8,8 +8,8 @@ from mmengine.registry import DATASETS
 from torch.utils.data import Dataset
 
 from ..engine.config import in_scope, read_config
-from ..utils.markdown import markdown_table
-from ..utils.whole_file import write_whole
+from ..utils.files import write_whole
+from ..utils.text import markdown_table
 from .demo_pictures import draw_comparison, draw_panoptic
 from .scenes import make_missing_scenes, scenes_run
 from .training_result import TrainingResult

@@ -6,7 +6,7 @@ import numpy as np
 from torch import nn
 from torch.utils.data import Dataset
 
-from ..utils.whole_file import whole_file
+from ..utils.files import whole_file
 from ..visualization.canvas import draw_points, grid, mark, panel_height, show, to_pixels, zoom
 from ..visualization.input_image import dataset_image
 from ..visualization.kernels import compute_kernels

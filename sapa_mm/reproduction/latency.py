@@ -14,7 +14,7 @@ from ..analysis.complexity import count_parameters
 from ..analysis.flops import count_flops
 from ..analysis.machine import describe_device
 from ..upsamplers import UPSAMPLERS, PointUpsampler, WindowUpsampler, build_upsampler
-from ..utils.whole_file import check_place, write_whole
+from ..utils.files import check_place, write_whole
 from .paper_tables import PAPER_TABLES, paper_order
 
 #: What the others are held against.

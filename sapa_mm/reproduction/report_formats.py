@@ -3,8 +3,7 @@
 from collections.abc import Sequence
 from itertools import groupby
 
-from ..utils.html_page import fill_page
-from ..utils.markdown import markdown_table
+from ..utils.text import fill_page, markdown_table
 from .latency import CHANNELS, REFERENCE, SIDE, Latency, figure_12
 from .report import Cell, ReportTable
 from .report_plots import plot_gains, plot_latencies, plot_losses

@@ -8,7 +8,7 @@ import os
 import re
 from typing import IO
 
-from ..utils.whole_file import write_whole
+from ..utils.files import write_whole
 from .file_lock import file_lock, is_locked
 from .training_result import TrainingResult
 

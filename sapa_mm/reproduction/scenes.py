@@ -6,7 +6,7 @@ from mmengine.config import Config
 
 from ..datasets.scenes.writers import RECORD, write_scenes
 from ..engine.config import read_config
-from ..utils.nested_configs import nested_configs
+from ..utils.configs import nested_configs
 from .file_lock import file_lock
 from .training_run import TrainingRun
 

@@ -5,8 +5,8 @@ import json
 import os
 import statistics
 
-from ..utils.markdown import markdown_table
-from ..utils.whole_file import write_whole
+from ..utils.files import write_whole
+from ..utils.text import markdown_table
 from .paper_tables import CONFIG_NAMES, paper_order
 from .scenes import make_missing_scenes, scenes_run
 from .train_all import train_all

@@ -10,8 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from .json_files import read_json
-from .whole_file import whole_file
+from .files import read_json, whole_file
 
 VOID = 0
 """Segment id of pixels without a label in the truth, and without a prediction."""

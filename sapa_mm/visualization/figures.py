@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from matplotlib.figure import Figure
 
 from ..upsamplers import IndexNet, PointUpsampler, WindowUpsampler
-from ..utils.html_page import fill_page
+from ..utils.text import fill_page
 from .features_figure import draw_features_figure
 from .input_image import InputImage
 from .kernel_figure import draw_kernel

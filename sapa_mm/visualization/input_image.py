@@ -12,10 +12,11 @@ from mmengine.registry import DATASETS, TRANSFORMS
 from mmengine.structures import PixelData
 from torch.utils.data import Dataset
 
-from ..datasets.checks import check_dataset, single_datasets
+from ..datasets.checks import check_dataset
 from ..engine.config import in_scope
 from ..engine.images import read_image
 from ..utils.coco_panoptic import IGNORE_INDEX, Segments, read_id_map
+from ..utils.configs import single_datasets
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from mmengine.dataset import pseudo_collate
 from torch import Tensor, nn
 
 from ..upsamplers import Upsampler
-from ..utils.messages import one_line
+from ..utils.text import one_line
 from .canvas import Extent
 from .label_maps import label_map
 

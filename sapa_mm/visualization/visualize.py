@@ -3,7 +3,7 @@
 import os
 from collections.abc import Sequence
 
-from ..utils.whole_file import check_place, whole_file, write_whole
+from ..utils.files import check_place, whole_file, write_whole
 from .figures import FIGURES, draw, make_gallery
 from .input_image import InputImage, open_image
 from .models import load_models, read_configs

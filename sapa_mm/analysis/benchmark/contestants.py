@@ -24,7 +24,7 @@ from torch import Tensor, nn
 
 from ...upsamplers import UPSAMPLERS, PointUpsampler, Upsampler, WindowUpsampler, build_upsampler
 from ...upsamplers.build import MODELS
-from ...utils.messages import one_line
+from ...utils.text import one_line
 
 FORMS = ('compiled', 'eager')
 LAYOUTS = ('contiguous', 'channels_last')

@@ -8,8 +8,8 @@ from collections.abc import Callable, Sequence
 from itertools import product
 from typing import Any
 
-from ...utils.markdown import markdown_table
-from ...utils.whole_file import whole_file
+from ...utils.files import whole_file
+from ...utils.text import markdown_table
 from .contestants import SCALE, Contestant
 
 _COLUMNS = (

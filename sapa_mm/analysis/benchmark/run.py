@@ -12,8 +12,8 @@ from typing import Any
 import sapa_ops
 import torch
 
-from ...utils.messages import one_line
-from ...utils.whole_file import check_place
+from ...utils.files import check_place
+from ...utils.text import one_line
 from ..machine import cpu_model
 from .contestants import (
     FORMS,

@@ -4,8 +4,8 @@
 ``inspect_data`` also reads annotations and opens images, for ``tools/check_data.py``.
 """
 
-from .files import check_dataset, check_evaluator, single_datasets
+from .files import check_dataset, check_evaluator
 from .report import ReportLine
 from .samples import inspect_data
 
-__all__ = ['ReportLine', 'check_dataset', 'check_evaluator', 'inspect_data', 'single_datasets']
+__all__ = ['ReportLine', 'check_dataset', 'check_evaluator', 'inspect_data']

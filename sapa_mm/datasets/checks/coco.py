@@ -8,8 +8,8 @@ from typing import Any
 
 from mmengine.registry import DATASETS
 
-from ...utils.json_files import read_json
-from ...utils.messages import first_of
+from ...utils.files import read_json
+from ...utils.text import first_of
 from .report import ReportLine, shorten
 
 _LISTS = ('images', 'annotations', 'categories')

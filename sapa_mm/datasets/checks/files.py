@@ -11,8 +11,8 @@ from typing import Any
 from mmengine.fileio import list_dir_or_file
 from mmengine.registry import DATASETS
 
-from ...utils.json_files import read_json
-from ...utils.nested_configs import nested_configs
+from ...utils.configs import nested_configs, single_datasets
+from ...utils.files import read_json
 
 # Larger annotation files are not parsed here as well: a truncated one does not end as JSON does.
 _PARSED_BYTES = 64 * 2**20
@@ -61,27 +61,6 @@ def find_problems(dataset: Any, name: str = 'dataset') -> Iterator[Exception]:
             except (OSError, UnicodeDecodeError) as error:
                 place = getattr(error, 'filename', None) or 'a list of images'
                 yield ValueError(f'{key}: {place} cannot be read: {error}')
-
-
-def single_datasets(dataset: Any, name: str) -> Iterator[tuple[str, dict]]:
-    """Find the datasets inside wrappers such as ``RepeatDataset`` and ``ConcatDataset``.
-
-    Args:
-        dataset (dict or Any): The config of a dataset or a wrapper. Anything else has none.
-        name (str): The key of this config.
-
-    Yields:
-        tuple[str, dict]: The key and the config of each dataset.
-    """
-    if not isinstance(dataset, dict):
-        return
-    if 'dataset' in dataset:
-        yield from single_datasets(dataset['dataset'], f'{name}.dataset')
-    elif 'datasets' in dataset:
-        for index, part in enumerate(dataset['datasets']):
-            yield from single_datasets(part, f'{name}.datasets.{index}')
-    else:
-        yield name, dataset
 
 
 def check_evaluator(evaluator: Any, name: str) -> None:

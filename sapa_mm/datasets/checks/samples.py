@@ -13,9 +13,10 @@ from mmengine.registry import DATASETS
 from PIL import Image, UnidentifiedImageError
 
 from ...utils.coco_panoptic import IGNORE_INDEX, rgb2id
-from ...utils.messages import first_of, one_line
+from ...utils.configs import single_datasets
+from ...utils.text import first_of, one_line
 from .coco import inspect_coco
-from .files import find_evaluator_problems, find_problems, single_datasets
+from .files import find_evaluator_problems, find_problems
 from .report import ReportLine, shorten
 
 #: Numbers of images of the complete datasets, by class and by a part of their paths.

@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 
 from ...utils.coco_panoptic import id2rgb
-from ...utils.whole_file import find_partial, write_whole
+from ...utils.files import find_partial, write_whole
 from . import coco
 from .categories import CLASSES, PALETTE, THING_CLASSES
 from .scene import Scene, check_count, check_size, generate_scene

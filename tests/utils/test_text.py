@@ -1,8 +1,8 @@
-"""Tables in Markdown."""
+"""Messages of one line, and tables in Markdown."""
 
 import pytest
 
-from sapa_mm.utils.markdown import markdown_table
+from sapa_mm.utils.text import first_of, markdown_table, one_line
 
 
 def test_a_table():
@@ -18,3 +18,13 @@ def test_a_table():
 def test_a_row_of_another_length():
     with pytest.raises(ValueError, match='row has 1 cells, the header 2'):
         markdown_table(['a', 'b'], [('only',)])
+
+
+def test_one_line():
+    assert one_line(ValueError('\nfirst\nsecond')) == 'ValueError: first'
+    assert one_line(AssertionError()) == 'AssertionError'
+
+
+def test_first_of():
+    assert first_of([1, 2, 3]) == '1, 2, 3'
+    assert first_of('abcd', 2) == 'a, b, ...'

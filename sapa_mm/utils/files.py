@@ -1,11 +1,13 @@
-"""Files that appear complete or not at all."""
+"""Files that appear complete or not at all, and JSON files with clear errors."""
 
+import json
 import os
 import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 
 @contextmanager
@@ -74,3 +76,28 @@ def check_place(path: str, name: str, is_folder: bool = False) -> None:
             pass
     except OSError as error:
         raise OSError(f'{name}: {folder} cannot be written to: {error.strerror}') from error
+
+
+def read_json(path: str, name: str) -> Any:
+    """Reads a JSON file.
+
+    Args:
+        path (str): The file.
+        name (str): What error messages call it, such as the argument that it came from.
+
+    Returns:
+        Any: What it holds.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If it is no complete JSON file.
+    """
+    if not os.path.isfile(path):
+        raise FileNotFoundError(f'{name}: {path} is not a file')
+    try:
+        with open(path, 'rb') as file:
+            return json.load(file)
+    except (ValueError, RecursionError) as error:
+        raise ValueError(
+            f'{name}: {path} is not a complete JSON file ({error}); copy or download it again'
+        ) from error

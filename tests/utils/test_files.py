@@ -1,10 +1,10 @@
-"""Files appear complete or not at all; places are looked at before the work."""
+"""Files appear complete or not at all; places are checked first; damaged JSON files are named."""
 
 import os
 
 import pytest
 
-from sapa_mm.utils.whole_file import check_place, find_partial, whole_file, write_whole
+from sapa_mm.utils.files import check_place, find_partial, read_json, whole_file, write_whole
 
 
 def test_a_file_appears_once_it_is_complete(tmp_path):
@@ -43,3 +43,23 @@ def test_places(tmp_path):
     # Not even root may write there.
     with pytest.raises(OSError, match='out: /proc cannot be written to'):
         check_place('/proc/new/a.txt', 'out')
+
+
+def test_json(tmp_path):
+    (tmp_path / 'a.json').write_text('{"a": [1]}')
+    assert read_json(str(tmp_path / 'a.json'), 'metrics') == {'a': [1]}
+
+
+@pytest.mark.parametrize('content', [b'{"a": [1', b'', b'\xff\xfe{}', b'[' * 100_000])
+def test_damaged_json(tmp_path, content):
+    path = tmp_path / 'a.json'
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=f'metrics: {path} is not a complete JSON file'):
+        read_json(str(path), 'metrics')
+
+
+def test_missing_json(tmp_path):
+    with pytest.raises(FileNotFoundError, match='metrics: .* is not a file'):
+        read_json(str(tmp_path / 'a.json'), 'metrics')
+    with pytest.raises(FileNotFoundError, match='is not a file'):
+        read_json(str(tmp_path), 'metrics')
