@@ -17,7 +17,7 @@ from sapa_mm.engine import read_checkpoint
 from sapa_mm.engine.testing import prepare_testing, run_testing
 from sapa_mm.engine.training import prepare_training, run_training
 
-from ..support.configs import PATHS, load, names_in
+from ..support.configs import PATHS, load, names_in, write_with_safe_loading
 from ..support.run_tool import finish
 from ..support.shrunken import last_metrics, shrunken
 
@@ -155,19 +155,15 @@ def test_training_and_testing(scenes, tmp_path, monkeypatch):
     assert metrics['mIoU'] == pytest.approx(validated['mIoU'], abs=1e-2)
 
 
-SAFE_LOADING = (
-    'custom_imports.imports='
-    '[sapa_mm.segmentation,sapa_mm.evaluation,sapa_mm.engine,sapa_mm.engine.safe_loading]'
-)
+NAME = find('segformer_mit-tiny', 'sapa-d')
 
 
-def run_mmsegs_own(tool, scenes, work_dir, *args, iterations=2, options=()):
+def run_mmsegs_own(tool, config, scenes, work_dir, *args, iterations=2):
     """Run a tool of mmseg on a config that is unchanged but for what any user sets."""
     path = Path(mmseg.__file__).parent / '.mim' / 'tools' / tool
     if not path.exists():
         pytest.skip('this mmseg is installed without its tools')
     options = [
-        *options,
         *(f'{split}_dataloader.dataset.data_root={scenes}' for split in ('train', 'val', 'test')),
         f'train_cfg.max_iters={iterations}',
         f'train_cfg.val_interval={iterations}',
@@ -176,7 +172,6 @@ def run_mmsegs_own(tool, scenes, work_dir, *args, iterations=2, options=()):
         'train_dataloader.dataset.pipeline.2.crop_size=(64,64)',
         'model.data_preprocessor.size=(64,64)',
     ]
-    config = PATHS[find('segformer_mit-tiny', 'sapa-d')]
     command = [sys.executable, path, config, *args, '--work-dir', work_dir]
     return finish([*command, '--cfg-options', *options])
 
@@ -184,7 +179,7 @@ def run_mmsegs_own(tool, scenes, work_dir, *args, iterations=2, options=()):
 @pytest.fixture(scope='module')
 def trained_by_mmseg(scenes, tmp_path_factory):
     work_dir = tmp_path_factory.mktemp('mmseg')
-    run_mmsegs_own('train.py', scenes, work_dir)
+    run_mmsegs_own('train.py', PATHS[NAME], scenes, work_dir)
     return work_dir
 
 
@@ -192,9 +187,8 @@ def test_mmsegs_own_tool_trains_and_resumes(scenes, trained_by_mmseg, tmp_path):
     """With one more import, whatever the version of torch."""
     work_dir = shutil.copytree(trained_by_mmseg, tmp_path / 'run')
     (work_dir / 'last_checkpoint').write_text(str(work_dir / 'iter_2.pth'))
-    log = run_mmsegs_own(
-        'train.py', scenes, work_dir, '--resume', iterations=4, options=[SAFE_LOADING]
-    )
+    config = write_with_safe_loading(NAME, tmp_path)
+    log = run_mmsegs_own('train.py', config, scenes, work_dir, '--resume', iterations=4)
     assert 'resumed epoch: 0, iter: 2' in log
     assert (work_dir / 'iter_4.pth').exists()
 
@@ -202,7 +196,8 @@ def test_mmsegs_own_tool_trains_and_resumes(scenes, trained_by_mmseg, tmp_path):
 @pytest.mark.extended
 def test_mmsegs_own_tool_tests(scenes, trained_by_mmseg, tmp_path):
     checkpoint = trained_by_mmseg / 'iter_2.pth'
-    run_mmsegs_own('test.py', scenes, tmp_path, checkpoint, options=[SAFE_LOADING])
+    config = write_with_safe_loading(NAME, tmp_path)
+    run_mmsegs_own('test.py', config, scenes, tmp_path, checkpoint)
     (tested,) = (json.loads(path.read_text()) for path in tmp_path.glob('*/*.json'))
     trained = last_metrics(trained_by_mmseg)
     assert tested['mIoU'] == pytest.approx(trained['mIoU'], abs=1e-2)

@@ -35,6 +35,14 @@ def _load(name):
     return read_config(str(PATHS[name]))
 
 
+def write_with_safe_loading(name, folder):
+    """Write a config with the import that makes loading safe; options come too late for imports."""
+    imports = [*load(name).custom_imports.imports, 'sapa_mm.engine.safe_loading']
+    path = folder / f'{name}.py'
+    path.write_text(f'_base_ = {str(PATHS[name])!r}\ncustom_imports = dict(imports={imports})\n')
+    return path
+
+
 def build_on_meta(name, part='model'):
     """The model of a config, or a part of it such as ``model.neck``, without memory or values."""
     cfg = load(name)

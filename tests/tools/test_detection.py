@@ -16,16 +16,13 @@ pytest.importorskip('mmdet')
 import mmdet
 from PIL import Image
 
+from ..support.configs import write_with_safe_loading
 from ..support.run_tool import TOOLS, call_run, environment, finish
 from ..support.scenes import MIXED_SIZES, write_mixed_scenes
 
 CONFIGS = TOOLS.parent / 'configs'
 PANOPTIC = CONFIGS / 'panoptic_fpn' / 'panoptic-fpn_r18-small_sapa-d_1xb8-300_scenes-160x160.py'
 FASTER = CONFIGS / 'faster_rcnn' / 'faster-rcnn_r18-small_fpn-sapa-d_1xb8-300_scenes-160x160.py'
-SAFE_LOADING = (
-    'custom_imports.imports='
-    '[sapa_mm.detection,sapa_mm.evaluation,sapa_mm.engine,sapa_mm.engine.safe_loading]'
-)
 METRICS = {f'coco_panoptic/{kind}' for kind in ('PQ', 'SQ', 'RQ', 'PQ_th', 'PQ_st')}
 METRICS |= {'coco/bbox_mAP', 'coco/segm_mAP'}
 
@@ -194,8 +191,9 @@ def faster(root, tmp_path_factory):
 
 @pytest.mark.extended
 def test_mmdets_own_tool_tests(root, faster, tmp_path):
-    finish([sys.executable, mmdet_tool('test.py'), FASTER, faster / 'iter_2.pth', '--work-dir',
-            tmp_path, '--cfg-options', SAFE_LOADING, *options_for(root, FASTER)])  # fmt: skip
+    config = write_with_safe_loading(FASTER.stem, tmp_path)
+    finish([sys.executable, mmdet_tool('test.py'), config, faster / 'iter_2.pth', '--work-dir',
+            tmp_path, '--cfg-options', *options_for(root, FASTER)])  # fmt: skip
     tested, trained = metrics_in(tmp_path), validated(faster)
     assert tested['coco/bbox_mAP'] == pytest.approx(trained['coco/bbox_mAP'], abs=1e-3)
 
@@ -203,10 +201,11 @@ def test_mmdets_own_tool_tests(root, faster, tmp_path):
 @pytest.mark.extended
 def test_mmdets_own_tool_resumes(root, faster, tmp_path):
     """With one more import, whatever the version of torch."""
+    config = write_with_safe_loading(FASTER.stem, tmp_path)
     work_dir = shutil.copytree(faster, tmp_path / 'run')
     (work_dir / 'last_checkpoint').write_text(str(work_dir / 'iter_2.pth'))
-    command = [sys.executable, mmdet_tool('train.py'), FASTER, '--resume', '--work-dir', work_dir]
-    log = finish([*command, '--cfg-options', SAFE_LOADING, *options_for(root, FASTER, 4)])
+    command = [sys.executable, mmdet_tool('train.py'), config, '--resume', '--work-dir', work_dir]
+    log = finish([*command, '--cfg-options', *options_for(root, FASTER, 4)])
     assert 'resumed epoch: 0, iter: 2' in log
     assert (work_dir / 'iter_4.pth').exists()
 
