@@ -2,10 +2,8 @@
 
 import argparse
 
-from sapa_mm.engine import CheckpointError
-from sapa_mm.engine.arguments import add_run_arguments, start_tool
+from sapa_mm.engine.arguments import add_run_arguments, run_config_tool
 from sapa_mm.engine.training import prepare_training, run_training
-from sapa_mm.utils.flags import exit_on
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -31,13 +29,7 @@ def make_parser() -> argparse.ArgumentParser:
 
 def main() -> None:
     """Run the tool."""
-    parser = make_parser()
-    args = vars(start_tool(parser))
-    local_rank = args.pop('local_rank')
-    with exit_on(parser, FileNotFoundError, ValueError):
-        cfg = prepare_training(**args)
-    with exit_on(parser, CheckpointError):
-        run_training(cfg, local_rank)
+    run_config_tool(make_parser(), prepare_training, run_training)
 
 
 if __name__ == '__main__':

@@ -12,7 +12,7 @@ from torch import nn
 from ..engine.config import check_upsamplers, in_scope, read_config, without_initialisation
 from ..upsamplers import Upsampler
 from ..utils.text import one_line
-from .flops import count_flops
+from .flops import Flops, count_flops
 
 #: (H, W) of a detector's input before it is padded, the largest that COCO's configs resize to.
 DETECTION_SHAPE = (800, 1333)
@@ -27,21 +27,15 @@ class Cost:
         parameters (int): All parameters.
         upsamplers (int): Parameters of the upsamplers.
         shape (tuple[int, int]): (H, W) of the input that the multiply-adds are for.
-        counted (int): Multiply-adds of the model, see ``Flops``; of a detector those
-            of the backbone and the neck: what follows depends on the proposals.
-        upsamplers_counted (int): Those of the upsamplers in it.
-        upsamplers_by_formula (int | None): The same by their formulas; None if one has none.
-        note (str): Why the two differ, where they do, or which upsamplers have no formula.
+        flops (Flops): Multiply-adds of the model; of a detector only those of the backbone and the
+            neck: the rest depends on the proposals.
     """
 
     trainable: int
     parameters: int
     upsamplers: int
     shape: tuple[int, int]
-    counted: int
-    upsamplers_counted: int
-    upsamplers_by_formula: int | None
-    note: str
+    flops: Flops
 
 
 def count_parameters(module: nn.Module, trainable_only: bool = True) -> int:
@@ -94,10 +88,7 @@ def measure_cost(config: str, shape: tuple[int, int] | None = None) -> Cost:
             if isinstance(module, Upsampler)
         ),
         shape=shape,
-        counted=flops.counted,
-        upsamplers_counted=flops.upsamplers,
-        upsamplers_by_formula=flops.upsamplers_by_formula,
-        note=flops.note,
+        flops=flops,
     )
 
 

@@ -29,9 +29,9 @@ def tabulate_cost(title: str, cost: Cost) -> dict[str, str | int | float | None]
         'all, M': round(cost.parameters / 1e6, 3),
         'upsamplers, M': round(cost.upsamplers / 1e6, 3),
         'input': 'x'.join(map(str, cost.shape)),
-        'counted, G': round(cost.counted / 1e9, 3),
-        'upsamplers, G': _billions(cost.upsamplers_counted),
-        'by formula, G': _billions(cost.upsamplers_by_formula),
+        'counted, G': round(cost.flops.counted / 1e9, 3),
+        'upsamplers, G': _billions(cost.flops.upsamplers),
+        'by formula, G': _billions(cost.flops.upsamplers_by_formula),
     }
 
 

@@ -9,7 +9,7 @@ from mmengine.model import ModuleList
 from torch import Tensor
 
 from ..upsamplers import build_upsampler
-from .neck_checks import check_inputs, check_levels
+from .upsample_fpn import check_inputs, check_levels
 
 
 @MODELS.register_module()

@@ -1,10 +1,13 @@
 """Command line options that several tools share, and how a tool starts."""
 
 import argparse
+from collections.abc import Callable
+from typing import Any
 
-from mmengine.config import DictAction
+from mmengine.config import Config, DictAction
 
-from .checkpoint import install_safe_loading
+from ..utils.flags import exit_on
+from .checkpoint import CheckpointError, install_safe_loading
 
 
 def start_tool(parser: argparse.ArgumentParser) -> argparse.Namespace:
@@ -19,6 +22,26 @@ def start_tool(parser: argparse.ArgumentParser) -> argparse.Namespace:
     args = parser.parse_args()
     install_safe_loading()
     return args
+
+
+def run_config_tool(
+    parser: argparse.ArgumentParser,
+    prepare: Callable[..., Config],
+    run: Callable[[Config, int], Any],
+) -> None:
+    """Run a tool that trains or tests a config.
+
+    Args:
+        parser (argparse.ArgumentParser): The tool's parser, with :func:`add_run_arguments`.
+        prepare (Callable): Takes the parsed arguments except ``local_rank``, returns the config.
+        run (Callable): Takes the config and the local rank.
+    """
+    args = vars(start_tool(parser))
+    local_rank = args.pop('local_rank')
+    with exit_on(parser, FileNotFoundError, ValueError):
+        cfg = prepare(**args)
+    with exit_on(parser, CheckpointError):
+        run(cfg, local_rank)
 
 
 class _CfgOptions(DictAction):

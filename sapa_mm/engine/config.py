@@ -49,35 +49,6 @@ def read_config(path: str, options: dict[str, Any] | None = None) -> Config:
     return cfg
 
 
-def read_run_config(
-    path: str, work_dir: str | None, options: dict[str, Any] | None, launcher: str
-) -> Config:
-    """Read the config of a training or a test and set where and how it runs.
-
-    Args:
-        path (str): The config file.
-        work_dir (str, optional): Where logs and results go. None means the config's own
-            ``work_dir``, or ``./work_dirs/<name of the config>`` if it has none.
-        options (dict, optional): Settings to override, with dotted keys.
-        launcher (str): The job launcher: 'none', 'pytorch', 'slurm' or 'mpi'.
-
-    Returns:
-        Config: The config.
-
-    Raises:
-        FileNotFoundError: See ``read_config``.
-        ValueError: See ``read_config``.
-    """
-    cfg = read_config(path, options)
-    cfg.launcher = launcher
-    if work_dir is not None:
-        cfg.work_dir = work_dir
-    elif cfg.get('work_dir') is None:
-        name = os.path.splitext(os.path.basename(path))[0]
-        cfg.work_dir = os.path.join('work_dirs', name)
-    return cfg
-
-
 def in_scope(cfg: Config) -> AbstractContextManager[None]:
     """Make a config's default scope the current one while a ``with`` block runs.
 

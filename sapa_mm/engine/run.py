@@ -1,6 +1,7 @@
-"""Starting a run: its processes and its runner."""
+"""Starting a run: its config, processes and runner."""
 
 import os
+from typing import Any
 
 import torch.distributed
 from mmengine.config import Config
@@ -8,6 +9,37 @@ from mmengine.device import get_device
 from mmengine.dist import init_dist, is_distributed
 from mmengine.registry import RUNNERS, init_default_scope
 from mmengine.runner import Runner
+
+from .config import read_config
+
+
+def read_run_config(
+    path: str, work_dir: str | None, options: dict[str, Any] | None, launcher: str
+) -> Config:
+    """Read the config of a training or a test and set where and how it runs.
+
+    Args:
+        path (str): The config file.
+        work_dir (str, optional): Where logs and results go. None means the config's own
+            ``work_dir``, or ``./work_dirs/<name of the config>`` if it has none.
+        options (dict, optional): Settings to override, with dotted keys.
+        launcher (str): The job launcher: 'none', 'pytorch', 'slurm' or 'mpi'.
+
+    Returns:
+        Config: The config.
+
+    Raises:
+        FileNotFoundError: See ``read_config``.
+        ValueError: See ``read_config``.
+    """
+    cfg = read_config(path, options)
+    cfg.launcher = launcher
+    if work_dir is not None:
+        cfg.work_dir = work_dir
+    elif cfg.get('work_dir') is None:
+        name = os.path.splitext(os.path.basename(path))[0]
+        cfg.work_dir = os.path.join('work_dirs', name)
+    return cfg
 
 
 def build_runner(cfg: Config, local_rank: int = 0) -> Runner:

@@ -7,8 +7,8 @@ from typing import Any
 from mmengine.config import Config
 
 from ..datasets.checks import check_dataset, check_evaluator
-from .config import check_checkpoint, check_upsamplers, in_scope, read_run_config
-from .run import build_runner
+from .config import check_checkpoint, check_upsamplers, in_scope
+from .run import build_runner, read_run_config
 
 
 def prepare_testing(

@@ -11,10 +11,10 @@ from torch import nn
 
 from ..datasets.checks import check_dataset, check_evaluator
 from ..utils.configs import nested_configs
-from .config import check_checkpoint, check_upsamplers, in_scope, read_run_config
+from .config import check_checkpoint, check_upsamplers, in_scope
 from .random_state_hook import RandomStateHook
 from .resume import find_resumable, resumed_seed
-from .run import build_runner
+from .run import build_runner, read_run_config
 
 
 def prepare_training(

@@ -151,11 +151,12 @@ def measure_table(
         cost = measure_cost(config, shape)
         base = first.setdefault(paper.backbone, cost)
         printed = _printed(table, paper)
+        flops = cost.flops.counted if cost is base else cost.flops.upsamplers_by_formula
         cells = {
             column: _compare(table, paper, column, printed[column], value)
             for column, value in (
                 ('Params', _parameters_of(cost, base, table) / 1e6),
-                ('FLOPs', (cost.counted if cost is base else cost.upsamplers_by_formula) / 1e9),
+                ('FLOPs', flops / 1e9),
             )
             if column in printed and (column == 'Params' or shape is None)
         }
@@ -208,9 +209,9 @@ def _note(cost: Cost, cells: dict[str, Cell]) -> str:
     for column, cell in cells.items():
         if not cell.agrees:
             columns_of.setdefault(cell.note or 'unexplained', []).append(column)
-    if cost.note:
-        column = 'by formula' if cost.upsamplers_by_formula is None else 'counted'
-        columns_of.setdefault(cost.note, []).append(column)
+    if cost.flops.note:
+        column = 'by formula' if cost.flops.upsamplers_by_formula is None else 'counted'
+        columns_of.setdefault(cost.flops.note, []).append(column)
     return '. '.join(f'{", ".join(columns)}: {note}' for note, columns in columns_of.items())
 
 

@@ -14,7 +14,7 @@ from ..analysis.complexity import count_parameters
 from ..analysis.flops import count_flops
 from ..analysis.machine import describe_device
 from ..upsamplers import UPSAMPLERS, PointUpsampler, WindowUpsampler, build_upsampler
-from ..utils.files import check_place, write_whole
+from ..utils.files import check_place, read_json, write_whole
 from .paper_tables import PAPER_TABLES, paper_order
 
 #: What the others are held against.
@@ -155,11 +155,9 @@ def read_latencies(out: str) -> dict[str, dict[str, Latency]]:
     path = os.path.join(out, LATENCY_FILE)
     if not os.path.isfile(path):
         return {}
-    with open(path) as file:
-        content = json.load(file)
     return {
         device: {name: Latency(**values) for name, values in latencies.items()}
-        for device, latencies in content.items()
+        for device, latencies in read_json(path, 'out').items()
     }
 
 

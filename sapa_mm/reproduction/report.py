@@ -267,7 +267,7 @@ def _measure_costs(table: PaperTable, configs: str) -> tuple[list[ComplexityRow 
 def _add_costs(draft: _Draft, costs: Sequence[ComplexityRow | None]) -> None:
     totals = {
         'Params': lambda cost: cost.trainable / 1e6,
-        'FLOPs': lambda cost: cost.counted / 1e9,
+        'FLOPs': lambda cost: cost.flops.counted / 1e9,
     }
     for column, unit in (('Params', 'M'), ('FLOPs', 'G')):
         compared = [row and row.cells.get(column) for row in costs]

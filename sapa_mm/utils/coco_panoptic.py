@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from .files import read_json, whole_file
+from .text import first_of
 
 VOID = 0
 """Segment id of pixels without a label in the truth, and without a prediction."""
@@ -295,5 +296,4 @@ def find_segments(segments: Segments, name: str = 'map') -> np.ndarray:
 
 
 def _listed(ids: np.ndarray) -> str:
-    first = ', '.join(map(str, ids[:3]))
-    return f'{len(ids)} id(s), {first}{", ..." if len(ids) > 3 else ""},'
+    return f'{len(ids)} id(s), {first_of(ids)},'

@@ -29,7 +29,7 @@ def test_shapes():
     assert measure_cost(str(panoptic)).shape == (800, 1344)
     small, large = (measure_cost(str(panoptic), shape) for shape in ((60, 90), (64, 192)))
     assert (small.shape, large.shape) == ((64, 96), (64, 192))
-    assert large.counted == 2 * small.counted
+    assert large.flops.counted == 2 * small.flops.counted
 
 
 @pytest.mark.parametrize(

@@ -74,10 +74,10 @@ def test_tables(number):
             trainable, parameters = MODELS[number, row.title]
             assert round(cost.trainable / 1e6, 2) == trainable
             assert round(cost.parameters / 1e6, 2) == parameters
-            assert cost.upsamplers == cost.upsamplers_counted == 0
+            assert cost.upsamplers == cost.flops.upsamplers == 0
         assert round(cost.upsamplers / 1e6, 3) == INCREMENTS[number].get(upsampler, 0)
-        assert (cost.upsamplers_counted != cost.upsamplers_by_formula) == bool(cost.note)
-        assert bool(cost.note) == (upsampler in COUNTED_OTHERWISE)
+        assert (cost.flops.upsamplers != cost.flops.upsamplers_by_formula) == bool(cost.flops.note)
+        assert bool(cost.flops.note) == (upsampler in COUNTED_OTHERWISE)
         for column, cell in row.cells.items():
             # Reproduced to the printed digit, or explained; not both.
             assert cell.agrees is not bool(cell.note), (row.title, column, cell)
@@ -85,7 +85,7 @@ def test_tables(number):
         {'Params', 'FLOPs'} if number == 3 else {'Params'}
     )
     if number == 3:
-        assert round(rows[0].cost.counted / 1e9, 1) == 15.9
+        assert round(rows[0].cost.flops.counted / 1e9, 1) == 15.9
         assert {row.cost.shape for row in rows} == {(512, 512)}
     noted = {upsampler for table, upsampler, _ in COST_NOTES if table == number} | COUNTED_OTHERWISE
     assert {line['model'].partition(',')[0] for line in tabulate(rows) if line['note']} == noted

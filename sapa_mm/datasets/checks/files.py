@@ -13,6 +13,7 @@ from mmengine.registry import DATASETS
 
 from ...utils.configs import nested_configs, single_datasets
 from ...utils.files import read_json
+from ...utils.text import first_of
 
 # Larger annotation files are not parsed here as well: a truncated one does not end as JSON does.
 _PARSED_BYTES = 64 * 2**20
@@ -101,7 +102,10 @@ def find_evaluator_problems(evaluator: Any, name: str) -> Iterator[Exception]:
                     f"in the dataloader's data_root, with `cfg_options` {key}.{argument}=PATH"
                 )
             elif argument == 'ann_file':
-                yield from _json_problems(path, f'{key}.ann_file')
+                try:
+                    _check_json(path, f'{key}.ann_file')
+                except ValueError as error:
+                    yield error
 
 
 class _Files:
@@ -210,14 +214,10 @@ def _check_coco(files: _Files) -> Iterator[Exception]:
         map_dir = yield from files.folder('data_prefix.seg')
     if annotations is None:
         return
-    problems = list(_json_problems(annotations, f'{files.name}.ann_file'))
-    yield from problems
-    if problems:
-        return
     try:
-        named = _image_names(annotations)
+        named = _image_names(annotations, f'{files.name}.ann_file')
     except ValueError as error:
-        yield ValueError(f'{files.name}.ann_file: {annotations}: {error}')
+        yield error
         return
     if image_dir is not None:
         yield from _missing(files, named - _list(image_dir), 'data_prefix.img', image_dir)
@@ -227,25 +227,26 @@ def _check_coco(files: _Files) -> Iterator[Exception]:
         yield from _missing(files, maps - _list(map_dir), 'data_prefix.seg', map_dir)
 
 
-def _json_problems(path: str, key: str) -> Iterator[Exception]:
+def _check_json(path: str, key: str) -> Any:
+    """Read a JSON file; of a large one only the end, and None is returned."""
     try:
-        if os.path.getsize(path) <= _PARSED_BYTES:
-            read_json(path, key)
-        elif not _ends_as_json(path):
-            yield ValueError(
-                f'{key}: {path} is not a complete JSON file (it stops half-way); copy or download '
-                'it again'
-            )
+        if not _is_large(path):
+            return read_json(path, key)
+        with open(path, 'rb') as file:
+            file.seek(-64, os.SEEK_END)
+            is_complete = file.read().rstrip().endswith(b'}')
     except OSError as error:
-        yield ValueError(f'{key}: {path} cannot be read: {error.strerror}')
-    except ValueError as error:
-        yield error
+        raise ValueError(f'{key}: {path} cannot be read: {error.strerror}') from error
+    if not is_complete:
+        raise ValueError(
+            f'{key}: {path} is not a complete JSON file (it stops half-way); copy or download it '
+            'again'
+        )
+    return None
 
 
-def _ends_as_json(path: str) -> bool:
-    with open(path, 'rb') as file:
-        file.seek(-64, os.SEEK_END)
-        return file.read().rstrip().endswith(b'}')
+def _is_large(path: str) -> bool:
+    return os.path.getsize(path) > _PARSED_BYTES
 
 
 def _read_names(path: str | None, suffix: str) -> set[str]:
@@ -256,27 +257,26 @@ def _read_names(path: str | None, suffix: str) -> set[str]:
         return {line.strip() + suffix for line in lines}
 
 
-def _image_names(path: str) -> set[str]:
-    """The files of the images in a COCO file; without parsing it if it is large."""
-    with open(path, 'rb') as file:
-        if os.path.getsize(path) <= _PARSED_BYTES:
-            return _names_in(json.load(file))
-        with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as text:
-            found = re.finditer(rb'"file_name"\s*:\s*("(?:[^"\\]|\\.)*")', text)
-            names = {json.loads(match[1]) for match in found}
-    # Panoptic annotations name their maps, too.
-    return {name for name in names if not name.endswith('.png')}
-
-
-def _names_in(content: Any) -> set[str]:
+def _image_names(path: str, key: str) -> set[str]:
+    """Get the file names of the images in a COCO file, without parsing it if it is large."""
+    content = _check_json(path, key)
+    if _is_large(path):
+        with (
+            open(path, 'rb') as file,
+            mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as text,
+        ):
+            matches = re.finditer(rb'"file_name"\s*:\s*("(?:[^"\\]|\\.)*")', text)
+            names = {json.loads(match[1]) for match in matches}
+        # Panoptic annotations name their maps, too.
+        return {name for name in names if not name.endswith('.png')}
     images = content.get('images') if isinstance(content, dict) else None
     if not isinstance(images, list):
-        raise ValueError('it is no COCO file: it has no list of images')
+        raise ValueError(f'{key}: {path}: it is no COCO file: it has no list of images')
     names = [image.get('file_name') if isinstance(image, dict) else None for image in images]
     wrong = [index for index, name in enumerate(names) if not isinstance(name, str)]
     if wrong:
         raise ValueError(
-            f'{len(wrong)} of {len(names)} images have no file_name, the first is '
+            f'{key}: {path}: {len(wrong)} of {len(names)} images have no file_name, the first is '
             f'images[{wrong[0]}]'
         )
     return set(names)
@@ -291,11 +291,8 @@ def _list(folder: str | None, suffix: str | None = None) -> set[str]:
 
 def _missing(files: _Files, missing: set[str], key: str, folder: str) -> Iterator[Exception]:
     if missing:
-        first = ', '.join(sorted(missing)[:3])
-        yield ValueError(
-            f'{files.name}.{key}: {len(missing)} files are missing in {folder}: {first}'
-            + (', ...' if len(missing) > 3 else '')
-        )
+        text = f'{len(missing)} files are missing in {folder}: {first_of(sorted(missing))}'
+        yield ValueError(f'{files.name}.{key}: {text}')
 
 
 # By the class whose ``load_data_list`` a dataset uses. A subclass with a ``load_data_list`` of its
