@@ -1,1 +1,1 @@
-"""What models cost: parameters, multiply-adds, and the time and memory of the operators."""
+"""Costs: parameters and multiply-adds of models, time and memory of the operators."""

@@ -20,13 +20,13 @@ DETECTION_SHAPE = (800, 1333)
 
 @dataclass(frozen=True)
 class Cost:
-    """What a config's model costs.
+    """The cost of a config's model.
 
     Attributes:
         trainable (int): Trainable parameters.
         parameters (int): All parameters.
         upsamplers (int): Parameters of the upsamplers.
-        shape (tuple[int, int]): (H, W) of the input that the multiply-adds are for.
+        shape (tuple[int, int]): (H, W) of the input on which the multiply-adds were counted.
         flops (Flops): Multiply-adds of the model; of a detector only those of the backbone and the
             neck: the rest depends on the proposals.
     """
@@ -54,12 +54,12 @@ def count_parameters(module: nn.Module, trainable_only: bool = True) -> int:
 
 
 def measure_cost(config: str, shape: tuple[int, int] | None = None) -> Cost:
-    """Builds a config's model, with random weights, and counts.
+    """Builds a config's model with random weights and counts its parameters and multiply-adds.
 
     Args:
         config (str): The config file.
         shape (tuple[int, int], optional): (H, W) of the input. Defaults to the config's crop for a
-            segmentor, to ``DETECTION_SHAPE`` for a detector, which is padded as its config says.
+            segmentor, and for a detector to ``DETECTION_SHAPE``, padded as in the config.
 
     Returns:
         Cost: The cost.
@@ -93,12 +93,12 @@ def measure_cost(config: str, shape: tuple[int, int] | None = None) -> Cost:
 
 
 @contextlib.contextmanager
-def _prefixing_errors(what: str, *errors: type[Exception]) -> Iterator[None]:
-    """Says which config an error is about: configs are Python, and models may raise anything."""
+def _prefixing_errors(prefix: str, *errors: type[Exception]) -> Iterator[None]:
+    """Prefix errors with the config they are about: models and configs may raise anything."""
     try:
         yield
     except errors as error:
-        raise ValueError(f'{what}: {one_line(error)}') from error
+        raise ValueError(f'{prefix}: {one_line(error)}') from error
 
 
 def _input_shape(cfg: Config, shape: tuple[int, int] | None, is_detector: bool) -> tuple[int, int]:

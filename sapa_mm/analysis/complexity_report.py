@@ -16,12 +16,11 @@ def tabulate_cost(title: str, cost: Cost) -> dict[str, str | int | float | None]
     """Lays out the cost of a config.
 
     Args:
-        title (str): What the model is called.
+        title (str): Name of the model.
         cost (Cost): Its cost.
 
     Returns:
-        dict: The row; parameters in millions (M), multiply-adds in billions (G). Its note is in
-        the cost.
+        dict: The row, without the note; parameters in millions (M), multiply-adds in billions (G).
     """
     return {
         'model': title,
@@ -39,8 +38,8 @@ def format_report(report: dict[str, Table], form: str) -> str:
     """Formats tables.
 
     Args:
-        report (dict[str, Table]): Tables, none of them empty, by their headings.
-        form (str): One of ``FORMATS``. In Markdown the notes are under each table.
+        report (dict[str, Table]): Non-empty tables by their headings.
+        form (str): One of ``FORMATS``. In Markdown the notes follow each table.
 
     Returns:
         str: The text, ending with a newline.
@@ -67,7 +66,7 @@ def _format_markdown(heading: str, table: Table) -> str:
 
 
 def _format_csv(report: dict[str, Table]) -> str:
-    """One table with the columns of all."""
+    """Format one table with the columns of all."""
     rows = [{'table': heading, **row} for heading, table in report.items() for row in table]
     columns = list(dict.fromkeys(column for row in rows for column in row))
     text = io.StringIO()

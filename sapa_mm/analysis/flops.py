@@ -1,4 +1,4 @@
-"""Multiply-adds of a running model, by torch's own counter."""
+"""Multiply-adds of a model, from torch's FLOP counter."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,16 +15,16 @@ from ..upsamplers import Upsampler
 
 @dataclass(frozen=True)
 class Flops:
-    """Multiply-adds of one forward pass; each counts once.
+    """Multiply-adds of one forward pass; each counts as one.
 
     Attributes:
         counted (int): Of convolutions, matrix products, attention and this project's operators.
             Interpolation, normalisation and elementwise steps are not counted.
-        upsamplers (int): That part of them that is the upsamplers'.
+        upsamplers (int): The upsamplers' share of them.
         upsamplers_by_formula (int | None): Of the upsamplers, by their
             ``flops_per_position`` and the sizes of their inputs.
             None if an upsampler has no formula.
-        note (str): Why the two differ, where they do, or which upsamplers have no formula.
+        note (str): Why the two differ, if they do, or which upsamplers have no formula.
     """
 
     counted: int
@@ -34,7 +34,7 @@ class Flops:
 
 
 def count_flops(model: nn.Module, run: Callable[[Tensor], Any], shape: tuple[int, ...]) -> Flops:
-    """Counts one forward pass, without computing it: on tensors that have shapes only.
+    """Counts one forward pass without computing it, on fake tensors.
 
     Args:
         model (nn.Module): The model.
@@ -42,18 +42,18 @@ def count_flops(model: nn.Module, run: Callable[[Tensor], Any], shape: tuple[int
         shape (tuple[int, ...]): Shape of the input.
 
     Returns:
-        Flops: What was counted.
+        Flops: The counts.
 
     Raises:
-        RuntimeError: If ``sapa_ops`` has no compiled operators: plain PyTorch's steps are
-            elementwise and would not be counted.
+        RuntimeError: If ``sapa_ops`` has no compiled operators: plain PyTorch's elementwise steps
+            would not be counted.
     """
     counter = FlopCounterMode(display=False)
     # Upsampler, low-res positions, the counter's state before and after.
     calls: list[list] = []
 
-    def enter(upsampler: Upsampler, inputs: tuple[Tensor, ...], named: dict[str, Tensor]) -> None:
-        x = inputs[0] if inputs else named['x']
+    def enter(upsampler: Upsampler, inputs: tuple[Tensor, ...], kwargs: dict[str, Tensor]) -> None:
+        x = inputs[0] if inputs else kwargs['x']
         positions = x.numel() // x.shape[1]
         calls.append([upsampler, positions, counter.get_total_flops()])
 

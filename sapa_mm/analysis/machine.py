@@ -1,4 +1,4 @@
-"""What a measurement ran on: its device's name, and the peak memory of this process."""
+"""Names of devices, and the peak memory of this process."""
 
 import platform
 import resource
@@ -11,10 +11,10 @@ def describe_device(device: str) -> str:
     """Names a device.
 
     Args:
-        device (str): 'cuda', or 'cpu' or another that torch has no name for.
+        device (str): 'cuda', 'cpu', or another that torch has no name for.
 
     Returns:
-        str: The GPU's name; the CPU's, with the number of threads.
+        str: The name of the GPU, or of the CPU with its number of threads.
     """
     if device == 'cuda':
         return torch.cuda.get_device_name()
@@ -24,7 +24,7 @@ def describe_device(device: str) -> str:
 
 
 def cpu_model() -> str:
-    """The CPU's name."""
+    """Names the CPU."""
     try:
         with open('/proc/cpuinfo') as file:
             names = [line.split(':', 1)[1].strip() for line in file if 'model name' in line]
@@ -34,8 +34,8 @@ def cpu_model() -> str:
 
 
 def peak_rss() -> int:
-    """Peak resident memory of this process in bytes, since it started or was last reset."""
-    # ru_maxrss is the second choice: on Linux it starts at the peak of the parent process.
+    """Peak resident memory of this process in bytes, since its start or the last reset."""
+    # ru_maxrss is only a fallback: on Linux it starts at the peak of the parent process.
     try:
         with open('/proc/self/status') as file:
             return next(1024 * int(line.split()[1]) for line in file if line.startswith('VmHWM'))
@@ -45,9 +45,9 @@ def peak_rss() -> int:
 
 
 def reset_peak_rss() -> None:
-    """Lets the peak start anew from what the process uses now, where the system can do so."""
+    """Resets the peak to the current usage, on systems that support it."""
     try:
         with open('/proc/self/clear_refs', 'w') as file:
             file.write('5')
     except OSError:
-        pass  # the peak so far stands
+        pass  # the previous peak remains

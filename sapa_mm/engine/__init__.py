@@ -1,6 +1,6 @@
-"""One run of a config: reading it, training, testing, resuming; checkpoints, published weights.
+"""Runs of a config: reading it, training, testing, resuming; checkpoints and published weights.
 
-Importing this registers ``RandomStateHook`` and changes nothing else.
+Importing this package registers ``RandomStateHook`` and changes nothing else.
 """
 
 from .checkpoint import CheckpointError, install_safe_loading, read_checkpoint

@@ -1,4 +1,4 @@
-"""Command line options that several tools share, and how a tool starts."""
+"""Command line options that several tools share, and how tools start."""
 
 import argparse
 from collections.abc import Callable
@@ -45,7 +45,7 @@ def run_config_tool(
 
 
 class _CfgOptions(DictAction):
-    """``key=value`` pairs; unlike mmengine's action, it says what is wrong with one that is not."""
+    """mmengine's ``DictAction`` with a clear error for anything but ``key=value`` pairs."""
 
     def __call__(self, parser, namespace, values, option_string=None):
         for value in values:

@@ -1,10 +1,10 @@
-"""Checkpoints load without running code from the file, with upstream mmengine and with OneDL's.
+"""Loading checkpoints without running code from them, in upstream mmengine and OneDL's.
 
 Upstream mmengine cannot load its own checkpoints with a current torch: ``torch.load`` defaults to
 ``weights_only=True``, and the message hub's ``HistoryBuffer`` is not an allowed global. OneDL's
 loader falls back to plain unpickling, which runs whatever the file asks for. The loaders here allow
-the few harmless globals that mmengine writes, and nothing else; ``install_safe_loading`` puts
-them in the place of mmengine's.
+only the few harmless globals that mmengine writes; ``install_safe_loading`` substitutes them for
+mmengine's.
 """
 
 import codecs
@@ -32,11 +32,11 @@ TRUST_VARIABLE = 'SAPA_MM_TRUST_CHECKPOINTS'
 
 
 class CheckpointError(ValueError):
-    """A checkpoint that is damaged, no checkpoint at all, or refused."""
+    """A checkpoint is damaged, refused, or not a checkpoint at all."""
 
 
 class DamagedCheckpoint(CheckpointError):
-    """A checkpoint of which nothing can be loaded, such as one whose saving was cut short."""
+    """A checkpoint is unreadable, for example because saving it was interrupted."""
 
 
 def read_checkpoint(
@@ -45,18 +45,18 @@ def read_checkpoint(
     name: str = 'checkpoint',
     mmap: bool = False,
 ) -> Any:
-    """Load a checkpoint file, or one of published weights, and refuse to run code from it.
+    """Load a checkpoint or published weights, and refuse to run code from the file.
 
     Args:
         path (str): The file.
         map_location (str or callable, optional): Same as ``torch.load``. Defaults to None.
         name (str): What error messages call the file, such as the argument it came from.
             Defaults to 'checkpoint'.
-        mmap (bool): Whether to leave the tensors on disk until they are used, which makes a look
-            at a large file cheap. Defaults to False.
+        mmap (bool): Whether to leave the tensors on disk until they are used, which makes
+            inspecting a large file cheap. Defaults to False.
 
     Returns:
-        Any: What was saved, as a rule a dict.
+        Any: The saved object, usually a dict.
 
     Raises:
         FileNotFoundError: If there is no such file.
@@ -107,7 +107,7 @@ def _trusted() -> bool:
 
 @contextmanager
 def _safe_load(label: str, zip_path: str | None = None) -> Iterator[None]:
-    """Allow mmengine's globals while a checkpoint loads, and explain what goes wrong.
+    """Allow mmengine's globals while a checkpoint loads, and explain failures.
 
     Args:
         label (str): What error messages call the checkpoint.
@@ -130,7 +130,7 @@ def _safe_load(label: str, zip_path: str | None = None) -> Iterator[None]:
                 'which executes code from the file'
             ) from error
         except Exception as error:
-            # With a damaged file, the unpickler may raise anything.
+            # The unpickler may raise anything on a damaged file.
             is_sound = isinstance(error, (OSError, MemoryError, ImportError, AttributeError))
             raise (CheckpointError if is_sound else DamagedCheckpoint)(
                 f'{label} cannot be loaded: {one_line(error)}'
@@ -139,8 +139,8 @@ def _safe_load(label: str, zip_path: str | None = None) -> Iterator[None]:
 
 @contextmanager
 def _allowed(functions: list[Any]) -> Iterator[None]:
-    """Allow globals for the time of a ``with`` block (torch 2.4 has no ``safe_globals``)."""
-    before = list(torch.serialization.get_safe_globals())  # torch 2.4 hands out its own list
+    """Allow globals within a ``with`` block (torch 2.4 has no ``safe_globals``)."""
+    before = list(torch.serialization.get_safe_globals())  # torch 2.4 returns its own list
     torch.serialization.add_safe_globals(functions)
     try:
         yield
@@ -150,17 +150,17 @@ def _allowed(functions: list[Any]) -> Iterator[None]:
 
 
 def _refused_globals(error: Exception, zip_path: str | None) -> list[str]:
-    """List the globals a checkpoint was refused for; torch's error names only the first."""
+    """List the globals that made torch refuse a checkpoint; its error names only the first."""
     names = re.findall(r'GLOBAL (\S+)', str(error))[:1]
     list_globals = getattr(torch.serialization, 'get_unsafe_globals_in_checkpoint', None)
     if zip_path is not None and list_globals is not None:
-        with suppress(pickle.UnpicklingError):  # it does not know all operations
+        with suppress(pickle.UnpicklingError):  # it does not support all opcodes
             names = list_globals(zip_path) or names
     return sorted(names)
 
 
 def _guarded(loader: Callable) -> Callable:
-    """Make one of mmengine's loaders of remote checkpoints a safe one."""
+    """Make one of mmengine's loaders of remote checkpoints safe."""
 
     @functools.wraps(loader)
     def load(filename: str, map_location: str | Callable | None = None) -> Any:
@@ -174,7 +174,7 @@ def _guarded(loader: Callable) -> Callable:
 
 @contextmanager
 def _weights_only() -> Iterator[None]:
-    """Overrule the ``weights_only=False`` with which mmengine downloads, by torch's own switch."""
+    """Overrule mmengine's ``weights_only=False`` for downloads by torch's own switch."""
     switch = 'TORCH_FORCE_WEIGHTS_ONLY_LOAD'
     before = os.environ.get(switch)
     os.environ[switch] = '1'
@@ -204,7 +204,7 @@ _SAFE_LOADERS = {
 def install_safe_loading() -> None:
     """Make mmengine load checkpoints as ``read_checkpoint`` does, in this process.
 
-    The loaders of mmengine's ``CheckpointLoader``, of local files, downloads and model zoos, are
+    The loaders in mmengine's ``CheckpointLoader`` for local files, downloads and model zoos are
     replaced: no code from a checkpoint is run, and mmengine's own checkpoints load with every
     version of torch. Calling it again changes nothing.
 
@@ -220,7 +220,7 @@ def install_safe_loading() -> None:
 
 
 def _known_as(path: str, function: Any) -> Callable:
-    """Give a function the name under which checkpoints know it."""
+    """Wrap a function under the name by which checkpoints refer to it."""
 
     def call(*args):
         return function(*args)
@@ -237,9 +237,9 @@ _METHODS = [
 
 
 def _get_method(owner: type, name: str) -> Callable:
-    """Take the place of ``getattr``, with which pickle refers to the methods in ``_METHODS``.
+    """Replace ``getattr``, by which pickle refers to the methods in ``_METHODS``.
 
-    ``getattr`` itself would lead from any allowed global to everything else.
+    ``getattr`` itself would reach everything else from any allowed global.
     """
     if (owner, name) not in _METHODS:
         raise pickle.UnpicklingError('GLOBAL builtins.getattr is allowed for a few methods only')
@@ -252,10 +252,10 @@ _rebuild_scalar = np.float64(0).__reduce__()[0]
 
 _HARMLESS_GLOBALS = [
     HistoryBuffer,  # the message hub's logs: arrays, and the names of the methods that reduce them
-    codecs.encode,  # how bytes are written; torch 2.4 does not allow it by itself
+    codecs.encode,  # how bytes are written; not among the globals that torch 2.4 allows
     np.ndarray,
     np.dtype,
-    *{type(np.dtype(code)) for code in '?bhilqBHILQefd'},  # what np.dtype(...) gives for numbers
+    *{type(np.dtype(code)) for code in '?bhilqBHILQefd'},  # the classes of numeric dtypes
     _known_as('numpy.core.multiarray._reconstruct', _rebuild_array),
     _known_as('numpy._core.multiarray._reconstruct', _rebuild_array),
     _known_as('numpy.core.multiarray.scalar', _rebuild_scalar),

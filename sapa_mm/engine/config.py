@@ -1,4 +1,4 @@
-"""Configs: reading them, and building what they describe."""
+"""Reading configs, checking them, and preparing to build from them."""
 
 import copy
 import os
@@ -29,15 +29,15 @@ def read_config(path: str, options: dict[str, Any] | None = None) -> Config:
 
     Raises:
         FileNotFoundError: If there is no such file.
-        ValueError: If the file is not the config of a model, or an option does not fit it. The
-            messages call the arguments ``config`` and ``cfg_options``, as the callers do.
+        ValueError: If the file is not the config of a model, or an option does not fit it. Messages
+            call the arguments ``config`` and ``cfg_options``, as callers do.
     """
     if not os.path.isfile(path):
         raise FileNotFoundError(f'config: {path} is not a file')
     try:
         cfg = Config.fromfile(path)
     except Exception as error:
-        # A config is Python: it may raise anything.
+        # A config is Python and may raise anything.
         raise ValueError(f'config: {path} cannot be read: {one_line(error)}') from error
     if 'model' not in cfg:
         raise ValueError(f'config: {path} has no model')
@@ -58,16 +58,16 @@ def in_scope(cfg: Config) -> AbstractContextManager[None]:
         cfg (Config): The config.
 
     Returns:
-        AbstractContextManager: What to enter.
+        AbstractContextManager: The context to enter.
     """
     return DefaultScope.overwrite_default_scope(cfg.get('default_scope') or 'mmengine')
 
 
 def without_initialisation(model: dict) -> dict:
-    """Copy a model's config without what its weights are initialised from.
+    """Copy a model's config without its weight initialisation.
 
     Args:
-        model (dict): The config of the model. A model built from the copy fetches no weights.
+        model (dict): The config of the model. A model built from the copy downloads no weights.
 
     Returns:
         dict: The copy; ``init_cfg`` and ``pretrained`` are None wherever they are set.
@@ -96,10 +96,10 @@ def check_upsamplers(model: Any, name: str) -> None:
 
 
 def check_checkpoint(path: str, name: str) -> None:
-    """Check that a checkpoint loads, before other work is done. Addresses are not looked up.
+    """Check that a checkpoint loads before other work is done. URLs are not checked.
 
     Args:
-        path (str): A path or an address, such as ``https://...`` or ``torchvision://...``.
+        path (str): A path or a URL, such as ``https://...`` or ``torchvision://...``.
         name (str): The argument or config key that it came from, for the error message.
 
     Raises:

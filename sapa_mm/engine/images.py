@@ -1,4 +1,4 @@
-"""Single images: reading them with clear errors, and the pipeline of a config for them."""
+"""Single images: reading them with clear errors, and a config's pipeline for them."""
 
 import os
 
@@ -29,7 +29,7 @@ def read_image(path: str, name: str) -> np.ndarray:
     if os.path.getsize(path) == 0:
         raise ValueError(f'{name}: {path} is empty')
     try:
-        # OpenCV, with which the pipelines read, fills up a truncated image silently.
+        # OpenCV, which the pipelines use, silently pads a truncated image.
         with Image.open(path) as file:
             file.load()
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
@@ -41,7 +41,7 @@ def read_image(path: str, name: str) -> np.ndarray:
 
 
 def image_pipeline(cfg: Config) -> list[dict]:
-    """Take the test pipeline of a config without the steps that load annotations.
+    """Get the test pipeline of a config without the steps that load annotations.
 
     Args:
         cfg (Config): The config.

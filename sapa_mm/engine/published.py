@@ -1,4 +1,4 @@
-"""Published weights: one safetensors file with weights, config, metrics and a hash."""
+"""Published weights: a safetensors file with weights, config, metrics and a hash."""
 
 import hashlib
 import json
@@ -15,12 +15,12 @@ from ..utils.files import whole_file
 
 SUFFIX = '.safetensors'
 _HASH_DIGITS = 8
-_TEXTS = ('config', 'dataset_meta', 'metrics', 'model')
-_NOT_OF_WEIGHTS = ('init_cfg', 'pretrained', 'train_cfg', 'test_cfg')
+_HASHED_METADATA = ('config', 'dataset_meta', 'metrics', 'model')
+_UNRELATED_TO_WEIGHTS = ('init_cfg', 'pretrained', 'train_cfg', 'test_cfg')
 
 
 class PublishedError(ValueError):
-    """A file that is damaged, or does not hold published weights."""
+    """A file is damaged or does not hold published weights."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class Published:
 
     Attributes:
         state_dict (dict[str, Tensor]): The weights, on the CPU.
-        config (Config): The config that they belong to.
+        config (Config): Their config.
         metrics (dict[str, float]): Metrics that the weights reach; may be empty.
         dataset_meta (dict): Names and colours of the classes.
         sha256 (str): The hash of the weights.
@@ -59,7 +59,7 @@ def write_published(
         dataset_meta (Mapping): Names and colours of the classes.
 
     Returns:
-        str: The file: the config's name and the beginning of the weights' hash.
+        str: The file, named after the config and the beginning of the weights' hash.
     """
     from safetensors.torch import save_file
 
@@ -85,7 +85,7 @@ def write_published(
     path = os.path.join(folder, f'{name}-{sha256[:_HASH_DIGITS]}{SUFFIX}')
     with whole_file(path) as partial:
         save_file(weights, partial, metadata)
-        # safetensors makes files that only their owner may read.
+        # safetensors makes files that only their owner can read.
         os.umask(umask := os.umask(0))
         os.chmod(partial, 0o666 & ~umask)
     return path
@@ -94,8 +94,8 @@ def write_published(
 def read_published(path: str, name: str = 'weights') -> Published:
     """Read published weights and check them against their hash.
 
-    Reading the weights runs no code, but the config in the file is Python, like all of OpenMMLab's,
-    and is run; ``read_weights`` leaves it alone.
+    Reading the weights runs no code, but the config in the file is Python, like all OpenMMLab
+    configs, and is executed; ``read_weights`` does not touch it.
 
     Args:
         path (str): The file.
@@ -148,38 +148,38 @@ def read_weights(path: str, name: str = 'weights') -> tuple[dict[str, Tensor], d
         raise PublishedError(
             f'{name}: {path} is damaged or no safetensors file ({error}); fetch it again'
         ) from error
-    missing = {*_TEXTS, 'sha256', 'metadata_sha256'} - metadata.keys()
+    missing = {*_HASHED_METADATA, 'sha256', 'metadata_sha256'} - metadata.keys()
     if missing:
         raise PublishedError(
             f'{name}: {path} has no {", ".join(sorted(missing))} in its metadata: it was not made '
             'by tools/publish.py'
         )
-    for what, found, wanted in (
+    for content, actual, expected in (
         ('weights', hash_weights(weights), metadata['sha256']),
         ('metadata', _hash_metadata(metadata), metadata['metadata_sha256']),
     ):
-        if found != wanted:
+        if actual != expected:
             raise PublishedError(
-                f'{name}: {path} is damaged, its {what} are not those of its hash; fetch it again'
+                f'{name}: {path} is damaged, its {content} do not match their hash; fetch it again'
             )
     return weights, metadata
 
 
 def model_settings(cfg: Config) -> dict:
-    """Take from a config the settings of its model that the weights depend on.
+    """Select the settings of a config's model that its weights depend on.
 
     Args:
         cfg (Config): The config.
 
     Returns:
-        dict: The settings, with the types of JSON.
+        dict: The settings, as JSON types.
     """
 
     def settings(value):
         if isinstance(value, dict):
-            return {k: settings(v) for k, v in value.items() if k not in _NOT_OF_WEIGHTS}
+            return {k: settings(v) for k, v in value.items() if k not in _UNRELATED_TO_WEIGHTS}
         if isinstance(value, (list, tuple)):
-            return [settings(one) for one in value]
+            return [settings(item) for item in value]
         # Both batch norms have the same weights.
         return str(value).replace('SyncBN', 'BN') if isinstance(value, str) else value
 
@@ -187,7 +187,8 @@ def model_settings(cfg: Config) -> dict:
 
 
 def _hash_metadata(metadata: Mapping[str, str]) -> str:
-    return hashlib.sha256('\n'.join(metadata[name] for name in _TEXTS).encode()).hexdigest()
+    text = '\n'.join(metadata[name] for name in _HASHED_METADATA)
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def hash_weights(weights: Mapping[str, Tensor]) -> str:

@@ -1,4 +1,4 @@
-"""Random states in checkpoints: a resumed run ends with the weights of an uninterrupted one."""
+"""Random states in checkpoints: a resumed run ends with an uninterrupted one's weights."""
 
 import random
 from collections.abc import Callable
@@ -16,8 +16,8 @@ def get_random_state() -> dict:
     """Get the states of all global random number generators.
 
     Returns:
-        dict: States of ``random``, ``numpy.random``, torch on the CPU and, if there is one, on the
-        current CUDA device. They consist of numbers and tensors, so that a checkpoint with them
+        dict: States of ``random``, ``numpy.random``, torch on the CPU and on the current CUDA
+        device, if any. They consist of numbers and tensors, so that a checkpoint with them
         loads with ``weights_only=True``.
     """
     # The transforms of mmcv, mmseg and mmdet draw from numpy's global state.
@@ -36,11 +36,11 @@ def set_random_state(state: dict) -> None:
     """Set the states of all global random number generators.
 
     Args:
-        state (dict): What ``get_random_state`` gave.
+        state (dict): A result of ``get_random_state``.
     """
     random.setstate(state['python'])
     np.random.set_state(state['numpy'])  # noqa: NPY002
-    # A runner loads checkpoints to its device; torch sets states from the CPU.
+    # A runner loads checkpoints to its device; torch takes states on the CPU.
     torch.set_rng_state(state['torch'].cpu())
     if 'cuda' in state and torch.cuda.is_available():
         torch.cuda.set_rng_state(state['cuda'].cpu())
@@ -50,14 +50,14 @@ def set_random_state(state: dict) -> None:
 class RandomStateHook(Hook):
     """Keep the random states in every checkpoint and continue from them on resume.
 
-    A run that is killed and resumed then ends with the same weights as one that ran through: with
-    the same seed, without loader workers (``num_workers=0``), and on deterministic operators.
+    A run that is killed and resumed then ends with the same weights as an uninterrupted one, given
+    the same seed, no loader workers (``num_workers=0``) and deterministic operators.
 
-    Validation does not move the training's random states, so it may also be done at other
-    intervals, or not at all, with the same result.
+    Validation does not advance the training's random states, so its interval does not affect the
+    result.
 
     In a distributed run only rank 0 saves checkpoints, so only its states continue; the other
-    ranks start again with the streams of their seeds.
+    ranks restart from their seeds.
     """
 
     # Last in every stage, so that no other hook draws from a restored state.
@@ -74,7 +74,7 @@ class RandomStateHook(Hook):
             runner (Runner): The runner.
             checkpoint (dict): The checkpoint, before it is saved.
         """
-        # The best checkpoint is saved, and the last one once more, in the middle of validation.
+        # The best checkpoint is saved, and the last one again, during validation.
         checkpoint['random_state'] = self._before_val or get_random_state()
 
     def after_load_checkpoint(self, runner, checkpoint: dict) -> None:
@@ -87,7 +87,7 @@ class RandomStateHook(Hook):
         self._loaded = checkpoint.get('random_state')
 
     def before_train(self, runner) -> None:
-        """Arrange that the states are restored before the first batch of a resumed run.
+        """Schedule restoring the states before the first batch of a resumed run.
 
         Args:
             runner (Runner): The runner.
@@ -95,16 +95,16 @@ class RandomStateHook(Hook):
         loop = runner.train_loop
         loader = loop.dataloader
         if isinstance(loader, DataLoader) and loader.generator is None:
-            # Without one, the loader's iterator draws from the global state when it is created, and
-            # a resumed run creates it at another point than an uninterrupted one.
+            # Without one, the loader's iterator draws from the global state when it is created,
+            # which a resumed run does at another point than an uninterrupted one.
             loader.generator = torch.Generator().manual_seed(torch.initial_seed())
 
         state, self._loaded = self._loaded, None
-        if runner.iter == 0 or not is_main_process():  # weights were loaded, nothing is resumed
+        if runner.iter == 0 or not is_main_process():  # only weights were loaded
             return
         if state is None:
             runner.logger.warning(
-                'The checkpoint keeps no random states (it was saved without RandomStateHook): '
+                'The checkpoint has no random states (it was saved without RandomStateHook): '
                 'this run will differ from an uninterrupted one.'
             )
         elif hasattr(loop, 'dataloader_iterator'):
@@ -123,7 +123,7 @@ class RandomStateHook(Hook):
             self._loaded = None
 
     def before_val(self, runner) -> None:
-        """Remember the states of the training.
+        """Save the states of the training.
 
         Args:
             runner (Runner): The runner.
@@ -131,7 +131,7 @@ class RandomStateHook(Hook):
         self._before_val = get_random_state()
 
     def after_val(self, runner) -> None:
-        """Go back to the states of the training.
+        """Restore the states of the training.
 
         Args:
             runner (Runner): The runner.
@@ -144,12 +144,12 @@ class _ResumedIterator:
     """Stand in for an iteration-based loop's iterator until the first batch that is trained on.
 
     Before that, the loop skips the batches of the interrupted run: upstream's loads them, which
-    draws random numbers, OneDL's calls ``skip_iter`` or, with ``fast_forward_on_resume``, does
-    nothing. No hook lies between the skipping and the first batch.
+    draws random numbers; OneDL's calls ``skip_iter`` or, with ``fast_forward_on_resume``, does
+    nothing. No hook runs between the skipping and the first batch.
 
     Args:
-        loop (IterBasedTrainLoop): The loop, whose ``dataloader_iterator`` this one replaces and
-            then puts back.
+        loop (IterBasedTrainLoop): The loop, whose ``dataloader_iterator`` this one replaces until
+            the first batch.
         restore (Callable): Called before the first batch is loaded.
     """
 
@@ -174,7 +174,7 @@ class _ResumedIterator:
         """Skip batches the way OneDL's iterator does.
 
         Args:
-            num_iters (int): How many.
+            num_iters (int): Number of batches.
         """
         self._to_skip -= num_iters
         self._iterator.skip_iter(num_iters)

@@ -1,4 +1,4 @@
-"""Finding the checkpoint from which an interrupted run continues."""
+"""Finding the checkpoint to resume an interrupted run from."""
 
 import glob
 import logging
@@ -14,9 +14,9 @@ def find_resumable(work_dir: str) -> str | None:
     """Find the newest checkpoint of a run that can be resumed.
 
     mmengine names it in the file ``last_checkpoint``, but a run that was killed while saving may
-    leave a half-written or no file under that name (checkpoints are written in place, and with
-    ``max_keep_ckpts`` the oldest is removed before the new one is written). Then the one before it
-    is taken, with a warning that names the broken one.
+    leave a half-written file or none under that name (checkpoints are written in place, and with
+    ``max_keep_ckpts`` the oldest is removed before the new one is written). Then the previous one
+    is used, with a warning that names the broken one.
 
     Args:
         work_dir (str): The work directory of the run.
@@ -25,8 +25,8 @@ def find_resumable(work_dir: str) -> str | None:
         str or None: The path of the checkpoint, or None if the folder has no checkpoints.
 
     Raises:
-        CheckpointError: If there are checkpoints but none to resume from: starting anew would
-            overwrite them.
+        CheckpointError: If there are checkpoints but none can be resumed: a new run would overwrite
+            them.
     """
     latest = find_latest_checkpoint(work_dir)
     others = sorted(glob.glob(os.path.join(work_dir, '*.pth')), key=os.path.getmtime, reverse=True)
@@ -48,7 +48,7 @@ def find_resumable(work_dir: str) -> str | None:
 
 
 def set_damaged_aside(work_dir: str) -> list[str]:
-    """Rename damaged checkpoints, so that the run continues from another one, or starts again.
+    """Rename damaged checkpoints, so that the run continues from another one or restarts.
 
     Args:
         work_dir (str): The work directory of the run. No process may be using it.
@@ -64,7 +64,7 @@ def set_damaged_aside(work_dir: str) -> list[str]:
             aside.append(f'{path}.damaged')
             os.replace(path, aside[-1])
         except (CheckpointError, FileNotFoundError):
-            continue  # refused, not damaged; resuming from it says why
+            continue  # refused, not damaged; resuming from it reports why
     return aside
 
 
@@ -76,17 +76,17 @@ def resumed_seed(path: str, name: str = 'checkpoint') -> int | None:
         name (str): What error messages call the file. Defaults to 'checkpoint'.
 
     Returns:
-        int or None: The seed, or None if the checkpoint does not tell.
+        int or None: The seed, or None if the checkpoint has none.
 
     Raises:
         FileNotFoundError: If there is no such file.
-        CheckpointError: If it cannot be loaded, or has weights only, without the state of a
-            training, as published weights and the best checkpoints of a run.
+        CheckpointError: If it cannot be loaded, or has only weights without the state of a
+            training, such as published weights and the best checkpoints of a run.
     """
     checkpoint = read_checkpoint(path, name=name, mmap=True)
     if not isinstance(checkpoint, dict) or not {'meta', 'optimizer'} <= checkpoint.keys():
         raise CheckpointError(
-            f'{name}: {path} keeps weights only, no state of a training; start from it with '
+            f'{name}: {path} has only weights, no training state; start from it with '
             '`cfg_options` load_from=...'
         )
     return checkpoint['meta'].get('seed')

@@ -16,7 +16,7 @@ from .config import read_config
 def read_run_config(
     path: str, work_dir: str | None, options: dict[str, Any] | None, launcher: str
 ) -> Config:
-    """Read the config of a training or a test and set where and how it runs.
+    """Read a config for training or testing, and set its work directory and launcher.
 
     Args:
         path (str): The config file.
@@ -43,7 +43,7 @@ def read_run_config(
 
 
 def build_runner(cfg: Config, local_rank: int = 0) -> Runner:
-    """Build the runner of a config, whichever of mmengine's it asks for.
+    """Build the runner of a config, of the type that the config asks for.
 
     The default scope of the process becomes that of the config.
 
@@ -64,23 +64,23 @@ def build_runner(cfg: Config, local_rank: int = 0) -> Runner:
 
 
 def start_processes(cfg: Config) -> None:
-    """Start the process group of a config's launcher, as its runner would, on a CPU too.
+    """Start the process group of a config's launcher as its runner would, but also on a CPU.
 
     Args:
-        cfg (Config): The config. Without a launcher, or with a process group, nothing is done.
+        cfg (Config): The config. Nothing is done without a launcher or if there is a process group.
     """
     launcher = cfg.get('launcher', 'none')
     if launcher == 'none' or is_distributed():
         return
     if launcher == 'pytorch' and get_device() == 'cpu':
-        # mmengine starts one on CUDA devices only.
+        # mmengine starts it only on CUDA devices.
         torch.distributed.init_process_group('gloo')
     else:
         init_dist(launcher, **cfg.get('env_cfg', {}).get('dist_cfg', {}))
 
 
 def _set_cpu_wrapper(cfg: Config) -> None:
-    """Set the wrapper that mmengine takes on CUDA devices only."""
+    """Set the wrapper that mmengine uses only on CUDA devices."""
     wrapper = {
         'type': 'MMDistributedDataParallel',
         'device_ids': None,

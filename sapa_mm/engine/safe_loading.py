@@ -1,6 +1,6 @@
-"""Importing this module makes mmengine load checkpoints safely, in this process.
+"""Importing this module makes mmengine load checkpoints safely in this process.
 
-It is for tools that are not ours: a config that names it runs, and resumes, with mmseg's and
+It is meant for tools of other projects: a config that imports it runs and resumes with mmseg's and
 mmdet's own ``train.py`` and any version of torch::
 
     custom_imports = dict(imports=['sapa_mm.segmentation', 'sapa_mm.engine.safe_loading'])

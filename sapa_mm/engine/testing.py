@@ -1,4 +1,4 @@
-"""Testing: its config, checked as far as that is possible before it starts, and the run."""
+"""Testing: preparing and checking the config, and the run."""
 
 import copy
 import os
@@ -25,7 +25,7 @@ def prepare_testing(
 
     Args:
         config (str): The config file, of mmseg or mmdet.
-        checkpoint (str): The checkpoint to test, a path or an address.
+        checkpoint (str): The checkpoint to test, a path or a URL.
         work_dir (str, optional): Where the log and the metrics go. Defaults to the config's own,
             or to ``./work_dirs/<name of the config>``.
         out (str, optional): Where to save the predictions: with mmseg a folder, for PNG label maps
@@ -89,7 +89,7 @@ def _scope(cfg: Config, argument: str) -> str:
 def _save_predictions(cfg: Config, out: str) -> None:
     scope = _scope(cfg, 'out')
     evaluator = cfg.test_evaluator
-    # One metric, several, or an evaluator that has several.
+    # One metric, a list, or an evaluator with a list.
     if isinstance(evaluator, dict) and 'metrics' in evaluator:
         evaluator = evaluator['metrics']
     metrics = list(evaluator) if isinstance(evaluator, (list, tuple)) else [evaluator]
@@ -113,12 +113,12 @@ def _save_predictions(cfg: Config, out: str) -> None:
 def _draw_predictions(cfg: Config, show_dir: str) -> None:
     local = {'type': 'LocalVisBackend'}
     if _scope(cfg, 'show_dir') == 'mmseg':
-        # mmseg draws through the visualizer's backends; upstream's skips images by the interval.
+        # mmseg draws through the visualizer's backends; upstream skips images by the interval.
         kind = 'Seg'
         visualizer = {'save_dir': show_dir, 'vis_backends': [local]}
         hook: dict[str, Any] = {'draw': True, 'interval': 1}
     else:
-        # mmdet takes a relative path from the work directory, anew for every image.
+        # mmdet resolves a relative path against the work directory, again for every image.
         kind = 'Det'
         visualizer = {}
         hook = {'draw': True, 'test_out_dir': show_dir}
@@ -144,7 +144,7 @@ def _use_tta(cfg: Config) -> None:
     dataset.pipeline = cfg.tta_pipeline
 
 
-# What mmdet's own tool falls back to.
+# The fallbacks of mmdet's own tool.
 _DET_TTA_MODEL = {
     'type': 'DetTTAModel',
     'tta_cfg': {'nms': {'type': 'nms', 'iou_threshold': 0.5}, 'max_per_img': 100},

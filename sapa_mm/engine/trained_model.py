@@ -1,4 +1,4 @@
-"""The model of a config with the weights of a checkpoint: loaded if they fit, and published."""
+"""Loading a checkpoint into the model of its config, and publishing the weights."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -18,13 +18,13 @@ from .published import model_settings, write_published
 
 @dataclass(frozen=True)
 class TrainedModel:
-    """A model that is ready to predict.
+    """A model ready to predict.
 
     Attributes:
         cfg (Config): Its config.
         model (nn.Module): The model with its weights, on the CPU, in evaluation mode.
-        dataset_meta (dict): Names and colours of the classes, as the checkpoint, else the config's
-            dataset has them; may be empty.
+        dataset_meta (dict): Names and colours of the classes, from the checkpoint or else from the
+            config's dataset; may be empty.
     """
 
     cfg: Config
@@ -37,11 +37,11 @@ def load_trained(config: str, checkpoint: str, cfg_options: dict | None = None) 
 
     Args:
         config (str): The config file that the checkpoint was trained with.
-        checkpoint (str): The checkpoint, a file.
+        checkpoint (str): The checkpoint file.
         cfg_options (dict, optional): Settings to override. Defaults to None.
 
     Returns:
-        TrainedModel: The model; synchronised batch norms are plain ones.
+        TrainedModel: The model, with plain batch norms in place of synchronised ones.
 
     Raises:
         FileNotFoundError: If a file is missing.
@@ -60,7 +60,7 @@ def load_trained(config: str, checkpoint: str, cfg_options: dict | None = None) 
     if problem:
         raise ValueError(f'checkpoint: {checkpoint} is not of the model in {config}: it {problem}')
     meta = content.get('meta', {})
-    # Published weights say what their model was.
+    # Published weights record the settings of their model.
     other = meta.get('model') and _first_difference(meta['model'], model_settings(cfg), 'model')
     if other:
         raise ValueError(f'checkpoint: {checkpoint} is not of the model in {config}: {other}')
@@ -108,11 +108,11 @@ def _read_metrics(path: str) -> dict[str, float]:
 
 
 def _load(model: nn.Module, state_dict: dict[str, Any]) -> str | None:
-    """Load the weights and say what is wrong with them, if anything is."""
+    """Load the weights; return what is wrong with them, or None."""
     wanted = {name: value.shape for name, value in model.state_dict().items()}
     reshaped = {n for n in wanted.keys() & state_dict.keys() if wanted[n] != state_dict[n].shape}
     fitting = {name: value for name, value in state_dict.items() if name not in reshaped}
-    # The modules know which names they take; some take those of other projects, too.
+    # Modules map the names of other projects to their own when they load.
     keys = model.load_state_dict(fitting, strict=False)
     for verb, names in (
         ('lacks', set(keys.missing_keys) - reshaped),
@@ -125,7 +125,7 @@ def _load(model: nn.Module, state_dict: dict[str, Any]) -> str | None:
 
 
 def _first_difference(published: Any, given: Any, name: str) -> str | None:
-    """Name the first setting in which published weights and a config differ, if one does."""
+    """Describe the first setting that differs between published weights and a config, if any."""
     if isinstance(published, dict) and isinstance(given, dict):
         for key in {**published, **given}:
             if published.get(key) != given.get(key):

@@ -1,4 +1,4 @@
-"""Training: its config, checked as far as that is possible before it starts, and the run."""
+"""Training: preparing and checking the config, and the run."""
 
 import logging
 from typing import Any
@@ -33,7 +33,7 @@ def prepare_training(
         work_dir (str, optional): Where logs and checkpoints go. Defaults to the config's own, or
             to ``./work_dirs/<name of the config>``.
         resume (str, optional): The checkpoint to continue from, or 'auto' for the latest in the
-            work directory, if there is one. Defaults to None.
+            work directory, if any. Defaults to None.
         amp (bool): Whether to train with automatic mixed precision. Defaults to False.
         auto_scale_lr (bool): Whether to scale the learning rate to the batch size.
             Defaults to False.
@@ -84,7 +84,7 @@ def run_training(cfg: Config, local_rank: int = 0) -> nn.Module:
 
 
 def build_trainer(cfg: Config, local_rank: int = 0) -> Runner:
-    """Build a runner whose checkpoints keep the random states, even where the config is silent.
+    """Build a runner whose checkpoints keep the random states, whatever the config's hooks.
 
     Args:
         cfg (Config): The config, from ``prepare_training``.
@@ -121,7 +121,7 @@ def _use_auto_scale_lr(cfg: Config) -> None:
 
 
 def _check_pretrained(model: Any, name: str) -> None:
-    """Check the local files from which a model's ``init_cfg`` or ``pretrained`` takes weights."""
+    """Check the local files named by ``init_cfg`` and ``pretrained`` in a model's config."""
     for key, part in nested_configs(model, name):
         if part.get('type') == 'Pretrained' and isinstance(part.get('checkpoint'), str):
             check_checkpoint(part['checkpoint'], f'{key}.checkpoint')
@@ -130,9 +130,9 @@ def _check_pretrained(model: Any, name: str) -> None:
 
 
 def _set_resume(cfg: Config, resume: str | None) -> None:
-    """Name the checkpoint to resume from and take over its seed.
+    """Set the checkpoint to resume from and its seed.
 
-    mmengine takes the seed from the checkpoint too, but only after the samplers were built.
+    mmengine also takes the seed from the checkpoint, but only after building the samplers.
     """
     if resume is None and cfg.get('resume'):
         resume = cfg.get('load_from') or 'auto'

@@ -1,6 +1,6 @@
 """Upsamplers: ``upsampler(x, guide)``, the low-res feature first, plain torch modules.
 
-One file each: a class in a file here that states its ``name`` is among ``UPSAMPLERS``.
+Each has a file of its own: every class in this package that sets ``name`` is in ``UPSAMPLERS``.
 """
 
 from .a2u import A2U
@@ -38,5 +38,5 @@ __all__ = [
     'build_upsampler',
 ]
 
-# Those of files that are not named above.
+# Upsamplers in files that are not imported above.
 globals().update({_upsampler.__name__: _upsampler for _upsampler in UPSAMPLERS.values()})

@@ -9,16 +9,16 @@ from torch import Tensor, nn
 from .base import Table1Row, WindowUpsampler
 from .resize import pad_to_even, shuffle
 
-_FILTER = 6
+_FILTER_SIZE = 6
 
 
 class A2U(WindowUpsampler):
-    """A2U (Dai et al., CVPR 2021), shared weights, from the guide alone.
+    """A2U (Dai et al., CVPR 2021): kernels from the guide alone, shared by all channels.
 
-    Call it as ``upsampler(x, guide)``, the low-res feature first. Two filters of the image itself
-    give the guide's second-order features at low resolution; their product, the affinity, and a
-    global descriptor give the 3×3 kernels. The guide's GroupNorm has 32 groups, or one if they do
-    not divide C'; like any, it needs more than one value in a group.
+    Call it as ``upsampler(x, guide)``, the low-res feature first. Two filters, predicted
+    for each image, extract second-order features of the guide at low resolution; their product, the
+    affinity, and a global descriptor make the 3×3 kernels. The guide's GroupNorm has 32 groups, or
+    one if 32 does not divide C'; like any GroupNorm, it needs more than one value per group.
 
     Args:
         in_channels (int): C, channels of x.
@@ -55,14 +55,14 @@ class A2U(WindowUpsampler):
 
     def generate_weights(self, x: Tensor, guide: Tensor, size: tuple[int, int]) -> Tensor:
         """See ``WindowUpsampler.generate_weights``."""
-        kernels = self.filters(F.adaptive_avg_pool2d(guide, _FILTER))
+        kernels = self.filters(F.adaptive_avg_pool2d(guide, _FILTER_SIZE))
         affinity = self._affinity(pad_to_even(guide), kernels).to(kernels.dtype)
         descriptor = self.descriptor(F.adaptive_avg_pool2d(guide, 1))
         logits = shuffle((descriptor * affinity).unflatten(1, (-1, 4)), size)
         return logits.sigmoid().softmax(1)
 
     def _affinity(self, guide: Tensor, kernels: Tensor) -> Tensor:
-        """(N, 1, H / 2, W / 2); in float32 or more, for it grows with the square of the guide."""
+        """(N, 1, H / 2, W / 2); at least float32, because it grows with the square of the guide."""
         dtype = torch.promote_types(guide.dtype, torch.float32)
         with torch.autocast(guide.device.type, enabled=False):
             filtered = _filter(guide.to(dtype), kernels.to(dtype)).unbind(1)
@@ -79,7 +79,7 @@ def _normalise(norm: nn.GroupNorm, feature: Tensor) -> Tensor:
 
 
 def _filter(feature: Tensor, kernels: Tensor) -> Tensor:
-    """Filters all channels of an image (C, H, W) with its own kernels, at stride 2.
+    """Filters all channels of each image with that image's own kernels, at stride 2.
 
     Args:
         feature (Tensor): (N, C, H + 1, W + 1), see ``pad_to_even``.
@@ -90,7 +90,7 @@ def _filter(feature: Tensor, kernels: Tensor) -> Tensor:
     """
     if feature.shape[0] == 0:
         return feature.new_zeros(*kernels.shape[:2], *F.avg_pool2d(feature, 2).shape[1:])
-    # Images as the groups of one convolution, channels as its batch.
+    # One convolution: images are its groups, channels its batch.
     filtered = F.conv2d(
         feature.transpose(0, 1),
         kernels.flatten(0, 1)[:, None],

@@ -1,4 +1,4 @@
-"""The base classes of upsamplers: any, over a fixed window, over selected points."""
+"""Base classes of the upsamplers: all, those over a fixed window, those over selected points."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -10,15 +10,15 @@ from torch import Tensor, nn
 
 @dataclass(frozen=True)
 class Table1Row:
-    """A row of the paper's Table 1, totals for each low-res position, as printed.
+    """A row of the paper's Table 1: totals per low-res position, as printed.
 
     C is the number of channels of x and guide, d that of the embedding, K the side of the window,
-    S the number of points, g that of the groups.
+    S the number of points and g the number of groups.
 
     Attributes:
         flops (str): Multiply-adds.
         params (str): Parameters, without biases and normalisations.
-        variant (str): What follows the upsampler's title. Defaults to ''.
+        variant (str): Suffix of the upsampler's title. Defaults to ''.
         options (dict[str, Any]): Options that build the variant. Defaults to none.
     """
 
@@ -38,27 +38,27 @@ class Upsampler(nn.Module):
     Args:
         in_channels (int): C, channels of x.
         guide_channels (int, optional): C', channels of the guide. Defaults to ``in_channels``.
-        scale_factor (int): Ratio of upsampling where no guide gives the size. Defaults to 2.
+        scale_factor (int): Upsampling ratio if there is no guide to set the size. Defaults to 2.
 
     Raises:
         ValueError: If a number is not a positive integer.
 
     Attributes:
-        name (str | None): The ``type`` of an ``upsample_cfg`` by which this package's own
-            upsamplers are found, such as 'sapa_d'. A class elsewhere has the name by which it is
-            registered in mmengine's ``MODELS``, and needs none here. Not inherited. Defaults to
-            None.
+        name (str | None): The ``type`` in an ``upsample_cfg``, such as 'sapa_d', for the upsamplers
+            of this package. A class defined elsewhere needs none: its type is its name in
+            mmengine's ``MODELS``. Not inherited. Defaults to None.
         title (str): What tables and figures call it, such as 'SAPA-D'. Not inherited. Defaults to
             the name of the class.
-        in_mmcv (bool): Whether mmcv has an upsampler of this name, which then stays the registered
-            one; ours means the same, and runs on a CPU too. Not inherited. Defaults to False.
-        guided (bool): Whether the upsampler needs a guide. One that does not takes the output's
-            size from a guide all the same. Defaults to False.
-        any_size (bool): Whether the output may be smaller than x, too. Defaults to False.
-        renamed_keys (dict[str, str]): Names of modules and parameters in other people's
-            checkpoints, and ours. Defaults to none.
-        counter_note (str): Why counting a forward pass gives another number than
-            ``flops_per_position``, where it does.
+        in_mmcv (bool): Whether mmcv registers an upsampler of this name. Its own then stays
+            registered; ours is equivalent and also runs on the CPU. Not inherited. Defaults to
+            False.
+        guided (bool): Whether the upsampler needs a guide. One that does not only takes the
+            output size from it. Defaults to False.
+        any_size (bool): Whether the output may also be smaller than x. Defaults to False.
+        renamed_keys (dict[str, str]): Maps the names of modules and parameters in other
+            projects' checkpoints to ours. Defaults to none.
+        counter_note (str): Why the counted multiply-adds of a forward pass differ from
+            ``flops_per_position``, if they do.
         table_1 (tuple[Table1Row, ...]): Its rows in the paper's Table 1. Not inherited. Defaults
             to none.
     """
@@ -74,7 +74,7 @@ class Upsampler(nn.Module):
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
-        # What identifies an upsampler is not true of its subclasses.
+        # Subclasses do not inherit what identifies an upsampler.
         own = {'name': None, 'title': cls.__name__, 'in_mmcv': False, 'table_1': ()}
         for attribute, default in own.items():
             if attribute not in vars(cls):
@@ -91,7 +91,7 @@ class Upsampler(nn.Module):
         self.scale_factor = scale_factor
 
     def forward(self, x: Tensor, guide: Tensor | None = None) -> Tensor:
-        """Upsamples x to the guide's size, or by ``scale_factor`` where there is no guide.
+        """Upsamples x to the guide's size, or by ``scale_factor`` without a guide.
 
         Args:
             x (Tensor): Low-res feature (N, C, h, w), any floating point dtype, any layout.
@@ -104,7 +104,7 @@ class Upsampler(nn.Module):
 
         Raises:
             ValueError: If a guide is missing, or shapes or devices do not fit.
-            TypeError: If an input is no tensor, or the dtypes of x and guide differ outside
+            TypeError: If an input is not a tensor, or the dtypes of x and guide differ outside
                 autocast.
         """
         self._check_inputs(x, guide)
@@ -115,24 +115,24 @@ class Upsampler(nn.Module):
         return self.upsample(x, guide, size)
 
     def init_weights(self) -> None:
-        """Initialises the weights, when built and, by mmengine, after a host's own initialisation.
+        """Initialises the weights; mmengine calls it again after the host's own initialisation.
 
-        An upsampler that does not implement it keeps what its host, or torch, initialises.
+        Upsamplers that do not implement it keep the host's, or torch's, initialisation.
         """
 
     def flops_per_position(self) -> int | None:
-        """Multiply-adds for each low-res position by a formula, such as that of Table 1.
+        """Multiply-adds per low-res position by formula, such as Table 1's.
 
-        It is for an output of ``scale_factor`` times the size. Biases, normalisation and
-        interpolation count as nothing, as in the paper.
+        The formula assumes an output of ``scale_factor`` times the size. Biases, normalisation and
+        interpolation are not counted, as in the paper.
 
         Returns:
-            int | None: The number, or None where the upsampler states no formula.
+            int | None: The number, or None if the upsampler has no formula.
         """
         return None
 
     def upsample(self, x: Tensor, guide: Tensor | None, size: tuple[int, int]) -> Tensor:
-        """Upsamples checked inputs to the given (H, W); what a subclass implements."""
+        """Upsamples checked inputs to the given (H, W); subclasses implement it."""
         raise NotImplementedError
 
     def fail(self, message: str, error: type[Exception] = ValueError) -> None:
@@ -205,7 +205,7 @@ class Upsampler(nn.Module):
     def _load_from_state_dict(self, state_dict, prefix, *args, **kwargs):
         for theirs, ours in self.renamed_keys.items():
             theirs, ours = f'{prefix}{theirs}', f'{prefix}{ours}'
-            # The name of a module or of a parameter.
+            # It names a module or a parameter.
             for key in [key for key in state_dict if f'{key}.'.startswith(f'{theirs}.')]:
                 state_dict[ours + key[len(theirs) :]] = state_dict.pop(key)
         super()._load_from_state_dict(state_dict, prefix, *args, **kwargs)
@@ -223,7 +223,7 @@ class WindowUpsampler(Upsampler):
     groups: int = 1
 
     def generate_weights(self, x: Tensor, guide: Tensor | None, size: tuple[int, int]) -> Tensor:
-        """Kernels of all upsampled positions; what a subclass implements.
+        """Kernels of all upsampled positions; subclasses implement it.
 
         Args:
             x (Tensor): (N, C, h, w).
@@ -242,7 +242,7 @@ class WindowUpsampler(Upsampler):
 
 
 class PointUpsampler(Upsampler):
-    """Assembles points that each upsampled position selects, in groups of channels.
+    """Assembles the points selected for each upsampled position, in groups of channels.
 
     Attributes:
         groups (int): g, groups of channels with points of their own.
@@ -253,7 +253,7 @@ class PointUpsampler(Upsampler):
     def kernels(
         self, x: Tensor, guide: Tensor | None, size: tuple[int, int]
     ) -> tuple[Tensor, Tensor]:
-        """Weights and points of all upsampled positions; what a subclass implements.
+        """Weights and points of all upsampled positions; subclasses implement it.
 
         Args:
             x (Tensor): (N, C, h, w).

@@ -1,4 +1,4 @@
-"""From an ``upsample_cfg`` to an upsampler, and from our classes to mmengine's registry."""
+"""Building upsamplers from an ``upsample_cfg``, and registering them in mmengine."""
 
 import importlib
 import inspect
@@ -17,14 +17,14 @@ _SET_BY_HOST = ('self', 'in_channels', 'guide_channels', 'scale_factor')
 
 
 def _find_upsamplers() -> dict[str, type[Upsampler]]:
-    """Imports all files of this package, and finds the classes in them that state a name."""
+    """Imports all modules of this package and finds the classes that set ``name``."""
     found: dict[str, type[Upsampler]] = {}
     for file in pkgutil.iter_modules(sys.modules[__package__].__path__):
         module = importlib.import_module(f'{__package__}.{file.name}')
         classes = [kind for kind in vars(module).values() if inspect.isclass(kind)]
         for kind in (kind for kind in classes if issubclass(kind, Upsampler)):
             if kind.name is not None and found.setdefault(kind.name, kind) is not kind:
-                raise ValueError(f'{kind} and {found[kind.name]} have one name, {kind.name}')
+                raise ValueError(f'{kind} and {found[kind.name]} have the same name, {kind.name}')
     return found
 
 
@@ -46,18 +46,17 @@ def build_upsampler(
     """Builds an upsampler from a head's or neck's ``upsample_cfg``.
 
     Args:
-        cfg (dict): ``type``, one of the names in ``UPSAMPLERS`` or of an ``Upsampler`` that
-            a user registered in mmengine's ``MODELS``, or such a class itself, and options of that
-            upsampler.
+        cfg (dict): ``type`` and options of the upsampler. The type is a name in ``UPSAMPLERS``,
+            the name of an ``Upsampler`` registered in mmengine's ``MODELS``, or such a class.
         in_channels (int): Channels of the low-res feature.
         guide_channels (int, optional): Channels of the guide. Defaults to ``in_channels``.
-        scale_factor (int): Ratio of upsampling. Defaults to 2.
+        scale_factor (int): Upsampling ratio. Defaults to 2.
 
     Returns:
         Upsampler: The module.
 
     Raises:
-        TypeError: If cfg is no dict.
+        TypeError: If cfg is not a dict.
         ValueError: If the type is missing or unknown, an option is unknown, or its value is not
             allowed.
     """
@@ -67,17 +66,17 @@ def build_upsampler(
 
 
 def check_upsample_cfg(cfg: dict[str, Any], name: str = 'upsample_cfg') -> type[Upsampler]:
-    """Checks type and names of the options of an ``upsample_cfg`` without building anything.
+    """Checks the type and the option names of an ``upsample_cfg`` without building anything.
 
     Args:
         cfg (dict): See ``build_upsampler``.
         name (str): What error messages call it. Defaults to 'upsample_cfg'.
 
     Returns:
-        type[Upsampler]: The class that it asks for.
+        type[Upsampler]: The class of that type.
 
     Raises:
-        TypeError: If cfg is no dict.
+        TypeError: If cfg is not a dict.
         ValueError: If the type is missing or unknown, or an option is unknown.
     """
     if not isinstance(cfg, dict):

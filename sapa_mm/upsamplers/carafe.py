@@ -13,13 +13,13 @@ class Carafe(WindowUpsampler):
 
     Args:
         in_channels (int): C, channels of x.
-        guide_channels (int, optional): Unused but for the interface. Defaults to None.
-        scale_factor (int): s, the ratio of upsampling. Defaults to 2.
+        guide_channels (int, optional): Unused. Defaults to None.
+        scale_factor (int): s, the upsampling ratio. Defaults to 2.
         up_kernel (int): K, size of the assembly window; positive and odd. Defaults to 5.
         up_group (int): Channel groups with kernels of their own. Defaults to 1.
         encoder_kernel (int): Kernel size of the content encoder; odd. Defaults to 3.
         encoder_dilation (int): Its dilation. Defaults to 1.
-        compressed_channels (int): Channels that the encoder sees. Defaults to 64.
+        compressed_channels (int): Input channels of the encoder. Defaults to 64.
 
     Raises:
         ValueError: If a kernel size is even or not positive, or the groups do not divide C.
@@ -88,11 +88,11 @@ def kernel_prediction_convs(
 
     Args:
         in_channels (int): C, channels of x.
-        kernel_channels (int): Weights of one upsampled position, over all groups.
+        kernel_channels (int): Kernel weights per upsampled position, of all groups.
         scale_factor (int): s.
         encoder_kernel (int): Kernel size of the content encoder; odd. Defaults to 3.
         encoder_dilation (int): Its dilation. Defaults to 1.
-        compressed_channels (int): Channels that the encoder sees. Defaults to 64.
+        compressed_channels (int): Input channels of the encoder. Defaults to 64.
 
     Returns:
         tuple[nn.Conv2d, nn.Conv2d]: Compressor and encoder.

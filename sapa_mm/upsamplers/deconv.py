@@ -7,12 +7,12 @@ from .resize import fit
 
 
 class Deconv(Upsampler):
-    """Transposed convolution with a stride (Deconv in the paper's tables).
+    """Strided transposed convolution (Deconv in the paper's tables).
 
     Args:
         in_channels (int): C, channels of x.
-        guide_channels (int, optional): Unused but for the interface. Defaults to None.
-        scale_factor (int): Stride, the ratio of upsampling. Defaults to 2.
+        guide_channels (int, optional): Unused. Defaults to None.
+        scale_factor (int): Stride, the upsampling ratio. Defaults to 2.
         kernel_size (int): Positive and odd. Defaults to 3.
 
     Raises:
@@ -22,7 +22,7 @@ class Deconv(Upsampler):
     name = 'deconv'
     title = 'Deconv'
     in_mmcv = True
-    # mmcv's 'deconv' is the convolution itself.
+    # mmcv's 'deconv' is the bare convolution.
     renamed_keys = {'weight': 'deconv.weight', 'bias': 'deconv.bias'}
     counter_note = (
         "the paper's figure has k²s²C² for each low-res position, as for pixel shuffle; a "
@@ -50,7 +50,7 @@ class Deconv(Upsampler):
     def flops_per_position(self) -> int:
         """A convolution with a kernel of side k at each high-res position, k²s²C².
 
-        As Table 3 counts it; Table 1 has no row of it.
+        As counted in Table 3; Table 1 has no row for it.
         """
         return (self.deconv.kernel_size[0] * self.scale_factor * self.in_channels) ** 2
 

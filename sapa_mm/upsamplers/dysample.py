@@ -13,21 +13,21 @@ STYLES = ('lp', 'pl')
 class DySample(PointUpsampler):
     """DySample (Liu et al., ICCV 2023): x sampled at learned points near the bilinear ones.
 
-    Not in the paper; the strongest later peer of the same authors. It needs no guide. State dicts
-    of the authors' module load; their buffer ``init_pos`` is computed here.
+    Not in the paper; the strongest later upsampler by the same authors. It needs no guide. State
+    dicts of the authors' module can be loaded; their buffer ``init_pos`` is computed here.
 
     Args:
         in_channels (int): C, channels of x.
-        guide_channels (int, optional): Unused but for the interface. Defaults to None.
-        scale_factor (int): s, the ratio of upsampling. Defaults to 2.
+        guide_channels (int, optional): Unused. Defaults to None.
+        scale_factor (int): s, the upsampling ratio. Defaults to 2.
         style (str): 'lp', offsets from a 1×1 convolution of x, then shuffled; or 'pl', from the
             shuffled x (C divisible by s²). Defaults to 'lp'.
         groups (int): Groups of channels with points of their own. Defaults to 4.
-        dynamic_scope (bool): Whether the reach of the offsets is learned, up to half a low-res
-            pixel, instead of a quarter. Defaults to False.
+        dynamic_scope (bool): Whether the range of the offsets is learned, up to half a low-res
+            pixel, instead of fixed at a quarter. Defaults to False.
 
     Raises:
-        ValueError: If the style is unknown, dynamic_scope is no boolean, or the groups or s² do
+        ValueError: If the style is unknown, dynamic_scope is not a boolean, or the groups or s² do
             not divide C.
     """
 
@@ -72,7 +72,7 @@ class DySample(PointUpsampler):
             nn.init.zeros_(self.scope.weight)
 
     def flops_per_position(self) -> int:
-        """Its 1×1 convolutions and samples, counted as Table 1 counts those of SAPA-D."""
+        """Its 1×1 convolutions and samples, counted as for SAPA-D in Table 1."""
         children, c = self.scale_factor**2, self.in_channels
         positions = children if self.style == 'pl' else 1
         convs = [conv for conv in (self.offset, self.scope) if conv is not None]
@@ -91,7 +91,7 @@ class DySample(PointUpsampler):
     def kernels(
         self, x: Tensor, guide: Tensor | None, size: tuple[int, int]
     ) -> tuple[Tensor, Tensor]:
-        """See ``PointUpsampler.kernels``; of its own size (s*h, s*w), and one point each."""
+        """See ``PointUpsampler.kernels``; always of size (s*h, s*w), one point per group."""
         offset = self.select_points(x)
         return offset.new_ones(x.shape[0], self.groups, 1, *offset.shape[2:]), offset
 
@@ -116,17 +116,17 @@ class DySample(PointUpsampler):
         # The authors' channels run (x, y), group.
         offset = offset.unflatten(1, (2, self.groups))
         axes = [
-            self._stay_inside(offset[:, 0], x.shape[3]),
-            self._stay_inside(offset[:, 1].transpose(2, 3), x.shape[2]).transpose(2, 3),
+            self._add_position(offset[:, 0], x.shape[3]),
+            self._add_position(offset[:, 1].transpose(2, 3), x.shape[2]).transpose(2, 3),
         ]
         return torch.stack(axes, 2).flatten(1, 2)
 
-    def _stay_inside(self, offset: Tensor, low: int) -> Tensor:
-        """Adds the bilinear position to offsets along the last axis; points stay on the map."""
-        high = torch.arange(low * self.scale_factor, device=offset.device)
+    def _add_position(self, offset: Tensor, side: int) -> Tensor:
+        """Adds the bilinear positions to offsets along the last axis; keeps points on the map."""
+        high = torch.arange(side * self.scale_factor, device=offset.device)
         index = high // self.scale_factor
-        # From integers that every dtype holds exactly.
+        # Computed from integers that every dtype represents exactly.
         twice = (2 * (high % self.scale_factor) + 1 - self.scale_factor).to(offset.dtype)
         bilinear = twice / (2 * self.scale_factor)
-        least, most = (-index).to(offset.dtype), (low - 1 - index).to(offset.dtype)
-        return torch.maximum(torch.minimum(offset + bilinear, most), least)
+        lowest, highest = (-index).to(offset.dtype), (side - 1 - index).to(offset.dtype)
+        return torch.maximum(torch.minimum(offset + bilinear, highest), lowest)

@@ -8,24 +8,23 @@ from .resize import nearest_resize
 
 
 class Fade(WindowUpsampler):
-    """FADE (Lu et al., ECCV 2022): kernels from both features, semi-shift convolution.
+    """FADE (Lu et al., ECCV 2022): kernels from both features by a semi-shift convolution.
 
-    Call it as ``upsampler(x, guide)``, the low-res feature first. One convolution sees the
-    compressed guide at high resolution and the compressed x at low resolution; their sum gives the
-    K×K kernel of each upsampled position. The paper's tables use it without the gate.
+    Call it as ``upsampler(x, guide)``, the low-res feature first. One convolution is
+    applied to the compressed guide at high resolution and to the compressed x at low resolution;
+    the sum gives the K×K kernel of each upsampled position. The paper's tables omit the gate.
 
     Args:
         in_channels (int): C, channels of x.
         guide_channels (int, optional): C', channels of the guide. Defaults to C.
-        scale_factor (int): Unused but for the interface: the guide gives the size. Defaults to 2.
+        scale_factor (int): Unused; the guide sets the size. Defaults to 2.
         up_kernel (int): K, size of the assembly window; positive and odd. Defaults to 5.
-        compressed_channels (int): d, channels that the shared convolution sees. Defaults to 64.
+        compressed_channels (int): d, input channels of the shared convolution. Defaults to 64.
         gate (bool): Whether a gate from x mixes the guide into the output,
             ``g * guide + (1 - g) * upsampled``; needs C' = C. Defaults to False.
 
     Raises:
-        ValueError: If a number is out of its range, gate is no boolean, or it is on and C' differs
-            from C.
+        ValueError: If a number is out of range, gate is not a boolean, or it is on and C' is not C.
     """
 
     name = 'fade'
@@ -71,11 +70,11 @@ class Fade(WindowUpsampler):
                     nn.init.zeros_(module.bias)
 
     def flops_per_position(self) -> int:
-        """See ``Upsampler.flops_per_position``; the paper's is without a gate."""
+        """See ``Upsampler.flops_per_position``; the paper's formula has no gate."""
         c, d = self.in_channels, self.channel_compressor.out_channels
         children, taps = self.scale_factor**2, self.kernel_size**2
         compression = (c + children * self.guide_channels) * d
-        # Its convolution of x, and its products with guide and upsampled x.
+        # Its convolution of x, and its products with the guide and the upsampled x.
         gate = 0 if self.gate is None else c + 2 * children * c
         return compression + 9 * (1 + children) * taps * d + children * taps * c + gate
 
@@ -91,5 +90,5 @@ class Fade(WindowUpsampler):
         if self.gate is None:
             return upsampled
         gate = nearest_resize(torch.sigmoid(self.gate(x)), size)
-        # Under autocast the guide may be of another dtype.
+        # Under autocast the guide may have another dtype.
         return upsampled + gate * (guide.to(upsampled.dtype) - upsampled)

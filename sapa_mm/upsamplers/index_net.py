@@ -16,7 +16,7 @@ class IndexNet(Upsampler):
     upsampling of x times an index map in (0, 1) that is predicted from the guide: one map for all
     channels ('hin', the holistic index network of most tables) or one for each ('m2o', the
     many-to-one depthwise index network with dense convolutions, for matting). In training its
-    BatchNorm needs more than one value of a channel: several images, or a guide larger than 2×2.
+    BatchNorm needs more than one value per channel: several images, or a guide larger than 2×2.
 
     Args:
         in_channels (int): C, channels of x.

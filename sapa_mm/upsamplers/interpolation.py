@@ -1,4 +1,4 @@
-"""Stock interpolation, under the names that mmcv gives it."""
+"""Stock interpolation, under mmcv's names."""
 
 import torch.nn.functional as F
 from torch import Tensor
@@ -11,8 +11,8 @@ class Nearest(Upsampler):
 
     Args:
         in_channels (int): C, channels of x.
-        guide_channels (int, optional): Unused but for the interface. Defaults to None.
-        scale_factor (int): Ratio of upsampling without a guide. Defaults to 2.
+        guide_channels (int, optional): Unused. Defaults to None.
+        scale_factor (int): Upsampling ratio without a guide. Defaults to 2.
     """
 
     name = 'nearest'
@@ -34,12 +34,12 @@ class Bilinear(Upsampler):
 
     Args:
         in_channels (int): C, channels of x.
-        guide_channels (int, optional): Unused but for the interface. Defaults to None.
-        scale_factor (int): Ratio of upsampling without a guide. Defaults to 2.
+        guide_channels (int, optional): Unused. Defaults to None.
+        scale_factor (int): Upsampling ratio without a guide. Defaults to 2.
         align_corners (bool): As in ``F.interpolate``. Defaults to False.
 
     Raises:
-        ValueError: If align_corners is no boolean.
+        ValueError: If align_corners is not a boolean.
     """
 
     name = 'bilinear'

@@ -7,14 +7,14 @@ from .resize import fit, pixel_shuffle
 
 
 class PixelShuffle(Upsampler):
-    """Convolution to s² times the channels, then pixel shuffle (PixelShuffle in the tables).
+    """Convolution to s² times the channels, then a pixel shuffle (PixelShuffle in the tables).
 
     State dict keys are those of mmcv's ``PixelShufflePack``.
 
     Args:
         in_channels (int): C, channels of x.
-        guide_channels (int, optional): Unused but for the interface. Defaults to None.
-        scale_factor (int): s, the ratio of upsampling. Defaults to 2.
+        guide_channels (int, optional): Unused. Defaults to None.
+        scale_factor (int): s, the upsampling ratio. Defaults to 2.
         upsample_kernel (int): Kernel size of the convolution; positive and odd. Defaults to 3.
 
     Raises:
@@ -48,7 +48,7 @@ class PixelShuffle(Upsampler):
         nn.init.zeros_(self.upsample_conv.bias)
 
     def flops_per_position(self) -> int:
-        """k²s²C², with a kernel of side k, as Table 3 counts it; Table 1 has no row of it."""
+        """k²s²C², with a kernel of side k, as counted in Table 3; Table 1 has no row for it."""
         return (self.upsample_conv.kernel_size[0] * self.scale_factor * self.in_channels) ** 2
 
     def upsample(self, x: Tensor, guide: Tensor | None, size: tuple[int, int]) -> Tensor:

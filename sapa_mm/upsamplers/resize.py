@@ -1,4 +1,4 @@
-"""Resizing of features, where the target size need not be an exact multiple."""
+"""Resizing of features to sizes that need not be exact multiples."""
 
 import torch
 import torch.nn.functional as F
@@ -7,13 +7,13 @@ from torch import Tensor
 
 
 def nearest_resize(low: Tensor, size: tuple[int, int]) -> Tensor:
-    """Nearest upsampling that takes the same low-res pixel for a position as the operators do.
+    """Nearest upsampling that picks the same low-res pixels as the operators.
 
     (``F.interpolate`` takes ``floor(i * h / H)``, which differs for uneven ratios.)
 
     Args:
         low (Tensor): (N, C, h, w).
-        size (tuple[int, int]): H and W; any, smaller too.
+        size (tuple[int, int]): H and W; they may also be smaller than h and w.
 
     Returns:
         Tensor: (N, C, H, W).
@@ -38,11 +38,10 @@ def _is_exporting() -> bool:
 
 
 def pad_to_even(guide: Tensor) -> Tensor:
-    """Appends a row and a column of zeros, so that a filter of stride 2 rounds sides up.
+    """Appends a row and a column of zeros, so that a filter of stride 2 rounds odd sides up.
 
-    It then maps a side to half of it, rounded up. Even sides are padded as well: there the zeros
-    stand where the filter's own padding would, and a branch on the size would tie a traced graph
-    to it.
+    Even sides are padded as well: there the zeros take the place of the filter's own padding, and a
+    branch on the size would tie a traced graph to it.
 
     Args:
         guide (Tensor): (N, C', H, W).
@@ -58,7 +57,7 @@ def shuffle(children: Tensor, size: tuple[int, int]) -> Tensor:
 
     Args:
         children (Tensor): (N, C, 4, h', w'); the children of a pixel run row by row.
-        size (tuple[int, int]): H and W wanted, up to 2 * h' and 2 * w'.
+        size (tuple[int, int]): Target H and W, up to 2 * h' and 2 * w'.
 
     Returns:
         Tensor: (N, C, H, W).
@@ -94,26 +93,26 @@ def crop(feature: Tensor, size: tuple[int, int]) -> Tensor:
     """
     if not torch.compiler.is_compiling():
         return feature[:, :, : size[0], : size[1]]
-    # A graph traced with a slice would serve either sizes that need a crop or sizes that do not.
+    # A graph traced with a slice fits either sizes that need a crop or sizes that do not.
     rows, columns = (torch.arange(side, device=feature.device) for side in size)
     return feature.index_select(2, rows).index_select(3, columns)
 
 
 def fit(feature: Tensor, size: tuple[int, int], scale_factor: int) -> Tensor:
-    """Brings an upsampler's own output size to the wanted one.
+    """Crops or resizes an upsampled feature to the target size.
 
-    Backbones round odd sizes up (23 -> 12), so that s * h exceeds H by less than s: the surplus
-    at the end is cropped. Anything else is resized bilinearly.
+    Backbones round odd sizes up (23 -> 12), so s * h exceeds H by less than s: that surplus is
+    cropped at the end. Any other size is resized bilinearly.
 
     Args:
         feature (Tensor): (N, C, s * h, s * w).
-        size (tuple[int, int]): H and W wanted.
+        size (tuple[int, int]): Target H and W.
         scale_factor (int): s.
 
     Returns:
         Tensor: (N, C, H, W).
     """
-    surplus = [own - wanted for own, wanted in zip(feature.shape[2:], size, strict=True)]
+    surplus = [side - target for side, target in zip(feature.shape[2:], size, strict=True)]
     if all(0 <= extra < scale_factor for extra in surplus):
         return crop(feature, size)
     return F.interpolate(feature, size=size, mode='bilinear', align_corners=False)

@@ -1,4 +1,4 @@
-"""What SAPA-I, SAPA-B and SAPA-D share."""
+"""Base classes of SAPA-I, SAPA-B and SAPA-D."""
 
 import torch
 import torch.nn.functional as F
@@ -13,18 +13,18 @@ _NUM_NORM_GROUPS = 32
 
 
 class Sapa(Upsampler):
-    """Base of the SAPA upsamplers: pre-normalisation, initialisation, authors' key names.
+    """Base of the SAPA upsamplers: pre-normalisation, initialisation, the authors' key names.
 
     Args:
         in_channels (int): C, channels of x.
         guide_channels (int, optional): C', channels of the guide. Defaults to ``in_channels``.
-        scale_factor (int): Ratio of upsampling. Defaults to 2.
-        pre_norm (bool): Whether x and guide go through GroupNorm(32) before the weights (and
-            points) are generated; never the values. Section 3.7. Defaults to False.
+        scale_factor (int): Upsampling ratio. Defaults to 2.
+        pre_norm (bool): Whether x and guide pass GroupNorm(32) before the weights (and points)
+            are generated; the values are never normalised. Section 3.7. Defaults to False.
         guided (bool): Whether there is a guide to normalise. Defaults to True.
 
     Raises:
-        ValueError: If a switch is no boolean, or pre_norm is on and C or C' is not divisible by 32.
+        ValueError: If a switch is not a boolean, or pre_norm is on and 32 does not divide C or C'.
     """
 
     guided = True
@@ -60,12 +60,12 @@ class Sapa(Upsampler):
 
 
 class WindowSapa(Sapa, WindowUpsampler):
-    """SAPA with a fixed window as the points: the base of SAPA-I and SAPA-B.
+    """SAPA over a fixed window: the base of SAPA-I and SAPA-B.
 
     Args:
         in_channels (int): C, channels of x.
         guide_channels (int, optional): C', channels of the guide. Defaults to ``in_channels``.
-        scale_factor (int): Ratio of upsampling. Defaults to 2.
+        scale_factor (int): Upsampling ratio. Defaults to 2.
         kernel_size (int): K, size of the window; positive and odd. Defaults to 5.
         pre_norm (bool): See ``Sapa``. Defaults to False.
         similarity_norm (str): Normalisation of the similarity, 'softmax', 'none', 'relu',
@@ -73,7 +73,7 @@ class WindowSapa(Sapa, WindowUpsampler):
         groups (int): g, groups of channels with kernels of their own. Defaults to 1.
 
     Raises:
-        ValueError: If an option is out of its range.
+        ValueError: If an option is out of range.
     """
 
     def __init__(
@@ -103,7 +103,7 @@ class WindowSapa(Sapa, WindowUpsampler):
     def generate_weights(self, x: Tensor, guide: Tensor, size: tuple[int, int]) -> Tensor:
         """See ``WindowUpsampler.generate_weights``."""
         query, key = self.embed(self.norm_x(x), self.norm_guide(guide))
-        # Groups as images.
+        # Treat groups as images.
         query, key = (t.unflatten(1, (self.groups, -1)).flatten(0, 1) for t in (query, key))
         similarity = window_similarity(query, key, self.kernel_size)
         weight = normalize_similarity(similarity, self.similarity_norm, dim=1)
@@ -113,8 +113,8 @@ class WindowSapa(Sapa, WindowUpsampler):
 def normalize_similarity(similarity: Tensor, similarity_norm: str, dim: int) -> Tensor:
     """Turns similarities into the weights of a kernel.
 
-    ``h(sim) / sum(h(sim))`` with h the exponential for 'softmax', else the function named;
-    'none' leaves the similarities as they are. A kernel whose h is 0 everywhere (relu) stays 0.
+    ``h(sim) / sum(h(sim))``, where h is the exponential for 'softmax', else the named function;
+    'none' leaves the similarities unchanged. A kernel whose h is 0 everywhere (relu) stays 0.
 
     Args:
         similarity (Tensor): Similarities, any shape.

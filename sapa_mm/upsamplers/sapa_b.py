@@ -14,10 +14,10 @@ class SapaB(WindowSapa):
     Args:
         in_channels (int): C, channels of x.
         guide_channels (int, optional): C', channels of the guide. Defaults to C.
-        scale_factor (int): Unused but for the interface: the guide gives the size. Defaults to 2.
+        scale_factor (int): Unused; the guide sets the size. Defaults to 2.
         embed_dims (int): d, channels of the embeddings. Defaults to 32.
         kernel_size (int): K, size of the window; positive and odd. Defaults to 5.
-        pre_norm (bool): Whether x and guide go through GroupNorm(32) before they are embedded
+        pre_norm (bool): Whether x and guide pass GroupNorm(32) before they are embedded
             (section 3.7). Defaults to False.
         similarity_norm (str): 'softmax', 'none', 'relu', 'sigmoid' or 'softplus' (Table 10).
             Defaults to 'softmax'.
@@ -25,7 +25,7 @@ class SapaB(WindowSapa):
             (Table 13). Defaults to 1.
 
     Raises:
-        ValueError: If an option is out of its range.
+        ValueError: If an option is out of range.
     """
 
     name = 'sapa_b'

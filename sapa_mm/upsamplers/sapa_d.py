@@ -24,23 +24,23 @@ class SapaD(Sapa, PointUpsampler):
     Args:
         in_channels (int): C, channels of x; divisible by ``groups``.
         guide_channels (int, optional): C', channels of the guide. Defaults to C.
-        scale_factor (int): s; with ``shared_offset=False`` the offsets are made for s² children
-            of each low-res pixel. Defaults to 2.
-        embed_dims (int): d, channels of the embeddings in one group. Defaults to 32.
-        num_points (int): S, points of one position in one group. Defaults to 9.
+        scale_factor (int): s; with ``shared_offset=False`` each of the s² children of a low-res
+            pixel gets its own offsets. Defaults to 2.
+        embed_dims (int): d, embedding channels per group. Defaults to 32.
+        num_points (int): S, points per position and group. Defaults to 9.
         groups (int): g. Defaults to 4.
         shared_offset (bool): Whether the children of a low-res pixel share its offsets (DOF 1 in
             Table 2) or have their own (DOF s²). Defaults to False.
-        offset_init (str): 'origin', offsets start near zero, or 'grid', as a square window (needs
-            a square number of points); Table 12. Defaults to 'origin'.
-        pre_norm (bool): Whether x and guide go through GroupNorm(32) before points and weights
-            are generated, as Table 2 has it for SegFormer. Defaults to False.
-        guided (bool): False is the first row of Table 12: weights predicted from x alone, as
-            CARAFE does, for dynamically selected points. ``embed_dims`` has no effect then.
-            Defaults to True.
+        offset_init (str): 'origin', where offsets start near zero, or 'grid', where they start as
+            a square window and ``num_points`` must be a square; Table 12. Defaults to 'origin'.
+        pre_norm (bool): Whether x and guide pass GroupNorm(32) before points and weights are
+            generated, as in Table 2 for SegFormer. Defaults to False.
+        guided (bool): False is the first row of Table 12: weights are predicted from x alone, as
+            in CARAFE, for dynamically selected points, and ``embed_dims`` has no effect. Defaults
+            to True.
 
     Raises:
-        ValueError: If an option is out of its range.
+        ValueError: If an option is out of range.
     """
 
     name = 'sapa_d'
@@ -104,7 +104,7 @@ class SapaD(Sapa, PointUpsampler):
         """See ``Upsampler.flops_per_position``."""
         c, children, points = self.in_channels, self.scale_factor**2, self.num_points
         offsets = c * self.offset.out_channels
-        # 8 for a bilinear sample, 1 for its part in the sum.
+        # 8 for a bilinear sample, 1 for adding it to the sum.
         values = 9 * children * points * c
         if not self.guided:
             convs = (self.channel_compressor, self.content_encoder)

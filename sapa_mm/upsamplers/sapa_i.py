@@ -12,15 +12,15 @@ class SapaI(WindowSapa):
     Args:
         in_channels (int): C, channels of x.
         guide_channels (int, optional): Channels of the guide; must equal C. Defaults to C.
-        scale_factor (int): Unused but for the interface: the guide gives the size. Defaults to 2.
+        scale_factor (int): Unused; the guide sets the size. Defaults to 2.
         kernel_size (int): K, size of the window; positive and odd. Defaults to 5.
-        pre_norm (bool): Whether x and guide go through GroupNorm(32) before the similarity is
+        pre_norm (bool): Whether x and guide pass GroupNorm(32) before the similarity is
             computed (section 3.7). Defaults to False.
         similarity_norm (str): 'softmax', 'none', 'relu', 'sigmoid' or 'softplus' (Table 10).
             Defaults to 'softmax'.
 
     Raises:
-        ValueError: If the channels of x and guide differ, or an option is out of its range.
+        ValueError: If the channels of x and guide differ, or an option is out of range.
     """
 
     name = 'sapa_i'

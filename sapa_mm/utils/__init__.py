@@ -1,1 +1,1 @@
-"""What several rooms share and is no noun of the field; no torch, no mmengine."""
+"""Helpers shared by the other packages; they need neither torch nor mmengine."""

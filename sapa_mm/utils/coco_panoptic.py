@@ -20,7 +20,7 @@ INSTANCE_OFFSET = 1000
 """mmdet's panoptic maps hold label + instance * INSTANCE_OFFSET; see ``Segments``."""
 
 IGNORE_INDEX = 255
-"""Label of pixels that no loss and no metric of the host libraries counts."""
+"""Label of pixels that the losses and metrics of the host libraries ignore."""
 
 
 def id2rgb(ids: np.ndarray) -> np.ndarray:
@@ -74,18 +74,18 @@ class Segments:
         labels: ArrayLike,
         crowd: ArrayLike | None = None,
     ) -> Segments:
-        """Makes them from sequences; ``crowd`` defaults to none at all."""
+        """Makes them from sequences; by default none is a crowd."""
         ids = np.asarray(ids, np.int64)
         is_crowd = np.zeros(len(ids), bool) if crowd is None else np.asarray(crowd, bool)
         return cls(id_map, ids, np.asarray(labels, np.int64), is_crowd)
 
     @classmethod
     def from_panoptic_map(cls, panoptic_map: np.ndarray, void: Collection[int]) -> Segments:
-        """Takes a panoptic map of mmdet apart.
+        """Splits a panoptic map of mmdet into its segments.
 
         Args:
             panoptic_map (np.ndarray): label + instance * 1000 of each pixel, integer (H, W).
-            void (Collection[int]): Labels that stand for no segment.
+            void (Collection[int]): Labels of pixels without a segment.
 
         Returns:
             Segments: With ids from 1 on.
@@ -122,12 +122,12 @@ class PanopticTruth:
 
     Args:
         ann_file (str): JSON file in COCO's panoptic format.
-        seg_prefix (str, optional): Folder of its PNG files. None if only the categories are asked
-            for. Defaults to None.
+        seg_prefix (str, optional): Folder of its PNG files. None if only the categories are needed.
+            Defaults to None.
 
     Raises:
         FileNotFoundError: If the file or the folder is missing.
-        ValueError: If the file is no complete JSON file, or not in the panoptic format.
+        ValueError: If the file is not a complete JSON file, or not in the panoptic format.
 
     Attributes:
         categories (list[dict]): With ``id``, ``name`` and ``isthing``.
@@ -212,7 +212,7 @@ def write_id_map(path: str, id_map: np.ndarray) -> None:
     """Writes segment ids (H, W) below 2**24 as a panoptic PNG, whole or not at all."""
     from PIL import Image
 
-    # Two workers may write one image at a time: a distributed sampler repeats images.
+    # Two workers may write the same image: a distributed sampler repeats images.
     with whole_file(path) as partial:
         Image.fromarray(id2rgb(id_map)).save(partial, format='PNG')
 
@@ -267,10 +267,10 @@ def find_segments(segments: Segments, name: str = 'map') -> np.ndarray:
         name (str): What error messages call the map. Defaults to 'map'.
 
     Returns:
-        np.ndarray: int64 (H, W): 0 for VOID, 1 + the position in ``segments.ids`` otherwise.
+        np.ndarray: int64 (H, W): 0 for VOID, otherwise 1 + the index in ``segments.ids``.
 
     Raises:
-        ValueError: If ids are not distinct or 0, the map has an id that is not among them, or one
+        ValueError: If the ids repeat or contain 0, the map has an id that is not among them, or one
             of them is not in the map.
     """
     known, places = np.unique(np.append(segments.ids, VOID), return_index=True)
@@ -278,21 +278,21 @@ def find_segments(segments: Segments, name: str = 'map') -> np.ndarray:
         raise ValueError(f'the ids of the {name} must be distinct and not {VOID}')
     sorted_place = np.searchsorted(known, segments.id_map)
     sorted_place[sorted_place == len(known)] = 0
-    strange = known[sorted_place] != segments.id_map
-    if strange.any():
-        ids = np.unique(segments.id_map[strange])
+    unknown = known[sorted_place] != segments.id_map
+    if unknown.any():
+        ids = np.unique(segments.id_map[unknown])
         raise ValueError(
             f'the {name} has {_listed(ids)} among its pixels but not among its segments'
         )
     number = (places + 1) % len(known)
-    found = number[sorted_place]
-    missing = np.bincount(found.ravel(), minlength=len(known))[1:] == 0
+    index_map = number[sorted_place]
+    missing = np.bincount(index_map.ravel(), minlength=len(known))[1:] == 0
     if missing.any():
         ids = segments.ids[missing]
         raise ValueError(
             f'the {name} has {_listed(ids)} among its segments but not among its pixels'
         )
-    return found
+    return index_map
 
 
 def _listed(ids: np.ndarray) -> str:

@@ -5,10 +5,10 @@ from typing import Any
 
 
 def nested_configs(config: Any, name: str) -> Iterator[tuple[str, dict]]:
-    """Walk through a config and the configs in it, outer ones first.
+    """Walk through a config and the configs nested in it, outer ones first.
 
     Args:
-        config (Any): A dict, or a list or tuple that may hold dicts; anything else has none.
+        config (Any): A dict, or a list or tuple that may hold dicts; anything else yields nothing.
         name (str): Its key.
 
     Yields:
@@ -28,7 +28,7 @@ def single_datasets(dataset: Any, name: str) -> Iterator[tuple[str, dict]]:
     """Find the datasets inside wrappers such as ``RepeatDataset`` and ``ConcatDataset``.
 
     Args:
-        dataset (dict or Any): The config of a dataset or a wrapper. Anything else has none.
+        dataset (dict or Any): The config of a dataset or a wrapper. Anything else yields nothing.
         name (str): The key of this config.
 
     Yields:

@@ -12,16 +12,16 @@ from typing import Any
 
 @contextmanager
 def whole_file(path: str | os.PathLike[str]) -> Iterator[str]:
-    """Gives a place to write a file to, from where it is moved once it is complete.
+    """Gives a temporary path to write a file to, and moves the file into place once complete.
 
     Args:
-        path (str): Where the file goes; its folder is made if missing.
+        path (str): The final path; its folder is made if missing.
 
     Yields:
-        str: Where to write, beside it and with the same suffix.
+        str: The temporary path, in the same folder and with the same suffix.
     """
     os.makedirs(os.path.dirname(path) or '.', exist_ok=True)
-    # Two threads or processes may write one file at a time.
+    # Several threads or processes may write the same file.
     partial = _partial_path(path, f'{os.getpid()}-{threading.get_ident()}')
     try:
         yield partial
@@ -32,7 +32,7 @@ def whole_file(path: str | os.PathLike[str]) -> Iterator[str]:
 
 
 def find_partial(path: str | os.PathLike[str]) -> list[Path]:
-    """Finds what killed processes left behind of a file; see ``whole_file``."""
+    """Finds the partial files that killed processes left behind; see ``whole_file``."""
     return sorted(Path(path).parent.glob(os.path.basename(_partial_path(path, '*'))))
 
 
@@ -50,16 +50,16 @@ def write_whole(path: str | os.PathLike[str], text: str) -> None:
 
 
 def check_place(path: str, name: str, is_folder: bool = False) -> None:
-    """Checks that a file or folder can be written to a path, before it is made. Nothing stays.
+    """Checks that a file or folder can be written to a path; leaves nothing behind.
 
     Args:
-        path (str): Where it is to go.
+        path (str): The path.
         name (str): What error messages call it.
-        is_folder (bool): Whether it is a folder of files, new or old. Defaults to False.
+        is_folder (bool): Whether it is a folder, new or existing. Defaults to False.
 
     Raises:
-        OSError: If the path is a folder where a file is wanted, or a file where a folder is, or
-            nothing can be written there.
+        OSError: If the path is a folder instead of a file, or the other way round, or nothing can
+            be written there.
     """
     folder = os.path.abspath(path)
     if not is_folder:
@@ -71,7 +71,7 @@ def check_place(path: str, name: str, is_folder: bool = False) -> None:
     if not os.path.isdir(folder):
         raise OSError(f'{name}: {folder} is no folder, {path} cannot be written')
     try:
-        # What permissions say does not hold for root, nor on every file system.
+        # Permission bits mean nothing for root and on some file systems.
         with tempfile.TemporaryFile(dir=folder):
             pass
     except OSError as error:
@@ -83,14 +83,14 @@ def read_json(path: str, name: str) -> Any:
 
     Args:
         path (str): The file.
-        name (str): What error messages call it, such as the argument that it came from.
+        name (str): What error messages call it, such as the argument it came from.
 
     Returns:
         Any: What it holds.
 
     Raises:
         FileNotFoundError: If there is no such file.
-        ValueError: If it is no complete JSON file.
+        ValueError: If it is not a complete JSON file.
     """
     if not os.path.isfile(path):
         raise FileNotFoundError(f'{name}: {path} is not a file')

@@ -4,22 +4,22 @@ from collections.abc import Iterable, Sequence
 
 
 def one_line(error: BaseException) -> str:
-    """The kind of an error and the first line of its message; some have pages of them."""
+    """The type of an error and the first line of its message; some messages fill pages."""
     first = str(error).strip().partition('\n')[0]
     return f'{type(error).__name__}: {first}' if first else type(error).__name__
 
 
-def first_of(things: Sequence, most: int = 3) -> str:
-    """Names a few things.
+def first_of(items: Sequence, limit: int = 3) -> str:
+    """Lists the first items.
 
     Args:
-        things (Sequence): The things.
-        most (int): How many are named. Defaults to 3.
+        items (Sequence): The items.
+        limit (int): How many to list. Defaults to 3.
 
     Returns:
-        str: Their names, with dots for those left out.
+        str: The items, followed by dots if some are left out.
     """
-    return ', '.join(map(str, things[:most])) + (', ...' if len(things) > most else '')
+    return ', '.join(map(str, items[:limit])) + (', ...' if len(items) > limit else '')
 
 
 def markdown_table(
@@ -30,15 +30,15 @@ def markdown_table(
     Args:
         header (Sequence[str]): The titles of the columns.
         rows (Iterable[Sequence]): The cells of each row, as many as there are titles. Vertical bars
-            in them are escaped, and line breaks become spaces.
-        align (str, optional): A letter for each column: 'l' left, 'r' right. Defaults to None, all
-            as the viewer has it.
+            are escaped, and line breaks become spaces.
+        align (str, optional): A letter per column: 'l' left, 'r' right. Defaults to None, the
+            viewer's alignment.
 
     Returns:
-        str: The table, without a line break at its end.
+        str: The table, without a trailing line break.
 
     Raises:
-        ValueError: If a row has another number of cells than the header.
+        ValueError: If a row and the header differ in their numbers of cells.
     """
     rules = {'l': '---', 'r': '---:'}
     lines = [_line(header), '|' + '|'.join(rules[a] for a in align or 'l' * len(header)) + '|']
@@ -55,12 +55,12 @@ def _line(cells: Sequence[object]) -> str:
 
 
 def fill_page(package: str, template: str, **content) -> str:
-    """Fills in a template; what is not marked as safe is escaped.
+    """Fills in an HTML template; whatever is not marked as safe is escaped.
 
     Args:
-        package (str): The package in whose folder the template lies.
-        template (str): Its file.
-        **content: What it refers to; a name that is missing is an error.
+        package (str): The package that contains the template.
+        template (str): Its file name.
+        **content: Values for the names in it; a missing one is an error.
 
     Returns:
         str: The page.

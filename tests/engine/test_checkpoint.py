@@ -202,7 +202,7 @@ def test_resumes_from_the_one_before_a_truncated_one(run, monkeypatch):
     assert find_resumable(str(run)) == str(run / 'iter_3.pth')
     assert 'iter_6.pth is truncated' in warnings[0]
     # The best checkpoint of that iteration is whole, but has weights only.
-    assert all('keeps weights only' in warning for warning in warnings[1:])
+    assert all('has only weights' in warning for warning in warnings[1:])
 
 
 @pytest.mark.parametrize('pointer', ['gone/iter_9.pth', ''])
@@ -240,7 +240,7 @@ def test_sets_aside_what_is_damaged_only(run):
 @pytest.mark.parametrize('content', [{'state_dict': {}}, torch.zeros(3)])
 def test_weights_cannot_be_resumed(tmp_path, content):
     torch.save(content, tmp_path / 'weights.pth')
-    with pytest.raises(CheckpointError, match='resume: .*weights.pth keeps weights only'):
+    with pytest.raises(CheckpointError, match='resume: .*weights.pth has only weights'):
         resumed_seed(str(tmp_path / 'weights.pth'), 'resume')
     with pytest.raises(CheckpointError, match='none of the checkpoints'):
         find_resumable(str(tmp_path))

@@ -78,7 +78,7 @@ def test_damaged_weights(weights):
         read_checkpoint(weights)
     # The last byte of the last value.
     Path(weights).write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
-    with pytest.raises(PublishedError, match='its weights are not those of its hash'):
+    with pytest.raises(PublishedError, match='its weights do not match their hash'):
         read_published(weights)
     save_file(load_file_of(content, weights), weights)
     with pytest.raises(CheckpointError, match='has no config, dataset_meta, metadata_sha256, met'):
@@ -91,7 +91,7 @@ def test_damaged_weights(weights):
 def test_damaged_metadata(weights):
     content = Path(weights).read_bytes()
     Path(weights).write_bytes(content.replace(b'45.5', b'46.5'))
-    with pytest.raises(CheckpointError, match='its metadata are not those of its hash'):
+    with pytest.raises(CheckpointError, match='its metadata do not match their hash'):
         read_checkpoint(weights)
 
 

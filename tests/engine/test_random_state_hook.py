@@ -93,7 +93,7 @@ def test_a_checkpoint_without_states_is_resumed_with_a_warning(tmp_path, capfd):
     build_runner(tmp_path, hook=False, max_iters=3).train()
     build_runner(tmp_path, resume=True).train()
     output = capfd.readouterr()
-    assert 'keeps no random states' in output.out + output.err
+    assert 'has no random states' in output.out + output.err
 
 
 def test_fast_forward_on_resume_restores_before_the_first_batch(tmp_path):

@@ -111,7 +111,7 @@ def test_wrong_upsampler(error_of, seg, checkpoint, tool, option, message):
 
 
 def test_resuming_what_cannot_be_resumed(error_of, seg, checkpoint, tmp_path):
-    assert 'keeps weights only' in error_of('train', seg, '--resume', checkpoint)
+    assert 'has only weights' in error_of('train', seg, '--resume', checkpoint)
     work_dir = tmp_path / 'run'
     work_dir.mkdir()
     (work_dir / 'iter_3.pth').write_bytes(checkpoint.read_bytes()[:50])

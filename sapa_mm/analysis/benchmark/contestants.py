@@ -1,6 +1,6 @@
-"""What the benchmark runs: operators, pipelines of them, upsamplers, and the baselines.
+"""What the benchmark runs: operators, pipelines of operators, upsamplers and baselines.
 
-Everything upsamples a low-res map (N, C, size, size) by two.
+All of them upsample a low-res map (N, C, size, size) by two.
 """
 
 import contextlib
@@ -48,9 +48,9 @@ class Case:
     Attributes:
         size (int): Side of the low-res map in pixels.
         dtype (str): Name of the dtype, such as 'float32'.
-        layout (str): 'contiguous' or 'channels_last', of all maps.
-        direction (str): 'forward', without gradients, or 'forward+backward', to the gradients of
-            all inputs and parameters.
+        layout (str): Memory layout of all maps, 'contiguous' or 'channels_last'.
+        direction (str): 'forward', without gradients, or 'forward+backward', with the gradients
+            of all inputs and parameters.
         channels (int): C.
         batch (int): N.
         device (str): 'cpu' or 'cuda'.
@@ -69,15 +69,15 @@ class Case:
 
 @dataclass(frozen=True)
 class Contestant:
-    """Something to be measured.
+    """Something to measure.
 
     Attributes:
         kind (str): 'baselines', or one of ``KINDS``.
-        name (str): What it is called, no other of its kind and form.
-        form (str, optional): Form of the operators. Defaults to None, for what has none or takes
-            the one that fits best.
-        upsample_cfg (dict, optional): What builds an upsampler. Defaults to None, for the others.
-        module (str, optional): What has to be imported first, see ``import_upsamplers``.
+        name (str): Its name, unique among those of its kind and form.
+        form (str, optional): Form of the operators. Defaults to None, for contestants without
+            operators, or to let ``sapa_ops`` choose.
+        upsample_cfg (dict, optional): Config of the upsampler, if it is one. Defaults to None.
+        module (str, optional): Module to import first, see ``import_upsamplers``.
             Defaults to None.
     """
 
@@ -95,9 +95,9 @@ class Contestant:
 def list_contestants(
     kinds: Sequence[str], forms: Sequence[str], case: Case, imports: Sequence[str] = ()
 ) -> list[Contestant]:
-    """Lists what runs in a case: always the baselines, and what there is of some kinds.
+    """Lists what runs in a case: the baselines, and all contestants of some kinds.
 
-    Upsamplers are those of this package that are built on the operators, and imported ones.
+    Upsamplers are those of this package that use the operators, and imported ones.
 
     Args:
         kinds (Sequence[str]): Of ``KINDS``.
@@ -107,37 +107,38 @@ def list_contestants(
             Defaults to none.
 
     Returns:
-        list[Contestant]: Baselines first; the forms of one thing stand together.
+        list[Contestant]: Baselines first; the forms of a contestant are adjacent.
     """
-    found = [Contestant('baselines', name) for name in _WORKLOADS['baselines']]
+    contestants = [Contestant('baselines', name) for name in _WORKLOADS['baselines']]
     for kind in kinds:
         if kind != 'upsamplers':
-            found += [Contestant(kind, name, form) for name in _WORKLOADS[kind] for form in forms]
+            names = _WORKLOADS[kind]
+            contestants += [Contestant(kind, name, form) for name in names for form in forms]
             continue
         bases = (WindowUpsampler, PointUpsampler)
         sources: dict[str, str | None] = {
-            name: None for name, one in UPSAMPLERS.items() if issubclass(one, bases)
+            name: None for name, cls in UPSAMPLERS.items() if issubclass(cls, bases)
         }
         sources |= {name: module for module in imports for name in import_upsamplers(module)}
-        found += [
+        contestants += [
             Contestant(kind, name, form, dict(type=name), module)
             for name, module in sources.items()
             for form in forms
         ]
     if 'pipelines' in kinds and case.device == 'cuda' and case.layout == 'contiguous':
-        found += [Contestant('pipelines', _MMCV_CARAFE)] if _mmcv_carafe() else []
-    return found
+        contestants += [Contestant('pipelines', _MMCV_CARAFE)] if _mmcv_carafe() else []
+    return contestants
 
 
 def import_upsamplers(module: str) -> dict[str, type[Upsampler]]:
-    """Imports a module and finds the upsamplers in it that are registered in mmengine's ``MODELS``.
+    """Imports a module and finds its upsamplers that are registered in mmengine's ``MODELS``.
 
     Args:
-        module (str): Name of a module or a package, or path of a file that ends with '.py'; the
-            folder of a file is added to Python's path.
+        module (str): Name of a module or package, or path of a '.py' file, whose folder is added
+            to Python's path.
 
     Returns:
-        dict[str, type[Upsampler]]: The upsamplers by the names that they are registered by.
+        dict[str, type[Upsampler]]: The upsamplers by their registered names.
 
     Raises:
         ValueError: If it cannot be imported, or registers no upsampler.
@@ -150,7 +151,7 @@ def import_upsamplers(module: str) -> dict[str, type[Upsampler]]:
             sys.path.append(folder)
     try:
         imported = importlib.import_module(name)
-    except Exception as error:  # it may be anybody's code
+    except Exception as error:  # third-party code may raise anything
         raise ValueError(f'imports: {module} cannot be imported: {one_line(error)}') from error
     path = getattr(imported, '__file__', None) or ''
     if module.endswith('.py') and os.path.realpath(path) != os.path.realpath(module):
@@ -168,9 +169,9 @@ def import_upsamplers(module: str) -> dict[str, type[Upsampler]]:
 
 
 class Maps:
-    """The input maps of a case, made on first use and then shared by both directions.
+    """The input maps of a case, made on first use and shared by both directions.
 
-    ``x``, ``key`` and ``grouped_key`` are low-res, all others have the output's size. Values are
+    ``x``, ``key`` and ``grouped_key`` are low-res; all others have the output's size. Values are
     uniform in [-1, 1), offsets in [-2, 2) low-res pixels: as far as a 5×5 window reaches.
 
     Args:
@@ -202,7 +203,7 @@ class Maps:
         return self._maps[name]
 
     def gradient_like(self, output: Tensor) -> Tensor:
-        """The gradient of an output; channels and layout are those of a smaller output."""
+        """The gradient of an output, given a smaller output of the same channels and layout."""
         side = SCALE * self.case.size
         shape = (*output.shape[:-2], side, side)
         channels_last = output.dim() == 4 and not output.is_contiguous()
@@ -213,9 +214,9 @@ class Maps:
         return self._maps[name]
 
     def _make(self, shape: Sequence[int], layout: str, reach: float = 1) -> Tensor:
-        channels_last = layout == 'channels_last' and len(shape) == 4  # it needs four dimensions
+        channels_last = layout == 'channels_last' and len(shape) == 4  # which needs four dimensions
         generator = torch.Generator(self.case.device).manual_seed(self.case.seed)
-        # Filled in place: a copy in another layout would count as memory.
+        # Filled in place: a copy into another layout would add to the peak memory.
         return torch.empty(
             shape,
             dtype=getattr(torch, self.case.dtype),
@@ -226,12 +227,12 @@ class Maps:
 
 @dataclass(frozen=True)
 class Workload:
-    """What a contestant computes.
+    """The computation of a contestant.
 
     Attributes:
         function (Callable): Takes the inputs, returns the output.
         inputs (tuple[str, ...]): Names of its inputs in ``Maps``.
-        taps (int): Weights of one output position between the operators of a pipeline.
+        taps (int): Weights per output position that a pipeline holds between its operators.
         differentiable (bool): Whether it has a backward pass.
     """
 
@@ -242,13 +243,13 @@ class Workload:
 
 
 class Trial:
-    """A contestant with its inputs in place; each call runs it once.
+    """A contestant with its inputs; each call runs it once.
 
     Args:
-        workload (Workload): What to compute.
+        workload (Workload): The computation.
         form (str, optional): Form of the operators.
         maps (Maps): Where the inputs come from.
-        gradient (Tensor, optional): Gradient of the output, where the backward pass runs too.
+        gradient (Tensor, optional): Gradient of the output, to run the backward pass too.
     """
 
     def __init__(
@@ -276,7 +277,7 @@ class Trial:
             return output, *torch.autograd.grad(output, self.leaves, self.gradient)
 
     def bytes_to_move(self, results: Sequence[Tensor]) -> int:
-        """Bytes of everything that a call reads and writes, each tensor once.
+        """Bytes that a call reads and writes, counting each tensor once.
 
         Args:
             results (Sequence[Tensor]): What a call returned.
@@ -287,13 +288,13 @@ class Trial:
         return sum({t.data_ptr(): t.nbytes for t in tensors}.values())
 
     def weight_bytes(self, output: Tensor) -> int:
-        """Bytes of the weights that a pipeline holds while it makes its output."""
+        """Bytes of the weights that a pipeline holds while it computes its output."""
         positions = output.shape[0] * output.shape[-2] * output.shape[-1]
         return self.workload.taps * positions * output.element_size()
 
 
 def prepare(contestant: Contestant, case: Case, maps: Maps) -> Trial:
-    """Prepares a contestant, and runs it on tiny maps, so that libraries are loaded.
+    """Prepares a contestant and runs it once on tiny maps, so that libraries are loaded.
 
     Args:
         contestant (Contestant): The contestant.
@@ -304,7 +305,7 @@ def prepare(contestant: Contestant, case: Case, maps: Maps) -> Trial:
         Trial: The trial.
 
     Raises:
-        RuntimeError: If it cannot run in this case (as NotImplementedError where torch says so).
+        RuntimeError: If it cannot run in this case (including torch's NotImplementedError).
     """
     workload, form = _workload(contestant, case), contestant.form
     tiny = Maps(replace(case, size=_TINY))

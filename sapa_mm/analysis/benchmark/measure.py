@@ -23,17 +23,17 @@ Stopwatch = Callable[[Callable[[], Any]], float]
 
 
 def make_stopwatch(device: str) -> Stopwatch:
-    """Makes what calls a function once and returns the seconds that it took.
+    """Makes a stopwatch, which calls a function once and returns the seconds it took.
 
     Args:
-        device (str): 'cpu', wall time, or 'cuda', time between events on the GPU.
+        device (str): 'cpu' for wall time, 'cuda' for the time between events on the GPU.
     """
     return _gpu_stopwatch() if device == 'cuda' else _cpu_seconds
 
 
 def _cpu_seconds(function: Callable[[], Any]) -> float:
     start = time.perf_counter()
-    results = function()  # held, so that freeing them is not timed
+    results = function()  # kept, so that freeing them is not timed
     seconds = time.perf_counter() - start
     del results
     return seconds
@@ -45,7 +45,7 @@ def _gpu_stopwatch() -> Stopwatch:
     def stopwatch(function: Callable[[], Any]) -> float:
         start, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
         torch.cuda.synchronize()
-        # Besides clearing the cache, this keeps the GPU busy while the work is being launched.
+        # Besides clearing the cache, this keeps the GPU busy while the work is launched.
         for _ in range(_FLUSHES):
             flush.zero_()
         start.record()
@@ -58,7 +58,7 @@ def _gpu_stopwatch() -> Stopwatch:
 
 
 def warm_up(function: Callable[[], Any], stopwatch: Stopwatch, budget: float) -> tuple[Any, float]:
-    """Calls a function until it is warm: twice, or once if that takes a run's share of the budget.
+    """Calls a function twice, or once if that already takes a run's share of the budget.
 
     Args:
         function (Callable): What to call.
@@ -66,7 +66,7 @@ def warm_up(function: Callable[[], Any], stopwatch: Stopwatch, budget: float) ->
         budget (float): Seconds for all runs.
 
     Returns:
-        tuple[Any, float]: What it returned, and the seconds that the last call took.
+        tuple[Any, float]: The first call's result, and the seconds of the last call.
     """
     returned = []
     seconds = stopwatch(lambda: returned.append(function()))
@@ -76,12 +76,12 @@ def warm_up(function: Callable[[], Any], stopwatch: Stopwatch, budget: float) ->
 
 
 def affordable_runs(seconds: float, repeats: int, budget: float) -> int:
-    """Says how often a function can run within a budget.
+    """Computes how often a function can run within a budget.
 
     Args:
         seconds (float): Time of one run.
-        repeats (int): Most runs.
-        budget (float): Seconds that runs beyond the third may not exceed.
+        repeats (int): Maximum number of runs.
+        budget (float): Seconds for the runs beyond the third.
 
     Returns:
         int: From ``FEWEST_RUNS`` to repeats.
@@ -97,11 +97,11 @@ def time_interleaved(
     stopwatch: Stopwatch,
     seed: int = 0,
 ) -> list[list[float]]:
-    """Times functions in turns, so that other load on the machine affects all of them alike.
+    """Times functions in turns, so that other load on the machine affects them alike.
 
-    There are as many rounds as the most frequent one has runs. The runs of the others are spread
-    evenly over them. The order changes from round to round, because a function finds in the caches
-    what the one before it left there.
+    There are as many rounds as the largest count; less frequent runs are spread evenly over them.
+    The order changes from round to round, because each function finds the caches as the previous
+    one left them.
 
     Args:
         functions (Sequence[Callable]): What to call.
@@ -128,8 +128,8 @@ class Timing:
     """The time of a contestant.
 
     Attributes:
-        seconds (list[float]): Of each run.
-        bytes_to_move (int): What a run reads and writes, see ``.Trial.bytes_to_move``.
+        seconds (list[float]): Duration of each run.
+        bytes_to_move (int): Bytes that a run reads and writes, see ``.Trial.bytes_to_move``.
     """
 
     seconds: list[float]
@@ -147,14 +147,14 @@ def time_contestants(
 
     Args:
         entries (Sequence[tuple[Contestant, Case]]): Contestants and their cases, on one device.
-        repeats (int): Most runs of each.
+        repeats (int): Maximum number of runs of each.
         budget (float): Seconds for the runs of each beyond the third.
         seed (int): Seed of the order. Defaults to 0.
-        on_progress (Callable, optional): Called with what is done next. Defaults to None.
+        on_progress (Callable, optional): Called with a text on what comes next. Defaults to None.
 
     Returns:
-        list[Timing | Exception]: For each entry its time, or why it cannot run: a RuntimeError, or
-        whatever an imported upsampler raises.
+        list[Timing | Exception]: Each entry's time, or its error: a RuntimeError, or any error of
+        an imported upsampler.
     """
     if not entries:
         return []
@@ -167,7 +167,7 @@ def time_contestants(
     errors: dict[int, Exception] = {}
     for number, (contestant, case) in enumerate(entries):
         say(f'{number + 1} of {len(entries)}: warming up {contestant.name}')
-        # The maps of a case serve both directions.
+        # Both directions of a case share its maps.
         shared = maps.setdefault(replace(case, direction=''), Maps(case))
         try:
             trial = prepare(contestant, case, shared)
@@ -188,7 +188,7 @@ def time_contestants(
 
 
 def measure_memory(contestant: Contestant, case: Case, threads: int) -> dict[str, float]:
-    """Measures peak memory as ``peak_memory`` does, on a CPU in a process of its own.
+    """Measures peak memory, see ``peak_memory``; on a CPU in a separate process.
 
     Args:
         contestant (Contestant): The contestant.
@@ -203,7 +203,7 @@ def measure_memory(contestant: Contestant, case: Case, threads: int) -> dict[str
     """
     if case.device == 'cuda':
         return peak_memory(contestant, case)
-    # Its processes start from one that has imported torch and done nothing else.
+    # New processes fork from one that has only imported torch.
     context = multiprocessing.get_context('forkserver')
     context.set_forkserver_preload([__name__])
     receiver, sender = context.Pipe(duplex=False)
@@ -234,8 +234,8 @@ def _measure_here(sender: Connection, contestant: Contestant, case: Case, thread
 def peak_memory(contestant: Contestant, case: Case) -> dict[str, float]:
     """Measures how much memory a run takes beyond its inputs and results.
 
-    On a CPU it has to be the first run in its process: memory that an earlier run freed could
-    serve this one unseen.
+    On a CPU it must be the first run in its process: memory freed by an earlier run could be reused
+    unnoticed.
 
     Args:
         contestant (Contestant): The contestant.
@@ -243,23 +243,23 @@ def peak_memory(contestant: Contestant, case: Case) -> dict[str, float]:
 
     Returns:
         dict[str, float]: In MB of 10^6 bytes: ``peak`` beyond the inputs, ``output``,
-        ``gradients``, ``weights`` that a pipeline holds while it makes its output (0 in a run
-        with gradients, where their number at the peak differs), ``extra``, the peak beyond all
-        those, and ``extra_percent`` of the output.
+        ``gradients``, ``weights`` that a pipeline holds while it computes its output (0 in a
+        run with gradients, where their number at the peak differs), ``extra``, the peak beyond all
+        of these, and ``extra_percent`` of the output.
 
     Raises:
         RuntimeError: If the contestant cannot run.
     """
     trial = prepare(contestant, case, Maps(case))
     if case.device == 'cuda':
-        trial()  # workspaces of libraries stay
+        trial()  # library workspaces remain allocated
         torch.cuda.synchronize()
         torch.cuda.reset_peak_memory_stats()
         before = torch.cuda.memory_allocated()
         output, *gradients = trial()
         peak = torch.cuda.max_memory_allocated() - before
     else:
-        # Inputs are made in place: where the peak cannot be reset, it hardly exceeds them.
+        # Inputs are made in place, so even a peak that cannot be reset hardly exceeds them.
         reset_peak_rss()
         before = peak_rss()
         output, *gradients = trial()

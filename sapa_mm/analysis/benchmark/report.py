@@ -59,14 +59,13 @@ _MEMORY = {
 
 
 def add_ratios(results: Sequence[dict[str, Any]]) -> None:
-    """Adds ``ratios`` to results that were timed in turns; None where a peer is missing.
+    """Adds ``ratios`` to results that were timed in turns; None where one to compare is missing.
 
     Args:
         results (Sequence[dict]): See ``run_benchmark``. Each
             gets ``to_bilinear``, its time over that of bilinear interpolation; for the compiled
             form ``eager_to_this``; for channels_last ``to_contiguous``; and
-            ``copy_bandwidth_share``, the rate at which it moves the bytes that it must, over that
-            of a copy.
+            ``copy_bandwidth_share``, the rate at which it moves its bytes over that of a copy.
     """
     peers = {_key(result): result for result in results}
 
@@ -150,7 +149,7 @@ def _cells(result: dict[str, Any]) -> tuple[str, ...]:
 
 
 def _milliseconds(value: float) -> str:
-    """Four digits, or all that stand before the point."""
+    """Format with four digits, or all those before the point."""
     return f'{value:.4g}' if value < 1000 else f'{value:.0f}'
 
 
@@ -159,14 +158,14 @@ def _number(value: float | None, form: str) -> str:
 
 
 def write_report(report: dict[str, Any], out: str) -> list[str]:
-    """Writes ``benchmark.json``, ``benchmark.md`` and, of several sizes, ``benchmark.png``.
+    """Writes ``benchmark.json``, ``benchmark.md`` and, for several sizes, ``benchmark.png``.
 
     Args:
         report (dict): See ``sapa_mm.analysis.benchmark.run.run_benchmark``.
         out (str): The folder; made if missing.
 
     Returns:
-        list[str]: Lines that say what was written, or why not.
+        list[str]: Lines that say what was written, and why a picture was not.
     """
     picture, why_not = _draw(report['results'])
     files = {'benchmark.json': json.dumps(report, indent=1).encode()}
@@ -201,7 +200,7 @@ def _format_page(report: dict[str, Any], with_picture: bool) -> str:
 
 
 def _draw(results: Sequence[dict[str, Any]]) -> tuple[bytes | None, str]:
-    """Draws time against size, a PNG; or None, and the reason."""
+    """Draws time against size as a PNG; returns None and the reason if it cannot."""
     if len({result['size'] for result in results}) < 2:
         return None, 'it shows time against size, and there is one size only'
     try:

@@ -1,4 +1,4 @@
-"""Time and memory of the operators and upsamplers, as ratios that are taken in one run."""
+"""Runs the benchmark: time and memory of operators and upsamplers, and their ratios."""
 
 import datetime
 import shlex
@@ -48,14 +48,14 @@ class BenchmarkSettings:
         forms (list[str]): Forms of the operators. Defaults to both.
         imports (list[str]): Modules with more upsamplers, see
             ``import_upsamplers``. Defaults to none.
-        device (str, optional): 'cpu' or 'cuda'. Defaults to 'cuda' where there is one.
-        threads (int, optional): CPU threads. Defaults to torch's own number.
-        repeats (int): Most runs of a contestant, 3 or more. Defaults to 20.
-        budget (float): Seconds after which a contestant has run often enough, if three times or
-            more. Defaults to 10.
+        device (str, optional): 'cpu' or 'cuda'. Defaults to 'cuda' if available.
+        threads (int, optional): CPU threads. Defaults to torch's current number.
+        repeats (int): Maximum number of runs of a contestant, 3 or more. Defaults to 20.
+        budget (float): Seconds of running time per contestant; it runs three times in any case.
+            Defaults to 10.
         seed (int): Seed of inputs, weights and the order of runs. Defaults to 0.
-        memory (bool): Whether peak memory is measured; on a CPU each contestant takes a process
-            of its own for it. Defaults to True.
+        memory (bool): Whether to measure peak memory; on a CPU each contestant then runs in a
+            separate process. Defaults to True.
         out (str): Folder for the results. Defaults to 'work_dirs/benchmark'.
 
     Raises:
@@ -117,17 +117,17 @@ class BenchmarkSettings:
 def run_benchmark(settings: BenchmarkSettings) -> dict[str, Any]:
     """Measures, prints the table and writes ``benchmark.json``, ``.md`` and ``.png``.
 
-    A script that calls this needs ``if __name__ == '__main__'``, as processes are started.
+    A script that calls this needs ``if __name__ == '__main__'``, because it starts processes.
 
     Args:
         settings (BenchmarkSettings): What to measure.
 
     Returns:
-        dict: What ``benchmark.json`` holds: the run's conditions, ``notes`` on what was not
+        dict: The content of ``benchmark.json``: the run's conditions, ``notes`` on what was not
         measured and why, and ``results``. A result has the ``kind``, ``name`` and ``form`` of its
         contestant, ``size``, ``dtype``, ``layout`` and ``pass`` of its case, ``median_ms``,
         ``min_ms``, ``count``, ``bytes_to_move``, ``memory`` (all in MB of 10^6 bytes; None if not
-        measured) and ``ratios`` (None where there is nothing to compare with).
+        measured) and ``ratios`` (None where there is nothing to compare).
     """
     threads_before = torch.get_num_threads()
     torch.set_num_threads(settings.threads)
@@ -150,7 +150,7 @@ def run_benchmark(settings: BenchmarkSettings) -> dict[str, Any]:
 def _measure(
     size: int, dtype: str, settings: BenchmarkSettings, notes: list[str]
 ) -> list[dict[str, Any]]:
-    """Measures one size and dtype: results that are compared with each other."""
+    """Measures one size and dtype, whose results are comparable."""
     entries = _list_entries(size, dtype, settings, notes)
     _progress(f'size {size}, {dtype}: time of {len(entries)} contestants')
     timings = time_contestants(entries, settings.repeats, settings.budget, settings.seed)
@@ -227,7 +227,7 @@ def _measure_memory(
     contestant: Contestant, case: Case, threads: int, notes: list[str]
 ) -> dict[str, float] | None:
     if contestant.name == 'copy':
-        return None  # its result is there before
+        return None  # its result exists beforehand
     try:
         return measure_memory(contestant, case, threads)
     except RuntimeError as error:
@@ -238,7 +238,7 @@ def _measure_memory(
 def _conditions(settings: BenchmarkSettings) -> dict[str, Any]:
     device = torch.cuda.get_device_name() if settings.device == 'cuda' else cpu_model()
     library = torch.ops.sapa_ops
-    # Without the compiled form there is no such operator.
+    # This operator exists only in the compiled form.
     capability = library.cpu_capability() if hasattr(library, 'cpu_capability') else None
     return {
         'command': shlex.join(['python', *sys.argv]),
