@@ -28,15 +28,15 @@ def make_parser() -> argparse.ArgumentParser:
     add('batch', 'maps in a batch', type=int)
     add('dtypes', 'number formats', nargs='+', choices=DTYPES)
     add('layouts', 'memory layouts of all maps', nargs='+', choices=LAYOUTS)
-    add('passes', 'what a run consists of', nargs='+', choices=PASSES)
-    text = 'what is held against bilinear'
+    add('passes', 'what each run computes', nargs='+', choices=PASSES)
+    text = 'what is compared with bilinear'
     add('kinds', text, '--subjects', '--kinds', nargs='+', choices=KINDS)
     add('forms', 'forms of the operators', nargs='+', choices=FORMS)
     text = "modules or .py files whose upsamplers, registered in mmengine's MODELS, are timed too"
     add('imports', text, '--import', nargs='+', metavar='MODULE')
     add('device', 'where to run', choices=DEVICES)
     add('threads', 'CPU threads', type=int)
-    add('repeats', 'most runs of a contestant, 3 or more', type=int)
+    add('repeats', 'maximum runs of a contestant, 3 or more', type=int)
     add('budget', 'seconds that a contestant may take beyond 3 runs', type=float)
     add('seed', 'seed of inputs, weights and the order of runs', type=int)
     parser.add_argument(

@@ -1,4 +1,4 @@
-"""Look at the data of configs before training: folders, counts, and a sample of the files opened.
+"""Check the data of configs before training: folders, counts, and a sample of the files.
 
 Example:
     python tools/check_data.py configs/mask_rcnn/mask-rcnn_r50_fpn-sapa-d_1x_coco.py
@@ -25,7 +25,7 @@ def make_parser() -> argparse.ArgumentParser:
         default=200,
         help='images of each dataset to open, with their annotations (default: 200)',
     )
-    parser.add_argument('--seed', type=int, default=0, help='which ones (default: 0)')
+    parser.add_argument('--seed', type=int, default=0, help='seed of the sample (default: 0)')
     add_cfg_options(
         parser,
         'override settings of the configs, such as train_dataloader.dataset.data_root=FOLDER',

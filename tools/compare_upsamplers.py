@@ -25,15 +25,15 @@ def make_parser() -> argparse.ArgumentParser:
         nargs='+',
         choices=UPSAMPLERS,
         default=UPSAMPLERS,
-        help='what to compare; the first is what the others are held against',
+        help='what to compare; the others are compared with the first',
     )
     parser.add_argument('--seeds', nargs='+', type=int, default=[0, 1, 2], help='random seeds')
     parser.add_argument('--configs', default=str(configs), help='folder of the configs')
-    parser.add_argument('--data-root', default='data/scenes', help='the scenes; made if missing')
+    parser.add_argument('--data-root', default='data/scenes', help='the scenes; written if missing')
     parser.add_argument(
         '--out',
         default='work_dirs/upsamplers',
-        help='where results go; called again with the same folder, the tool continues',
+        help='folder of the results; run again with the same one, the tool continues',
     )
     add_cfg_options(parser, 'override settings of all configs')
     return parser

@@ -20,8 +20,8 @@ def make_parser() -> argparse.ArgumentParser:
         help='SegFormer (default), or Panoptic FPN',
     )
     parser.add_argument('--configs', default=str(configs), help='folder of the configs')
-    parser.add_argument('--data-root', default='data/scenes', help='the scenes; made if missing')
-    parser.add_argument('--out', default='demo_output', help='where results go')
+    parser.add_argument('--data-root', default='data/scenes', help='the scenes; written if missing')
+    parser.add_argument('--out', default='demo_output', help='folder of the results')
     add_cfg_options(parser, 'override settings of both configs')
     return parser
 

@@ -1,4 +1,4 @@
-"""Write model-index.yml and the metafiles of the configs, by which mim finds them."""
+"""Write model-index.yml and the metafiles of the configs, from which mim reads them."""
 
 import argparse
 from pathlib import Path

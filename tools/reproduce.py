@@ -1,4 +1,4 @@
-"""Rerun the paper's tables: list them, train their rows, report paper and measured side by side.
+"""Rerun the paper's tables: list them, train their rows, report its figures beside ours.
 
 Examples:
     python tools/reproduce.py list
@@ -18,11 +18,17 @@ from pathlib import Path
 from mmengine.device import get_device
 
 from sapa_mm.engine.arguments import add_cfg_options, start_tool
-from sapa_mm.reproduction.commands import list_commands, list_tables, run_tables, write_report
 from sapa_mm.reproduction.latency import LATENCY_FILE, measure_latency
 from sapa_mm.reproduction.launcher import LAUNCHERS, Launcher
 from sapa_mm.reproduction.paper_tables import PAPER_TABLES
-from sapa_mm.reproduction.table_runs import Scenes, TableSettings
+from sapa_mm.reproduction.report_formats import write_report
+from sapa_mm.reproduction.table_runs import (
+    Scenes,
+    TableSettings,
+    list_commands,
+    list_tables,
+    run_tables,
+)
 from sapa_mm.utils.flags import exit_on, name_flags
 
 DATA_ROOT, ITERATIONS = 'data/scenes', 100
@@ -74,24 +80,23 @@ def make_parser() -> argparse.ArgumentParser:
     )
     training.add_argument(
         '--data-root',
-        help=f'with --scenes: their folder; made if missing (default: {DATA_ROOT})',
+        help=f'with --scenes: their folder; written if missing (default: {DATA_ROOT})',
     )
     add_cfg_options(training, 'override settings of all configs')
     tables, runs = make_table_parser(), make_run_parser()
     for name, parents, text in (
-        ('list', [tables, folders], 'tables, rows, configs, what has been run'),
+        ('list', [tables, folders], 'tables, rows, configs, state of the runs'),
         ('report', [tables, folders], 'write report.md and report.html'),
         ('latency', [tables, folders], "time the upsamplers on this machine's device"),
         (
             'run',
             [runs, folders, training],
-            'train; called again, it goes on where it stopped; several at once share the rows',
+            'train; run again, it continues where it stopped; several at once share the rows',
         ),
         (
             'commands',
             [runs, folders, training],
-            'for a scheduler: print a command that runs it for each row and seed, but not for '
-            'those that are finished',
+            'print a command for each row and seed that is not finished, for a scheduler',
         ),
     ):
         commands.add_parser(name, parents=parents, help=text)
@@ -114,7 +119,7 @@ def make_table_parser() -> argparse.ArgumentParser:
 
 
 def make_run_parser() -> argparse.ArgumentParser:
-    """Make the parser of what says which runs: tables, rows, seeds."""
+    """Make the parser of the options that select runs: tables, rows, seeds."""
     parser = argparse.ArgumentParser(add_help=False, parents=[make_table_parser()])
     parser.add_argument(
         '--rows',
@@ -130,7 +135,7 @@ def make_run_parser() -> argparse.ArgumentParser:
 
 
 def check_args(parser: argparse.ArgumentParser, args: argparse.Namespace) -> None:
-    """Fill in what depends on other arguments, and end the program where they do not fit."""
+    """Check the options that depend on others, and fill in their defaults."""
     if args.command in ('run', 'commands') and not args.scenes:
         for name in ('iterations', 'data_root'):
             if getattr(args, name) is not None:
@@ -140,7 +145,7 @@ def check_args(parser: argparse.ArgumentParser, args: argparse.Namespace) -> Non
 
 
 def run(parser: argparse.ArgumentParser, args: argparse.Namespace) -> int:
-    """Train rows, or print the commands that do; the exit code tells whether one failed."""
+    """Train rows, or print the commands that do; return the exit code."""
     launcher = Launcher(
         args.launcher, args.gpus, args.nodes, tuple(shlex.split(args.launcher_options))
     )
@@ -152,7 +157,7 @@ def run(parser: argparse.ArgumentParser, args: argparse.Namespace) -> int:
     tables = [PAPER_TABLES[number] for number in args.table]
     runs = (tables, args.rows, args.seeds, settings)
     if args.command == 'commands':
-        # What does not say which runs is handed on as it was typed.
+        # Options that do not select runs are passed on as typed.
         options = make_run_parser().parse_known_args(sys.argv[2:])[1]
         for command in list_commands(*runs, ['python', sys.argv[0], 'run'], options):
             print(command)
@@ -182,7 +187,7 @@ def main() -> None:
                 text, files = write_report(tables, args.configs, args.out)
                 print(f'{text}\nWritten: {", ".join(files)}')
     except KeyboardInterrupt:
-        print('\nInterrupted; the same command goes on from here.', file=sys.stderr)
+        print('\nInterrupted; the same command continues from here.', file=sys.stderr)
         sys.exit(130)
 
 

@@ -1,6 +1,6 @@
 """Operators for feature upsampling: similarity and assembly over windows or sampled points.
 
-Needs torch and nothing else. ``sapa_ops.reference`` is the float64 oracle of the tests;
+Needs only torch. ``sapa_ops.reference`` is the float64 oracle of the tests;
 ``sapa_ops.onnx``, which needs onnxscript, translates the operators to ONNX.
 """
 

@@ -1,4 +1,4 @@
-"""Choose the form of an operator that runs; the same check words the reasons in messages."""
+"""Choose which form of the operators runs, and tell why the others do not."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -26,7 +26,7 @@ class BackendReport:
 
     Attributes:
         name (str): 'compiled' or 'eager'.
-        unavailable (dict[str, str]): Reason for each form that cannot run or is not chosen.
+        unavailable (dict[str, str]): For each other form, why it does not run.
     """
 
     name: str
@@ -44,7 +44,7 @@ def backend_for(tensor: Tensor) -> BackendReport:
         tensor (Tensor): An input of the operator; its device and dtype decide.
 
     Returns:
-        BackendReport: The form and, for each that would not run, why.
+        BackendReport: The form, and why each other would not run.
 
     Raises:
         RuntimeError: If a form is forced by ``use_backend`` and cannot run on this tensor.
@@ -71,8 +71,8 @@ def use_backend(name: str) -> Iterator[None]:
     """Force one form of the operators, for the whole process, while the context is open.
 
     Args:
-        name (str): 'compiled' or 'eager'. Calling an operator on a tensor that the form cannot
-            work on raises a RuntimeError with the reason.
+        name (str): 'compiled' or 'eager'. Operators raise a RuntimeError with the reason if the
+            form cannot run on their tensors.
 
     Raises:
         ValueError: If there is no form of that name.
@@ -90,8 +90,8 @@ def use_backend(name: str) -> Iterator[None]:
 def dispatch(operator: str, tensors: tuple[Tensor, ...], *options: Any) -> Tensor:
     """Run an operator in the form that ``backend_for`` names.
 
-    The inputs have been cast before, and what a form computes in float32 must stay float32, so
-    autocast is off inside.
+    The inputs are already cast, and what a form computes in float32 must stay float32, so autocast
+    is off inside.
     """
     module, _ = _FORMS[backend_for(tensors[0]).name]
     function = getattr(module, operator)
@@ -111,7 +111,7 @@ def autocast(*tensors: Tensor, dtype: torch.dtype | None = None) -> tuple[Tensor
     """Where autocast is on, cast the inputs as it does for its own operators.
 
     Args:
-        *tensors (Tensor): Inputs; float64 is left alone, as autocast itself does.
+        *tensors (Tensor): Inputs; float64 is left as it is, as by autocast itself.
         dtype (torch.dtype, optional): What to cast to. Defaults to None, autocast's dtype.
 
     Returns:

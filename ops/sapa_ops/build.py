@@ -1,11 +1,10 @@
 """Build the compiled form: ahead of time from ``setup.py``, or just in time from here.
 
-Imports nothing of the package, so that ``setup.py`` can use it before that is installed.
+Imports nothing from the package, so that ``setup.py`` can use it before installation.
 
     python ops/sapa_ops/build.py [--sanitize] [--folder FOLDER]
 
-builds just in time and prints the path of the library, which a process uses that has
-``SAPA_OPS_LIBRARY`` set to it.
+builds just in time and prints the path of the library; set ``SAPA_OPS_LIBRARY`` to it to use it.
 """
 
 import argparse
@@ -20,7 +19,7 @@ from pathlib import Path
 _HERE = Path(__file__).resolve().parent
 _REQUESTS = ('auto', 'cpu', 'cuda', 'none')
 
-# What to build for where there is no GPU to ask; the last also as PTX, for later ones.
+# Built for on machines without a GPU; the last also as PTX, for later ones.
 _CUDA_ARCHITECTURES = '7.5;8.0;8.6;9.0;10.0+PTX'
 
 
@@ -30,8 +29,9 @@ class Plan:
 
     Attributes:
         devices (tuple[str, ...]): Of 'cpu' and 'cuda'; empty if nothing is built.
-        unavailable (dict[str, str]): Why a device is not among them.
-        required (bool): Whether a failure is an error; otherwise the eager form is installed.
+        unavailable (dict[str, str]): Why each other device is not.
+        required (bool): Whether a failed build is an error; if not, only the eager form is
+            installed.
     """
 
     devices: tuple[str, ...] = ()
@@ -40,13 +40,13 @@ class Plan:
 
 
 def plan() -> Plan:
-    """Decide what to build from ``SAPA_OPS_BUILD`` (auto, cpu, cuda or none) and from this machine.
+    """Decide what to build, by ``SAPA_OPS_BUILD`` (auto, cpu, cuda or none) and this machine.
 
     Returns:
         Plan: The devices, and why not the others.
 
     Raises:
-        ValueError: If ``SAPA_OPS_BUILD`` is none of the four.
+        ValueError: If ``SAPA_OPS_BUILD`` is something else.
         RuntimeError: If it asks for a device that this machine cannot build for.
     """
     request = os.environ.get('SAPA_OPS_BUILD', 'auto')
@@ -80,8 +80,8 @@ def settings(devices: tuple[str, ...], sanitize: bool = False) -> dict:
 
     Args:
         devices (tuple[str, ...]): Of 'cpu' and 'cuda'.
-        sanitize (bool): Whether AddressSanitizer and UndefinedBehaviorSanitizer watch the CPU
-            code. Defaults to False.
+        sanitize (bool): Whether to build the CPU code with AddressSanitizer and
+            UndefinedBehaviorSanitizer. Defaults to False.
 
     Returns:
         dict: ``sources`` (list[Path]), ``cxx``, ``nvcc`` and ``link`` (lists of flags).
@@ -93,24 +93,24 @@ def settings(devices: tuple[str, ...], sanitize: bool = False) -> dict:
         sources += [root / 'bindings' / 'cuda.cpp', *sorted((root / 'cuda').glob('*.cu'))]
     cxx = ['-O3', '-fvisibility=hidden']
     if sys.platform.startswith('linux'):
-        # Compiled for OpenMP but not linked to it: the symbols are those of torch's own copy. A
-        # second copy would bring a second pool of threads.
+        # Compiled for OpenMP but not linked to it: torch's own copy provides the symbols. A second
+        # copy would bring a second thread pool.
         cxx.append('-fopenmp')
     link = []
     if sanitize:
-        watch = ['-fsanitize=address,undefined', '-fno-sanitize-recover=undefined']
-        cxx += ['-g', '-O1', '-fno-omit-frame-pointer', *watch]
-        link += watch
+        sanitizers = ['-fsanitize=address,undefined', '-fno-sanitize-recover=undefined']
+        cxx += ['-g', '-O1', '-fno-omit-frame-pointer', *sanitizers]
+        link += sanitizers
     return dict(sources=sources, cxx=cxx, nvcc=nvcc_flags(), link=link)
 
 
 def nvcc_flags() -> list[str]:
-    """Flags of every CUDA compilation, apart from the architectures."""
+    """Flags of every CUDA compilation, except architectures."""
     return ['-O3', '--expt-relaxed-constexpr', '-Xcompiler=-fvisibility=hidden']
 
 
 def name_architectures() -> None:
-    """Set ``TORCH_CUDA_ARCH_LIST`` where it is not set and no GPU says what to build for."""
+    """Set ``TORCH_CUDA_ARCH_LIST`` if it is not set and there is no GPU."""
     import torch
 
     if not torch.cuda.is_available():

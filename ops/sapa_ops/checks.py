@@ -1,4 +1,4 @@
-"""Argument checks of all forms: errors name the argument, what was given and what is allowed."""
+"""Argument checks of all forms; errors name the argument, the given and the allowed value."""
 
 from torch import Tensor
 

@@ -1,7 +1,7 @@
 """The compiled form: C++ for the CPU, CUDA C++ for the GPU, through ``torch.ops.sapa_ops``.
 
-The library brings kernels, autograd and autocast. Registered here are the shapes and layouts of its
-results, for torch.compile and torch.export, and its multiply-adds, for torch's FLOP counter.
+The library has the kernels, autograd and autocast. This module registers shapes and layouts of the
+results, for torch.compile and torch.export, and multiply-adds, for torch's FLOP counter.
 """
 
 import json
@@ -19,15 +19,15 @@ _HERE = Path(__file__).parent
 
 def _load() -> str | None:
     """Load the library; return what went wrong, or None."""
-    named = os.environ.get('SAPA_OPS_LIBRARY')
-    found = [Path(named)] if named else sorted(_HERE.glob('_C*.so'))
-    if not found:
+    override = os.environ.get('SAPA_OPS_LIBRARY')
+    libraries = [Path(override)] if override else sorted(_HERE.glob('_C*.so'))
+    if not libraries:
         return 'no library was built'
     try:
-        torch.ops.load_library(str(found[0]))
+        torch.ops.load_library(str(libraries[0]))
     except OSError as error:
         why = error.__cause__ or error
-        return f'{found[0]} cannot be loaded with torch {torch.__version__}: {why}'
+        return f'{libraries[0]} cannot be loaded with torch {torch.__version__}: {why}'
     return None
 
 

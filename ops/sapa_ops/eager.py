@@ -13,8 +13,8 @@ from torch import Tensor
 
 from .geometry import group_children, lowres_index, ungroup_children
 
-# The corners of sampled points take 4 * S times the memory of the output: this many elements are
-# gathered at a time. Beyond the second number, backward gathers them again instead of keeping them.
+# Corners of sampled points take 4 * S times the memory of the output. The first number is how many
+# elements are gathered at a time; beyond the second, backward gathers them again.
 _CHUNK_ELEMENTS = 2**22
 _MAX_KEPT_ELEMENTS = 2**26
 
@@ -84,7 +84,7 @@ def _window_taps(feature: Tensor, kernel_size: int) -> Iterator[Tensor]:
 
 
 def _rows(feature: Tensor, groups: int) -> Tensor:
-    """(N, G*D, h, w) to (N, G, h*w, D): one row for each position, so that a gather copies rows."""
+    """(N, G*D, h, w) to (N, G, h*w, D): a row for each position, so that a gather copies rows."""
     return feature.unflatten(1, (groups, -1)).flatten(3).transpose(2, 3).contiguous()
 
 
@@ -116,18 +116,18 @@ def _gather_and_reduce(
 
     gathered = 4 * x.shape[3] * low.shape[0] * low.shape[1]  # elements for one position
     chunk = max(_CHUNK_ELEMENTS // max(gathered, 1), 1)
-    if torch.compiler.is_compiling():  # A compiler plans memory itself.
+    if torch.compiler.is_compiling():  # the compiler plans memory itself
         return step(low_rows, x, y, high_rows)
     if gathered * x.shape[2] > _MAX_KEPT_ELEMENTS:
         return _InChunks.apply(step, chunk, low_rows, x, y, high_rows)
-    stretches = zip(*(rows.split(chunk, 2) for rows in (x, y, high_rows)), strict=True)
-    return torch.cat([step(low_rows, *stretch) for stretch in stretches], 2)
+    chunks = zip(*(rows.split(chunk, 2) for rows in (x, y, high_rows)), strict=True)
+    return torch.cat([step(low_rows, *positions) for positions in chunks], 2)
 
 
 class _InChunks(torch.autograd.Function):
     """Call step(low_rows, *rows) with a few rows at a time, and again in backward.
 
-    Results are copied to their place at once. Kept until the end, they would lie in the gaps that
+    Results are copied to their place at once. If kept until the end, they would fill the gaps that
     the gathered corners of a chunk leave, and the heap would grow by those corners with every chunk
     (as it does with ``torch.utils.checkpoint`` for each chunk).
     """
@@ -138,38 +138,38 @@ class _InChunks(torch.autograd.Function):
         ctx.save_for_backward(low_rows, *rows)
         out = None
         for start in range(0, rows[0].shape[2], chunk):
-            part = step(low_rows, *(r[_stretch(start, chunk)] for r in rows))
+            part = step(low_rows, *(r[_chunk(start, chunk)] for r in rows))
             if out is None:
                 out = part.new_empty(*rows[0].shape[:3], *part.shape[3:])
-            out[_stretch(start, chunk)] = part
+            out[_chunk(start, chunk)] = part
         assert out is not None  # there is a row
         return out
 
     @staticmethod
     def backward(ctx, grad: Tensor):
         low_rows, *rows = ctx.saved_tensors
-        if torch.is_grad_enabled():  # A second derivative needs the graph of the whole.
+        if torch.is_grad_enabled():  # a second derivative needs the whole graph
             inputs = [t for t in ctx.saved_tensors if t.requires_grad]
             out = ctx.step(low_rows, *rows)
             grads = iter(torch.autograd.grad(out, inputs, grad, create_graph=True))
-            every = (next(grads) if t.requires_grad else None for t in ctx.saved_tensors)
-            return None, None, *every
+            all_grads = (next(grads) if t.requires_grad else None for t in ctx.saved_tensors)
+            return None, None, *all_grads
 
         low_rows = low_rows.detach().requires_grad_()
         low_grad, *row_grads = (torch.zeros_like(t) for t in (low_rows, *rows))
         for start in range(0, rows[0].shape[2], ctx.chunk):
-            stretch = _stretch(start, ctx.chunk)
-            parts = [r[stretch].detach().requires_grad_() for r in rows]
+            positions = _chunk(start, ctx.chunk)
+            parts = [r[positions].detach().requires_grad_() for r in rows]
             with torch.enable_grad():
                 out = ctx.step(low_rows, *parts)
-            low_part, *row_parts = torch.autograd.grad(out, (low_rows, *parts), grad[stretch])
+            low_part, *row_parts = torch.autograd.grad(out, (low_rows, *parts), grad[positions])
             low_grad += low_part
             for total, part in zip(row_grads, row_parts, strict=True):
-                total[stretch] = part
+                total[positions] = part
         return None, None, low_grad, *row_grads
 
 
-def _stretch(start: int, length: int) -> tuple[slice, slice, slice]:
+def _chunk(start: int, length: int) -> tuple[slice, slice, slice]:
     return slice(None), slice(None), slice(start, start + length)
 
 

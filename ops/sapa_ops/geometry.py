@@ -26,7 +26,7 @@ def group_children(feature: Tensor, h: int, w: int) -> Tensor:
     """Group the pixels of a high-res map by the low-res pixel that they belong to.
 
     For exact multiples the result is a view. Otherwise low-res pixels differ in their number of
-    children; missing ones are filled with a neighbour, which ``ungroup_children`` drops again.
+    children; missing ones are filled with a neighbour, which ``ungroup_children`` drops.
 
     Args:
         feature (Tensor): (N, C, H, W).

@@ -78,7 +78,7 @@ def _sides(x):
 
 
 def _reshape(x, *sides):
-    """Each side a number or a tensor of one; -1 is what remains."""
+    """Reshape; a side is a number or a tensor of one, and -1 is inferred."""
     tensors = [op.Constant(value_ints=[s]) if isinstance(s, int) else s for s in sides]
     return op.Reshape(x, op.Concat(*tensors, axis=0))
 

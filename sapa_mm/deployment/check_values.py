@@ -1,4 +1,4 @@
-"""An exported file compared with its model, on real images of several sizes."""
+"""Compare an exported file with its model on real images of several sizes."""
 
 import time
 from collections.abc import Iterator, Sequence
@@ -44,26 +44,27 @@ class Comparison:
 
 
 def is_accurate(comparisons: Sequence[Comparison]) -> bool:
-    """Tells whether a file computes what its model does.
+    """Tells whether a file computes the same as its model.
 
     Args:
-        comparisons (Sequence[Comparison]): One of each image.
+        comparisons (Sequence[Comparison]): One for each image.
 
     Returns:
-        bool: Whether the logits of each image are close (NaN never is), and few of the pixels of
-        all images together have another class. (In a single small image, one pixel of two equally
-        likely classes can exceed the limit.)
+        bool: Whether the logits of each image are close (NaN never is), and few pixels of all
+        images together have another class. (In a single small image, one pixel with two equally
+        likely classes could exceed the limit.)
     """
-    pixels = [one.size[0] * one.size[1] for one in comparisons]
+    pixels = [comparison.size[0] * comparison.size[1] for comparison in comparisons]
     different = sum(
-        one.different_pixels * count for one, count in zip(comparisons, pixels, strict=True)
+        comparison.different_pixels * count
+        for comparison, count in zip(comparisons, pixels, strict=True)
     )
-    close = all(one.difference <= MAX_DIFFERENCE * one.largest for one in comparisons)
+    close = all(c.difference <= MAX_DIFFERENCE * c.largest for c in comparisons)
     return close and different <= MAX_DIFFERENT_PIXELS * sum(pixels)
 
 
 def add_crops(images: Sequence[np.ndarray], min_size: Sequence[int]) -> list[np.ndarray]:
-    """Adds crops, so that there are images of at least five sizes, with odd sides among them.
+    """Adds crops, so that the images have at least five sizes, some with odd sides.
 
     Args:
         images (Sequence[np.ndarray]): Normalised images (3, H, W).
@@ -110,7 +111,7 @@ def compare(segmentor: Segmentor, run: Run, images: Sequence[np.ndarray]) -> Ite
         images (Sequence[np.ndarray]): Normalised images, float32 (3, H, W).
 
     Yields:
-        Comparison: One of each image.
+        Comparison: One for each image.
 
     Raises:
         ValueError: If the file cannot be run on an image.
@@ -138,8 +139,8 @@ def format_comparisons(comparisons: Sequence[Comparison], runtime: str) -> str:
     """Formats comparisons as a Markdown table.
 
     Args:
-        comparisons (Sequence[Comparison]): One of each image.
-        runtime (str): Name of the runtime of the file.
+        comparisons (Sequence[Comparison]): One for each image.
+        runtime (str): Name of the file's runtime.
 
     Returns:
         str: The table.
@@ -147,14 +148,14 @@ def format_comparisons(comparisons: Sequence[Comparison], runtime: str) -> str:
     header = ['image', 'largest difference of logits', 'largest logit', 'pixels of another class']
     rows = [
         (
-            f'{one.size[0]}x{one.size[1]}',
-            f'{one.difference:.1e}',
-            f'{one.largest:.1f}',
-            f'{100 * one.different_pixels:.4f} %',
-            f'{1e3 * one.seconds_torch:.0f} ms',
-            f'{1e3 * one.seconds_file:.0f} ms',
+            f'{comparison.size[0]}x{comparison.size[1]}',
+            f'{comparison.difference:.1e}',
+            f'{comparison.largest:.1f}',
+            f'{100 * comparison.different_pixels:.4f} %',
+            f'{1e3 * comparison.seconds_torch:.0f} ms',
+            f'{1e3 * comparison.seconds_file:.0f} ms',
         )
-        for one in comparisons
+        for comparison in comparisons
     ]
     return markdown_table([*header, 'torch', runtime], rows)
 

@@ -1,4 +1,4 @@
-"""The metadata of an exported file: its classes, and how an image is prepared for it."""
+"""The metadata of an exported file: its classes, and how to prepare an image for it."""
 
 import json
 from dataclasses import asdict, dataclass
@@ -20,9 +20,9 @@ class Description:
         mean (list[float]): Mean of each channel, for pixels of 0 to 255, in the order ``channels``.
         std (list[float]): Standard deviation of each channel, likewise.
         channels (str): Order of the channels, 'rgb' or 'bgr'.
-        resize (list[dict]): Steps that give the size to resize an image to, in their order: each
-            has ``scale`` and ``keep_ratio`` (fit into long and short side, or resize to width and
-            height), ``scale_factor``, or ``multiple_of`` (round each side up).
+        resize (list[dict]): Steps that compute the size to resize an image to. Each has ``scale``
+            and ``keep_ratio`` (fit into long and short side, or resize to width and height),
+            ``scale_factor``, or ``multiple_of`` (round each side up).
     """
 
     classes: list[str]
@@ -33,7 +33,7 @@ class Description:
     resize: list[dict]
 
     def as_metadata(self) -> dict[str, str]:
-        """Texts by name; all but the version are JSON."""
+        """Return texts by name, as JSON but for the version."""
         fields = {name: json.dumps(value) for name, value in asdict(self).items()}
         return {'sapa_mm': __version__, **fields}
 

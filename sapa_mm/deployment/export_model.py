@@ -1,4 +1,4 @@
-"""Exports a trained segmentor to a file, whose values are checked before it appears."""
+"""Exports a trained segmentor to a file after checking its values."""
 
 from collections.abc import Sequence
 
@@ -35,13 +35,12 @@ def export_model(
     images: Sequence[str] = (),
     cfg_options: dict | None = None,
 ) -> str:
-    """Exports a segmentor, and compares the file with the model on real images of five sizes.
+    """Exports a segmentor after comparing the file with the model on real images of five sizes.
 
     Args:
         config (str): The config file, of mmseg.
         checkpoint (str): The checkpoint, or published weights.
-        out (str): The file to write, ``.onnx`` or ``.pt2``. It does not appear if its values are
-            wrong.
+        out (str): The file to write, ``.onnx`` or ``.pt2``; not written if its values are wrong.
         images (Sequence[str]): Image files to check it on. Defaults to (), the first three of the
             config's test set.
         cfg_options (dict, optional): Settings to override. Defaults to None.
@@ -105,7 +104,7 @@ def _prepare(cfg: Config, model: nn.Module, paths: Sequence[str]) -> list[np.nda
         try:
             data = model.data_preprocessor(pseudo_collate([pipeline(dict(img_path=path))]))
         except Exception as error:
-            # OpenCV has errors of its own, for example where a side becomes 0.
+            # OpenCV has its own errors, for example if a side becomes 0.
             raise ValueError(f'the test pipeline fails on {path}: {one_line(error)}') from error
         images.append(data['inputs'][0].numpy())
     return images

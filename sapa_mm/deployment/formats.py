@@ -1,4 +1,4 @@
-"""The file formats: how each is written, and opened to run it."""
+"""The file formats: how to write each, and how to open it for inference."""
 
 import contextlib
 import io
@@ -14,7 +14,7 @@ from ..utils.text import one_line
 from .description import Description
 from .segmentor import Traced
 
-#: Runs a file: normalised images, float32 (1, 3, H, W), to logits (1, num_classes, H, W).
+#: Runs a file on a normalised image, float32 (1, 3, H, W); returns logits (1, num_classes, H, W).
 Run = Callable[[np.ndarray], np.ndarray]
 
 
@@ -24,8 +24,8 @@ class Format:
 
     Attributes:
         runtime (str): Name of the runtime.
-        write (Callable): Writes a file: ``write(traced, description, path)``.
-        open (Callable): Opens a file to run it: ``open(path)``.
+        write (Callable): ``write(traced, description, path)`` writes a file.
+        open (Callable): ``open(path)`` opens a file for inference.
         packages (tuple[str, ...]): Packages that both need. Defaults to none.
     """
 
@@ -36,7 +36,7 @@ class Format:
 
 
 def write_onnx(traced: Traced, description: Description, path: str) -> None:
-    """Writes an ONNX file with weights and metadata in it.
+    """Writes an ONNX file that includes weights and metadata.
 
     Args:
         traced (Traced): The segmentor.

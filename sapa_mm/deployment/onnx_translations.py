@@ -1,6 +1,6 @@
 """Steps of a model that torch's exporter cannot translate to ONNX, as onnxscript functions.
 
-Apart from the other modules here, since importing it needs onnxscript.
+A module of its own, since it imports onnxscript.
 """
 
 from collections.abc import Callable
@@ -11,7 +11,7 @@ from onnxscript import opset18 as op
 
 
 def adaptive_avg_pool2d(x, output_size):
-    """``F.adaptive_avg_pool2d`` to any size; ONNX has it for a single output value only."""
+    """``F.adaptive_avg_pool2d`` to any size; ONNX only has it for a single output value."""
     rows, columns = (
         _pooling_matrix(op.Shape(x, start=axis, end=axis + 1), size)
         for axis, size in zip((2, 3), output_size, strict=True)

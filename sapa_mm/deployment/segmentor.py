@@ -14,7 +14,7 @@ _EXAMPLE = (1, 3, 101, 143)
 
 
 class Segmentor(nn.Module):
-    """A segmentor whose output is the logits at the size of the image.
+    """A segmentor that returns logits at the size of the image.
 
     Args:
         model (nn.Module): mmseg's ``EncoderDecoder``, in evaluation mode, on the CPU.
@@ -42,7 +42,7 @@ class Traced:
 
     Attributes:
         program (ExportedProgram): For one image of any height and width.
-        min_size (list[int]): Smallest height and width that it takes.
+        min_size (list[int]): Smallest height and width of an image.
     """
 
     program: ExportedProgram
@@ -50,13 +50,13 @@ class Traced:
 
 
 def check_exportable(model: nn.Module) -> None:
-    """Checks that a model is one that can be exported.
+    """Checks that a model can be exported.
 
     Args:
         model (nn.Module): The model.
 
     Raises:
-        ValueError: With the reason, if it is not.
+        ValueError: If it cannot, with the reason.
     """
     from mmseg.models import EncoderDecoder
 

@@ -1,4 +1,4 @@
-"""Parameters and multiply-adds of the paper's tables, beside the printed ones, and of configs."""
+"""Parameters and multiply-adds of configs and of the paper's tables, beside its own figures."""
 
 import contextlib
 import os
@@ -9,7 +9,7 @@ import torch
 
 from ..analysis.complexity import Cost, count_parameters, measure_cost
 from ..analysis.complexity_report import Table, format_report, tabulate_cost
-from ..analysis.flops import count_flops
+from ..analysis.flops import Flops, count_flops
 from ..upsamplers import UPSAMPLERS, Table1Row, Upsampler, build_upsampler
 from .paper_tables import COST_NOTES, PAPER_TABLES, PaperRow, PaperTable, paper_order
 
@@ -19,10 +19,10 @@ class Cell:
     """A printed figure and ours.
 
     Attributes:
-        printed (str): As the paper has it; with a sign, it is an increment.
+        printed (str): As the paper prints it; an increment if it has a sign.
         value (float): Ours, in the paper's unit (million or billion).
         agrees (bool): Whether ours, rounded, is the printed figure.
-        note (str): Why it does not, where that is known.
+        note (str): Why it does not; empty if unknown.
     """
 
     printed: str
@@ -33,11 +33,11 @@ class Cell:
 
 @dataclass(frozen=True)
 class ComplexityRow:
-    """A row of one of the paper's tables and its cost.
+    """A row of one of the paper's tables with its cost.
 
     Attributes:
         title (str): The upsampler and the backbone.
-        cost (Cost): What it costs.
+        cost (Cost): Its cost.
         cells (dict[str, Cell]): The paper's 'Params' and 'FLOPs', where it prints them.
     """
 
@@ -64,9 +64,9 @@ def make_report(
             ``measure_cost``. Defaults to None.
 
     Returns:
-        tuple[str, list[str]]: The report, ending with a newline, or '' if there is nothing in it;
-        in Markdown the notes are under each table. And what went wrong: tables and configs that
-        could not be counted are left out.
+        tuple[str, list[str]]: The report, ending with a newline, or '' if it is empty; in Markdown
+        the notes follow each table. And an error message for each table and config that could not
+        be counted, which is left out.
 
     Raises:
         ValueError: If shape is not positive.
@@ -110,11 +110,7 @@ def tabulate_table_1(channels: int = 256) -> Table:
 
 def _tabulate_formula(kind: type[Upsampler], row: Table1Row, channels: int) -> dict:
     upsampler, side = build_upsampler(dict(type=kind, **row.options), channels), 64
-    flops = count_flops(
-        upsampler,
-        lambda x: upsampler(x, torch.empty(1, channels, 2 * side, 2 * side)),
-        (1, channels, side, side),
-    )
+    flops = count_upsampler_flops(upsampler, channels, side)
     return {
         'module': f'{kind.title} {row.variant}'.strip(),
         'FLOPs (x HW), printed': row.flops,
@@ -125,6 +121,15 @@ def _tabulate_formula(kind: type[Upsampler], row: Table1Row, channels: int) -> d
         'with biases and norms': count_parameters(upsampler),
         'note': flops.note,
     }
+
+
+def count_upsampler_flops(upsampler: Upsampler, channels: int, side: int) -> Flops:
+    """Counts an x2 step of an upsampler; see ``count_flops``."""
+    return count_flops(
+        upsampler,
+        lambda x: upsampler(x, torch.empty(1, channels, 2 * side, 2 * side)),
+        (1, channels, side, side),
+    )
 
 
 def measure_table(
@@ -187,7 +192,7 @@ def tabulate(rows: Sequence[ComplexityRow]) -> Table:
 
 @contextlib.contextmanager
 def _collecting(problems: list[str]) -> Iterator[None]:
-    """One that fails leaves the rest of a report."""
+    """Collect an error's message instead of raising it, so that the report goes on."""
     try:
         yield
     except (OSError, ValueError, RuntimeError) as error:
@@ -204,7 +209,7 @@ def _heading(table: PaperTable) -> str:
 
 
 def _note(cost: Cost, cells: dict[str, Cell]) -> str:
-    """Why cells disagree, and the counter with the formula; what holds for two is said once."""
+    """Why figures disagree with the paper, and counts with formulas; equal reasons are merged."""
     columns_of: dict[str, list[str]] = {}
     for column, cell in cells.items():
         if not cell.agrees:
@@ -216,7 +221,7 @@ def _note(cost: Cost, cells: dict[str, Cell]) -> str:
 
 
 def _printed(table: PaperTable, paper: PaperRow) -> dict[str, str]:
-    """The paper's figures for a row, with the increment that a caption has from another table."""
+    """The paper's figures for a row, with those that its caption takes from another table."""
     if table.increments_of is None:
         return paper.figures
     params = next(
@@ -228,8 +233,8 @@ def _printed(table: PaperTable, paper: PaperRow) -> dict[str, str]:
 
 
 def _parameters_of(cost: Cost, base: Cost, table: PaperTable) -> int:
-    """As the table counts them: of the first row all, of others what they add to it."""
-    own, first = (one.parameters if table.counts_frozen else one.trainable for one in (cost, base))
+    """Parameters as the table counts them: all of the first row, what others add to it."""
+    own, first = (c.parameters if table.counts_frozen else c.trainable for c in (cost, base))
     return own if cost is base else own - first
 
 

@@ -1,19 +1,32 @@
-"""The main jobs on the generated scenes: two upsamplers in one model, one table, one picture."""
+"""The demos on generated scenes: one model with two upsamplers, their table and their picture."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 from mmengine.registry import DATASETS
+from torch import nn
 from torch.utils.data import Dataset
 
 from ..engine.config import in_scope, read_config
-from ..utils.files import write_whole
+from ..utils.files import whole_file, write_whole
 from ..utils.text import markdown_table
-from .demo_pictures import draw_comparison, draw_panoptic
+from ..visualization.canvas import draw_points, grid, mark, panel_height, show, to_pixels, zoom
+from ..visualization.input_image import InputImage, dataset_image
+from ..visualization.kernels import compute_kernels
+from ..visualization.label_maps import UNLABELLED, label_map
+from ..visualization.model_run import ModelRun, run_model
+from ..visualization.predictions_figure import (
+    case_patches,
+    compare_predictions,
+    prediction_panels,
+)
 from .scenes import make_missing_scenes, scenes_run
 from .training_result import TrainingResult
 from .training_run import TrainingRun
+
+_REACH = 20  # pixels of the image around the kernels
 
 
 @dataclass(frozen=True)
@@ -32,7 +45,7 @@ class Metric:
 
     def of(self, result: TrainingResult) -> float:
         """The metric of a training run."""
-        # mmdet reports no average precision where nothing is detected: it is 0.
+        # mmdet reports no average precision, which is 0, where nothing is detected.
         return self.scale * result.metrics.get(self.key, 0.0)
 
 
@@ -69,10 +82,10 @@ def run_demo(
     """Train a model with the stock interpolation and with SAPA-D, same seed and schedule.
 
     Args:
-        task (str): 'segmentation' for SegFormer, 'detection' for Panoptic FPN, which gives boxes,
-            masks and panoptic maps.
+        task (str): 'segmentation' for SegFormer, 'detection' for Panoptic FPN, which predicts
+            boxes, masks and panoptic maps.
         configs (str): Folder of the configs.
-        data_root (str): Folder of the generated scenes; made where it is missing.
+        data_root (str): Folder of the generated scenes; written if missing.
         out (str): Folder for ``table.md``, ``comparison.png`` and the work directories.
         cfg_options (dict, optional): Settings to override in both configs. Defaults to None.
 
@@ -126,3 +139,116 @@ def _validation_set(run: TrainingRun) -> Dataset:
     cfg = read_config(*run.recipe())
     with in_scope(cfg):
         return DATASETS.build(cfg.val_dataloader.dataset)
+
+
+def draw_comparison(
+    models: dict[str, nn.Module], kernels_of: str, dataset: Dataset, index: int, path: str
+) -> None:
+    """Draw image, ground truth, two predictions, and kernels on both sides of a boundary.
+
+    Args:
+        models (dict[str, nn.Module]): Two segmentors by name.
+        kernels_of (str): Name of the model whose last upsampler, which is SAPA's, has its kernels
+            drawn.
+        dataset (Dataset): Validation set of mmseg, with ``metainfo['palette']``.
+        index (int): Index of the sample.
+        path (str): Where the PNG goes.
+
+    Raises:
+        ValueError: If the sample has no suitable boundary.
+    """
+    image, runs = _run_models(models, dataset, index)
+    run = runs[list(models).index(kernels_of)]
+    truth = label_map(image.truth, 'gt', len(run.meta['classes']))
+    call = run.upsampler_call(-1)
+    size, low, extent = call.output.shape[2:], call.x.shape[2:], run.extent
+    # Preferably where the model gets both sides right.
+    right = np.where(run.labels == truth, truth, UNLABELLED)
+    cells = find_boundary(right, size) or find_boundary(truth, size)
+    if cells is None:
+        raise ValueError(
+            f'sample {index} has no boundary between two whole cells of the feature map'
+        )
+
+    figure, axes = grid(2, 4, 3.5, 3.7)
+    for axis, (title, picture) in zip(axes[0], prediction_panels(image, runs), strict=True):
+        show(axis, picture, title)
+    centres = to_pixels(cells, size, extent)
+    zoom(axes[1, 0], image.pixels, truth, centres[0], _REACH)
+    axes[1, 0].set_title('two positions at a boundary', fontsize=9)
+    for centre in centres:
+        mark(axes[1, 0], centre)
+    kernels = compute_kernels(call.upsampler, call.x, call.guide)
+    for axis, side, cell, centre in zip(
+        axes[1, 1:3], ('one side', 'other side'), cells, centres, strict=True
+    ):
+        kernel = kernels.at(*cell)
+        zoom(axis, image.pixels, truth, centre, _REACH)
+        draw_points(axis, kernel.points, kernel.weights, low, extent)
+        mark(axis, centre)
+        axis.set_title(f'{kernels_of} kernel, {side}', fontsize=9)
+    difference = compare_predictions(image, runs)
+    show(axes[1, 3], difference.picture, 'who is right')
+    handles = case_patches(difference)
+    figure.legend(handles=handles, loc='outside lower right', ncols=4, fontsize=9)
+    with whole_file(path) as partial:
+        figure.savefig(partial, dpi=110)
+
+
+def draw_panoptic(
+    models: dict[str, nn.Module], dataset: Dataset, indices: Iterable[int], path: str
+) -> None:
+    """Draw images with their true segments and each model's predictions, a row per image.
+
+    Args:
+        models (dict[str, nn.Module]): Panoptic segmentors of mmdet by name.
+        dataset (Dataset): mmdet's ``CocoPanopticDataset``, with ``metainfo['palette']``.
+        indices (Iterable[int]): Indices of the samples; those out of range are left out.
+        path (str): Where the PNG goes.
+    """
+    rows = [
+        prediction_panels(*_run_models(models, dataset, index))
+        for index in indices
+        if index < len(dataset)
+    ]
+    height = panel_height(rows[0][0][1], 3.4)
+    figure, axes = grid(len(rows), 2 + len(models), 3.4, height)
+    for row, panels in zip(axes, rows, strict=True):
+        for axis, (title, picture) in zip(row, panels, strict=True):
+            show(axis, picture, title)
+    with whole_file(path) as partial:
+        figure.savefig(partial, dpi=110)
+
+
+def _run_models(
+    models: dict[str, nn.Module], dataset: Dataset, index: int
+) -> tuple[InputImage, list[ModelRun]]:
+    image, meta = dataset_image(dataset, index), dict(dataset.metainfo)
+    return image, [
+        run_model(name, model, dataset[index], image.pixels, meta) for name, model in models.items()
+    ]
+
+
+def find_boundary(labels: np.ndarray, grid: Sequence[int]) -> tuple[tuple[int, int], ...] | None:
+    """Find two neighbouring cells of a feature map on different sides of a boundary.
+
+    Args:
+        labels (np.ndarray): Label map (H, W); pixels may be UNLABELLED.
+        grid (Sequence[int]): Height and width of the feature map.
+
+    Returns:
+        tuple | None: (row, column) of the two adjacent cells, each of a single label and these
+        different, that are nearest to the centre of the map; None if there are none.
+    """
+    rows, columns = grid
+    step_y, step_x = labels.shape[0] // rows, labels.shape[1] // columns
+    cells = labels[: rows * step_y, : columns * step_x].reshape(rows, step_y, columns, step_x)
+    low, high = cells.min((1, 3)), cells.max((1, 3))
+    is_pure = (low == high) & (low != UNLABELLED)
+    is_boundary = is_pure[:, :-1] & is_pure[:, 1:] & (low[:, :-1] != low[:, 1:])
+    candidates = np.argwhere(is_boundary)
+    if not len(candidates):
+        return None
+    centre = np.array([rows, columns]) / 2
+    row, column = candidates[np.abs(candidates - centre).sum(1).argmin()].tolist()
+    return (row, column), (row, column + 1)

@@ -13,16 +13,16 @@ class LockTaken(RuntimeError):
 
 @contextlib.contextmanager
 def file_lock(path: str, wait: bool = True) -> Iterator[IO]:
-    """Hold a lock for the time of a ``with`` block.
+    """Hold a lock during a ``with`` block.
 
-    It is flock's, which Linux (2.6.12 and later) has on NFS, too: there it holds between machines.
+    It uses flock, which Linux (2.6.12 and later) also supports on NFS, between machines.
 
     Args:
         path (str): The lock's file; made, with its folder, if missing.
         wait (bool): Whether to wait while another process holds the lock. Defaults to True.
 
     Yields:
-        IO: The open file. Processes that inherit it hold the lock, too.
+        IO: The open file. Processes that inherit it hold the lock too.
 
     Raises:
         LockTaken: If another process holds the lock, and ``wait`` is False.

@@ -1,4 +1,4 @@
-"""Time of upsamplers alone, as in Table 13 and Figure 12, on whatever device there is."""
+"""Latency of single upsamplers, as in Table 13 and Figure 12, on this machine."""
 
 import json
 import os
@@ -6,18 +6,16 @@ import statistics
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 
-import torch
-
 from ..analysis.benchmark.contestants import Case, Contestant
 from ..analysis.benchmark.measure import time_contestants
 from ..analysis.complexity import count_parameters
-from ..analysis.flops import count_flops
 from ..analysis.machine import describe_device
 from ..upsamplers import UPSAMPLERS, PointUpsampler, WindowUpsampler, build_upsampler
 from ..utils.files import check_place, read_json, write_whole
+from .complexity_tables import count_upsampler_flops
 from .paper_tables import PAPER_TABLES, paper_order
 
-#: What the others are held against.
+#: The upsampler that the others are compared with.
 REFERENCE = 'CARAFE'
 #: Channels and low-res side of Figure 12.
 CHANNELS, SIDE = 256, 120
@@ -25,7 +23,7 @@ CHANNELS, SIDE = 256, 120
 #: File in the folder of the results.
 LATENCY_FILE = 'latency.json'
 _TABLE_13 = PAPER_TABLES[13].rows
-#: Suffixes of names in the figure and options, of upsamplers that it shares with Table 13.
+#: Suffixes of the names in the figure, and options, of upsamplers that are in Table 13 too.
 _SHARED = {
     'CARAFE': [('', dict(up_kernel=5, up_group=1))],
     'SAPA-B': [('', dict(kernel_size=5, groups=1))],
@@ -34,8 +32,8 @@ _SHARED = {
         (', 4 points', dict(num_points=4, groups=4)),
     ],
 }
-#: Titles of upsamplers and their options, by their names in the figure: those whose weights depend
-#: on the features.
+#: Titles and options of the upsamplers in the figure, by their names in it: those whose weights
+#: depend on the features.
 _FIGURE_12 = {
     title + suffix: (title, options)
     for title in sorted(
@@ -52,13 +50,13 @@ _FIGURE_12 = {
 
 @dataclass(frozen=True)
 class Latency:
-    """An upsampler's time.
+    """Latency and costs of an upsampler.
 
     Attributes:
-        seconds (float): Median of the runs.
-        ratio (float): To that of CARAFE, in the same measurement.
-        parameters (int): Its parameters.
-        flops (int): Its multiply-adds, counted.
+        seconds (float): Median latency.
+        ratio (float): Latency relative to CARAFE's in the same measurement.
+        parameters (int): Number of parameters.
+        flops (int): Counted multiply-adds.
     """
 
     seconds: float
@@ -68,7 +66,7 @@ class Latency:
 
 
 def latency_name(upsampler: str, options: dict) -> str:
-    """What an upsampler is called among the latencies.
+    """Name an upsampler with its options, as the latencies are keyed.
 
     Args:
         upsampler (str): As the paper calls it.
@@ -89,19 +87,19 @@ def measure_latency(
     budget: float = 4.0,
     on_progress: Callable[[str], None] | None = None,
 ) -> dict[str, Latency]:
-    """Times a step of x2 by each upsampler of Figure 12 and Table 13, float32, forward only.
+    """Times one x2 step of each upsampler of Figure 12 and Table 13, float32, forward only.
 
-    All are timed in turns, so that their ratios hold on this device. The result is added to the
-    folder's ``latency.json``, in which each device has a place.
+    They are timed in turns, so that the ratios are fair. The result is stored in the folder's
+    ``latency.json``, under the device's name.
 
     Args:
         out (str): Folder of the results.
         device (str): 'cpu' or 'cuda'.
         channels (int): Channels of x and guide. Defaults to 256.
         side (int): Height and width of x. Defaults to 120.
-        repeats (int): Most runs of each. Defaults to 9.
+        repeats (int): Maximum runs of each. Defaults to 9.
         budget (float): Seconds for the runs of each beyond the third. Defaults to 4.
-        on_progress (Callable, optional): Called with what is done next. Defaults to None.
+        on_progress (Callable, optional): Called with a message before each step. Defaults to None.
 
     Returns:
         dict[str, Latency]: By name.
@@ -144,7 +142,7 @@ def measure_latency(
 
 
 def read_latencies(out: str) -> dict[str, dict[str, Latency]]:
-    """Reads what was measured.
+    """Reads the stored latencies.
 
     Args:
         out (str): Folder of the results.
@@ -165,10 +163,10 @@ def figure_12(latencies: dict[str, Latency]) -> dict[str, Latency]:
     """Selects what Figure 12 shows.
 
     Args:
-        latencies (dict[str, Latency]): By name, with those of Table 13 alone.
+        latencies (dict[str, Latency]): By name, including those only in Table 13.
 
     Returns:
-        dict[str, Latency]: Without these, by their names in the figure.
+        dict[str, Latency]: Those in the figure, by their names in it.
     """
     names = {title: latency_name(*pair) for title, pair in _FIGURE_12.items()}
     return {title: latencies[name] for title, name in names.items() if name in latencies}
@@ -177,15 +175,11 @@ def figure_12(latencies: dict[str, Latency]) -> dict[str, Latency]:
 def _count(cfg: dict, channels: int, side: int) -> tuple[int, int]:
     """Parameters and multiply-adds."""
     upsampler = build_upsampler(cfg, channels)
-    flops = count_flops(
-        upsampler,
-        lambda x: upsampler(x, torch.empty(1, channels, 2 * side, 2 * side)),
-        (1, channels, side, side),
-    )
+    flops = count_upsampler_flops(upsampler, channels, side)
     return count_parameters(upsampler), flops.counted
 
 
 def _save(out: str, device: str, latencies: dict[str, Latency]) -> None:
     content = {**read_latencies(out), device: latencies}
-    values = {d: {n: asdict(one) for n, one in by_name.items()} for d, by_name in content.items()}
+    values = {d: {n: asdict(latency) for n, latency in c.items()} for d, c in content.items()}
     write_whole(os.path.join(out, LATENCY_FILE), json.dumps(values, indent=1))

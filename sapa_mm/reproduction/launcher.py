@@ -15,12 +15,12 @@ _PR_SET_PDEATHSIG = 1
 
 _ERROR_LINE = re.compile(
     r'^(?:\[rank\d+\]:\s*)?'
-    # Of torchrun's own, ChildFailedError only says that there is another.
+    # torchrun's ChildFailedError only says that there was another error.
     r'((?!\S*ChildFailedError)(?:\w+\.)*(?:\w*(?:Error|Exception)|(?<=\.)error)\b.*'
     r'|(?:\w+: )?error: .*)$',
     re.M,
 )
-#: As torchrun reports it. It ends the other processes by SIGTERM itself.
+#: As torchrun reports it; by SIGTERM torchrun itself ends the other processes.
 _SIGNAL_LINE = re.compile(r'Signal (\d+) \((?!SIGTERM\))SIG\w+\) received by PID')
 
 
@@ -71,7 +71,7 @@ class Launcher:
 
     @property
     def processes(self) -> int:
-        """How many processes it starts, on all nodes."""
+        """Number of processes on all nodes."""
         return self.gpus * self.nodes
 
     def check_program(self) -> None:
@@ -91,7 +91,7 @@ class Launcher:
             arguments (Sequence[str]): Its arguments.
 
         Returns:
-            list[str]: The command line; with a launcher, the module is told which.
+            list[str]: The command line; unless the kind is 'none', it passes ``--launcher`` on.
         """
         run = ['-m', module, *arguments]
         if self.kind == 'none':
@@ -117,7 +117,7 @@ def child_process(command: Sequence[str], **options) -> Iterator[subprocess.Pope
 
     Args:
         command (Sequence[str]): The command line.
-        **options: Of ``subprocess.Popen``.
+        **options: Arguments of ``subprocess.Popen``.
 
     Yields:
         subprocess.Popen: The process. The ``with`` block waits for its end; if the block fails,
@@ -134,20 +134,20 @@ def child_process(command: Sequence[str], **options) -> Iterator[subprocess.Pope
 
 
 def end_with_parent() -> None:
-    """Ask the kernel to end this process when its parent ends, lest it train on unwatched."""
+    """Ask the kernel to end this process with its parent, so that it never trains unattended."""
     if sys.platform == 'linux':
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 def find_reason(printed: str, code: int) -> str:
-    """Find why processes failed that left no reason themselves.
+    """Find out why processes failed that did not record a reason.
 
     Args:
         printed (str): What they printed.
-        code (int): The exit code; negative for a signal, as of ``subprocess``.
+        code (int): The exit code; negative for a signal, as in ``subprocess``.
 
     Returns:
-        str: The signal that killed them, else the last error that they printed, else the exit code.
+        str: The signal that killed them, or the last error that they printed, or the exit code.
     """
     killed = _SIGNAL_LINE.search(printed)
     number = int(killed[1]) if killed else -code if code < 0 else code - 128

@@ -29,7 +29,7 @@ _COCO, _SCENES = 'COCO 2017', 'generated scenes'
 def make_metafiles(configs: str) -> dict[str, str]:
     """Makes the index and a metafile for each folder of configs.
 
-    The figures in them are the paper's and are called so; there are no weights of ours.
+    The figures are the paper's and labelled so; no trained weights are listed.
 
     Args:
         configs (str): Folder of the configs.
@@ -54,16 +54,16 @@ def _describe_folder(configs: str, folder: str) -> dict:
 
 
 def _describe_config(path: str, folder: str, collection: str) -> dict:
-    # The modules import mmseg and mmdet, of which nothing is needed here.
+    # The modules would import mmseg and mmdet, which are not needed here.
     cfg = Config.fromfile(path, import_custom_modules=False)
     name = os.path.splitext(os.path.basename(path))[0]
-    part = cfg.model.decode_head if 'decode_head' in cfg.model else cfg.model.neck
+    decoder = cfg.model.decode_head if 'decode_head' in cfg.model else cfg.model.neck
     loop = cfg.train_cfg
     by_epoch = 'max_epochs' in loop
     metadata = {
         'Training Data': _dataset(cfg),
         'Architecture': [name.split('_')[1].upper(), _COLLECTIONS[folder]],
-        'Upsampler': part.upsample_cfg.type,
+        'Upsampler': decoder.upsample_cfg.type,
         'Epochs' if by_epoch else 'Iterations': loop.max_epochs if by_epoch else loop.max_iters,
         'Batch Size': cfg.auto_scale_lr.base_batch_size,
         **dict(_paper_figures(f'{folder}/{name}.py')),
@@ -88,7 +88,7 @@ def _paper_figures(config: str) -> Iterator[tuple[str, Any]]:
     ]
     if rows:
         yield 'Paper Tables', [str(number) for number, _ in rows]
-        # The main table has more digits than those of the ablations, which are after it.
+        # The main table has more digits than the ablations, which come after it.
         figures = {}
         for _, row in rows:
             for name, figure in row.figures.items():

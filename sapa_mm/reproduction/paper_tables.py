@@ -5,7 +5,7 @@ from typing import Any
 
 from ..upsamplers import UPSAMPLERS
 
-#: What each upsampler is called in the names of config files, by its title.
+#: Names of the upsamplers in names of config files, by title.
 CONFIG_NAMES = {kind.title: name.replace('_', '-') for name, kind in UPSAMPLERS.items()}
 
 
@@ -17,12 +17,12 @@ class PaperRow:
         upsampler (str): As the paper calls it.
         backbone (str): 'B1', 'R50' or 'R101'.
         config (str): The config that reproduces the row, relative to ``configs``.
-        figures (dict[str, str]): As printed, by column; with a sign, they are increments over the
+        figures (dict[str, str]): As printed, by column; those with a sign are increments over the
             table's first row of that backbone.
         options (dict[str, Any]): Options of the upsampler that the row or the paper's text states.
             Defaults to none.
-        is_ablation (bool): Whether its options tell it from the table's other rows. Defaults to
-            False.
+        is_ablation (bool): Whether its options distinguish it from the table's other rows.
+            Defaults to False.
     """
 
     upsampler: str
@@ -34,7 +34,7 @@ class PaperRow:
 
     @property
     def title(self) -> str:
-        """What it is called in a report."""
+        """Its name in a report."""
         options = [f'{name}={value}' for name, value in self.options.items()]
         return ', '.join([self.upsampler, self.backbone, *(options if self.is_ablation else [])])
 
@@ -48,7 +48,7 @@ class PaperTable:
         title (str): What it is about.
         rows (tuple[PaperRow, ...]): Its rows.
         counts_frozen (bool): Whether its parameters include frozen ones. Defaults to False.
-        increments_of (int | None): The table whose parameter increments are its own, too, as its
+        increments_of (int | None): The table whose parameter increments also apply here, as the
             caption says. Defaults to None.
     """
 
@@ -88,7 +88,7 @@ def _stated(number, upsampler):
     if upsampler == 'SAPA-D':
         options.update(_TABLE_2[number])
     elif upsampler.startswith('SAPA'):
-        # Section 3.7: a matter of the model.
+        # Section 3.7: it depends on the model.
         options['pre_norm'] = _TABLE_2[number]['pre_norm']
     return options
 
@@ -301,7 +301,7 @@ PAPER_TABLES: dict[int, PaperTable] = {table.number: table for table in _TABLES}
 def paper_order(title: str) -> tuple[float, str]:
     """A sort key of upsamplers: the order of Table 3, in which SAPA is last.
 
-    Those that the table lacks stand before SAPA, by title.
+    Upsamplers that are not in it come before SAPA, by title.
     """
     titles = [row.upsampler for row in PAPER_TABLES[3].rows]
     place = titles.index(title) if title in titles else titles.index('SAPA-I') - 0.5
@@ -313,8 +313,8 @@ _SAPA_B_D64 = (
     'what its repository prints (+1.0 G, +0.1 M)'
 )
 _A2U = "the paper's formula gives {} M, which is rounded up, not to the nearest"
-#: Where the paper's columns of costs disagree with its own formulas or with the models. A note
-#: belongs to a cell, (table, upsampler, column), and holds for all backbones.
+#: Why the paper's costs disagree with its own formulas or with the models, by table, upsampler and
+#: column; the notes hold for all backbones.
 COST_NOTES: dict[tuple[int, str, str], str] = {
     (3, 'FADE', 'FLOPs'): (
         "the paper's formula gives 2.62 G; 2.65 G would be with the gate, which the tables are "

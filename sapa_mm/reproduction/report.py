@@ -1,8 +1,8 @@
-"""The paper's tables with what was measured beside, as data; report_formats.py writes them."""
+"""The paper's tables beside our measurements, as data; report_formats.py writes them."""
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 from .complexity_tables import ComplexityRow, measure_table
 from .latency import REFERENCE, Latency, latency_name, read_latencies
@@ -11,10 +11,10 @@ from .table_runs import runs_on_disk
 from .training_result import MeanOverSeeds, TrainingResult
 from .training_run import describe_error
 
-#: The paper's milliseconds are of this device.
-PAPER_DEVICE = 'NVIDIA GeForce RTX 3090'
+#: The device of the paper's milliseconds.
+_PAPER_DEVICE = 'NVIDIA GeForce RTX 3090'
 _LATENCY = 'latency (ms)'
-#: What mmdet calls the average precision of the paper's 'AP', 'box AP' and 'mask AP'.
+#: mmdet's names of the average precision in the paper's 'AP', 'box AP' and 'mask AP'.
 _KINDS_OF_AP = {'': 'bbox', 'box': 'bbox', 'mask': 'segm'}
 
 
@@ -32,11 +32,11 @@ def mean_over_seeds(column: str, results: Sequence[TrainingResult]) -> MeanOverS
 
     Returns:
         MeanOverSeeds | None: In the paper's unit; None if no result has it, or if the validation
-        set has nothing that the metric is for, such as large objects.
+        set has nothing to measure, such as large objects.
     """
     key, scale = _metric_key(column)
-    # mmdet reports no average precision where nothing is detected: it is 0. Other metrics are
-    # missing only where they were not computed.
+    # mmdet reports no average precision, which is 0, where nothing is detected. Other metrics are
+    # missing only if they were not computed.
     default = 0.0 if key.startswith('coco/') else None
     values = [result.metrics.get(key, default) for result in results]
     values = [scale * value for value in values if value is not None]
@@ -62,8 +62,8 @@ class Column:
     """A column of a report.
 
     Attributes:
-        group (str): What it is about: a metric or a cost.
-        name (str): 'paper', 'measured', 'difference' and so on; empty if the group says it all.
+        group (str): A metric or a cost; the heading over its columns.
+        name (str): 'paper', 'measured', 'difference' and so on. Defaults to none.
     """
 
     group: str
@@ -75,11 +75,11 @@ class Cell:
     """A cell of a report.
 
     Attributes:
-        text (str): What it says; empty if there is nothing.
+        text (str): Its text. Defaults to an empty cell.
         value (float | None): The value by which it is ranked. Defaults to None.
         rank (int): 1 for the best, 2 for the second best, 0 for others. Defaults to 0.
-        note (str): A remark about it. Defaults to none.
-        number (int): Number of that remark in the table; 0 for none. Defaults to 0.
+        note (str): A footnote. Defaults to none.
+        number (int): The footnote's number in the table, or 0. Defaults to 0.
     """
 
     text: str = ''
@@ -94,13 +94,13 @@ class ReportRow:
     """A row of a report.
 
     Attributes:
-        row (PaperRow): The paper's row.
+        paper (PaperRow): The paper's row.
         results (dict[int, TrainingResult]): The results of its finished runs, by seed.
         work_dirs (dict[int, str]): The work directories of all its runs, by seed.
         cells (list[Cell]): One for each column.
     """
 
-    row: PaperRow
+    paper: PaperRow
     results: dict[int, TrainingResult]
     work_dirs: dict[int, str]
     cells: list[Cell]
@@ -115,16 +115,16 @@ class ReportTable:
     """A table of a report.
 
     Attributes:
-        table (PaperTable): The paper's table.
+        paper (PaperTable): The paper's table.
         columns (list[Column]): Its columns.
         rows (list[ReportRow]): Its rows.
-        notes (list[str]): Remarks about cells, numbered from 1 on.
+        notes (list[str]): Footnotes, numbered from 1 on.
         problems (list[str]): Why parameters and FLOPs of rows could not be computed.
-        devices (list[str]): Where the runs were made.
+        devices (list[str]): Devices of the runs.
         is_small (bool): Whether there are runs of small models on generated scenes.
     """
 
-    table: PaperTable
+    paper: PaperTable
     columns: list[Column]
     rows: list[ReportRow]
     notes: list[str]
@@ -133,37 +133,26 @@ class ReportTable:
     is_small: bool
 
 
-@dataclass
-class _Draft:
-    columns: list[Column] = field(default_factory=list)
-    cells: list[list[Cell]] = field(default_factory=list)
-
-    def add(self, column: Column, cells: Sequence[Cell]) -> None:
-        self.columns.append(column)
-        self.cells.append(list(cells))
+_Draft = dict[Column, list[Cell]]
 
 
-def make_report(tables: Sequence[PaperTable], configs: str, out: str) -> list[ReportTable]:
-    """Lay out the tables of a report.
+def make_report_table(table: PaperTable, configs: str, out: str) -> ReportTable:
+    """Lay out a table of a report.
 
     Args:
-        tables (Sequence[PaperTable]): The tables.
+        table (PaperTable): The paper's table.
         configs (str): Folder of the configs, whose parameters and FLOPs are counted.
         out (str): Folder of the results.
 
     Returns:
-        list[ReportTable]: The tables.
+        ReportTable: The table.
     """
-    return [_report_table(table, configs, out) for table in tables]
-
-
-def _report_table(table, configs, out):
     runs = [runs_on_disk(out, row) for row in table.rows]
     results = [
         {seed: result for seed, run in by_seed.items() if (result := run.files.read_result())}
         for by_seed in runs
     ]
-    draft = _Draft()
+    draft: _Draft = {}
     for column in dict.fromkeys(name for row in table.rows for name in row.figures):
         if is_metric(column):
             _add_metric(draft, column, table.rows, results)
@@ -172,28 +161,26 @@ def _report_table(table, configs, out):
     if any(_LATENCY in row.figures for row in table.rows):
         _add_latency(draft, table.rows, read_latencies(out))
     states = [', '.join(f'seed {s}: {run.state}' for s, run in r.items()) for r in runs]
-    seconds = [sorted(one.seconds_per_iteration for one in r.values()) for r in results]
-    draft.add(
-        Column('s / iteration'), [Cell(f'{s[len(s) // 2]:.3f}' if s else '') for s in seconds]
-    )
-    draft.add(Column('runs'), [Cell(state or 'not run') for state in states])
-    cells, notes = _number_notes(list(zip(*draft.cells, strict=True)))
+    seconds = [sorted(run.seconds_per_iteration for run in done.values()) for done in results]
+    draft[Column('s / iteration')] = [Cell(f'{s[len(s) // 2]:.3f}' if s else '') for s in seconds]
+    draft[Column('runs')] = [Cell(state or 'not run') for state in states]
+    cells, notes = _number_notes(list(zip(*draft.values(), strict=True)))
     return ReportTable(
-        table=table,
-        columns=draft.columns,
+        paper=table,
+        columns=list(draft),
         rows=[
             ReportRow(row, done, {s: run.work_dir for s, run in by_seed.items()}, list(of_row))
             for row, done, by_seed, of_row in zip(table.rows, results, runs, cells, strict=True)
         ],
         notes=notes,
         problems=problems,
-        devices=sorted({one.device for done in results for one in done.values()}),
+        devices=sorted({run.device for done in results for run in done.values()}),
         is_small=any(run.files.is_small for by_seed in runs for run in by_seed.values()),
     )
 
 
 def _number_notes(rows):
-    """Number the remarks in reading order; equal remarks share a number."""
+    """Number the footnotes in reading order; equal ones share a number."""
     notes = list(dict.fromkeys(cell.note for row in rows for cell in row if cell.note))
     numbers = {note: number for number, note in enumerate(notes, 1)}
     return [
@@ -204,21 +191,20 @@ def _number_notes(rows):
 def _add_metric(draft, column, rows, results):
     groups = [row.backbone for row in rows]
     printed = [row.figures.get(column, '') for row in rows]
-    ours = [mean_over_seeds(column, list(done.values())) for done in results]
-    ours = [one if text else None for one, text in zip(ours, printed, strict=True)]
+    means = [
+        mean_over_seeds(column, list(done.values())) if text else None
+        for done, text in zip(results, printed, strict=True)
+    ]
     # As many digits as the paper prints.
     digits = max(len(text.partition('.')[2]) for text in printed)
     paper = [Cell(text, float(text) if text else None) for text in printed]
-    draft.add(Column(column, 'paper'), _rank(paper, groups))
-    draft.add(
-        Column(column, 'measured'),
-        _rank([_measured_cell(one, digits) for one in ours], groups),
-    )
-    differences = [
-        Cell(f'{one.mean - float(text):+.{digits}f}' if one else '')
-        for one, text in zip(ours, printed, strict=True)
+    draft[Column(column, 'paper')] = _rank(paper, groups)
+    measured = [_measured_cell(mean, digits) for mean in means]
+    draft[Column(column, 'measured')] = _rank(measured, groups)
+    draft[Column(column, 'difference')] = [
+        Cell(f'{mean.mean - float(text):+.{digits}f}' if mean else '')
+        for mean, text in zip(means, printed, strict=True)
     ]
-    draft.add(Column(column, 'difference'), differences)
 
 
 def _measured_cell(metric: MeanOverSeeds | None, digits: int) -> Cell:
@@ -229,7 +215,7 @@ def _measured_cell(metric: MeanOverSeeds | None, digits: int) -> Cell:
 
 
 def _rank(cells: list[Cell], groups: list[str]) -> list[Cell]:
-    """Mark the best and the second best, the largest, of each group that has at least three."""
+    """Mark the two largest values of each group that has at least three."""
     ranked = []
     for cell, group in zip(cells, groups, strict=True):
         values = [
@@ -239,21 +225,21 @@ def _rank(cells: list[Cell], groups: list[str]) -> list[Cell]:
         ]
         rank = 0
         if cell.value is not None and len(values) > 2:
-            # Rows that are equal share their rank.
+            # Equal rows share a rank.
             rank = sorted(set(values), reverse=True).index(cell.value) + 1
         ranked.append(replace(cell, rank=rank if rank <= 2 else 0))
     return ranked
 
 
 def _measure_costs(table: PaperTable, configs: str) -> tuple[list[ComplexityRow | None], list[str]]:
-    """The costs of the rows, None where they cannot be computed, and the reasons."""
+    """Measure the rows; None for those that cannot be, and the reasons."""
     try:
         return measure_table(table, configs), []
     except Exception:
-        # A config is Python: it may raise anything. The others are reported all the same.
+        # A config is Python and may raise anything; the other rows are still reported.
         first, costs, problems = {}, [], []
     for row in table.rows:
-        # Costs are held against the first row of the backbone.
+        # Costs are compared with the first row of the backbone.
         base = first.setdefault(row.backbone, row)
         pair = (row,) if row is base else (base, row)
         try:
@@ -273,44 +259,34 @@ def _add_costs(draft: _Draft, costs: Sequence[ComplexityRow | None]) -> None:
         compared = [row and row.cells.get(column) for row in costs]
         title = f'{column}, {unit}'
         if any(compared):
-            draft.add(
-                Column(title, 'paper'), [Cell(one.printed if one else '') for one in compared]
-            )
-        cells = []
-        for row, one in zip(costs, compared, strict=True):
+            draft[Column(title, 'paper')] = [
+                Cell(cost.printed if cost else '') for cost in compared
+            ]
+        cells = draft[Column(title, 'computed')] = []
+        for row, cost in zip(costs, compared, strict=True):
             if row is None:
                 cells.append(Cell())
-            elif one is None:
+            elif cost is None:
                 cells.append(Cell(f'{totals[column](row.cost):.2f}'))
             else:
-                sign = '+' if one.printed.startswith('+') else ''
-                note = '' if one.agrees else one.note or 'unexplained'
-                cells.append(Cell(f'{one.value:{sign}.2f}', note=note))
-        draft.add(Column(title, 'computed'), cells)
+                sign = '+' if cost.printed.startswith('+') else ''
+                note = '' if cost.agrees else cost.note or 'unexplained'
+                cells.append(Cell(f'{cost.value:{sign}.2f}', note=note))
 
 
 def _add_latency(
     draft: _Draft, rows: Sequence[PaperRow], latencies: dict[str, dict[str, Latency]]
 ) -> None:
-    """Add milliseconds and ratios to CARAFE, with two columns for each device."""
+    """Add latencies and their ratios to CARAFE's, two columns for each device."""
     printed = [float(row.figures[_LATENCY]) for row in rows]
     reference = next(
         value for row, value in zip(rows, printed, strict=True) if row.upsampler == REFERENCE
     )
-    where = f'latency on the {PAPER_DEVICE} (paper)'
-    draft.add(Column(where, 'ms'), [Cell(f'{value:.1f}') for value in printed])
-    draft.add(
-        Column(where, f'ratio to {REFERENCE}'),
-        [Cell(f'{value / reference:.2f}') for value in printed],
-    )
-    for device, ours in latencies.items():
-        of_rows = [ours.get(latency_name(row.upsampler, row.options)) for row in rows]
-        where = f'latency on the {device} (measured)'
-        draft.add(
-            Column(where, 'ms'),
-            [Cell(f'{1e3 * one.seconds:.1f}' if one else '') for one in of_rows],
-        )
-        draft.add(
-            Column(where, f'ratio to {REFERENCE}'),
-            [Cell(f'{one.ratio:.2f}' if one else '') for one in of_rows],
-        )
+    group, ratio = f'latency on the {_PAPER_DEVICE} (paper)', f'ratio to {REFERENCE}'
+    draft[Column(group, 'ms')] = [Cell(f'{value:.1f}') for value in printed]
+    draft[Column(group, ratio)] = [Cell(f'{value / reference:.2f}') for value in printed]
+    for device, measured in latencies.items():
+        group = f'latency on the {device} (measured)'
+        ours = [measured.get(latency_name(row.upsampler, row.options)) for row in rows]
+        draft[Column(group, 'ms')] = [Cell(f'{1e3 * t.seconds:.1f}' if t else '') for t in ours]
+        draft[Column(group, ratio)] = [Cell(f'{t.ratio:.2f}' if t else '') for t in ours]

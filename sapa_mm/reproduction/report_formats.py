@@ -1,11 +1,14 @@
-"""A report as Markdown, and as one HTML page with everything in it."""
+"""A report as Markdown and as a self-contained HTML page."""
 
+import os
 from collections.abc import Sequence
 from itertools import groupby
 
+from ..utils.files import check_place, write_whole
 from ..utils.text import fill_page, markdown_table
-from .latency import CHANNELS, REFERENCE, SIDE, Latency, figure_12
-from .report import Cell, ReportTable
+from .latency import CHANNELS, REFERENCE, SIDE, Latency, figure_12, read_latencies
+from .paper_tables import PaperTable
+from .report import Cell, ReportTable, make_report_table
 from .report_plots import plot_gains, plot_latencies, plot_losses
 
 _EXPLANATION = (
@@ -18,6 +21,33 @@ _SMALL = (
     "are not to be compared with the paper's, from which the differences are taken all the same."
 )
 _MARKS = {1: '**{}**', 2: '<ins>{}</ins>'}
+
+
+def write_report(tables: Sequence[PaperTable], configs: str, out: str) -> tuple[str, list[str]]:
+    """Write ``report.md`` and ``report.html``.
+
+    Args:
+        tables (Sequence[PaperTable]): The tables.
+        configs (str): Folder of the configs.
+        out (str): Folder of the results, and of the report.
+
+    Returns:
+        tuple[str, list[str]]: The report as Markdown, and the paths of both files.
+
+    Raises:
+        OSError: If the folder cannot be written to.
+    """
+    check_place(out, 'out', is_folder=True)
+    reports = [make_report_table(table, configs, out) for table in tables]
+    latencies = read_latencies(out)
+    text = format_markdown(reports, latencies)
+    files = {
+        os.path.join(out, 'report.md'): text,
+        os.path.join(out, 'report.html'): format_page(reports, latencies),
+    }
+    for path, content in files.items():
+        write_whole(path, content)
+    return text, list(files)
 
 
 def format_markdown(tables: Sequence[ReportTable], latencies: dict[str, dict[str, Latency]]) -> str:
@@ -39,7 +69,7 @@ def format_markdown(tables: Sequence[ReportTable], latencies: dict[str, dict[str
 
 
 def format_page(tables: Sequence[ReportTable], latencies: dict[str, dict[str, Latency]]) -> str:
-    """Format a report as an HTML page, which needs no other file and no network.
+    """Format a report as a self-contained HTML page.
 
     Args:
         tables (Sequence[ReportTable]): Its tables.
@@ -75,10 +105,10 @@ def format_page(tables: Sequence[ReportTable], latencies: dict[str, dict[str, La
 
 def _table_section(table: ReportTable) -> str:
     titles = ['model', *(f'{c.group}: {c.name}' if c.name else c.group for c in table.columns)]
-    rows = [[row.row.title, *map(_format_cell, row.cells)] for row in table.rows]
+    rows = [[row.paper.title, *map(_format_cell, row.cells)] for row in table.rows]
     return '\n\n'.join(
         [
-            f'## Table {table.table.number}: {table.table.title}',
+            f'## Table {table.paper.number}: {table.paper.title}',
             _describe_runs(table),
             markdown_table(titles, rows),
             *(f'[{number}] {note}.' for number, note in enumerate(table.notes, 1)),
@@ -92,7 +122,7 @@ def _format_cell(cell: Cell) -> str:
 
 
 def _describe_runs(table: ReportTable) -> str:
-    """Say where a table's runs were made, and how many seeds there are."""
+    """Summarise a table's runs: how many there are, of how many seeds, on which devices."""
     counts = [len(row.results) for row in table.rows]
     finished = sum(1 for count in counts if count)
     text = f'{finished} of {len(counts)} rows have finished runs'
@@ -109,12 +139,12 @@ def _latency_section(device: str, latencies: dict[str, Latency]) -> str:
     rows = [
         [
             name,
-            f'{one.ratio:.2f}',
-            f'{1e3 * one.seconds:.1f}',
-            f'{one.flops / 1e9:.2f}',
-            f'{one.parameters:,}',
+            f'{latency.ratio:.2f}',
+            f'{1e3 * latency.seconds:.1f}',
+            f'{latency.flops / 1e9:.2f}',
+            f'{latency.parameters:,}',
         ]
-        for name, one in figure_12(latencies).items()
+        for name, latency in figure_12(latencies).items()
     ]
     titles = ['upsampler', f'ratio to {REFERENCE}', 'ms', 'G multiply-adds', 'parameters']
     return '\n\n'.join(

@@ -1,4 +1,4 @@
-"""The plots of a report, as SVG to be put into a page."""
+"""The plots of a report, as SVG elements."""
 
 import glob
 import io
@@ -21,9 +21,9 @@ def plot_gains(table: ReportTable) -> str | None:
         table (ReportTable): The table.
 
     Returns:
-        str | None: The plot, of the table's first metric; None if nothing was measured.
+        str | None: The plot, a panel for each main metric; None if nothing was measured.
     """
-    metrics = [name for row in table.rows for name in row.row.figures if is_metric(name)]
+    metrics = [name for row in table.rows for name in row.paper.figures if is_metric(name)]
     panels = [
         panel
         for metric in dict.fromkeys(metrics)
@@ -64,7 +64,7 @@ def plot_losses(table: ReportTable) -> str | None:
     Returns:
         str | None: The plot; None if no run has a log.
     """
-    curves = {row.row.title: _read_losses(row.work_dirs) for row in table.rows}
+    curves = {row.paper.title: _read_losses(row.work_dirs) for row in table.rows}
     curves = {title: curve for title, curve in curves.items() if len(curve) > 1}
     if not curves:
         return None
@@ -80,10 +80,10 @@ def plot_losses(table: ReportTable) -> str | None:
 
 
 def plot_latencies(device: str, latencies: dict[str, Latency]) -> str:
-    """Plot the upsamplers as in Figure 12: latency against FLOPs, parameters as the size.
+    """Plot the upsamplers as in Figure 12: latency over FLOPs, parameters as the markers' size.
 
     Args:
-        device (str): Where it was measured.
+        device (str): The device that was measured.
         latencies (dict[str, Latency]): By name; rows of Table 13 are left out.
 
     Returns:
@@ -91,9 +91,9 @@ def plot_latencies(device: str, latencies: dict[str, Latency]) -> str:
     """
     figure = Figure((6.2, 4), layout='constrained')
     axis = figure.subplots()
-    for name, one in figure_12(latencies).items():
-        size = 20 + one.parameters / 2e3
-        point = (one.flops / 1e9, one.ratio)
+    for name, latency in figure_12(latencies).items():
+        size = 20 + latency.parameters / 2e3
+        point = (latency.flops / 1e9, latency.ratio)
         axis.scatter(*point, s=size, alpha=0.6, clip_on=False)
         axis.annotate(name, point, xytext=(4, 4), textcoords='offset points', fontsize=8)
     axis.axhline(1, color='#cccccc', linewidth=1, zorder=0)
@@ -107,23 +107,23 @@ def plot_latencies(device: str, latencies: dict[str, Latency]) -> str:
 
 
 def _gains(table, metric):
-    """The title of each row, its gain in the paper, and ours, or None."""
+    """The metric with each row's title, gain in the paper, and our gain or None."""
     first, rows = {}, []
     for row in table.rows:
-        printed = row.row.figures.get(metric)
+        printed = row.paper.figures.get(metric)
         if printed is None:
             continue
         ours = row.metric(metric)
-        paper_base, our_base = first.setdefault(row.row.backbone, (float(printed), ours))
+        paper_base, our_base = first.setdefault(row.paper.backbone, (float(printed), ours))
         gain = None
         if ours and our_base:
             gain = MeanOverSeeds(ours.mean - our_base.mean, ours.std, ours.runs)
-        rows.append((row.row.title, float(printed) - paper_base, gain))
+        rows.append((row.paper.title, float(printed) - paper_base, gain))
     return (metric, rows) if any(row[2] for row in rows) else None
 
 
 def _read_losses(work_dirs: dict[int, str]) -> list[tuple[int, float]]:
-    """Read losses by iteration; of the logs of a resumed run the latest holds."""
+    """Read the losses by iteration; where logs of a resumed run overlap, the latest counts."""
     losses = {}
     if work_dirs:
         first = work_dirs[min(work_dirs)]
@@ -140,5 +140,5 @@ def _read_losses(work_dirs: dict[int, str]) -> list[tuple[int, float]]:
 def _to_svg(figure: Figure) -> str:
     text = io.StringIO()
     figure.savefig(text, format='svg')
-    # What stands before the element belongs to a file of its own.
+    # The prolog before the element belongs in a separate file only.
     return text.getvalue()[text.getvalue().index('<svg') :]

@@ -12,22 +12,22 @@ from ..utils.files import write_whole
 from .file_lock import file_lock, is_locked
 from .training_result import TrainingResult
 
-# In a folder of its own: mmengine writes its copy, with more in it, to the work directory.
+# In a folder of its own, since mmengine writes an extended copy to the work directory.
 _SETTINGS, _CONSOLE, _LOCK = 'settings/config.py', 'console.log', 'run.lock'
 _OUR_IMPORT = re.compile(r"\s+'sapa_mm\.[\w.]+',")
-#: Key in a run's settings: whether it is a small model in the place of the paper's.
+#: Key in a run's settings: whether it is a small model in place of the paper's.
 IS_SMALL = 'is_small'
 _PROGRESS, _FAILURE, _RESULT = 'progress.json', 'failure.txt', 'result.json'
 
 
 @dataclasses.dataclass(frozen=True)
 class Progress:
-    """How far a run is.
+    """Progress of a run.
 
     Attributes:
         iteration (int): Iterations done.
         max_iters (int): Iterations to do.
-        seconds_left (float | None): At the pace so far; None where it is not known.
+        seconds_left (float | None): At the pace so far; None if unknown.
     """
 
     iteration: int
@@ -36,14 +36,14 @@ class Progress:
 
 
 class OtherSettings(ValueError):
-    """A folder has a run with other settings in it."""
+    """A folder already has a run with other settings."""
 
 
 class RunFiles:
-    """The files of one run in its work directory. All appear complete or not at all.
+    """The files of a run in its work directory, each written whole or not at all.
 
     Args:
-        work_dir (str): The folder; made when something is written.
+        work_dir (str): The folder; created when something is written.
     """
 
     def __init__(self, work_dir: str) -> None:
@@ -83,17 +83,17 @@ class RunFiles:
             settings (str): The config's text.
 
         Raises:
-            OtherSettings: If the run has others. A run without settings yet has no others.
+            OtherSettings: If the run has settings, and they differ.
         """
         kept = self.read_settings()
         if kept is None:
             return
         lines = itertools.zip_longest(_lines(kept), _lines(settings), fillvalue='nothing')
-        for there, now in lines:
-            if there != now:
+        for before, now in lines:
+            if before != now:
                 raise OtherSettings(
                     f'{self.work_dir} has a run with other settings in it (see {_SETTINGS}: '
-                    f'{there.strip()}; now: {now.strip()}); remove it, or choose another folder'
+                    f'{before.strip()}; now: {now.strip()}); remove it, or choose another folder'
                 )
 
     def read_settings(self) -> str | None:
@@ -102,11 +102,11 @@ class RunFiles:
 
     @property
     def is_small(self) -> bool:
-        """Whether a small model was trained in the place of the paper's."""
+        """Whether a small model was trained in place of the paper's."""
         return f'{IS_SMALL}=True' in (self.read_settings() or '').splitlines()
 
     def lock(self) -> contextlib.AbstractContextManager[IO]:
-        """Hold the run, so that no other process trains it; see ``file_lock``.
+        """Lock the run, so that no other process trains it; see ``file_lock``.
 
         Raises:
             LockTaken: If another process holds it.
@@ -119,11 +119,11 @@ class RunFiles:
         return is_locked(self.path(_LOCK))
 
     def write_progress(self, progress: Progress) -> None:
-        """Write how far the run is."""
+        """Write the progress."""
         self._write(_PROGRESS, json.dumps(dataclasses.asdict(progress)))
 
     def read_progress(self) -> Progress | None:
-        """Read how far the run is; None if it has not begun."""
+        """Read the progress; None if training has not begun."""
         text = self._read(_PROGRESS)
         return text and Progress(**json.loads(text))
 
@@ -132,21 +132,21 @@ class RunFiles:
         self._write(_FAILURE, reason + '\n')
 
     def read_failure(self) -> str | None:
-        """Read why the run failed; None if it did not."""
+        """Read why the run failed, or None."""
         text = self._read(_FAILURE)
         return text and text.strip()
 
     def clear_failure(self) -> None:
-        """Remove the failure: the run begins anew or goes on."""
+        """Remove the failure, since the run starts again or resumes."""
         with contextlib.suppress(FileNotFoundError):
             os.remove(self.path(_FAILURE))
 
     def write_result(self, result: TrainingResult) -> None:
-        """Write the result of the run, which is finished with it."""
+        """Write the result, which marks the run as finished."""
         self._write(_RESULT, json.dumps(dataclasses.asdict(result), indent=1))
 
     def read_result(self) -> TrainingResult | None:
-        """Read the result of the run; None if it is not finished."""
+        """Read the result; None if the run is not finished."""
         text = self._read(_RESULT)
         return text and TrainingResult(**json.loads(text))
 
@@ -162,5 +162,5 @@ class RunFiles:
 
 
 def _lines(settings: str) -> list[str]:
-    """The lines of settings, but those that import modules of ours: versions of it differ there."""
+    """The lines of settings without imports of our modules, which differ between versions."""
     return [line for line in settings.splitlines() if not _OUR_IMPORT.fullmatch(line)]

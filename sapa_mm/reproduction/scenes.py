@@ -1,4 +1,4 @@
-"""The generated scenes as training data: made where they are missing, and small models on them."""
+"""Training on generated scenes: writing them where they are missing, small models on them."""
 
 import os
 
@@ -10,7 +10,7 @@ from ..utils.configs import nested_configs
 from .file_lock import file_lock
 from .training_run import TrainingRun
 
-#: The small model that stands in for those of a folder of configs; each of them interpolates.
+#: The small model, with interpolation, that stands in for the configs of each folder.
 _STAND_INS = {
     'segformer': 'segformer/segformer_mit-tiny_bilinear_1xb8-300_scenes-128x128.py',
     'upernet': 'upernet/upernet_r18-small_bilinear_1xb8-300_scenes-128x128.py',
@@ -30,7 +30,7 @@ def make_missing_scenes(data_root: str) -> None:
     Args:
         data_root (str): The folder.
     """
-    # The record is written last. Only a folder without one needs the lock, which is beside it.
+    # The record is written last, so that a folder with one is complete.
     record = os.path.join(data_root, RECORD)
     if not os.path.isfile(record):
         with file_lock(os.path.abspath(data_root) + '.lock'):
@@ -66,7 +66,7 @@ def find_stand_in(
         configs (str): Folder of the configs.
         config (str): Path of the paper's config in it.
         data_root (str): Folder of the scenes.
-        iterations (int): How long to train; the schedule is stretched to it.
+        iterations (int): Training iterations, to which the schedule is scaled.
 
     Returns:
         tuple[str, dict]: The small model's config file, and settings to override.
@@ -89,7 +89,7 @@ def find_stand_in(
 
 
 def _schedule_options(cfg: Config, iterations: int) -> dict[str, object]:
-    """Stretch a config's schedule to a number of iterations."""
+    """Scale a config's schedule to a number of iterations."""
     scale = iterations / cfg.train_cfg.max_iters
     options = {
         'train_cfg.max_iters': iterations,
@@ -108,13 +108,13 @@ def _schedule_options(cfg: Config, iterations: int) -> dict[str, object]:
 def scenes_run(
     title: str, config: str, data_root: str, work_dir: str, cfg_options: dict | None = None
 ) -> TrainingRun:
-    """Make the training run of a config on a folder of scenes.
+    """Set up the training run of a config on a folder of scenes.
 
     Args:
-        title (str): What the run is called in messages.
-        config (str): A config that trains on scenes. It validates at the end.
+        title (str): The run's name in messages.
+        config (str): A config that trains on scenes and validates at the end.
         data_root (str): The folder of the scenes.
-        work_dir (str): Where the files of the run go.
+        work_dir (str): Folder for the files of the run.
         cfg_options (dict, optional): Settings to override. Defaults to None.
 
     Returns:

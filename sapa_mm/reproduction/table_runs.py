@@ -1,17 +1,20 @@
-"""The training runs that reproduce the rows of the paper's tables."""
+"""The training runs of the paper's tables: listed, as commands for a scheduler, or trained."""
 
 import os
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from .launcher import Launcher
 from .paper_tables import PaperRow, PaperTable
 from .run_files import RunFiles
-from .scenes import find_stand_in
+from .scenes import find_stand_in, make_missing_scenes
+from .train_all import train_all
 from .training_run import TrainingRun
 
 _SEED = 'seed-'
-#: Two, so that a run whose last checkpoint is cut short goes on from the one before.
-_KEPT = {'default_hooks.checkpoint.max_keep_ckpts': 2}
+#: Two are kept, so that a run whose last checkpoint is incomplete resumes from the one before.
+_CHECKPOINTS = {'default_hooks.checkpoint.max_keep_ckpts': 2}
 
 
 @dataclass(frozen=True)
@@ -20,10 +23,10 @@ class Scenes:
 
     Attributes:
         data_root (str): Folder of the scenes.
-        iterations (int): How long each trains, 2 or more.
+        iterations (int): Training iterations of each, 2 or more.
 
     Raises:
-        ValueError: If that is too short.
+        ValueError: If ``iterations`` is less than 2.
     """
 
     data_root: str
@@ -36,7 +39,7 @@ class Scenes:
 
 @dataclass(frozen=True)
 class TableSettings:
-    """How the tables are run.
+    """How to run the tables.
 
     Attributes:
         configs (str): Folder of the configs.
@@ -55,7 +58,7 @@ class TableSettings:
 
 @dataclass(frozen=True, kw_only=True)
 class RowRun(TrainingRun):
-    """The run of a row; its config is read when its turn comes, so that one fails alone.
+    """A run of a row; its config is read only when it starts, so that a bad one fails alone.
 
     Attributes:
         table (PaperTable): The first of the tables that have the row.
@@ -70,7 +73,7 @@ class RowRun(TrainingRun):
     settings: TableSettings
 
     def recipe(self) -> tuple[str, dict]:
-        """The paper's config, or the small one that stands in for it, and the settings."""
+        """The paper's config or its stand-in, and the settings to override."""
         configs, scenes = self.settings.configs, self.settings.scenes
         if scenes is None:
             return super().recipe()
@@ -104,12 +107,12 @@ def list_runs(
     seeds: Sequence[int],
     settings: TableSettings,
 ) -> list[RowRun]:
-    """List the runs of tables. A row that several tables share is there once.
+    """List the runs of tables. A row that several tables share is listed once.
 
     Args:
         tables (Sequence[PaperTable]): The tables.
         rows (Sequence[str]): Which rows: their numbers in the table, from 1 on, or names of
-            upsamplers. None of them means all.
+            upsamplers. Empty for all.
         seeds (Sequence[int]): The random seeds.
         settings (TableSettings): How they are run.
 
@@ -128,7 +131,7 @@ def list_runs(
                     title=f'{row.title}, seed {seed}',
                     config=os.path.join(settings.configs, row.config),
                     work_dir=work_dir,
-                    cfg_options={**_KEPT, **settings.cfg_options, 'randomness.seed': seed},
+                    cfg_options={**_CHECKPOINTS, **settings.cfg_options, 'randomness.seed': seed},
                     auto_scale_lr=True,
                     amp=settings.amp,
                     is_small=settings.scenes is not None,
@@ -181,3 +184,94 @@ def runs_on_disk(out: str, row: PaperRow) -> dict[int, TrainingRun]:
         seed: TrainingRun(row.title, row.config, os.path.join(folder, f'{_SEED}{seed}'))
         for seed in seeds
     }
+
+
+def list_tables(tables: Sequence[PaperTable], out: str) -> str:
+    """List tables with their rows, configs, and the state of their runs.
+
+    Args:
+        tables (Sequence[PaperTable]): The tables.
+        out (str): Folder of the results.
+
+    Returns:
+        str: The list.
+    """
+    lines = []
+    for table in tables:
+        lines.append(f'Table {table.number}: {table.title}')
+        width = max(len(row.title) for row in table.rows)
+        for number, row in enumerate(table.rows, 1):
+            states = [f'seed {seed}: {r.state}' for seed, r in runs_on_disk(out, row).items()]
+            lines.append(f'  {number:2}  {row.title:{width}}  {row.config}')
+            lines += [f'        {state}' for state in states]
+        lines.append('')
+    return '\n'.join(lines)
+
+
+def list_commands(
+    tables: Sequence[PaperTable],
+    rows: Sequence[str],
+    seeds: Sequence[int],
+    settings: TableSettings,
+    program: Sequence[str],
+    options: Sequence[str] = (),
+) -> list[str]:
+    """List the command of each run that is not finished, for a scheduler to start.
+
+    Args:
+        tables (Sequence[PaperTable]): The tables. A row that several of them share is listed once.
+        rows (Sequence[str]): Which rows, see ``list_runs``.
+        seeds (Sequence[int]): The random seeds.
+        settings (TableSettings): How they are run.
+        program (Sequence[str]): The program and its subcommand.
+        options (Sequence[str]): Further options of each command. Defaults to none.
+
+    Returns:
+        list[str]: The commands, quoted for a shell.
+
+    Raises:
+        ValueError: If a table has no such row.
+    """
+    return [
+        shlex.join(
+            [
+                *program,
+                *('--table', str(run.table.number)),
+                *('--rows', str(run.table.rows.index(run.row) + 1)),
+                *('--seeds', str(run.seed)),
+                *options,
+            ]
+        )
+        for run in list_runs(tables, rows, seeds, settings)
+        if run.state != 'finished'
+    ]
+
+
+def run_tables(
+    tables: Sequence[PaperTable],
+    rows: Sequence[str],
+    seeds: Sequence[int],
+    settings: TableSettings,
+    launcher: Launcher,
+) -> list[str]:
+    """Train the rows of tables, one after another; see ``train_all``.
+
+    Args:
+        tables (Sequence[PaperTable]): The tables.
+        rows (Sequence[str]): Which rows, see ``list_runs``.
+        seeds (Sequence[int]): The random seeds.
+        settings (TableSettings): How they are run. Scenes are made where they are missing.
+        launcher (Launcher): How the processes are started.
+
+    Returns:
+        list[str]: An error message for each run that failed.
+
+    Raises:
+        FileNotFoundError: If the launcher's program is missing.
+        ValueError: If a table has no such row.
+    """
+    launcher.check_program()
+    runs = list_runs(tables, rows, seeds, settings)
+    if settings.scenes is not None:
+        make_missing_scenes(settings.scenes.data_root)
+    return train_all(runs, launcher)

@@ -1,4 +1,4 @@
-"""Training runs one after another, with their progress; several calls share them."""
+"""Train runs one after another and print their progress; several processes may share them."""
 
 import contextlib
 import datetime
@@ -25,23 +25,22 @@ def train_all(
     launcher: Launcher | None = None,
     on_result: Callable[[TrainingRun, TrainingResult], None] | None = None,
 ) -> list[str]:
-    """Train one run after another; one that fails does not keep the others from running.
+    """Train one run after another; the others go on if one fails.
 
-    Several processes may do so at once, on several machines that share the folder. Each takes the
-    runs that nobody else has: a run that another process has is passed over, and looked at again
-    at the end, until all are finished or failed. If that process is killed, its run is taken up
-    here. No process tries a run twice.
+    Several processes, on machines that share the folder, may do so at once. Each passes over runs
+    that another process is training, and returns to them at the end until all are finished or
+    failed. If that process is killed, its run is resumed here. No process tries a run twice.
 
-    Prints which run it is, how far, and for how long still.
+    Prints the current run, its progress and the time left.
 
     Args:
         runs (Sequence[TrainingRun]): The runs.
-        launcher (Launcher, optional): How to start each. Defaults to one process.
-        on_result (Callable, optional): Called with each run that is finished, whichever process
-            trained it, and its result. Defaults to None.
+        launcher (Launcher, optional): Starts each run. Defaults to one process.
+        on_result (Callable, optional): Called with each finished run and its result, whichever
+            process trained it. Defaults to None.
 
     Returns:
-        list[str]: What went wrong, a line for each run that failed here.
+        list[str]: An error message for each run that failed here.
     """
     failures, durations = [], []
     waiting, is_first_round = list(enumerate(runs, 1)), True
@@ -84,11 +83,11 @@ def _is_to_be_trained(run: TrainingRun) -> bool:
 
 
 class _ProgressPrinter(contextlib.AbstractContextManager):
-    """Shows progress: on a terminal in one live line, in a log file in a line now and then.
+    """Shows progress: a live line on a terminal, a line now and then in a log file.
 
     Args:
-        others (int): How many runs follow this one.
-        durations (list[float]): How many seconds each of the runs before it took.
+        others (int): Number of runs after this one.
+        durations (list[float]): Seconds that each run before it took.
     """
 
     def __init__(self, others: int, durations: list[float]) -> None:

@@ -1,4 +1,4 @@
-"""The result of a training run: its metrics, and what it cost."""
+"""The result of a training run: its metrics, time and memory."""
 
 import dataclasses
 import math
@@ -27,11 +27,10 @@ class TrainingResult:
         metrics (dict[str, float]): The metrics of the last validation.
         parameters (int): Number of trainable parameters.
         seconds_per_iteration (float): Median over the run, on this machine.
-        peak_memory (int): Peak memory in bytes: on a CPU by how much the process grew from the
-            start of the training, on a GPU what torch had allocated; of several processes that of
-            the first.
-        device (str): Where it ran: the CPU with the number of threads, or the name of the GPU; with
-            the number of processes if there were several.
+        peak_memory (int): Peak memory in bytes: on a CPU the growth of the process since the start
+            of training, on a GPU torch's allocations; of the first of several processes.
+        device (str): The CPU with its number of threads, or the GPU's name; with the number of
+            processes if there were several.
     """
 
     metrics: dict[str, float]
@@ -43,12 +42,12 @@ class TrainingResult:
 
 @dataclasses.dataclass(frozen=True)
 class MeanOverSeeds:
-    """A metric of runs that differ in their seed only.
+    """A metric averaged over runs that differ in their seed only.
 
     Attributes:
         mean (float): The mean.
-        std (float | None): The standard deviation of the sample; None for a single run, and where
-            a value is not finite.
+        std (float | None): The sample standard deviation; None for a single run, or if a value is
+            not finite.
         runs (int): The number of runs.
     """
 
@@ -69,7 +68,7 @@ class MeanOverSeeds:
 
 
 class _PeakMemory(Hook):
-    """Keeps the peak memory in checkpoints, so that a resumed run knows that of earlier ones."""
+    """Keeps the peak memory in checkpoints, so that a resumed run includes earlier processes."""
 
     _KEY = 'peak_memory'
     priority = 'VERY_HIGH'
@@ -105,7 +104,7 @@ def train_and_measure(cfg: Config, hooks: Sequence[Hook] = ()) -> tuple[nn.Modul
         hooks (Sequence[Hook]): More hooks. Defaults to none.
 
     Returns:
-        tuple[nn.Module, TrainingResult]: The trained model, and what was measured.
+        tuple[nn.Module, TrainingResult]: The trained model and the result.
     """
     memory, validation = _PeakMemory(), _LastValidation()
     runner = build_trainer(cfg)
@@ -113,7 +112,7 @@ def train_and_measure(cfg: Config, hooks: Sequence[Hook] = ()) -> tuple[nn.Modul
         runner.register_hook(hook)
     model = runner.train()
     if validation.metrics is None:
-        # Resumed from the last checkpoint, the validation after it had been cut short.
+        # Resumed from the final checkpoint, after an interrupted validation.
         runner.val()
     times, _ = runner.message_hub.log_scalars['train/time'].data
     return model, TrainingResult(

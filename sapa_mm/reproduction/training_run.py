@@ -30,7 +30,7 @@ def describe_error(error: Exception) -> str:
         error (Exception): The error.
 
     Returns:
-        str: Its message; with the name of its class, unless that message is for users.
+        str: Its message; after the name of its class, unless the message is meant for users.
     """
     text = str(error)
     if text and isinstance(error, (TrainingFailed, FileNotFoundError, ValueError)):
@@ -43,15 +43,15 @@ class TrainingRun:
     """A training run.
 
     Attributes:
-        title (str): What it is called in messages.
-        config (str): The config file. It validates at the end of its training.
-        work_dir (str): Where its files go.
+        title (str): Its name in messages.
+        config (str): The config file, which validates at the end of its training.
+        work_dir (str): Folder for its files.
         cfg_options (dict): Settings to override. Defaults to none.
-        auto_scale_lr (bool): Whether to scale the learning rate to the real batch size, by
-            mmengine. Defaults to False.
+        auto_scale_lr (bool): Whether mmengine scales the learning rate to the actual batch size.
+            Defaults to False.
         amp (bool): Whether to train with automatic mixed precision. Defaults to False.
-        is_small (bool): Whether it is a small model in the place of the paper's; kept with its
-            settings. Defaults to False.
+        is_small (bool): Whether it is a small model in place of the paper's; part of its settings.
+            Defaults to False.
     """
 
     title: str
@@ -91,40 +91,40 @@ class TrainingRun:
         return self.config, self.cfg_options
 
     def other_seeds(self) -> Mapping[int, RunFiles]:
-        """The files of the runs that differ in the seed only, by seed. Defaults to none."""
+        """The files of runs that differ in the seed only, by seed; none unless overridden."""
         return {}
 
     def train(
         self, launcher: Launcher | None = None, on_progress: OnProgress | None = None
     ) -> TrainingResult:
-        """Train in processes of its own, unless that was done before.
+        """Train in separate processes.
 
-        A finished run is not repeated, one that was interrupted goes on from its last checkpoint.
+        A finished run is not repeated; an interrupted one resumes from its last checkpoint.
 
         Args:
-            launcher (Launcher, optional): How to start it. Defaults to one process.
-            on_progress (Callable, optional): Called while it runs. Defaults to None.
+            launcher (Launcher, optional): Starts the processes. Defaults to one process.
+            on_progress (Callable, optional): Called with the progress. Defaults to None.
 
         Returns:
-            TrainingResult: What was measured.
+            TrainingResult: The result.
 
         Raises:
             LockTaken: If another process is training it.
             FileNotFoundError: If the config or data is missing.
-            ValueError: If the config is wrong, or ``work_dir``, or that of another seed, has a
-                run with other settings.
+            ValueError: If the config is wrong, or this run or one of its other seeds was started
+                with other settings.
             TrainingFailed: If the training ended with an error.
         """
         with self.files.lock() as lock:
             try:
                 return self._train_locked(launcher or Launcher(), on_progress, lock)
             except OtherSettings:
-                raise  # it is not this run that failed
+                raise  # the run itself has not failed
             except Exception as error:
                 # A config is Python: it may raise anything.
                 result = self.files.read_result()
                 if result is not None:
-                    return result  # it was finished while its config and data were there
+                    return result  # finished before its config or data went missing
                 self.files.write_failure(describe_error(error))
                 raise
 
@@ -143,7 +143,7 @@ class TrainingRun:
         """Train in this process, from the start.
 
         Returns:
-            tuple[nn.Module, TrainingResult]: The trained model, and what was measured.
+            tuple[nn.Module, TrainingResult]: The trained model and the result.
 
         Raises:
             FileNotFoundError: If the config or data is missing.
@@ -162,8 +162,8 @@ class TrainingRun:
         )
 
     def _settings(self, launcher: Launcher) -> dict:
-        """The whole config and the number of processes, but not where and how they start."""
-        # The worker resumes; what it finds then is not part of the settings.
+        """The whole config and the number of processes, without work directory and launcher."""
+        # The worker decides whether to resume; that is not part of the settings.
         settings = self._prepare(resume=False).to_dict()
         for key in ('work_dir', 'launcher'):
             del settings[key]
@@ -171,12 +171,12 @@ class TrainingRun:
         return {**settings, 'processes': launcher.processes, IS_SMALL: self.is_small}
 
     def _start(self, launcher, on_progress, lock):
-        # A run that was killed in its first save has no other checkpoint: it starts anew.
+        # A run that was killed in its first save has no other checkpoint and starts anew.
         set_damaged_aside(self.work_dir)
         command = launcher.command(_WORKER, [self.work_dir])
         with open(self.files.console, 'ab') as console:
             start = console.tell()
-            # The process inherits the lock: the run is taken for as long as it trains.
+            # The process inherits the lock, so that the run stays locked while it trains.
             with child_process(
                 command, stdout=console, stderr=subprocess.STDOUT, pass_fds=[lock.fileno()]
             ) as process:
@@ -209,8 +209,8 @@ class TrainingRun:
 
 
 def _format(settings: dict, seed: int | None = None) -> str:
-    """As text; with another seed, if one is given."""
+    """Format settings as text, with another seed if one is given."""
     if seed is not None:
         settings = {**settings, 'randomness': {**settings['randomness'], 'seed': seed}}
-    # What a formatter makes of it depends on its version.
+    # The output of a code formatter would depend on its version.
     return Config(settings, format_python_code=False).pretty_text

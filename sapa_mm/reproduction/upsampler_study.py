@@ -1,4 +1,4 @@
-"""All upsamplers in one small model on the generated scenes, over several seeds."""
+"""A study of all upsamplers in one small model on generated scenes, over several seeds."""
 
 import dataclasses
 import json
@@ -30,19 +30,19 @@ def run_study(
 ) -> list[str]:
     """Train SegFormer with each upsampler and each seed, one after another.
 
-    Finished runs are not repeated and interrupted ones go on, so that a call continues the one
-    before it. The table is written anew after each run.
+    Finished runs are not repeated and interrupted ones resume, so that calling it again continues.
+    The table is rewritten after each run.
 
     Args:
         configs (str): Folder of the configs.
         data_root (str): Folder of the generated scenes; made where it is missing.
-        out (str): Folder for ``table.md``, ``results.json`` and the work directories.
+        out (str): Folder for ``table.md``, ``results.json`` and work directories.
         upsamplers (list[str]): Titles of ``UPSAMPLERS``; the others are compared with the first.
         seeds (list[int]): The seeds.
         cfg_options (dict, optional): Settings to override in all configs. Defaults to None.
 
     Returns:
-        list[str]: What went wrong, a line for each run that failed.
+        list[str]: An error message for each run that failed.
 
     Raises:
         FileNotFoundError: If there is no such config.
@@ -91,9 +91,9 @@ def write_results(results: Results, out: str) -> str:
 def format_study(results: Results) -> str:
     """Format the results as a Markdown table.
 
-    mIoU is the mean over the seeds, with the standard deviation of a sample where there are
-    several; its difference, over the seeds that both have, and the ratios of time and memory are
-    against the first upsampler. Time and memory are medians over the seeds.
+    mIoU is the mean over the seeds, with the sample standard deviation if there are several. Time
+    and memory are medians over the seeds. The difference in mIoU, over the seeds that both have,
+    and the ratios of time and memory are relative to the first upsampler.
 
     Args:
         results (dict[str, dict[int, TrainingResult]]): By upsampler and seed.

@@ -1,4 +1,4 @@
-"""One training run in processes of its own: ``python -m sapa_mm.reproduction.worker``."""
+"""The process of a training run: ``python -m sapa_mm.reproduction.worker``."""
 
 import argparse
 import hashlib
@@ -22,7 +22,7 @@ _SECONDS_BETWEEN = 1.0
 
 
 class _ProgressHook(Hook):
-    """Writes how far the run is, and how long it will still take at its pace so far."""
+    """Writes the run's progress, and the time left at its pace so far."""
 
     def __init__(self, files: RunFiles) -> None:
         self._files = files
@@ -45,9 +45,9 @@ class _ProgressHook(Hook):
 
 
 def main() -> None:
-    """Train what the settings in a work directory say, from its last checkpoint on."""
+    """Train by the settings in a work directory, from its last checkpoint on."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument('work_dir', help='with the settings of the run in it')
+    parser.add_argument('work_dir', help='folder with the settings of the run')
     parser.add_argument('--launcher', choices=['none', 'pytorch', 'slurm'], default='none')
     args = parser.parse_args()
     install_safe_loading()
@@ -55,7 +55,7 @@ def main() -> None:
     try:
         _train(files, args.launcher)
     except Exception as error:
-        # Of several processes the first knows: others fail because that one is gone.
+        # The first process to fail knows why; others fail because it is gone.
         if files.read_failure() is None:
             files.write_failure(describe_error(error))
         raise
@@ -88,6 +88,6 @@ def _check_same_run(files: RunFiles, cfg: Config) -> None:
 
 
 if __name__ == '__main__':
-    # torchrun keeps the run's lock to itself: its processes must not outlive it.
+    # torchrun does not pass the run's lock on, so its processes must not outlive it.
     end_with_parent()
     main()

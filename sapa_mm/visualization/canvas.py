@@ -1,4 +1,4 @@
-"""What the figures have in common: panels, feature maps placed on the image, marks."""
+"""Elements that the figures share: panels, feature maps placed on the image, marks."""
 
 from collections.abc import Sequence
 
@@ -9,7 +9,7 @@ from matplotlib.patches import Patch
 from mmengine.visualization import Visualizer
 from torch import Tensor
 
-#: Height and width, in pixels of the image, of what a feature map covers: the image and padding.
+#: Height and width, in pixels of the image, of the area that a feature map covers, with padding.
 Extent = tuple[float, float]
 
 #: Colour of marks on images.
@@ -17,12 +17,12 @@ MARK = 'red'
 
 
 def to_pixels(position: Sequence, size: Sequence[int], extent: Extent) -> np.ndarray:
-    """Converts a position of a feature map to the point of the image that it is centred on.
+    """Converts a position of a feature map to the point of the image at its centre.
 
     Args:
         position (Sequence): Row and column (..., 2); may be fractions.
         size (Sequence[int]): Height and width of the feature map.
-        extent (Extent): What the map covers.
+        extent (Extent): Extent of the map.
 
     Returns:
         np.ndarray: y and x (..., 2); the centre of the first pixel is 0.
@@ -82,12 +82,12 @@ def name_row(axis: Axes, name: str) -> None:
 def show_map(
     axis: Axes, values: np.ndarray, extent: Extent, size: Sequence[int], title: str = '', **options
 ):
-    """Shows a map at its place on the image, without the padding.
+    """Shows a map in its place on the image, without the padding.
 
     Args:
         axis (Axes): The panel.
         values (np.ndarray): (h, w), or RGB (h, w, 3).
-        extent (Extent): What the map covers, in pixels of the image.
+        extent (Extent): Extent of the map.
         size (Sequence[int]): Height and width of the image.
         title (str): A title. Defaults to ''.
         **options: Arguments of ``imshow``.
@@ -105,7 +105,7 @@ def show_map(
 
 
 def feature_picture(feature: Tensor, channel: int | None = None) -> np.ndarray:
-    """Colours a feature map by mmengine's ``draw_featmap``, scaled from its minimum to its maximum.
+    """Colours a feature map by mmengine's ``draw_featmap``, which scales it to its own range.
 
     Args:
         feature (Tensor): (N, C, h, w), of which the first is drawn.
@@ -161,9 +161,9 @@ def draw_points(
         points (np.ndarray): (S, 2), x and y in low-res pixels.
         weights (np.ndarray): (S,).
         size (Sequence[int]): Height and width of the low-res map.
-        extent (Extent): What that map covers, in pixels of the image.
+        extent (Extent): Extent of that map.
         **options: Arguments of ``scatter``, such as ``marker``, ``vmax`` and ``s``, the area of
-            the point of the largest weight.
+            the point with the largest weight.
 
     Returns:
         PathCollection: What ``scatter`` returns.

@@ -1,4 +1,4 @@
-"""Predictions and ground truth of mmseg and mmdet, drawn by the libraries' own visualizers."""
+"""Draw predictions and ground truth by the visualizers of mmseg and mmdet."""
 
 import copy
 import warnings
@@ -10,7 +10,7 @@ from mmengine.visualization import Visualizer
 
 from .label_maps import MIN_SCORE, to_numpy
 
-# mmdet draws lines and names of a fixed size in pixels: smaller images are enlarged.
+# mmdet draws lines and names of a fixed size in pixels, so smaller images are enlarged.
 _MIN_SIDE = 320
 
 
@@ -45,7 +45,7 @@ def draw_data_sample(sample: Any, prefix: str, pixels: np.ndarray, meta: dict) -
 
 
 def is_semantic(sample: Any) -> bool:
-    """Tells whether a data sample is one of mmseg."""
+    """Tells whether a data sample is mmseg's."""
     return type(sample).__module__.startswith('mmseg.')
 
 
@@ -69,13 +69,13 @@ def comparable_truth(truth: Any, prediction: Any) -> Any:
 
 def _visualizer(kind: str) -> Visualizer:
     with warnings.catch_warnings():
-        # It warns that it saves nothing, because it has no backends.
+        # Without backends it warns that it saves nothing.
         warnings.simplefilter('ignore')
         return VISUALIZERS.build(dict(type=kind, name=f'sapa_mm {kind}'))
 
 
 def _enlarge(sample: Any, prefix: str, factor: int) -> Any:
-    """Copies what is drawn of a data sample of mmdet, enlarged."""
+    """Copies the drawn fields of an mmdet data sample, enlarged."""
     enlarged = type(sample)()
     panoptic = sample.get(f'{prefix}_panoptic_seg')
     if panoptic is not None:

@@ -1,4 +1,4 @@
-"""Figures 3, 7 and 8: the features that go into each upsampler of a model and come out of it."""
+"""Figures 3, 7 and 8: inputs and outputs of each upsampler of a model."""
 
 from collections.abc import Sequence
 
@@ -46,8 +46,8 @@ def draw_features(
 
     Args:
         pixels (np.ndarray): The image, RGB, uint8 (H, W, 3).
-        extent (Extent): What feature maps cover, in pixels of the image.
-        calls (Sequence[Call]): The calls, one or more.
+        extent (Extent): Extent of the feature maps.
+        calls (Sequence[Call]): One or more calls.
         channels (Sequence[int]): Single channels to draw. Defaults to (), the mean of all.
 
     Returns:
@@ -69,11 +69,9 @@ def draw_features(
                 axis = next(panels)
                 if feature is None:
                     continue
-                part = f'channel {channel}'
-                if channel is None:
-                    part = format_size(feature.shape[1:])
-                picture = feature_picture(feature, channel)
-                show_map(axis, picture, extent, pixels.shape, f'{name}, {part}')
+                size = format_size(feature.shape[1:])
+                title = f'{name}, ' + (size if channel is None else f'channel {channel}')
+                show_map(axis, feature_picture(feature, channel), extent, pixels.shape, title)
         if maps[number] is not None:
             values, title = maps[number]
             axis = next(panels)

@@ -1,4 +1,4 @@
-"""The figures by name: one at a time, or all that the models allow on one HTML page."""
+"""The figures by name: one of them, or a gallery of all that can be drawn of the models."""
 
 import base64
 import io
@@ -27,7 +27,7 @@ class FigureKind:
     """A figure that can be drawn.
 
     Attributes:
-        draw (Callable): Of one model, ``draw(run, **options)``, else ``draw(image, runs)``.
+        draw (Callable): ``draw(run, **options)`` for one model, otherwise ``draw(image, runs)``.
         title (str): Its heading in the gallery.
         text (str): Its explanation in the gallery.
         of_one_model (bool): Whether it is a figure of one model. Defaults to False.
@@ -89,17 +89,17 @@ def draw(figure: str, image: InputImage, runs: Sequence[ModelRun], **options) ->
     Args:
         figure (str): Its name, one of FIGURES.
         image (InputImage): The image.
-        runs (Sequence[ModelRun]): Models run on it; one, for a figure of one model.
-        **options: Those of the figure. ``position``: row and column of a pixel, by default on the
+        runs (Sequence[ModelRun]): Models run on it; only one for a figure of one model.
+        **options: The figure's options. ``position``: row and column of a pixel, by default on the
             border between two predicted classes nearest to the image's centre. ``upsampler``: index
-            of the model's upsampler in the order of their calls, by default the last.
-            ``channels``: single channels to draw, by default the mean of all.
+            of the upsampler in the order of calls, by default the last. ``channels``: single
+            channels to draw, by default their mean.
 
     Returns:
         Figure: The figure.
 
     Raises:
-        ValueError: If it cannot be drawn for these models.
+        ValueError: If it cannot be drawn of these models.
     """
     kind = FIGURES[figure]
     return kind.draw(*runs, **options) if kind.of_one_model else kind.draw(image, runs)
@@ -108,13 +108,13 @@ def draw(figure: str, image: InputImage, runs: Sequence[ModelRun], **options) ->
 def make_gallery(
     image: InputImage, models: Sequence[NamedModel], runs: Sequence[ModelRun], **options
 ) -> str:
-    """Draws all figures that the models allow on one page, which loads nothing else.
+    """Draws all figures that are possible for the models on one self-contained page.
 
     Args:
         image (InputImage): The image.
         models (Sequence[NamedModel]): The models.
         runs (Sequence[ModelRun]): The models run on the image.
-        **options: Those of any of the figures, see ``draw``.
+        **options: Options of any figure, see ``draw``.
 
     Returns:
         str: The page.
@@ -146,7 +146,7 @@ def make_gallery(
 def _possible_figures(
     runs: Sequence[ModelRun], upsampler: int
 ) -> Iterator[tuple[str, list[list[ModelRun]]]]:
-    """Yields the name of each figure that can be drawn, with groups of models to draw it of."""
+    """Yields the name of each possible figure, with the groups of models to draw it of."""
     yield 'predictions', [list(runs)]
     recorded = [run for run in runs if run.calls]
     if not recorded:

@@ -19,8 +19,8 @@ class UpsampleVisualizationHook(Hook):
     """Draws input, guide, output and kernels of a model's upsamplers during validation.
 
     The picture of the first validation image is passed to the runner's visualizer, which writes it
-    to the backends of the config: a folder, TensorBoard. A model without upsamplers of sapa_mm
-    is not drawn. Each picture costs one more prediction of one image::
+    to the config's backends, such as a folder or TensorBoard. Models without upsamplers of sapa_mm
+    are skipped. Each picture takes one extra prediction::
 
         custom_imports = dict(imports=[..., 'sapa_mm.visualization'])
         custom_hooks = [..., dict(type='UpsampleVisualizationHook', interval=1)]

@@ -1,4 +1,4 @@
-"""The image that models are run on, and its ground truth where that is known."""
+"""The image that models are run on, and its ground truth if known."""
 
 import contextlib
 import io
@@ -79,7 +79,7 @@ def dataset_image(dataset: Dataset, index: int) -> InputImage:
         index (int): Index of the sample.
 
     Returns:
-        InputImage: The image; with ground truth, if the dataset has annotations.
+        InputImage: The image, with ground truth if the dataset has annotations.
 
     Raises:
         FileNotFoundError: If a file is missing.
@@ -171,7 +171,7 @@ def _panoptic_truth(info: dict, num_classes: int) -> Any:
     """Reads a panoptic map into a DetDataSample; ``num_classes`` is the label of VOID."""
     from mmdet.structures import DetDataSample
 
-    ids, labels = ([one[key] for one in info['segments_info']] for key in ('id', 'category'))
+    ids, labels = ([entry[key] for entry in info['segments_info']] for key in ('id', 'category'))
     segments = Segments.make(read_id_map(info['seg_map_path']), ids, labels)
     panoptic_map = torch.from_numpy(segments.to_panoptic_map(num_classes))
     truth = DetDataSample()
@@ -181,9 +181,9 @@ def _panoptic_truth(info: dict, num_classes: int) -> Any:
 
 def _instance_truth(info: dict) -> Any:
     """Puts the instances of an image, without crowds, into a DetDataSample as mmdet does."""
-    instances = [one for one in info['instances'] if not one['ignore_flag']]
+    instances = [instance for instance in info['instances'] if not instance['ignore_flag']]
     # Datasets of boxes have no masks.
-    with_mask = bool(instances) and all('mask' in one for one in instances)
+    with_mask = bool(instances) and all('mask' in instance for instance in instances)
     load = TRANSFORMS.build(
         dict(type='mmdet.LoadAnnotations', with_bbox=True, with_mask=with_mask, box_type=None)
     )

@@ -1,4 +1,4 @@
-"""Kernels: the low-res points that an upsampled position is made of, and their weights."""
+"""Kernels: the low-res points that an upsampled position is computed from, and their weights."""
 
 from dataclasses import dataclass
 
@@ -16,8 +16,8 @@ class Kernel:
     """The kernel of one upsampled position.
 
     Attributes:
-        points (np.ndarray): x and y in low-res pixels, (S, 2), those of all groups.
-        weights (np.ndarray): (S,), the weights in each group divided by the number of groups.
+        points (np.ndarray): x and y in low-res pixels of the points of all groups, (S, 2).
+        weights (np.ndarray): (S,), the weights of each group divided by the number of groups.
     """
 
     points: np.ndarray
@@ -69,7 +69,7 @@ def compute_kernels(upsampler: Upsampler, x: Tensor, guide: Tensor | None = None
     """Computes the kernels of the first image of a batch.
 
     Args:
-        upsampler (Upsampler): An upsampler over a window, or over points.
+        upsampler (Upsampler): An upsampler over a window or over points.
         x (Tensor): Low-res feature (N, C, h, w).
         guide (Tensor, optional): High-res feature (N, C', H, W). Defaults to None.
 
@@ -143,10 +143,9 @@ def kernel_map(call: Call) -> tuple[np.ndarray, str] | None:
         call (Call): A call of an upsampler.
 
     Returns:
-        tuple[np.ndarray, str] | None: The map (H, W) and its title. For kernels of several points,
-        the effective number of points (few at a boundary that the kernel respects); of a single
-        point, its distance in low-res pixels; for IndexNet, the index map. None for other
-        upsamplers without kernels.
+        tuple[np.ndarray, str] | None: The map (H, W) and its title: for kernels of several points
+        their effective number (few at a boundary that the kernel respects), for a single point its
+        distance in low-res pixels, for IndexNet its index map. None for other upsamplers.
     """
     if isinstance(call.upsampler, IndexNet):
         return index_map(call), 'index map'
@@ -173,7 +172,7 @@ def _window(kernel_size: int) -> Tensor:
 
 
 def _full_index(full: int, size: int, scale: int) -> Tensor:
-    """Indices of the output in the full result, which the upsampler crops or resizes to it."""
+    """Index of each output position in the full result that the upsampler crops or resizes."""
     if 0 <= full - size < scale:
         return torch.arange(size)
     return lowres_index(full, size)

@@ -1,4 +1,4 @@
-"""Predictions and ground truth as one label per pixel, and where such maps differ."""
+"""Predictions and ground truth as label maps, and where these differ."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,13 +8,13 @@ import numpy as np
 
 from ..utils.coco_panoptic import IGNORE_INDEX, panoptic_labels
 
-#: Label of pixels without a label in the ground truth.
+#: Stands for pixels without a label in the ground truth.
 UNLABELLED = -1
-#: Detections must have a higher score to be drawn; mmdet's visualizer has the same default.
+#: Only detections of a higher score are drawn, as by default in mmdet's visualizer.
 MIN_SCORE = 0.3
 
 _BLACK, _LIGHT, _GREY, _YELLOW = (0.0,) * 3, (0.93,) * 3, (0.6,) * 3, (0.94, 0.89, 0.26)
-# Of the models; colour-blind readers can tell them apart, too (Okabe and Ito).
+# Of the models; colour-blind readers can tell them apart too (Okabe and Ito).
 _COLOURS = [(0, 114, 178), (213, 94, 0), (0, 158, 115), (204, 121, 167), (86, 180, 233)]
 
 
@@ -34,10 +34,10 @@ def label_map(sample: Any, prefix: str, num_classes: int) -> np.ndarray:
         num_classes (int): Number of classes.
 
     Returns:
-        np.ndarray: int (H, W). Instances are painted by mask, or else as filled boxes, those of
-        higher scores over others, without those of a score of 0.3 or less; the remaining pixels
-        are ``num_classes``, the background, as is VOID in a panoptic prediction. UNLABELLED where
-        the ground truth has no label.
+        np.ndarray: int (H, W). Instances with a score above 0.3 are painted as masks, or as filled
+        boxes without them, higher scores on top; the remaining pixels are background,
+        ``num_classes``, as is VOID in a panoptic prediction. UNLABELLED where the ground truth has
+        no label.
 
     Raises:
         ValueError: If the sample has none of the three.

@@ -19,7 +19,7 @@ from .label_maps import label_map
 
 @dataclass(frozen=True)
 class Call:
-    """A call of an upsampler; its tensors are copies, which later layers cannot change.
+    """A call of an upsampler, with copies of its tensors, since later layers may change them.
 
     Attributes:
         name (str): The upsampler's name in the model.
@@ -38,15 +38,15 @@ class Call:
 
 @dataclass(frozen=True)
 class ModelRun:
-    """What a model did on an image.
+    """A run of a model on an image.
 
     Attributes:
         name (str): Name of the model.
         pixels (np.ndarray): The image before the model's pipeline, RGB, uint8 (H, W, 3).
-        extent (Extent): What feature maps cover, in pixels of the image.
-        calls (list[Call]): The first call of each upsampler, in their order; none if the model
-            slides a window over the image.
-        slides (bool): Whether it does so.
+        extent (Extent): Extent of the feature maps.
+        calls (list[Call]): The first call of each upsampler, in order; none if the model slides a
+            window over the image.
+        slides (bool): Whether it does.
         prediction (SegDataSample or DetDataSample): The prediction, of the image's size.
         labels (np.ndarray): Class of each pixel, see ``.label_maps.label_map``.
         meta (dict): ``classes`` and ``palette``.
@@ -101,7 +101,7 @@ def run_model(
 
     Args:
         name (str): Name of the model.
-        model (nn.Module): A model of mmseg or mmdet; it is in evaluation mode afterwards.
+        model (nn.Module): A model of mmseg or mmdet; left in evaluation mode.
         sample (dict): The image as the model's test pipeline prepares it.
         pixels (np.ndarray): The image before the pipeline, RGB, uint8 (H, W, 3).
         meta (dict): ``classes`` and ``palette``.
@@ -129,8 +129,8 @@ def predict_recorded(model: nn.Module, sample: dict) -> tuple[Any, list[Call], E
 
     Returns:
         tuple[SegDataSample or DetDataSample, list[Call], Extent]: The prediction, the first call
-        of each upsampler in their order (none if the model slides a window over the image), and
-        what feature maps cover, in pixels of the image.
+        of each upsampler in order (none if the model slides a window over the image), and the
+        extent of the feature maps.
     """
     batch = model.data_preprocessor(pseudo_collate([sample]), False)
     with record_calls(model) as calls:
@@ -138,22 +138,22 @@ def predict_recorded(model: nn.Module, sample: dict) -> tuple[Any, list[Call], E
     # The pipeline resized the image, the model padded it.
     padded, resized = batch['inputs'].shape[-2:], prediction.img_shape
     height, width = (
-        whole * side / part
-        for whole, side, part in zip(prediction.ori_shape[:2], padded, resized[:2], strict=True)
+        original * side / part
+        for original, side, part in zip(prediction.ori_shape[:2], padded, resized[:2], strict=True)
     )
     return prediction, [] if _slides(model) else first_calls(calls), (height, width)
 
 
 @contextmanager
 def explain_failure(name: str, pixels: np.ndarray) -> Iterator[None]:
-    """Turns errors of a model, or of its pipeline, on an image into one line.
+    """Turns an error of a model or its pipeline into a line about the image.
 
     Args:
         name (str): Name of the model.
         pixels (np.ndarray): The image (H, W, 3).
 
     Raises:
-        ValueError: If an error occurs that an unsuitable image may cause.
+        ValueError: In place of an error that an unsuitable image may cause.
     """
     try:
         yield
@@ -166,13 +166,13 @@ def explain_failure(name: str, pixels: np.ndarray) -> Iterator[None]:
 
 @contextmanager
 def record_calls(model: nn.Module) -> Iterator[list[Call]]:
-    """Records the calls of a model's upsamplers, by hooks that are removed afterwards.
+    """Records the calls of a model's upsamplers by temporary hooks.
 
     Args:
         model (nn.Module): The model, or an upsampler.
 
     Yields:
-        list[Call]: The calls so far, in their order.
+        list[Call]: The calls so far, in order.
     """
     calls = []
 
@@ -196,7 +196,7 @@ def record_calls(model: nn.Module) -> Iterator[list[Call]]:
 
 
 def first_calls(calls: list[Call]) -> list[Call]:
-    """The first call of each upsampler: test time augmentation calls it several times."""
+    """The first call of each upsampler, which test time augmentation calls several times."""
     first = {}
     for call in calls:
         first.setdefault(call.upsampler, call)
@@ -204,7 +204,7 @@ def first_calls(calls: list[Call]) -> list[Call]:
 
 
 def _slides(model: nn.Module) -> bool:
-    """Tells whether a model of mmseg slides a window over the image."""
+    """Tells whether a model of mmseg predicts window by window."""
     return (getattr(model, 'test_cfg', None) or {}).get('mode') == 'slide'
 
 

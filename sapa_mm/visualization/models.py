@@ -1,4 +1,4 @@
-"""The trained models of a figure, and their names in it."""
+"""The trained models of a figure and their names."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -85,7 +85,7 @@ def load_models(
         cfg_options (dict, optional): Settings to override in all configs. Defaults to None.
 
     Returns:
-        list[NamedModel]: The models, all of different names.
+        list[NamedModel]: The models, with distinct names.
 
     Raises:
         FileNotFoundError: If a file is missing.
@@ -93,13 +93,13 @@ def load_models(
     """
     trained = [load_trained(*files, cfg_options) for files in models]
     configs = [config for config, _ in models]
-    names = _distinct([upsampler_title(one.model) for one in trained], configs)
-    return [NamedModel(*one) for one in zip(names, configs, trained, strict=True)]
+    names = _distinct([upsampler_title(model.model) for model in trained], configs)
+    return list(map(NamedModel, names, configs, trained))
 
 
 def upsampler_title(model: nn.Module) -> str | None:
-    """The title of the upsampler in a model; None if it has none of sapa_mm."""
-    kinds = dict.fromkeys(type(part) for part in model.modules() if isinstance(part, Upsampler))
+    """Title of the upsampler in a model, or None if it has none of sapa_mm."""
+    kinds = dict.fromkeys(type(m) for m in model.modules() if isinstance(m, Upsampler))
     return ' + '.join(kind.title for kind in kinds) or None
 
 
@@ -120,13 +120,13 @@ def complete_meta(meta: dict) -> dict:
     """Adds colours to the classes of a dataset that has none.
 
     Args:
-        meta (dict): ``classes``, and ``palette`` where known.
+        meta (dict): ``classes``, and ``palette`` if known.
 
     Returns:
         dict: Both, with a colour for each class.
 
     Raises:
-        ValueError: If the classes are not known.
+        ValueError: If the classes are unknown.
     """
     classes = meta.get('classes')
     if not classes:
@@ -134,4 +134,4 @@ def complete_meta(meta: dict) -> dict:
     palette = meta.get('palette')
     if not isinstance(palette, (list, tuple)) or len(palette) < len(classes):
         palette = np.random.default_rng(0).integers(40, 256, (len(classes), 3)).tolist()
-    return dict(meta, classes=tuple(classes), palette=[tuple(map(int, one)) for one in palette])
+    return dict(meta, classes=tuple(classes), palette=[tuple(map(int, rgb)) for rgb in palette])

@@ -16,7 +16,7 @@ from .label_maps import boundary_near_centre
 from .model_run import ModelRun
 
 _MARKERS = 'osD^v<>p'
-# Of more children, the panels would be too small: only the position itself is drawn.
+# With more children, the panels would be too small: only the position itself is drawn.
 _MAX_CHILDREN = 16
 
 
@@ -98,7 +98,7 @@ def draw_points_figure(
 
 
 def children_of(kernels: Kernels, cell: Sequence[int]) -> tuple[list[int], list[int]]:
-    """Finds the rows and columns of the positions that have the low-res index of a position.
+    """Finds the rows and columns of all positions with the low-res index of a position.
 
     Args:
         kernels (Kernels): The kernels.
@@ -118,7 +118,7 @@ def children_of(kernels: Kernels, cell: Sequence[int]) -> tuple[list[int], list[
 
 
 def _points_and_weights(kernels: Kernels, row: int, column: int) -> tuple[np.ndarray, np.ndarray]:
-    """Points (g, S, 2) and weights (g, S) of each group; the weights are those in the group."""
+    """Points (g, S, 2) and weights (g, S) of each group, not divided by the number of groups."""
     kernel, shape = kernels.at(row, column), kernels.weights.shape[:2]
     return kernel.points.reshape(*shape, 2), kernel.weights.reshape(shape) * shape[0]
 
@@ -140,8 +140,8 @@ def _draw_groups(
     **options,
 ):
     options['vmin'] = 0
-    for group, of_group in enumerate(zip(points, weights, strict=True)):
-        drawn = draw_points(axis, *of_group, low, extent, marker=_marker(group), **options)
+    for group, (places, shares) in enumerate(zip(points, weights, strict=True)):
+        drawn = draw_points(axis, places, shares, low, extent, marker=_marker(group), **options)
     return drawn
 
 

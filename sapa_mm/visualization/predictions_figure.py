@@ -18,7 +18,7 @@ _MAX_CLASSES = 20
 
 
 def draw_predictions(image: InputImage, runs: Sequence[ModelRun]) -> Figure:
-    """Draws an image, its ground truth where that is known, predictions, and where these differ.
+    """Draws an image, its ground truth if known, predictions, and where these differ.
 
     Args:
         image (InputImage): The image.
@@ -55,7 +55,7 @@ def draw_predictions(image: InputImage, runs: Sequence[ModelRun]) -> Figure:
 
 
 def prediction_panels(image: InputImage, runs: Sequence[ModelRun]) -> list[tuple[str, np.ndarray]]:
-    """Draws the image, its ground truth where that is known, and each prediction.
+    """Draws the image, its ground truth if known, and each prediction.
 
     Args:
         image (InputImage): The image.
@@ -76,7 +76,7 @@ def prediction_panels(image: InputImage, runs: Sequence[ModelRun]) -> list[tuple
 
 
 def compare_predictions(image: InputImage, runs: Sequence[ModelRun]) -> DifferenceMap | None:
-    """Compares predictions with the ground truth where it is known, or else with each other.
+    """Compares predictions with the ground truth if known, otherwise with each other.
 
     Args:
         image (InputImage): The image.
@@ -110,7 +110,7 @@ def _add_class_legend(figure: Figure, image: InputImage, runs: Sequence[ModelRun
     maps = [run.labels for run in runs]
     if image.truth is not None:
         maps.append(label_map(image.truth, 'gt', len(meta['classes'])))
-    labels = np.concatenate([one.ravel() for one in maps])
+    labels = np.concatenate([m.ravel() for m in maps])
     counts = np.bincount(labels[labels >= 0], minlength=len(meta['classes']))
     largest = [label for label in np.argsort(-counts)[:_MAX_CLASSES] if counts[label]]
     handles = patches(

@@ -16,8 +16,8 @@ _WIDTH = 2.4
 def draw_upsamplers(image: InputImage, runs: Sequence[ModelRun]) -> Figure:
     """Draws input and output of the upsamplers, and the prediction, a row for each model.
 
-    The upsamplers are those of the first path from coarse to fine: SegFormer's first three, all of
-    a feature pyramid's. An input is drawn only where it is not the output before.
+    The upsamplers are those on the first path from coarse to fine: the first three of SegFormer,
+    all of a feature pyramid. An input is drawn only if it is not the previous output.
 
     Args:
         image (InputImage): The image.
@@ -35,7 +35,7 @@ def draw_upsamplers(image: InputImage, runs: Sequence[ModelRun]) -> Figure:
     figure, axes = grid(len(rows), 2 + longest, _WIDTH, panel_height(image.pixels, _WIDTH))
     show(axes[0, 0], image.pixels, 'image')
     for panels, features, run in zip(axes, rows, runs, strict=True):
-        # Interpolation in a single step has fewer maps: its output is below the others' last.
+        # Interpolation in a single step has fewer maps; its output goes below the others' last.
         feature_panels = [*panels[1 : len(features)], panels[longest]]
         for axis, (title, feature) in zip(feature_panels, features, strict=True):
             show_map(axis, feature_picture(feature), run.extent, image.pixels.shape, title)
@@ -49,7 +49,7 @@ def draw_upsamplers(image: InputImage, runs: Sequence[ModelRun]) -> Figure:
 
 
 def coarse_to_fine(calls: Sequence[Call]) -> list[Call]:
-    """The first calls, up to one whose input has another size than the output before."""
+    """The first calls, up to one whose input differs in size from the previous output."""
     path = [calls[0]]
     for call, following in pairwise(calls):
         if following.x.shape[2:] != call.output.shape[2:]:

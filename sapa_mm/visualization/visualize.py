@@ -1,4 +1,4 @@
-"""A figure of trained models on an image, as a file."""
+"""Write a figure of trained models on an image to a file."""
 
 import os
 from collections.abc import Sequence
@@ -8,7 +8,7 @@ from .figures import FIGURES, draw, make_gallery
 from .input_image import InputImage, open_image
 from .models import load_models, read_configs
 
-#: All that can be drawn: the figures, and all of them on a page.
+#: What can be drawn: a figure, or all of them on a page.
 CHOICES = (*FIGURES, 'gallery')
 _SUFFIXES = ('.png', '.pdf', '.svg')
 _DPI = 110
@@ -31,8 +31,7 @@ def visualize(
     Args:
         figure (str): One of CHOICES.
         models (Sequence[tuple[str, str]]): Config and checkpoint of each model.
-        out (str): The file to write: PNG, PDF or SVG, for a gallery HTML. It appears complete or
-            not at all.
+        out (str): The file to write, whole or not at all: PNG, PDF or SVG; HTML for a gallery.
         image (str, optional): An image file; give this or ``sample``. Defaults to None.
         truth (str, optional): The image's annotation map, in the format of the first config's
             dataset, which must be one of mmseg. Defaults to None.
@@ -45,8 +44,8 @@ def visualize(
     Raises:
         FileNotFoundError: If a file is missing.
         OSError: If no file can be written at ``out``.
-        ValueError: If an argument is out of its range, a file cannot be read, weights do not fit
-            their config, or the figure cannot be drawn for the models.
+        ValueError: If an argument is out of range, a file cannot be read, weights do not fit their
+            config, or the figure cannot be drawn of the models.
     """
     options = dict(position=position, upsampler=upsampler, channels=channels)
     options = {name: value for name, value in options.items() if value is not None}

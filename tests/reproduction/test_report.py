@@ -10,12 +10,12 @@ pytest.importorskip('mmdet')
 pytest.importorskip('mmseg')
 
 from sapa_mm.reproduction import latency
-from sapa_mm.reproduction.commands import list_tables, write_report
 from sapa_mm.reproduction.latency import Latency, latency_name, measure_latency, read_latencies
 from sapa_mm.reproduction.paper_tables import PAPER_TABLES, PaperTable
 from sapa_mm.reproduction.report import mean_over_seeds
+from sapa_mm.reproduction.report_formats import write_report
 from sapa_mm.reproduction.run_files import Progress, RunFiles
-from sapa_mm.reproduction.table_runs import row_dir
+from sapa_mm.reproduction.table_runs import list_tables, row_dir
 from sapa_mm.reproduction.training_result import TrainingResult
 
 from ..support.configs import CONFIGS
@@ -192,7 +192,7 @@ def test_ties_and_nan(tmp_path, monkeypatch, values, marked):
 
 def test_folder_that_cannot_be_written_to(tmp_path, monkeypatch):
     (tmp_path / 'file').write_text('')
-    monkeypatch.setattr('sapa_mm.reproduction.commands.make_report', None)
+    monkeypatch.setattr('sapa_mm.reproduction.report_formats.make_report_table', None)
     with pytest.raises(OSError, match='out: .*/file is no folder, .*/file cannot be written'):
         write_report([part(3, 0)], str(CONFIGS), str(tmp_path / 'file'))
 

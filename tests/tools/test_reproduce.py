@@ -10,11 +10,11 @@ import pytest
 pytest.importorskip('mmseg')
 
 from sapa_mm.datasets import write_scenes
-from sapa_mm.reproduction.commands import run_tables, write_report
 from sapa_mm.reproduction.launcher import Launcher
 from sapa_mm.reproduction.paper_tables import PAPER_TABLES
+from sapa_mm.reproduction.report_formats import write_report
 from sapa_mm.reproduction.run_files import RunFiles
-from sapa_mm.reproduction.table_runs import Scenes, TableSettings, row_dir
+from sapa_mm.reproduction.table_runs import Scenes, TableSettings, row_dir, run_tables
 from sapa_mm.reproduction.training_result import TrainingResult
 
 from ..support.run_tool import TOOLS, run_tool
