@@ -13,7 +13,7 @@ from sapa_mm.analysis.complexity_report import FORMATS
 from sapa_mm.engine.arguments import start_tool
 from sapa_mm.reproduction.complexity_tables import make_report
 from sapa_mm.reproduction.paper_tables import PAPER_TABLES
-from sapa_mm.utils.files import check_place, write_whole
+from sapa_mm.utils.files import check_writable, write_whole
 from sapa_mm.utils.flags import exit_on
 
 
@@ -56,7 +56,7 @@ def main() -> None:
     out = args.pop('out')
     with exit_on(parser, OSError, ValueError):
         if out is not None:
-            check_place(out, 'out')
+            check_writable(out, 'out')
         report, problems = make_report(**args)
     if out is None:
         print(report, end='')

@@ -1,4 +1,4 @@
-"""Data: the generated scenes, which need numpy alone, and ``.checks``, of anybody's data."""
+"""Data: the generated scenes, which need only numpy, and ``checks`` of any dataset."""
 
 from ..utils.coco_panoptic import id2rgb, rgb2id
 from .scenes.categories import (

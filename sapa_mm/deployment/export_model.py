@@ -12,7 +12,7 @@ from ..datasets.checks import check_dataset
 from ..engine.config import in_scope
 from ..engine.images import image_pipeline, read_image
 from ..engine.trained_model import load_trained
-from ..utils.files import check_place, whole_file
+from ..utils.files import check_writable, whole_file
 from ..utils.text import one_line
 from .check_values import (
     MAX_DIFFERENT_PIXELS,
@@ -57,7 +57,7 @@ def export_model(
             are not those of the model.
     """
     file_format = format_of(out)
-    check_place(out, 'out')
+    check_writable(out, 'out')
     for path in images:
         read_image(path, 'images')
     trained = load_trained(config, checkpoint, cfg_options)

@@ -58,14 +58,14 @@ class LoadCocoPanopticAnnotations(LoadPanopticAnnotations):
         ids = [info['id'] for info in infos]
         labels = [info['category'] for info in infos]
         try:
-            found = find_segments(Segments.make(id_map, ids, labels))
+            index_map = find_segments(Segments.make(id_map, ids, labels))
         except ValueError as error:
             raise ValueError(
-                f'{path} does not fit its annotation: {error}; both must come from one release'
+                f'{path} does not fit its annotation: {error}; both must come from the same release'
             ) from error
         if self.with_mask:
-            things = [place for place, info in enumerate(infos, 1) if info['is_thing']]
-            masks = [(found == place).astype(np.uint8) for place in things]
+            things = [index for index, info in enumerate(infos, 1) if info['is_thing']]
+            masks = [(index_map == index).astype(np.uint8) for index in things]
             results['gt_masks'] = BitmapMasks(masks, *size)
         if self.with_seg:
-            results['gt_seg_map'] = np.array([IGNORE_INDEX, *labels], np.uint8)[found]
+            results['gt_seg_map'] = np.array([IGNORE_INDEX, *labels], np.uint8)[index_map]

@@ -1,4 +1,4 @@
-"""Panoptic FPN that also returns the instances that its panoptic map was made of."""
+"""Panoptic FPN that also returns the instances of its panoptic map."""
 
 from mmdet.models.detectors import PanopticFPN
 from mmdet.registry import MODELS
@@ -8,13 +8,13 @@ from torch import Tensor
 
 @MODELS.register_module()
 class PanopticFPNWithInstances(PanopticFPN):
-    """Panoptic FPN whose results can be measured in box AP and mask AP as well as in PQ.
+    """Panoptic FPN whose results can be evaluated in box AP and mask AP as well as PQ.
 
-    The stock class drops the instances once they are fused. Average precision needs instances of
-    low score as well, so set ``test_cfg.rcnn.score_thr`` low here; only instances of at least
-    ``test_cfg.panoptic.score_thr`` (default 0: all) are fused. The panoptic map is the one that the
-    stock class computes with this threshold in ``test_cfg.rcnn``, because in non-maximum
-    suppression an instance never removes one of higher score. Arguments are those of mmdet's
+    The stock class drops the instances once they are fused. Average precision also needs
+    instances of low score, so set ``test_cfg.rcnn.score_thr`` low here; only instances of at least
+    ``test_cfg.panoptic.score_thr`` (default 0: all) are fused. The panoptic map equals that of the
+    stock class with this threshold in ``test_cfg.rcnn``, because non-maximum suppression never
+    removes an instance in favour of one with a lower score. Takes the arguments of mmdet's
     ``PanopticFPN``.
     """
 
@@ -39,8 +39,8 @@ class PanopticFPNWithInstances(PanopticFPN):
         metas = [sample.metainfo for sample in batch_data_samples]
         semantic = self.semantic_head.predict(features, metas, rescale)
         threshold = self.test_cfg.panoptic.get('score_thr', 0)
-        fused = [found[found.scores >= threshold] for found in instances]
+        fused = [detected[detected.scores >= threshold] for detected in instances]
         maps = self.panoptic_fusion_head.predict(fused, semantic)
-        for sample, found in zip(batch_data_samples, instances, strict=True):
-            sample.pred_instances = found
+        for sample, detected in zip(batch_data_samples, instances, strict=True):
+            sample.pred_instances = detected
         return self.add_pred_to_datasample(batch_data_samples, maps)

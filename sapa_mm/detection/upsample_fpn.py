@@ -26,8 +26,7 @@ class UpsampleFPN(FPN):
     Args:
         in_channels (list[int]): Channels of each input.
         out_channels (int): Channels of each output, of the upsamplers and of their guides.
-        num_outs (int): Number of outputs; those beyond the inputs are not part of the top-down
-            path.
+        num_outs (int): Number of outputs; extra levels are not part of the top-down path.
         start_level (int): First input that is used. Defaults to 0.
         end_level (int): Last input that is used; -1 is the last of all. Defaults to -1.
         upsample_cfg (dict, optional): Type and options of the upsampler, see
@@ -55,7 +54,7 @@ class UpsampleFPN(FPN):
         super().__init__(in_channels, out_channels, num_outs, start_level, end_level, **kwargs)
         self.upsample_cfg = dict(type='nearest') if upsample_cfg is None else upsample_cfg
         steps = len(self.lateral_convs) - 1
-        # In mmengine's ModuleList the upsamplers get their own initialisation, after that of FPN.
+        # mmengine's ModuleList lets the upsamplers initialise themselves after FPN.
         self.upsamplers = ModuleList(
             build_upsampler(self.upsample_cfg, out_channels, out_channels) for _ in range(steps)
         )
@@ -82,7 +81,7 @@ class UpsampleFPN(FPN):
         return (*outs, *self._extra_levels(used[-1], laterals[-1], outs[-1]))
 
     def _extra_levels(self, on_input: Tensor, on_lateral: Tensor, on_output: Tensor):
-        """Compute the levels beyond the inputs, as ``add_extra_convs`` says."""
+        """Compute the levels beyond the inputs, according to ``add_extra_convs``."""
         levels = self.num_outs - len(self.lateral_convs)
         if not self.add_extra_convs:
             for _ in range(levels):
@@ -101,7 +100,7 @@ class UpsampleFPN(FPN):
 def check_levels(
     neck: str, in_channels: Sequence[int], num_outs: int, start_level: int, end_level: int
 ) -> None:
-    """Check the channels and levels that a neck is built with.
+    """Check the channels and levels of a neck.
 
     Args:
         neck (str): Name of the neck, for error messages.
@@ -138,14 +137,14 @@ def check_levels(
 
 
 def check_inputs(neck: nn.Module, inputs: Sequence[Tensor]) -> None:
-    """Check the features that a neck is called with.
+    """Check the input features of a neck.
 
     Args:
         neck (nn.Module): The neck, with ``in_channels``.
         inputs (Sequence[Tensor]): Features (N, C_i, H_i, W_i) of the backbone, finest first.
 
     Raises:
-        ValueError: If their number or their channels are not those of in_channels.
+        ValueError: If their number or channels do not match in_channels.
     """
     got = [feature.shape[1] for feature in inputs]
     if got != list(neck.in_channels):

@@ -1,4 +1,4 @@
-"""FPN_CARAFE with any upsampler, guided or not."""
+"""FPN_CARAFE with any upsampler."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -17,14 +17,14 @@ class UpsampleFPNCARAFE(FPN_CARAFE):
     """CARAFE's feature pyramid with any upsampler.
 
     Unlike in FPN, the levels beyond the inputs (P6) come from convolutions of stride 2 and take
-    part in the top-down path, so five outputs of four inputs take four upsamplers. This is the
-    neck that the parameters in Tables 5 and 6 belong to. The guide of each step is the lateral
+    part in the top-down path, so five outputs of four inputs take four upsamplers. The
+    parameters in Tables 5 and 6 are those of this neck. The guide of each step is the lateral
     that the result is added to, before the sum::
 
         laterals[i - 1] += upsample_modules[i - 1](laterals[i], guide=laterals[i - 1])
 
-    Pad images to a multiple of 64 (``pad_size_divisor``), as for the stock neck; other sizes work
-    too. With 'nearest' the neck is the stock one, and with 'carafe' the state dicts of both
+    Pad images to a multiple of 64 (``pad_size_divisor``), as for the stock neck; other sizes also
+    work. With 'nearest' the neck is the stock one, and with 'carafe' the state dicts of both
     have the same keys.
 
     Args:
@@ -60,7 +60,7 @@ class UpsampleFPNCARAFE(FPN_CARAFE):
             num_outs,
             start_level,
             end_level,
-            # Without weights, and replaced below: the stock neck accepts only mmcv's upsamplers.
+            # Replaced below: the stock neck accepts only mmcv's upsamplers.
             upsample_cfg=dict(type='nearest'),
             **kwargs,
         )
@@ -97,7 +97,7 @@ class UpsampleFPNCARAFE(FPN_CARAFE):
         return tuple(conv(x) for conv, x in zip(self.fpn_convs, laterals, strict=True))
 
     def _laterals(self, inputs: Sequence[Tensor]) -> list[Tensor]:
-        """Compute a lateral of each input; the extra ones are convolved from the last input on."""
+        """Compute a lateral of each input, and extra ones by convolving the last input."""
         laterals = [conv(x) for conv, x in zip(self.lateral_convs, inputs, strict=False)]
         x = inputs[-1]
         for conv in self.lateral_convs[len(inputs) :]:

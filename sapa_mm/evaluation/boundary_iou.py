@@ -1,4 +1,4 @@
-"""Boundary IoU, the IoU of the boundaries of masks, as a metric for mmengine."""
+"""Boundary IoU, the IoU of the boundaries of masks, as a metric of mmengine."""
 
 import math
 from collections.abc import Sequence
@@ -29,16 +29,16 @@ class BoundaryIoUMetric(ThreadedMetric):
         ]
 
     Args:
-        ignore_index (int): Label of pixels in the truth that are left out, in the prediction too.
+        ignore_index (int): Label of true pixels to ignore, also in the prediction.
             Defaults to 255.
         dilation_ratio (float): d divided by the image's diagonal; positive. Defaults to 0.02.
-        classwise (bool): Whether to report each class as well. Defaults to False.
+        classwise (bool): Whether to also report each class. Defaults to False.
         num_workers (int): Threads that evaluate images. Defaults to 2.
         collect_device (str): See ``BaseMetric``. Defaults to 'cpu'.
         prefix (str, optional): Prefix of the metrics' names. Defaults to None.
 
     Raises:
-        ValueError: If an argument is out of its range, or an image's sizes or labels do not fit.
+        ValueError: If an argument is out of range, or an image's sizes or labels do not fit.
     """
 
     def __init__(
@@ -95,16 +95,18 @@ class BoundaryIoUMetric(ThreadedMetric):
                 raise ValueError(
                     f'the {name} has label {wrong}, the dataset has the classes 0..{classes - 1}'
                 )
-        # One more label, for pixels of no class.
+        # An extra label for ignored pixels.
         prediction, truth = (np.where(known, labels, classes) for labels in (prediction, truth))
         thickness = max(1, round(self.dilation_ratio * math.hypot(*truth.shape)))
-        ours, theirs = (find_boundaries(labels, thickness) for labels in (prediction, truth))
+        predicted_boundary, true_boundary = (
+            find_boundaries(labels, thickness) for labels in (prediction, truth)
+        )
         counts = [
             np.bincount(labels[pixels], minlength=classes + 1)[:classes]
             for labels, pixels in (
-                (truth, ours & theirs & (prediction == truth)),
-                (prediction, ours),
-                (truth, theirs),
+                (truth, predicted_boundary & true_boundary & (prediction == truth)),
+                (prediction, predicted_boundary),
+                (truth, true_boundary),
             )
         ]
         return np.stack([counts[0], counts[1] + counts[2] - counts[0]])
@@ -117,7 +119,7 @@ class BoundaryIoUMetric(ThreadedMetric):
 
         Returns:
             dict: bIoU, and with ``classwise`` that of each class (``{class}_bIoU``), in percent;
-            a class without any boundary is left out. bIoU is 0 if no class has one.
+            classes without a boundary are left out. bIoU is 0 if no class has one.
         """
         intersection, union = sum(results, np.zeros((2, len(self._classes)), np.int64))
         occurs = union > 0
@@ -137,10 +139,10 @@ class BoundaryIoUMetric(ThreadedMetric):
 
 
 def find_boundaries(labels: np.ndarray, thickness: int) -> np.ndarray:
-    """Find the pixels on the boundary of their own class's mask, for all classes at once.
+    """Find the pixels on the boundary of their class's mask, for all classes at once.
 
     A pixel is on the boundary if the square of 2 * thickness + 1 pixels around it contains another
-    label or leaves the image: exactly then it is in its mask and not in the eroded one.
+    label or leaves the image, which means that it is in its mask but not in the eroded one.
 
     Args:
         labels (np.ndarray): (H, W), 0 to 32767.

@@ -27,20 +27,20 @@ _KINDS = ('PQ', 'SQ', 'RQ')
 class PanopticMetric(ThreadedMetric):
     """Panoptic quality (PQ), segmentation quality (SQ) and recognition quality (RQ), Table 7.
 
-    COCO's rules and mmdet's arguments, without ``panopticapi``. In percent, averaged over the
-    classes that occur: all of them, things (``_th``) and stuff (``_st``); 0 where none occurs.
+    Follows COCO's rules and takes mmdet's arguments, without ``panopticapi``. In percent, averaged
+    over the classes that occur: all, things (``_th``) and stuff (``_st``); 0 if none occurs.
     Images are evaluated in threads while the model runs. A distributed run gives exactly the
     metrics of a single process.
 
     Args:
         ann_file (str): The truth, a JSON file in COCO's panoptic format.
         seg_prefix (str, optional): Folder of its PNG files. Required unless ``format_only``.
-        classwise (bool): Whether to report each class as well. Defaults to False.
-        format_only (bool): Whether to write the predictions and measure nothing.
+        classwise (bool): Whether to also report each class. Defaults to False.
+        format_only (bool): Whether to write the predictions without evaluating them.
             Defaults to False.
-        outfile_prefix (str, optional): Where predictions go in COCO's panoptic format:
+        outfile_prefix (str, optional): Where to write predictions in COCO's panoptic format:
             ``{outfile_prefix}.panoptic.json`` and the folder ``{outfile_prefix}.panoptic``, which
-            all processes must see. None writes nothing. Defaults to None.
+            all processes must share. Defaults to None, to write nothing.
         num_workers (int): Threads that evaluate images. Defaults to 2.
         collect_device (str): See ``BaseMetric``. Defaults to 'cpu'.
         prefix (str, optional): Prefix of the metrics' names. Defaults to 'coco_panoptic'.
@@ -75,7 +75,7 @@ class PanopticMetric(ThreadedMetric):
         self._truth = PanopticTruth(ann_file, None if format_only else seg_prefix)
 
     def prepare(self, sample: dict) -> tuple:
-        """Take from a data sample what the evaluation needs.
+        """Get the arguments of the evaluation from a data sample.
 
         Args:
             sample (dict): With ``img_id``, ``img_path`` and ``pred_panoptic_seg.sem_seg``,
@@ -143,7 +143,7 @@ class PanopticMetric(ThreadedMetric):
     def evaluate_image(
         self, image_id: int, image_path: str, values: np.ndarray, void: set[int]
     ) -> tuple[np.ndarray | None, dict | None]:
-        """Count the matches in one image and write its prediction, as configured.
+        """Count the matches in one image, and write its prediction if configured.
 
         Args:
             image_id (int): The image.

@@ -1,4 +1,4 @@
-"""Panoptic quality with COCO's rules, on segment ids in numpy arrays."""
+"""Panoptic quality by COCO's rules, from segment ids in numpy arrays."""
 
 import numpy as np
 
@@ -8,22 +8,22 @@ from ..utils.coco_panoptic import Segments, find_segments
 def count_matches(truth: Segments, prediction: Segments, num_classes: int) -> np.ndarray:
     """Match the segments of one image.
 
-    A predicted and a true segment of one class match if their IoU is over 0.5. The union leaves
-    out the prediction's pixels on VOID. Crowd segments match nothing and are never missed. A
-    prediction without a match is no false positive if more than half of it lies on VOID or on
-    crowd of its class.
+    A predicted and a true segment of the same class match if their IoU is over 0.5. The union
+    excludes the prediction's pixels on VOID. Crowd segments match nothing and are never missed. An
+    unmatched prediction is not a false positive if more than half of it lies on VOID or on crowds
+    of its class.
 
     Args:
         truth (Segments): The true segments.
-        prediction (Segments): The predicted segments, none of them crowd.
+        prediction (Segments): The predicted segments, without crowds.
         num_classes (int): C; labels are 0..C-1.
 
     Returns:
-        np.ndarray: For each class the sum of the IoU of the matches, and the numbers of true
+        np.ndarray: For each class the sum of the IoUs of the matches, and the numbers of true
         positives, false positives and false negatives; float64 (C, 4).
 
     Raises:
-        ValueError: If the maps differ in shape, or a map does not hold exactly its segments.
+        ValueError: If the maps differ in shape, or a map does not contain exactly its segments.
     """
     if truth.id_map.shape != prediction.id_map.shape:
         raise ValueError(
@@ -40,7 +40,7 @@ def count_matches(truth: Segments, prediction: Segments, num_classes: int) -> np
 
     same_class = truth.labels[:, None] == prediction.labels
     union = true_area[:, None] + predicted_area - on_void - overlap
-    # In integers, so that an IoU of exactly 0.5 is no match. No segment has two matches.
+    # In integers, so that an IoU of exactly 0.5 is not a match. No segment has two matches.
     match = same_class & ~truth.crowd[:, None] & (2 * overlap > union)
     rows, columns = np.nonzero(match)
     ignored = on_void + (overlap * (same_class & truth.crowd[:, None])).sum(0)
@@ -70,7 +70,7 @@ def panoptic_quality(counts: np.ndarray) -> np.ndarray:
 
     Returns:
         np.ndarray: Percentages, float64 (C, 3): PQ = sum of IoU / (TP + FP/2 + FN/2), SQ = sum of
-        IoU / TP and RQ = TP / (TP + FP/2 + FN/2). A quotient is 0 where its denominator is.
+        IoU / TP and RQ = TP / (TP + FP/2 + FN/2). A quotient is 0 if its denominator is 0.
     """
     iou, tp, fp, fn = counts.T
     segments = tp + (fp + fn) / 2
@@ -80,20 +80,20 @@ def panoptic_quality(counts: np.ndarray) -> np.ndarray:
     )
 
 
-def average_quality(counts: np.ndarray, among: np.ndarray | None = None) -> tuple[np.ndarray, int]:
+def average_quality(counts: np.ndarray, mask: np.ndarray | None = None) -> tuple[np.ndarray, int]:
     """Average PQ, SQ and RQ over the classes that occur in the truth or the prediction.
 
     Args:
         counts (np.ndarray): See ``panoptic_quality``.
-        among (np.ndarray, optional): Classes to average over, bool (C,). Defaults to all.
+        mask (np.ndarray, optional): Classes to average over, bool (C,). Defaults to all.
 
     Returns:
         tuple[np.ndarray, int]: The three averages in percent, zeros if no class occurs, and the
         number of classes that occur.
     """
     occurs = counts[:, 1:].sum(1) > 0
-    if among is not None:
-        occurs &= among
+    if mask is not None:
+        occurs &= mask
     number = int(occurs.sum())
     if number == 0:
         return np.zeros(3), 0

@@ -1,4 +1,4 @@
-"""Base of metrics that evaluate images in threads while the model runs."""
+"""Base class of metrics that evaluate images in threads while the model runs."""
 
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -8,10 +8,10 @@ from mmengine.evaluator import BaseMetric
 
 
 class ThreadedMetric(BaseMetric):
-    """Base of metrics whose images are evaluated one by one, each in a thread.
+    """Base class of metrics that evaluate each image in a thread.
 
     A subclass implements ``prepare``, ``evaluate_image`` and ``compute_metrics``, which
-    gets the results of all images in order, in a distributed run those of all processes.
+    gets the results of all images in order, and from all processes in a distributed run.
 
     Args:
         num_workers (int): Threads. Defaults to 2.
@@ -34,7 +34,7 @@ class ThreadedMetric(BaseMetric):
         self._workers: ThreadPoolExecutor | None = None
 
     def prepare(self, sample: dict) -> tuple:
-        """Take from a data sample what ``evaluate_image`` needs, on the CPU."""
+        """Get the arguments of ``evaluate_image`` from a data sample, on the CPU."""
         raise NotImplementedError
 
     def evaluate_image(self, *prepared: Any) -> Any:
@@ -42,7 +42,7 @@ class ThreadedMetric(BaseMetric):
         raise NotImplementedError
 
     def process(self, data_batch: Any, data_samples: Sequence[dict]) -> None:
-        """Hand the images of a batch to the threads.
+        """Submit the images of a batch to the threads.
 
         Args:
             data_batch (Any): Unused.
@@ -54,13 +54,13 @@ class ThreadedMetric(BaseMetric):
             image = sample.get('img_path', 'without a path')
             future = self._workers.submit(self._evaluate_named, image, self.prepare(sample))
             self.results.append(future)
-        # Wait for older images, so that maps do not pile up and errors surface soon.
+        # Wait for older images, so that maps do not pile up and errors surface early.
         waiting = 4 * self.num_workers
         for result in self.results[-waiting - len(data_samples) : -waiting]:
             result.result()
 
     def evaluate(self, size: int) -> dict:
-        """Wait for the threads, then collects the results of all processes; see ``BaseMetric``."""
+        """Wait for the threads, then collect the results of all processes; see ``BaseMetric``."""
         futures: list[Future] = self.results
         workers, self._workers, self.results = self._workers, None, []
         try:
@@ -74,6 +74,6 @@ class ThreadedMetric(BaseMetric):
         try:
             return self.evaluate_image(*prepared)
         except (FileNotFoundError, ValueError) as error:
-            # Subclasses of ValueError may take other arguments.
+            # Subclasses of these may take other arguments.
             kind = FileNotFoundError if isinstance(error, FileNotFoundError) else ValueError
             raise kind(f'{type(self).__name__}: image {image}: {error}') from error

@@ -11,7 +11,7 @@ from ..analysis.benchmark.measure import time_contestants
 from ..analysis.complexity import count_parameters
 from ..analysis.machine import describe_device
 from ..upsamplers import UPSAMPLERS, PointUpsampler, WindowUpsampler, build_upsampler
-from ..utils.files import check_place, read_json, write_whole
+from ..utils.files import check_writable, read_json, write_whole
 from .complexity_tables import count_upsampler_flops
 from .paper_tables import PAPER_TABLES, paper_order
 
@@ -107,7 +107,7 @@ def measure_latency(
     Raises:
         OSError: If the folder cannot be written to.
     """
-    check_place(out, 'out', is_folder=True)
+    check_writable(out, 'out', is_folder=True)
     pairs = [*_FIGURE_12.values(), *((row.upsampler, row.options) for row in _TABLE_13)]
     names = {kind.title: name for name, kind in UPSAMPLERS.items()}
     configs = {

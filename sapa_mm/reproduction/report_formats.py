@@ -4,7 +4,7 @@ import os
 from collections.abc import Sequence
 from itertools import groupby
 
-from ..utils.files import check_place, write_whole
+from ..utils.files import check_writable, write_whole
 from ..utils.text import fill_page, markdown_table
 from .latency import CHANNELS, REFERENCE, SIDE, Latency, figure_12, read_latencies
 from .paper_tables import PaperTable
@@ -37,7 +37,7 @@ def write_report(tables: Sequence[PaperTable], configs: str, out: str) -> tuple[
     Raises:
         OSError: If the folder cannot be written to.
     """
-    check_place(out, 'out', is_folder=True)
+    check_writable(out, 'out', is_folder=True)
     reports = [make_report_table(table, configs, out) for table in tables]
     latencies = read_latencies(out)
     text = format_markdown(reports, latencies)

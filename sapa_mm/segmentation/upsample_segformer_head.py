@@ -13,10 +13,10 @@ from ..upsamplers import Bilinear, Nearest, build_upsampler
 
 @MODELS.register_module()
 class UpsampleSegformerHead(SegformerHead):
-    """SegFormer's all-MLP head, its features upsampled step by step by any upsampler.
+    """SegFormer's all-MLP head, which upsamples its features step by step with any upsampler.
 
     Each stage is embedded as in the stock head, then upsampled by factors of two to the size of
-    the finest stage, guided by the embedded features of the stages in between, which are not
+    the finest stage, guided by the embedded features of the finer stages, which are not
     updated themselves (Fig. 6). Four stages take six separate upsamplers::
 
         c4: upsamplers.0 (guide c3), 1 (c2), 2 (c1)
@@ -28,7 +28,7 @@ class UpsampleSegformerHead(SegformerHead):
     Args:
         upsample_cfg (dict, optional): Type and options of the upsampler, see
             ``sapa_mm.upsamplers.build_upsampler``. Defaults to ``dict(type='bilinear')``.
-        **kwargs: Arguments of mmseg's ``SegformerHead`` but ``interpolate_mode``, which
+        **kwargs: Arguments of mmseg's ``SegformerHead``, except ``interpolate_mode``, which
             ``upsample_cfg`` replaces.
 
     Raises:
@@ -60,7 +60,7 @@ class UpsampleSegformerHead(SegformerHead):
             inputs (Sequence[Tensor]): Features of the backbone's stages, finest first.
 
         Returns:
-            Tensor: (N, num_classes, H, W), with the size of the finest stage.
+            Tensor: (N, num_classes, H, W), of the size of the finest stage.
         """
         stages = self._transform_inputs(inputs)
         embedded = [conv(stage) for conv, stage in zip(self.convs, stages, strict=True)]
@@ -79,6 +79,6 @@ class UpsampleSegformerHead(SegformerHead):
         return upsampled[::-1]
 
     def _guides(self, stage: int) -> range:
-        """List the stages to whose sizes a stage is upsampled, up to the finest."""
+        """List the stages that guide the upsampling of a stage, down to the finest."""
         first = 0 if self.single_step else stage - 1
         return range(min(first, stage - 1), -1, -1)

@@ -21,8 +21,8 @@ class UpsampleUPerHead(UPerHead):
 
         laterals[i - 1] += upsamplers[i - 1](laterals[i], guide=laterals[i - 1])
 
-    Four levels take three separate upsamplers (Table 4). All levels are brought to the size of the
-    finest by bilinear interpolation at the end, as in the stock head. With 'bilinear' the head is
+    Four levels take three separate upsamplers (Table 4). At the end all levels are resized to the
+    finest by bilinear interpolation, as in the stock head. With 'bilinear' the head is
     the stock one.
 
     Args:

@@ -49,7 +49,7 @@ def write_whole(path: str | os.PathLike[str], text: str) -> None:
         file.write(text)
 
 
-def check_place(path: str, name: str, is_folder: bool = False) -> None:
+def check_writable(path: str, name: str, is_folder: bool = False) -> None:
     """Checks that a file or folder can be written to a path; leaves nothing behind.
 
     Args:

@@ -3,7 +3,7 @@
 import os
 from collections.abc import Sequence
 
-from ..utils.files import check_place, whole_file, write_whole
+from ..utils.files import check_writable, whole_file, write_whole
 from .figures import FIGURES, draw, make_gallery
 from .input_image import InputImage, open_image
 from .models import load_models, read_configs
@@ -73,7 +73,7 @@ def _check_request(figure: str, num_models: int, out: str, options: dict) -> Non
     suffixes = ('.html',) if figure == 'gallery' else _SUFFIXES
     if os.path.splitext(out)[1] not in suffixes:
         raise ValueError(f'out: {figure} is written as {" or ".join(suffixes)}, got {out}')
-    check_place(out, 'out')
+    check_writable(out, 'out')
     if figure != 'gallery' and FIGURES[figure].of_one_model and num_models != 1:
         raise ValueError(f'models: {figure} is a figure of one model, got {num_models}')
     for name in options:

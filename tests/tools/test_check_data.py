@@ -184,10 +184,10 @@ def test_coco_that_contradicts_itself(check, root):
     where = '.ann_file: /annotations/instances_training.json'
     assert lines[0] == f'{where} has no category for 1 of the classes: disk'
     assert lines[1].startswith(f'{where}: annotation ')
-    assert lines[1].endswith('is of image 999, which is not there')
-    assert lines[2].endswith('has category 77, which is not there')
+    assert lines[1].endswith('is of image 999, which is missing')
+    assert lines[2].endswith('has category 77, which is missing')
     assert lines[3].endswith('has a box of 0 x 4')
-    assert lines[4].endswith('[60, 40, 20, 5], outside of the image, 64x48 (width x height)')
+    assert lines[4].endswith('[60, 40, 20, 5], outside the image, 64x48 (width x height)')
     assert lines[5].endswith('has no segmentation')
     assert ' is 64x48, its annotation says 68x48 (width x height)' in lines[6]
     assert len(lines) == 8
@@ -215,7 +215,7 @@ def test_panoptic_category(check, root):
     assert line.startswith(
         'error: train_dataloader.dataset.ann_file: /annotations/panoptic_training'
     )
-    assert line.endswith('has category 99, which is not there')
+    assert line.endswith('has category 99, which is missing')
 
 
 def first_lines(check, root, config, change):
@@ -233,7 +233,7 @@ def test_json_of_another_kind(check, root, text):
     line, right = check(MASK_RCNN)
     place = 'error: train_dataloader.dataset.ann_file: /annotations/instances_training.json: '
     assert line.startswith(place)
-    assert ('2 of 2 images have no file_name' if '7' in text else 'it is no COCO file') in line
+    assert ('2 of 2 images have no file_name' if '7' in text else 'it is not a COCO file') in line
     assert right.startswith('right: val_dataloader')
 
 
@@ -283,7 +283,7 @@ MALFORMED = {
     'strings': (dict(bbox=['1', '2', '3', '4']), "the box ['1', '2', '3', '4'], must be"),
     'NaN': (dict(bbox=[1, 2, float('nan'), 4]), 'the box [1, 2, nan, 4], must be four numbers'),
     'no area': (dict(area=None), 'the area null'),
-    'a category': (dict(category_id=[1]), 'category [1], which is not there'),
+    'a category': (dict(category_id=[1]), 'category [1], which is missing'),
     'a short polygon': (dict(segmentation=[[1, 2]]), 'the segmentation [[1, 2]], must be a mask'),
     'a mask of another size': (
         dict(segmentation=dict(size=[9, 64], counts=[576])),
@@ -320,7 +320,7 @@ def test_category_that_is_no_class(check, root, config, kind):
     lines = check(config, code=int(kind == 'error'))
     assert lines[0] == (
         f'{kind}: train_dataloader.dataset.ann_file: /annotations/{file}_training.json has '
-        'annotations of categories that are none of the classes: unicorn (2)'
+        'annotations of categories that are not among the classes: unicorn (2)'
     )
     assert lines[1].startswith('right: ' + ('train' if kind == 'note' else 'val'))
 

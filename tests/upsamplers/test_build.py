@@ -177,7 +177,7 @@ def test_a_new_file_of_the_package_is_found(new_file):
 
 def test_two_of_one_name_are_refused(new_file):
     new_file.write_text(NEW.format(name='a2u'))
-    with pytest.raises(ValueError, match='have one name, a2u'):
+    with pytest.raises(ValueError, match='have the same name, a2u'):
         build_module._find_upsamplers()
 
 

@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from sapa_mm.utils.files import check_place, find_partial, read_json, whole_file, write_whole
+from sapa_mm.utils.files import check_writable, find_partial, read_json, whole_file, write_whole
 
 
 def test_a_file_appears_once_it_is_complete(tmp_path):
@@ -31,18 +31,18 @@ def test_places(tmp_path):
     file = tmp_path / 'file'
     file.touch()
     for path in (file, tmp_path / 'new' / 'a.txt', 'a.txt'):
-        check_place(str(path), 'out')
+        check_writable(str(path), 'out')
     for path in (tmp_path, tmp_path / 'new' / 'newer', '.'):
-        check_place(str(path), 'out', is_folder=True)
+        check_writable(str(path), 'out', is_folder=True)
     with pytest.raises(OSError, match=f'out: {tmp_path} is a folder, name a file'):
-        check_place(str(tmp_path), 'out')
+        check_writable(str(tmp_path), 'out')
     with pytest.raises(OSError, match=f'out: {file} is no folder'):
-        check_place(str(file / 'a.txt'), 'out')
+        check_writable(str(file / 'a.txt'), 'out')
     with pytest.raises(OSError, match=f'out: {file} is no folder'):
-        check_place(str(file), 'out', is_folder=True)
+        check_writable(str(file), 'out', is_folder=True)
     # Not even root may write there.
     with pytest.raises(OSError, match='out: /proc cannot be written to'):
-        check_place('/proc/new/a.txt', 'out')
+        check_writable('/proc/new/a.txt', 'out')
 
 
 def test_json(tmp_path):

@@ -12,7 +12,7 @@ from typing import Any
 import sapa_ops
 import torch
 
-from ...utils.files import check_place
+from ...utils.files import check_writable
 from ...utils.text import one_line
 from ..machine import cpu_model
 from .contestants import (
@@ -98,7 +98,7 @@ class BenchmarkSettings:
         self._check(multiple, 'channels', f"a positive multiple of {GROUPS}, SAPA-D's groups")
         if self.device == 'cuda' and not torch.cuda.is_available():
             raise ValueError('device: torch sees no GPU here; cpu is allowed')
-        check_place(self.out, 'out', is_folder=True)
+        check_writable(self.out, 'out', is_folder=True)
         for module in self.imports:
             import_upsamplers(module)
         self.sizes = sorted(set(self.sizes))

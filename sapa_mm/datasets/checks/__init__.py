@@ -1,6 +1,6 @@
-"""What is wrong with somebody's data.
+"""Checks of users' data.
 
-``check_dataset`` and ``check_evaluator`` look for the files of a config before a run.
+``check_dataset`` and ``check_evaluator`` check the files of a config before a run.
 ``inspect_data`` also reads annotations and opens images, for ``tools/check_data.py``.
 """
 

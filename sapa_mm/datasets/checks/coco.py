@@ -23,14 +23,14 @@ def inspect_coco(path: str, config: dict) -> list[ReportLine]:
         config (dict): The config of its dataset.
 
     Returns:
-        list[ReportLine]: The errors and notes; none if the file is right.
+        list[ReportLine]: The errors and notes; empty if the file is correct.
     """
     try:
         content = read_json(path, 'ann_file')
     except ValueError as error:
         return [ReportLine('error', str(error))]
     if not isinstance(content, dict):
-        return [ReportLine('error', f'{path} is no COCO file: it holds {_show(content)}')]
+        return [ReportLine('error', f'{path} is not a COCO file: it holds {_show(content)}')]
     lacking = [key for key in _LISTS if key not in content]
     if lacking:
         return [ReportLine('error', f'{path} has no {", ".join(lacking)}')]
@@ -43,7 +43,7 @@ def inspect_coco(path: str, config: dict) -> list[ReportLine]:
 
 
 class _CocoFile:
-    """A COCO file that has its lists.
+    """A COCO file with its three lists.
 
     Args:
         path (str): The file.
@@ -61,12 +61,12 @@ class _CocoFile:
         self._is_panoptic = False
 
     def inspect(self) -> list[ReportLine]:
-        problems = shorten([*self._image_problems(), *self._category_problems()])
-        found = shorten(list(self._annotation_problems()))
+        file_problems = shorten([*self._image_problems(), *self._category_problems()])
+        annotation_problems = shorten(list(self._annotation_problems()))
         return [
-            *(ReportLine('error', f'{self._path}{text}') for text in problems),
+            *(ReportLine('error', f'{self._path}{text}') for text in file_problems),
             *self._compare_classes(),
-            *(ReportLine('error', f'{self._path}: {text}') for text in found),
+            *(ReportLine('error', f'{self._path}: {text}') for text in annotation_problems),
         ]
 
     def _image_problems(self) -> Iterator[str]:
@@ -106,7 +106,7 @@ class _CocoFile:
                 yield f'annotations[{index}] must be an object, got {_show(annotation)}'
                 continue
             image = self._image_of(annotation)
-            # Panoptic files have an entry for each image, with its segments.
+            # Panoptic files have one entry per image, with its segments.
             if 'segments_info' in annotation:
                 self._is_panoptic = True
                 name = f'annotation of image {_show(annotation.get("image_id"))}'
@@ -123,7 +123,7 @@ class _CocoFile:
                 else:
                     ids.add(annotation['id'])
             if image is None:
-                yield f'{name} is of image {_show(annotation.get("image_id"))}, which is not there'
+                yield f'{name} is of image {_show(annotation.get("image_id"))}, which is missing'
                 continue
             for part in parts:
                 yield from (f'{name} {text}' for text in self._part_problems(part, image))
@@ -136,10 +136,10 @@ class _CocoFile:
         """Find what is wrong with a box or a segment."""
         category = part.get('category_id')
         if not _is_id(category) or category not in self._categories:
-            yield f'has category {_show(category)}, which is not there'
+            yield f'has category {_show(category)}, which is missing'
         else:
             self._counts[self._categories[category]] += 1
-        # The datasets of mmdet read both.
+        # mmdet's datasets read both area and box.
         if not _is_number(part.get('area')):
             yield f'has the area {_show(part.get("area"))}'
         yield from _box_problems(part.get('bbox'), image)
@@ -159,7 +159,7 @@ class _CocoFile:
             counts = [f'{name} ({count:,})' for name, count in sorted(others.items())]
             # Boxes of other categories are skipped; panoptic datasets fail to load with them.
             kind = 'error' if self._is_panoptic else 'note'
-            text = 'has annotations of categories that are none of the classes'
+            text = 'has annotations of categories that are not among the classes'
             yield ReportLine(kind, f'{self._path} {text}: {first_of(counts)}')
 
 
@@ -171,10 +171,10 @@ def _box_problems(box: Any, image: dict) -> Iterator[str]:
     if width <= 0 or height <= 0:
         yield f'has a box of {width} x {height}'
     elif not _has_size(image):
-        return  # reported as a problem of the image
-    # Boxes are rounded.
+        return  # reported with the image
+    # Boxes may be rounded.
     elif min(x, y) < -1 or x + width > image['width'] + 1 or y + height > image['height'] + 1:
-        yield f'has the box {box}, outside of the image, {_size(image)} (width x height)'
+        yield f'has the box {box}, outside the image, {_size(image)} (width x height)'
 
 
 def _mask_problems(mask: Any, image: dict) -> Iterator[str]:
@@ -220,7 +220,7 @@ def _is_id(value: Any) -> bool:
 
 
 def _show(value: Any) -> str:
-    """Format a value as in JSON, cut short."""
+    """Format a value in short, None as in JSON."""
     if value is None:
         return 'null'
     return reprlib.repr(value)

@@ -15,15 +15,15 @@ from ...utils.configs import nested_configs, single_datasets
 from ...utils.files import read_json
 from ...utils.text import first_of
 
-# Larger annotation files are not parsed here as well: a truncated one does not end as JSON does.
+# Larger annotation files are not parsed here; only their end is checked.
 _PARSED_BYTES = 64 * 2**20
 
-#: Yields problems and returns a path, if there is one.
+#: Yields problems and returns a path, if any.
 Check = Generator[Exception, None, str | None]
 
 
 def check_dataset(dataset: Any, name: str = 'dataset') -> None:
-    """Check that the files which a dataset config points at are there. No image is opened.
+    """Check that the files named by a dataset config exist. No image is opened.
 
     Args:
         dataset (dict or Any): See ``find_problems``.
@@ -32,19 +32,19 @@ def check_dataset(dataset: Any, name: str = 'dataset') -> None:
     Raises:
         FileNotFoundError: If a folder or an annotation file is missing.
         ValueError: If a folder has no images or images without annotations, an annotation file is
-            no complete JSON file, no COCO file or names images that are not there, or something
-            cannot be read.
+            not complete JSON, not a COCO file or names missing images, or something cannot be
+            read.
     """
     for problem in find_problems(dataset, name):
         raise problem
 
 
 def find_problems(dataset: Any, name: str = 'dataset') -> Iterator[Exception]:
-    """Find what is wrong with the files which a dataset config points at. No image is opened.
+    """Find problems with the files named by a dataset config. No image is opened.
 
-    Segmentation datasets of mmseg and COCO datasets of mmdet are checked, and those inside of
-    wrappers such as ``RepeatDataset`` and ``ConcatDataset``. Other datasets pass, and so does
-    data that is not on a local disk.
+    Segmentation datasets of mmseg and COCO datasets of mmdet are checked, also inside wrappers such
+    as ``RepeatDataset`` and ``ConcatDataset``. Other datasets and data that is not on a local disk
+    pass.
 
     Args:
         dataset (dict or Any): The config of a dataset. Anything else passes.
@@ -65,7 +65,7 @@ def find_problems(dataset: Any, name: str = 'dataset') -> Iterator[Exception]:
 
 
 def check_evaluator(evaluator: Any, name: str) -> None:
-    """Check that the files which an evaluator's metrics read are there.
+    """Check that the files of an evaluator's metrics exist.
 
     Args:
         evaluator (dict or list or Any): The config of a metric, of several, or of an evaluator.
@@ -73,14 +73,14 @@ def check_evaluator(evaluator: Any, name: str) -> None:
 
     Raises:
         FileNotFoundError: If an ``ann_file`` or the folder ``seg_prefix`` is missing.
-        ValueError: If an ``ann_file`` is no complete JSON file.
+        ValueError: If an ``ann_file`` is not a complete JSON file.
     """
     for problem in find_evaluator_problems(evaluator, name):
         raise problem
 
 
 def find_evaluator_problems(evaluator: Any, name: str) -> Iterator[Exception]:
-    """Find what is wrong with the files of an evaluator; see ``check_evaluator``.
+    """Find problems with the files of an evaluator; see ``check_evaluator``.
 
     Args:
         evaluator (dict or list or Any): The config of a metric, of several, or of an evaluator.
@@ -109,7 +109,7 @@ def find_evaluator_problems(evaluator: Any, name: str) -> Iterator[Exception]:
 
 
 class _Files:
-    """The files of a dataset, as its config and the defaults of its class say.
+    """The files of a dataset, from its config and the defaults of its class.
 
     Args:
         dataset (dict): The config of the dataset.
@@ -137,7 +137,7 @@ class _Files:
         return None
 
     def setting(self, key: str) -> Any:
-        """Get a setting from the config, or the default of the first class that has one."""
+        """Get a setting from the config, or the default in the first class that takes it."""
         if key in self._dataset:
             return self._dataset[key]
         for base in inspect.getmro(self._class):
@@ -147,7 +147,7 @@ class _Files:
         return None
 
     def path(self, key: str) -> str | None:
-        """Get the absolute path that a key such as 'data_prefix.img' gives, if it gives one."""
+        """Get the absolute path of a key such as 'data_prefix.img', if it has one."""
         outer, _, inner = key.partition('.')
         value = self.setting(outer)
         if inner:
@@ -157,11 +157,11 @@ class _Files:
         return os.path.abspath(os.path.join(self.setting('data_root') or '', value))
 
     def folder(self, key: str) -> Check:
-        """Get the path of a key if it is a folder."""
+        """Get the path of a key; report it if it is not a folder."""
         return self._existing(key, 'folder', os.path.isdir)
 
     def file(self, key: str) -> Check:
-        """Get the path of a key if it is a file."""
+        """Get the path of a key; report it if it is not a file."""
         return self._existing(key, 'file', os.path.isfile)
 
     def _existing(self, key: str, kind: str, exists: Callable[[str], bool]) -> Check:
@@ -172,7 +172,7 @@ class _Files:
         return path
 
     def loads_annotations(self) -> bool:
-        """Tell whether the pipeline reads annotations; a test set may have none."""
+        """Tell whether the pipeline reads annotations; a test set may lack them."""
         steps = self._dataset.get('pipeline', [])
         return any('Annotations' in str(step.get('type')) for step in steps)
 
@@ -222,13 +222,13 @@ def _check_coco(files: _Files) -> Iterator[Exception]:
     if image_dir is not None:
         yield from _missing(files, named - _list(image_dir), 'data_prefix.img', image_dir)
     if map_dir is not None:
-        # As CocoPanopticDataset finds them.
+        # As CocoPanopticDataset derives them.
         maps = {name.replace('.jpg', '.png') for name in named}
         yield from _missing(files, maps - _list(map_dir), 'data_prefix.seg', map_dir)
 
 
 def _check_json(path: str, key: str) -> Any:
-    """Read a JSON file; of a large one only the end, and None is returned."""
+    """Read a JSON file; of a large one, check only the end and return None."""
     try:
         if not _is_large(path):
             return read_json(path, key)
@@ -250,7 +250,7 @@ def _is_large(path: str) -> bool:
 
 
 def _read_names(path: str | None, suffix: str) -> set[str]:
-    """The images that a text file names, without their suffix."""
+    """Read the images that a text file lists without their suffix."""
     if path is None:
         return set()
     with open(path) as lines:
@@ -267,11 +267,11 @@ def _image_names(path: str, key: str) -> set[str]:
         ):
             matches = re.finditer(rb'"file_name"\s*:\s*("(?:[^"\\]|\\.)*")', text)
             names = {json.loads(match[1]) for match in matches}
-        # Panoptic annotations name their maps, too.
+        # Panoptic annotations also name their maps.
         return {name for name in names if not name.endswith('.png')}
     images = content.get('images') if isinstance(content, dict) else None
     if not isinstance(images, list):
-        raise ValueError(f'{key}: {path}: it is no COCO file: it has no list of images')
+        raise ValueError(f'{key}: {path}: it is not a COCO file: it has no list of images')
     names = [image.get('file_name') if isinstance(image, dict) else None for image in images]
     wrong = [index for index, name in enumerate(names) if not isinstance(name, str)]
     if wrong:
@@ -295,8 +295,8 @@ def _missing(files: _Files, missing: set[str], key: str, folder: str) -> Iterato
         yield ValueError(f'{files.name}.{key}: {text}')
 
 
-# By the class whose ``load_data_list`` a dataset uses. A subclass with a ``load_data_list`` of its
-# own may expect other files, so it is not checked.
+# By the class whose ``load_data_list`` a dataset uses. A subclass that overrides it may expect
+# other files, so it is not checked.
 _CHECKS: dict[str, Callable[[_Files], Iterator[Exception]]] = {
     'BaseSegDataset': _check_segmentation,
     'CocoDataset': _check_coco,

@@ -1,9 +1,9 @@
-"""The lines in which the checks report on data."""
+"""The lines of a report on data."""
 
 from dataclasses import dataclass
 
 _SHOWN = 10
-"""Problems of one kind that are spelled out."""
+"""Number of problems of one kind that are spelled out."""
 
 
 @dataclass(frozen=True)
@@ -11,9 +11,8 @@ class ReportLine:
     """One line of a report on data.
 
     Attributes:
-        kind (str): 'error', 'note' for what may be intended, or 'right' for what was checked and
-            has no error.
-        text (str): What was found, and where.
+        kind (str): 'error', 'note' for what may be intended, or 'right' for data without errors.
+        text (str): The message.
     """
 
     kind: str
@@ -27,7 +26,7 @@ def shorten(problems: list[str]) -> list[str]:
         problems (list[str]): The problems.
 
     Returns:
-        list[str]: The first ones; the last says how many are left out.
+        list[str]: The first problems; the last one says how many are left out.
     """
     left_out = len(problems) - _SHOWN - 1
     if left_out <= 0:

@@ -1,4 +1,4 @@
-"""Thorough checks of the data of a config: annotations are read, images are opened."""
+"""Thorough checks of a config's data, which read annotations and open images."""
 
 import contextlib
 import io
@@ -19,8 +19,8 @@ from .coco import inspect_coco
 from .files import find_evaluator_problems, find_problems
 from .report import ReportLine, shorten
 
-#: Numbers of images of the complete datasets, by class and by a part of their paths.
-_SIZES = {
+#: Numbers of images in the complete datasets, by class and by a part of their paths.
+_COMPLETE_SIZES = {
     'ADE20KDataset': {'training': 20_210, 'validation': 2_000},
     'CocoDataset': {'train2017': 118_287, 'val2017': 5_000},
     'CocoPanopticDataset': {'train2017': 118_287, 'val2017': 5_000},
@@ -32,12 +32,12 @@ def inspect_data(cfg: Config, samples: int = 200, seed: int = 0) -> Iterator[Rep
 
     Args:
         cfg (Config): The config. Its default scope must be the current one.
-        samples (int): Number of images of each dataset that are opened, with their annotations.
+        samples (int): Number of images per dataset to open, with their annotations.
             Defaults to 200.
-        seed (int): Seed of the choice of the samples. Defaults to 0.
+        seed (int): Seed for choosing the samples. Defaults to 0.
 
     Yields:
-        ReportLine: An error for each problem; notes; for a dataset without errors one line.
+        ReportLine: An error for each problem, notes, and one line per dataset without errors.
     """
     for split in ('train', 'val'):
         key = f'{split}_dataloader'
@@ -51,30 +51,30 @@ def inspect_data(cfg: Config, samples: int = 200, seed: int = 0) -> Iterator[Rep
 
 
 def _inspect_dataset(config: dict, name: str, samples: int, seed: int) -> Iterator[ReportLine]:
-    """Check a dataset whose files are all there."""
-    found = []
+    """Check a dataset whose files all exist."""
+    lines = []
     if str(config.get('ann_file', '')).endswith('.json'):
         path = os.path.join(config.get('data_root') or '', config['ann_file'])
-        found = [
+        lines = [
             replace(line, text=f'{name}.ann_file: {line.text}')
             for line in inspect_coco(path, config)
         ]
-        yield from found
-    has_errors = any(line.kind == 'error' for line in found)
+        yield from lines
+    has_errors = any(line.kind == 'error' for line in lines)
     try:
-        # All images, also those without annotations. pycocotools prints its progress.
+        # Include images without annotations. pycocotools prints its progress.
         with contextlib.redirect_stdout(io.StringIO()):
             dataset = DATASETS.build({**config, 'pipeline': [], 'filter_cfg': None})
     except Exception as error:
-        # The host libraries parse files without looking at what is in them.
+        # The host libraries parse files without validating their content.
         if not has_errors:
             yield ReportLine('error', f'{name}: cannot be loaded: {one_line(error)}')
         return
     count = len(dataset)
-    whole = _whole_size(config)
-    if whole is not None and count != whole:
-        text = f'{name}: {count:,} images; the whole {config["type"]} has {whole:,} in this split'
-        yield ReportLine('note', text)
+    complete = _complete_size(config)
+    if complete is not None and count != complete:
+        text = f'{count:,} images; the whole {config["type"]} has {complete:,} in this split'
+        yield ReportLine('note', f'{name}: {text}')
     chosen = np.random.default_rng(seed).choice(count, min(samples, count), replace=False)
     opened = [_sample_problems(dataset, int(index)) for index in sorted(chosen)]
     problems = shorten([f'{name}: {problem}' for problems in opened for problem in problems])
@@ -84,14 +84,14 @@ def _inspect_dataset(config: dict, name: str, samples: int, seed: int) -> Iterat
         yield ReportLine('right', text)
 
 
-def _whole_size(config: dict) -> int | None:
+def _complete_size(config: dict) -> int | None:
     place = f'{config.get("ann_file", "")} {config.get("data_prefix", "")}'
-    sizes = _SIZES.get(str(config.get('type')).rpartition('.')[2], {})
+    sizes = _COMPLETE_SIZES.get(str(config.get('type')).rpartition('.')[2], {})
     return next((size for part, size in sizes.items() if part in place), None)
 
 
 def _sample_problems(dataset: Any, index: int) -> Iterator[str]:
-    """Find what is wrong with an image and its annotation, as the dataset describes them."""
+    """Find problems with an image and its annotation, given the dataset's description."""
     info = dataset.get_data_info(index)
     try:
         size = _open(info['img_path']).size
@@ -125,15 +125,15 @@ def _label_problems(annotation: Image.Image, info: dict, dataset: Any) -> Iterat
     if annotation.mode not in ('L', 'P', '1'):
         yield f'{path} has mode {annotation.mode}, a label map has one channel of 8 bits'
         return
-    # Where a config chooses some of the classes, the files still have the labels of all.
+    # If a config selects some classes, the files still have the labels of all.
     metainfo = dataset.METAINFO if info.get('label_map') else dataset.metainfo
     classes = len(metainfo['classes'])
     # With reduce_zero_label, 0 is "other" and the classes begin at 1.
-    most = classes if info.get('reduce_zero_label') else classes - 1
+    highest = classes if info.get('reduce_zero_label') else classes - 1
     labels = np.unique(np.asarray(annotation))
-    wrong = [label for label in labels if most < label != IGNORE_INDEX]
+    wrong = [label for label in labels if highest < label != IGNORE_INDEX]
     if wrong:
-        yield f'{path} has label {wrong[-1]}, allowed are 0 to {most} and {IGNORE_INDEX}'
+        yield f'{path} has label {wrong[-1]}, allowed are 0 to {highest} and {IGNORE_INDEX}'
 
 
 def _segment_problems(annotation: Image.Image, info: dict, dataset: Any) -> Iterator[str]:

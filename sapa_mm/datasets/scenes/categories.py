@@ -15,10 +15,10 @@ class Category:
     """A class of the generated scenes.
 
     Attributes:
-        id (int): Value in semantic maps and category id in COCO files, from 1 on. 0 is kept for
-            "other", as in ADE20K, and never occurs.
+        id (int): Value in semantic maps and category id in COCO files, from 1 on. 0 is reserved
+            for "other", as in ADE20K, and never occurs.
         name (str): Name of the class.
-        isthing (bool): Whether it is countable (has instances) or stuff.
+        isthing (bool): Whether it is countable (has instances), not stuff.
         color (tuple[int, int, int]): RGB colour to draw it with, 0 to 255.
         texture (Callable): How it is painted, see ``sapa_mm.datasets.scenes.textures``.
     """
@@ -30,7 +30,7 @@ class Category:
     texture: Callable[..., np.ndarray]
 
 
-# Things first: mmdet's panoptic models take the first labels for things.
+# Things first: mmdet's panoptic models assume that the first labels are things.
 CATEGORIES = (
     Category(1, 'disk', True, (220, 20, 60), textures.ball),
     Category(2, 'box', True, (119, 11, 32), textures.planks),
@@ -44,16 +44,16 @@ CATEGORIES = (
     Category(10, 'brick', False, (178, 90, 70), textures.brick),
     Category(11, 'sand', False, (230, 205, 150), textures.sand),
 )
-"""All classes; the class with id ``i`` stands at position ``i - 1``."""
+"""All classes; the class with id ``i`` is at position ``i - 1``."""
 
 CLASSES = tuple(category.name for category in CATEGORIES)
 """Names of all classes, in the order of their ids; label 0 of a model is the class with id 1."""
 
 THING_CLASSES = tuple(category.name for category in CATEGORIES if category.isthing)
-"""Names of the countable classes, the first ones of ``CLASSES``."""
+"""Names of the countable classes, the first of ``CLASSES``."""
 
 STUFF_CLASSES = tuple(category.name for category in CATEGORIES if not category.isthing)
-"""Names of the stuff classes, the last ones of ``CLASSES``."""
+"""Names of the stuff classes, the last of ``CLASSES``."""
 
 PALETTE = tuple(category.color for category in CATEGORIES)
 """RGB colours of all classes, in the order of ``CLASSES``."""

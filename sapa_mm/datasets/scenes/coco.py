@@ -9,14 +9,14 @@ from .scene import Scene
 
 
 def encode_rle(mask: np.ndarray) -> dict:
-    """Uncompressed run-length encoding of a mask, as pycocotools' ``frPyObjects`` reads it.
+    """Uncompressed run-length encoding of a mask, as read by pycocotools' ``frPyObjects``.
 
     Args:
         mask (np.ndarray): Bool (H, W).
 
     Returns:
-        dict: ``size`` as [H, W] and ``counts``, the lengths of the runs of zeros and ones in
-        turn, zeros first, down the columns.
+        dict: ``size`` as [H, W] and ``counts``, the lengths of alternating runs of zeros
+        and ones, zeros first, down the columns.
     """
     flat = np.asarray(mask, dtype=bool).ravel(order='F')
     changes = np.flatnonzero(flat[1:] != flat[:-1]) + 1
@@ -94,7 +94,7 @@ def panoptic_annotation(scene: Scene, image_id: int, file_name: str) -> dict:
         file_name (str): Name of its panoptic PNG.
 
     Returns:
-        dict: The entry, with one item in ``segments_info`` per segment.
+        dict: The entry, with one item per segment in ``segments_info``.
     """
     segments_info = [
         {

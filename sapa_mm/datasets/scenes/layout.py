@@ -1,4 +1,4 @@
-"""What stands where in a generated scene: a stack of layers, each with a signed distance map."""
+"""The layout of a generated scene: a stack of layers, each with a signed distance map."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Layer:
             paints nothing.
         sdf (np.ndarray): Signed distance in pixels at the pixel centres of the window, float32
             (h, w). A pixel belongs to the layer where it is negative.
-        x, y (np.ndarray): Coordinates that the texture is painted in, float32 (h, w), in pixels.
+        x, y (np.ndarray): Coordinates in which the texture is painted, float32 (h, w), in pixels.
         radius (float): Extent of the layer in pixels, for its texture.
         shadow (float): Strength of the shadow cast around it, from 0 (none) to 1.
     """
@@ -55,7 +55,7 @@ def sample_layers(rng: np.random.Generator, size: tuple[int, int]) -> list[Layer
 def _sample_stuff(rng, size):
     names = list(rng.permutation(STUFF_CLASSES)[: rng.integers(2, 5)])
     if 'sky' in names and rng.random() < 0.8:
-        # Mostly the sky is where one expects it: behind everything else, at the top.
+        # The sky is mostly where one expects it: behind everything else, at the top.
         names.remove('sky')
         names.insert(0, 'sky')
     layers = [_layer_around(names[0], np.full(size, -shapes.FAR, dtype=np.float32))]
@@ -120,7 +120,7 @@ def _river(rng, size):
 def _sample_things(rng, size):
     count = rng.integers(6, 14)
     radii = min(size) * np.exp(rng.uniform(np.log(0.045), np.log(0.27), count))
-    # Mostly the large ones stand behind, or few of the small ones would be seen.
+    # Large things are mostly behind small ones, or few of those would be visible.
     radii = radii[np.argsort(-radii * rng.uniform(0.4, 1, count))]
     names = rng.choice(THING_CLASSES, count)
     return [
@@ -134,7 +134,7 @@ def _sample_thing(rng, size, name, radius):
     if name == 'strand':
         return _sample_strand(rng, size, centre, max(1.5 * radius, 12.0))
     if name == 'ring':
-        # Mostly hole: as large as the others, it would hardly be seen.
+        # Mostly hole: at the size of the others, it would hardly be visible.
         radius *= 1.4
     window = tuple(
         slice(
@@ -164,7 +164,7 @@ def _box(rng, x, y, radius):
 
 
 def _ring(rng, x, y, radius):
-    """From a wire of a bit more than a pixel to a broad hoop."""
+    """From a wire of little more than a pixel to a broad hoop."""
     width = float(np.exp(rng.uniform(np.log(1.4), np.log(max(0.35 * radius, 2.5)))))
     return shapes.ring(x, y, radius - width / 2, width)
 
@@ -184,7 +184,7 @@ _OUTLINES = {'disk': _disk, 'box': _box, 'ring': _ring, 'star': _star, 'blob': _
 
 
 def _sample_strand(rng, size, centre, radius):
-    """A tuft: thin curved hairs that leave one root in similar directions and taper."""
+    """A tuft: thin, curved, tapering hairs that grow from one root in similar directions."""
     count = int(rng.integers(6, 15))
     steps = max(int(radius / 2.5), 4)
     fan = rng.uniform(0.3, 3.0)
@@ -198,7 +198,7 @@ def _sample_strand(rng, size, centre, radius):
     length = rng.uniform(1.0, 1.9, (count, 1)) * radius / steps
     move = length[..., None] * np.stack([np.cos(heading), np.sin(heading)], axis=-1)
     root = np.array(centre) + rng.uniform(-0.12, 0.12, (count, 1, 2)) * radius
-    root[0] = centre  # One hair at least begins inside the scene.
+    root[0] = centre  # At least one hair starts inside the scene.
     points = np.concatenate([root, root + np.cumsum(move[:, :-1], axis=1)], axis=1)
     thickness = rng.uniform(0.5, 1.4, (count, 1)) * (1 - along) + 0.5 * along
     sdf = shapes.strokes(

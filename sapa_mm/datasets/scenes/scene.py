@@ -15,7 +15,7 @@ MIN_SIZE = 32
 """Smallest height and width of a scene in pixels."""
 
 MIN_VISIBLE = 16
-"""A thing that would show fewer pixels than this is left out of its scene altogether."""
+"""A thing with fewer visible pixels is left out of its scene."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class Segment:
 
 @dataclass(frozen=True, eq=False)
 class Scene:
-    """An image and what is in it. All arrays are read-only.
+    """An image and its segments. All arrays are read-only.
 
     Attributes:
         image (np.ndarray): RGB image, uint8 (H, W, 3).
@@ -84,7 +84,7 @@ def generate_scene(index: int, seed: int = 0, size: tuple[int, int] = (160, 160)
     The same arguments always give the same scene, whatever was generated before.
 
     Args:
-        index (int): Number of the scene among those of the seed, 0 or more.
+        index (int): Number of the scene within its seed, 0 or more.
         seed (int): Seed, 0 or more. Defaults to 0.
         size (tuple[int, int]): Height and width in pixels, each 32 or more. Defaults to
             (160, 160).
@@ -150,7 +150,7 @@ def _visible_layers(layers: list[Layer], size):
     """Drop things that are hardly visible; also return the layer that owns each pixel."""
     owner = _owner(layers, size)
     areas = np.bincount(owner.ravel(), minlength=len(layers))
-    # Leaving a thing out uncovers others, so those that were visible enough stay so.
+    # Leaving a thing out can only uncover others, which stay visible enough.
     layers = [
         layer
         for layer, area in zip(layers, areas, strict=True)
@@ -195,7 +195,7 @@ def _label(layers, owner):
 
 
 def paint(rng: np.random.Generator, layers: list[Layer], size: tuple[int, int]) -> np.ndarray:
-    """Paint layers back to front, each weighted by how much of a pixel it covers.
+    """Paint layers back to front, each weighted by its coverage of a pixel.
 
     Args:
         rng (np.random.Generator): Source of the textures.
@@ -217,7 +217,7 @@ def paint(rng: np.random.Generator, layers: list[Layer], size: tuple[int, int]) 
 
 
 def _expose(rng, canvas):
-    """A tinted, uneven light and sensor noise, as uint8."""
+    """Apply tinted, uneven light and sensor noise; return uint8."""
     size = canvas.shape[:2]
     light = fractal_noise(rng, size, (size[0] / 2, size[1] / 2), octaves=1)
     light = 1 + (light - np.float32(0.5)) * np.float32(rng.uniform(0.1, 0.6))

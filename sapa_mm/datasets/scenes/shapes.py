@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 
 FAR = np.float32(1e3)
-"""Distance reported by ``strokes`` for points that no stroke comes near."""
+"""Distance returned by ``strokes`` for points far from every stroke."""
 
 
 def disk(x: np.ndarray, y: np.ndarray, radius: float) -> np.ndarray:
@@ -102,7 +102,7 @@ def blob(
     amplitudes: np.ndarray,
     phases: np.ndarray,
 ) -> np.ndarray:
-    """Signed distance to a lobed blob, whose outline is a radius varying with the angle.
+    """Signed distance to a lobed blob, whose radius varies with the angle.
 
     The outline is ``radius * (1 + sum_k amplitudes[k] * cos((k + 2) * angle + phases[k]))``.
 
@@ -145,7 +145,7 @@ def level_set(field: np.ndarray) -> np.ndarray:
 def strokes(
     size: tuple[int, int], starts: np.ndarray, ends: np.ndarray, half_widths: np.ndarray
 ) -> np.ndarray:
-    """Signed distance to a bunch of thin round-capped segments.
+    """Signed distance to a set of thin round-capped segments.
 
     Args:
         size (tuple[int, int]): Height and width of the pixel grid, whose pixel (row, column) has
@@ -156,7 +156,7 @@ def strokes(
 
     Returns:
         np.ndarray: Signed distance, float32 of shape ``size``. It is exact to within two pixels
-        outside the strokes (but for the taper, which is measured across the segment) and
+        outside the strokes (except for the taper, which is measured across the segment) and
         ``FAR`` further away.
     """
     height, width = size

@@ -4,7 +4,7 @@ A texture is a function ``(rng, x, y, radius) -> colour``: it draws its own para
 random generator and paints every point of the pixel grid ``x``, ``y`` (float32, (h, w), in pixels,
 local to the painted region) with a colour, float32 (h, w, 3) in about [0, 1]. ``radius`` is the
 region's extent in pixels. Colours of different classes overlap on purpose, so that pattern and
-shape matter and not colour alone.
+shape matter, not only colour.
 """
 
 from __future__ import annotations
@@ -87,7 +87,7 @@ def grass(rng, x, y, radius):
 
 
 def water(rng, x, y, radius):
-    """Lying ripples that bend, with glints on their crests."""
+    """Bent horizontal ripples with glints on their crests."""
     deep = _hsv(_uniform(rng, 0.45, 0.64), _uniform(rng, 0.3, 0.75), _uniform(rng, 0.25, 0.6))
     crest = _hsv(_uniform(rng, 0.45, 0.64), _uniform(rng, 0.05, 0.35), _uniform(rng, 0.65, 0.95))
     bend = fractal_noise(rng, x.shape, (radius / 10, radius / 4))
@@ -98,7 +98,7 @@ def water(rng, x, y, radius):
 
 
 def brick(rng, x, y, radius):
-    """Running bond of bricks, each of its own shade, in lighter or darker mortar."""
+    """Running bond of bricks of various shades, in lighter or darker mortar."""
     clay = _hsv(_uniform(rng, -0.04, 0.1), _uniform(rng, 0.25, 0.7), _uniform(rng, 0.35, 0.75))
     mortar = _hsv(_uniform(rng, 0, 1), _uniform(rng, 0, 0.12), _uniform(rng, 0.25, 0.9))
     x, y = _rotate(x, y, _uniform(rng, -0.2, 0.2))
@@ -152,7 +152,7 @@ def planks(rng, x, y, radius):
 
 
 def metal(rng, x, y, radius):
-    """Grey or gold with highlights running round the centre; texture of the ring."""
+    """Grey or gold with highlights around the centre; texture of the ring."""
     colour = _hsv(_hue(rng, 0.13, 0.03), _uniform(rng, 0.0, 0.55), _uniform(rng, 0.75, 1))
     angle = np.arctan2(y, x)
     shine = np.sin(2 * angle + _uniform(rng, 0, 6.3)) + 0.6 * np.sin(
@@ -196,7 +196,7 @@ def _uniform(rng, low, high):
 
 
 def _hue(rng, centre, spread):
-    """A class's usual hue, or in one of eight draws any hue at all."""
+    """A class's usual hue, or, in one of eight draws, any hue."""
     if rng.random() < 0.125:
         return _uniform(rng, 0, 1)
     return _uniform(rng, centre - spread, centre + spread)
@@ -214,7 +214,7 @@ def _mix(first, second, weight):
 
 
 def _shade(colour, brightness):
-    """A colour made darker or lighter point by point."""
+    """Darken or lighten a colour point by point."""
     return colour * brightness[..., None]
 
 

@@ -13,10 +13,10 @@ from .categories import CLASSES, PALETTE, THING_CLASSES
 from .scene import Scene, check_count, check_size, generate_scene
 
 FORMAT_VERSION = 1
-"""Incremented whenever the files change, or the scenes of a seed."""
+"""Incremented whenever the files or the scenes of a seed change."""
 
 VALIDATION_START = 50_000_000
-"""Index of the first validation scene, so that neither subset depends on the other's size."""
+"""Index of the first validation scene; neither subset depends on the other's size."""
 
 RECORD = 'scenes.json'
 _SUFFIXES = {'images': '.jpg', 'annotations': '.png', 'panoptic': '.png'}
@@ -42,11 +42,11 @@ def write_scenes(
         panoptic/{subset}/scene_XXXXXXXX.png        its segment ids, id = R + 256 G + 65536 B
         scenes.json                                 what the folder holds; written last
 
-    The number in a file's name is the ``index`` that ``generate_scene`` makes it from;
+    The number in a file name is the ``index`` passed to ``generate_scene``;
     validation starts at 50,000,000. Category ids are the same in all files.
 
-    A folder that is already complete for the same arguments is left as it is. What an interrupted
-    call left behind is replaced.
+    A folder that is already complete for the same arguments is left unchanged. The remains of an
+    interrupted call are replaced.
 
     Args:
         root (str or PathLike): Folder to write to; made if missing.
@@ -55,17 +55,17 @@ def write_scenes(
         size (tuple[int, int]): Height and width of the images in pixels, each 32 or more.
             Defaults to (160, 160).
         seed (int): Seed, 0 or more. Defaults to 0.
-        overwrite (bool): Replace scenes written with other arguments, and write anew those
-            written with the same. Defaults to False.
+        overwrite (bool): Whether to replace scenes written with other arguments, and to rewrite
+            those written with the same. Defaults to False.
 
     Returns:
-        dict: What ``scenes.json`` says: ``format_version``, ``num_train``, ``num_val``, ``size``,
-        ``seed``, ``classes``, ``thing_classes`` and ``palette``.
+        dict: The content of ``scenes.json``: ``format_version``, ``num_train``, ``num_val``,
+        ``size``, ``seed``, ``classes``, ``thing_classes`` and ``palette``.
 
     Raises:
         ValueError: If an argument is not as above, if ``root`` holds scenes written with other
             arguments and ``overwrite`` is False, or if it holds images or annotations that are not
-            generated scenes: those are never replaced.
+            generated scenes, which are never replaced.
     """
     check_count('num_train', num_train, 1)
     check_count('num_val', num_val, 1)
@@ -103,7 +103,7 @@ def write_scenes(
 
 
 def _read_record(root):
-    """Read the record of a finished generation; None if there is none or it is damaged."""
+    """Read the record of complete scenes; None if it is missing or damaged."""
     try:
         record = json.loads((root / RECORD).read_text())
     except (FileNotFoundError, ValueError):
@@ -139,8 +139,7 @@ def _clear(root):
             known += [path, *find_partial(path)]
         for folder, suffix in _SUFFIXES.items():
             known += (root / folder / subset).glob(f'scene_{"[0-9]" * 8}{suffix}')
-    # Datasets read every file in these folders. Others than ours must not be there, and are not
-    # deleted.
+    # Datasets read every file in these folders, so other files are an error; they are not deleted.
     for folder in _SUFFIXES:
         for path in sorted((root / folder).rglob('*')):
             if path not in known and not path.is_dir():
@@ -184,7 +183,7 @@ def _write_subset(root, subset, indices, seed, size):
 def _write_pictures(root, subset, stem, scene: Scene):
     from PIL import Image
 
-    # No chroma subsampling: it would smear the very borders that the scenes are about.
+    # Chroma subsampling would smear the borders, which are the point of the scenes.
     Image.fromarray(scene.image).save(
         root / 'images' / subset / f'{stem}.jpg', quality=95, subsampling=0
     )
