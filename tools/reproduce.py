@@ -20,12 +20,13 @@ from mmengine.device import get_device
 from sapa_mm.engine.arguments import add_cfg_options, start_tool
 from sapa_mm.reproduction.latency import LATENCY_FILE, measure_latency
 from sapa_mm.reproduction.launcher import LAUNCHERS, Launcher
-from sapa_mm.reproduction.paper_tables import PAPER_TABLES
+from sapa_mm.reproduction.paper_tables import PAPER_TABLES, PaperTable
 from sapa_mm.reproduction.report_formats import write_report
 from sapa_mm.reproduction.table_runs import (
     Scenes,
     TableSettings,
     list_commands,
+    list_runs,
     list_tables,
     run_tables,
 )
@@ -144,7 +145,7 @@ def check_args(parser: argparse.ArgumentParser, args: argparse.Namespace) -> Non
         args.out = 'work_dirs/reproduce_scenes' if args.scenes else 'work_dirs/reproduce'
 
 
-def run(parser: argparse.ArgumentParser, args: argparse.Namespace) -> int:
+def run(parser: argparse.ArgumentParser, args: argparse.Namespace, tables: list[PaperTable]) -> int:
     """Train rows, or print the commands that do; return the exit code."""
     launcher = Launcher(
         args.launcher, args.gpus, args.nodes, tuple(shlex.split(args.launcher_options))
@@ -154,12 +155,11 @@ def run(parser: argparse.ArgumentParser, args: argparse.Namespace) -> int:
         iterations = ITERATIONS if args.iterations is None else args.iterations
         scenes = Scenes(args.data_root or DATA_ROOT, iterations)
     settings = TableSettings(args.configs, args.out, scenes, args.amp, args.cfg_options or {})
-    tables = [PAPER_TABLES[number] for number in args.table]
     runs = (tables, args.rows, args.seeds, settings)
     if args.command == 'commands':
         # Options that do not select runs are passed on as typed.
         options = make_run_parser().parse_known_args(sys.argv[2:])[1]
-        for command in list_commands(*runs, ['python', sys.argv[0], 'run'], options):
+        for command in list_commands(list_runs(*runs), ['python', sys.argv[0], 'run'], options):
             print(command)
         return 0
     failures = run_tables(*runs, launcher)
@@ -179,7 +179,7 @@ def main() -> None:
             if args.command == 'list':
                 print(list_tables(tables, args.out))
             elif args.command in ('run', 'commands'):
-                sys.exit(run(parser, args))
+                sys.exit(run(parser, args, tables))
             elif args.command == 'latency':
                 measure_latency(args.out, get_device(), on_progress=partial(print, flush=True))
                 print(f'Written: {Path(args.out) / LATENCY_FILE}')

@@ -43,8 +43,8 @@ class Metric:
     key: str
     scale: float = 1
 
-    def of(self, result: TrainingResult) -> float:
-        """The metric of a training run."""
+    def value(self, result: TrainingResult) -> float:
+        """Return the metric of a training run."""
         # mmdet reports no average precision, which is 0, where nothing is detected.
         return self.scale * result.metrics.get(self.key, 0.0)
 
@@ -125,9 +125,9 @@ def format_table(results: dict[str, TrainingResult], metrics: Sequence[Metric]) 
     """
     first, rows = next(iter(results.values())), []
     for name, result in results.items():
-        cells = [f'{metric.of(result):.2f}' for metric in metrics] + [f'{result.parameters:,}']
+        cells = [f'{metric.value(result):.2f}' for metric in metrics] + [f'{result.parameters:,}']
         if result is not first:
-            deltas = [f' ({metric.of(result) - metric.of(first):+.2f})' for metric in metrics]
+            deltas = [f' ({metric.value(result) - metric.value(first):+.2f})' for metric in metrics]
             deltas.append(f' ({result.parameters - first.parameters:+,})')
             cells = [cell + delta for cell, delta in zip(cells, deltas, strict=True)]
         rows.append([name, *cells, f'{result.seconds_per_iteration:.3f}'])

@@ -24,7 +24,7 @@ CHANNELS, SIDE = 256, 120
 LATENCY_FILE = 'latency.json'
 _TABLE_13 = PAPER_TABLES[13].rows
 #: Suffixes of the names in the figure, and options, of upsamplers that are in Table 13 too.
-_SHARED = {
+_VARIANTS = {
     'CARAFE': [('', dict(up_kernel=5, up_group=1))],
     'SAPA-B': [('', dict(kernel_size=5, groups=1))],
     'SAPA-D': [
@@ -44,7 +44,7 @@ _FIGURE_12 = {
         ),
         key=paper_order,
     )
-    for suffix, options in _SHARED.get(title, [('', {})])
+    for suffix, options in _VARIANTS.get(title, [('', {})])
 }
 
 

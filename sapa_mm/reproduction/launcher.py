@@ -139,20 +139,20 @@ def end_with_parent() -> None:
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
-def find_reason(printed: str, code: int) -> str:
+def find_reason(output: str, exit_code: int) -> str:
     """Find out why processes failed that did not record a reason.
 
     Args:
-        printed (str): What they printed.
-        code (int): The exit code; negative for a signal, as in ``subprocess``.
+        output (str): What they printed.
+        exit_code (int): Negative for a signal, as in ``subprocess``.
 
     Returns:
         str: The signal that killed them, or the last error that they printed, or the exit code.
     """
-    killed = _SIGNAL_LINE.search(printed)
-    number = int(killed[1]) if killed else -code if code < 0 else code - 128
-    if killed or code < 0 or code > 128:
+    killed = _SIGNAL_LINE.search(output)
+    number = int(killed[1]) if killed else -exit_code if exit_code < 0 else exit_code - 128
+    if killed or exit_code < 0 or exit_code > 128:
         with contextlib.suppress(ValueError):
             return f'killed by signal {number} ({signal.Signals(number).name})'
-    errors = _ERROR_LINE.findall(printed)
-    return errors[-1].removeprefix('error: ') if errors else f'exit code {code}'
+    errors = _ERROR_LINE.findall(output)
+    return errors[-1].removeprefix('error: ') if errors else f'exit code {exit_code}'

@@ -1,6 +1,7 @@
 """The training runs of the paper's tables: listed, as commands for a scheduler, or trained."""
 
 import os
+import re
 import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -148,19 +149,16 @@ def select_rows(table: PaperTable, rows: Sequence[str]) -> list[PaperRow]:
     """Select rows of a table; see ``list_runs``."""
     if not rows:
         return list(table.rows)
-    chosen = []
-    for number, row in enumerate(table.rows, 1):
-        if {str(number), row.upsampler.lower()} & {name.lower() for name in rows}:
-            chosen.append(row)
-    names = {row.upsampler for row in table.rows}
-    known = {str(n) for n in range(1, len(table.rows) + 1)} | {name.lower() for name in names}
-    unknown = [name for name in rows if name.lower() not in known]
+    keys = [{str(number), row.upsampler.lower()} for number, row in enumerate(table.rows, 1)]
+    unknown = [name for name in rows if name.lower() not in set().union(*keys)]
     if unknown:
+        names = sorted({row.upsampler for row in table.rows})
         raise ValueError(
             f'rows: Table {table.number} has no row {", ".join(unknown)}; allowed are 1 to '
-            f'{len(table.rows)}, {", ".join(sorted(names))}'
+            f'{len(table.rows)}, {", ".join(names)}'
         )
-    return chosen
+    selected = {name.lower() for name in rows}
+    return [row for row, row_keys in zip(table.rows, keys, strict=True) if row_keys & selected]
 
 
 def runs_on_disk(out: str, row: PaperRow) -> dict[int, TrainingRun]:
@@ -175,11 +173,7 @@ def runs_on_disk(out: str, row: PaperRow) -> dict[int, TrainingRun]:
     """
     folder = row_dir(out, row)
     names = os.listdir(folder) if os.path.isdir(folder) else []
-    seeds = sorted(
-        int(name.removeprefix(_SEED))
-        for name in names
-        if name.startswith(_SEED) and name.removeprefix(_SEED).isdigit()
-    )
+    seeds = sorted(int(m[1]) for name in names if (m := re.fullmatch(rf'{_SEED}(\d+)', name)))
     return {
         seed: TrainingRun(row.title, row.config, os.path.join(folder, f'{_SEED}{seed}'))
         for seed in seeds
@@ -209,28 +203,17 @@ def list_tables(tables: Sequence[PaperTable], out: str) -> str:
 
 
 def list_commands(
-    tables: Sequence[PaperTable],
-    rows: Sequence[str],
-    seeds: Sequence[int],
-    settings: TableSettings,
-    program: Sequence[str],
-    options: Sequence[str] = (),
+    runs: Sequence[RowRun], program: Sequence[str], options: Sequence[str] = ()
 ) -> list[str]:
     """List the command of each run that is not finished, for a scheduler to start.
 
     Args:
-        tables (Sequence[PaperTable]): The tables. A row that several of them share is listed once.
-        rows (Sequence[str]): Which rows, see ``list_runs``.
-        seeds (Sequence[int]): The random seeds.
-        settings (TableSettings): How they are run.
+        runs (Sequence[RowRun]): The runs.
         program (Sequence[str]): The program and its subcommand.
         options (Sequence[str]): Further options of each command. Defaults to none.
 
     Returns:
         list[str]: The commands, quoted for a shell.
-
-    Raises:
-        ValueError: If a table has no such row.
     """
     return [
         shlex.join(
@@ -242,7 +225,7 @@ def list_commands(
                 *options,
             ]
         )
-        for run in list_runs(tables, rows, seeds, settings)
+        for run in runs
         if run.state != 'finished'
     ]
 

@@ -185,11 +185,11 @@ class TrainingRun:
         if process.returncode or result is None:
             reason = self.files.read_failure()
             if reason is None:
-                reason = find_reason(self._printed(start), process.returncode)
+                reason = find_reason(self._read_output(start), process.returncode)
             raise TrainingFailed(f'{reason} (see {self.files.console})')
         return result
 
-    def _printed(self, start):
+    def _read_output(self, start):
         with open(self.files.console, 'rb') as console:
             console.seek(start)
             return console.read().decode(errors='replace')

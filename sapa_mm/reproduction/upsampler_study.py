@@ -63,21 +63,13 @@ def run_study(
     def keep_result(run: TrainingRun, result: TrainingResult) -> None:
         title, seed = keys[run.work_dir]
         results[title][seed] = result
-        print(f'\n{write_results(results, out)}\n', flush=True)
+        print(f'\n{_write_results(results, out)}\n', flush=True)
 
     return train_all(runs, on_result=keep_result)
 
 
-def write_results(results: Results, out: str) -> str:
-    """Write ``table.md`` and ``results.json``.
-
-    Args:
-        results (dict[str, dict[int, TrainingResult]]): By upsampler and seed.
-        out (str): The folder.
-
-    Returns:
-        str: The table.
-    """
+def _write_results(results: Results, out: str) -> str:
+    """Write ``table.md`` and ``results.json``; return the table."""
     table = format_study(results)
     write_whole(os.path.join(out, 'table.md'), table + '\n')
     content = {

@@ -115,27 +115,6 @@ def class_names(*bases: type[Upsampler]) -> str:
     return ', '.join(kind.__name__ for kind in UPSAMPLERS.values() if issubclass(kind, bases))
 
 
-def kernel_at(
-    upsampler: Upsampler, x: Tensor, guide: Tensor | None, row: int, column: int
-) -> Kernel:
-    """Computes the kernel of one upsampled position; see ``compute_kernels``.
-
-    Args:
-        upsampler (Upsampler): An upsampler over a window, or over points.
-        x (Tensor): Low-res feature (1, C, h, w).
-        guide (Tensor, optional): High-res feature (1, C', H, W).
-        row (int): Row of the position, in [0, H).
-        column (int): Its column, in [0, W).
-
-    Returns:
-        Kernel: Points and weights.
-
-    Raises:
-        TypeError: If the upsampler has no kernels.
-    """
-    return compute_kernels(upsampler, x, guide).at(row, column)
-
-
 def kernel_map(call: Call) -> tuple[np.ndarray, str] | None:
     """Describes the kernel at each position by one number.
 

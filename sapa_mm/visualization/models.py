@@ -17,7 +17,7 @@ from .input_image import InputImage
 from .model_run import ModelRun, explain_failure, run_model
 
 #: Libraries whose models can be drawn, by the default scope of their configs.
-SCOPES = ('mmseg', 'mmdet')
+_SCOPES = ('mmseg', 'mmdet')
 
 
 @dataclass(frozen=True)
@@ -64,10 +64,10 @@ def read_configs(
     for config, _ in models:
         cfg = read_config(config, cfg_options)
         check_upsamplers(cfg.model, 'model')
-        if cfg.get('default_scope') not in SCOPES:
+        if cfg.get('default_scope') not in _SCOPES:
             raise ValueError(
                 f'models: {config} has default_scope {cfg.get("default_scope")}; only models of '
-                f'{" and ".join(SCOPES)} can be drawn'
+                f'{" and ".join(_SCOPES)} can be drawn'
             )
         configs.append(cfg)
     if len({cfg.default_scope for cfg in configs}) > 1:

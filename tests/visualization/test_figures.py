@@ -12,7 +12,7 @@ from mmengine.visualization import Visualizer
 from sapa_mm.visualization.canvas import to_cell
 from sapa_mm.visualization.figures import draw
 from sapa_mm.visualization.input_image import open_image
-from sapa_mm.visualization.kernels import compute_kernels, kernel_at
+from sapa_mm.visualization.kernels import compute_kernels
 from sapa_mm.visualization.label_maps import boundary_near_centre
 from sapa_mm.visualization.models import load_models, read_configs
 
@@ -85,7 +85,7 @@ def test_kernel(runs_of, kind):
     call = runs[0].calls[4]
     images = draw('kernel', image, runs, position=(33, 77), upsampler=4).axes
     row, column = to_cell((33, 77), call.output.shape[2:], (70, 90))
-    kernel = kernel_at(call.upsampler, call.x, call.guide, row, column)
+    kernel = compute_kernels(call.upsampler, call.x, call.guide).at(row, column)
     side = call.upsampler.kernel_size
     heat_map = images[2]
     assert np.allclose(heat_map.images[0].get_array(), kernel.weights.reshape(side, side))
@@ -125,7 +125,7 @@ def test_points(runs_of, kind):
     titles = [f'child ({r}, {c})' for r in rows for c in columns]
     assert [axis.get_title() for axis in panels] == titles
     for panel, (r, c) in zip(panels, [(r, c) for r in rows for c in columns], strict=True):
-        kernel = kernel_at(call.upsampler, call.x, call.guide, r, c)
+        kernel = compute_kernels(call.upsampler, call.x, call.guide).at(r, c)
         # One of each group; the borders of classes are another kind of collection.
         drawn = [one for one in panel.collections if isinstance(one, PathCollection)]
         assert len(drawn) == call.upsampler.groups

@@ -6,7 +6,7 @@ import torch
 pytest.importorskip('mmcv')
 
 from sapa_mm.upsamplers import UPSAMPLERS, PointUpsampler, WindowUpsampler, build_upsampler
-from sapa_mm.visualization.kernels import Kernels, compute_kernels, has_kernels, kernel_at
+from sapa_mm.visualization.kernels import Kernels, compute_kernels, has_kernels
 
 CHANNELS = 8
 
@@ -45,7 +45,7 @@ KERNEL_BASED = [
 def test_points_and_weights_make_the_output(kind, position):
     options = dict(groups=1) if kind in ('sapa_d', 'dysample') else {}
     upsampler, (x, guide) = upsampler_of(kind, **options), inputs()
-    kernel = kernel_at(upsampler, x, guide, *position)
+    kernel = compute_kernels(upsampler, x, guide).at(*position)
     assert kernel.weights.sum() == pytest.approx(1, abs=1e-5)
     sampled = sum(
         float(weight) * bilinear(x[0], *map(float, point))
@@ -61,7 +61,7 @@ def test_points_and_weights_make_the_output(kind, position):
 )
 def test_groups_are_listed_together(kind, options):
     upsampler, (x, guide) = upsampler_of(kind, groups=4, **options), inputs()
-    kernel = kernel_at(upsampler, x, guide, 2, 2)
+    kernel = compute_kernels(upsampler, x, guide).at(2, 2)
     points = 4 * (3 if kind == 'sapa_d' else 9)
     assert kernel.points.shape == (points, 2)
     assert kernel.weights.shape == (points,)
@@ -87,7 +87,7 @@ def test_upsamplers_without_kernels_are_refused(kind):
     upsampler = upsampler_of(kind)
     message = f'{type(upsampler).__name__} has no kernels; those that have: A2U, Carafe, '
     with pytest.raises(TypeError, match=message):
-        kernel_at(upsampler, *inputs(), 0, 0)
+        compute_kernels(upsampler, *inputs())
     assert not has_kernels(type(upsampler))
 
 
