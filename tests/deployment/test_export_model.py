@@ -57,7 +57,7 @@ def test_the_check_is_of_five_sizes(upernet):
     assert rows[0][-2:] == ['torch', 'onnxruntime']
     assert [row[0] for row in rows[2:]] == ['96x96', '64x128', '95x93', '83x81', '71x69']
     assert all(float(row[1]) <= 1e-3 * float(row[2]) for row in rows[2:])
-    # A pixel of 6723 whose two classes are level, with random weights.
+    # With random weights, a pixel of 6723 may have two equally likely classes.
     assert all(float(row[3].split()[0]) < 0.02 for row in rows[2:])
     assert [path.name for path in out.parent.iterdir()] == ['upernet.onnx']
 
@@ -141,7 +141,7 @@ def test_the_script_labels_as_mmseg_does(upernet, images, index, monkeypatch):
         data = dict(inputs=[sample['inputs']], data_samples=[sample['data_samples']])
         expected = trained.model.test_step(data)[0].pred_sem_seg.data[0].numpy()
     labels = OnnxSegmentor(upernet[2])(np.asarray(Image.open(images[index]).convert('RGB')))
-    # OpenCV rounds otherwise when it resizes bytes.
+    # OpenCV rounds differently when it resizes bytes.
     assert (labels == expected).mean() > 0.99
 
 
@@ -204,7 +204,7 @@ def test_values_that_are_not_the_models(upernet, images, tmp_path, monkeypatch):
     def write(traced, description, path):
         Path(path).write_bytes(upernet[2].read_bytes())
 
-    # It takes a minute, and what it returns is not written.
+    # It takes a minute, and its result is not written.
     monkeypatch.setattr('sapa_mm.deployment.export_model.trace', lambda _: Traced(None, [1, 1]))
     wrong = formats.Format('onnxruntime', write, open_wrong)
     monkeypatch.setitem(formats.FORMATS, '.onnx', wrong)

@@ -18,11 +18,11 @@ VARIANTS = [
     ('sapa_d', dict(ALL_TYPES['sapa_d'], shared_offset=True)),
     ('sapa_d', dict(num_points=3, groups=2, guided=False)),
 ]
-# As backbones have them: a side of the guide, halved and rounded up.
+# As in backbones: the guide's sides, halved and rounded up.
 GUIDES = [(5, 9), (6, 8), (7, 4), (16, 13), (12, 20)]
 
 
-# Most of an export's time is the same for one upsampler and for all.
+# Most of an export's time does not depend on the number of upsamplers.
 @pytest.mark.parametrize(
     'cases',
     [

@@ -1,4 +1,4 @@
-"""Compile the CUDA sources, with nvcc alone, and read what ptxas says of each kernel.
+"""Compile the CUDA sources with nvcc alone, and read ptxas' report on each kernel.
 
 python -m tests.ops.nvcc prints a table for every architecture.
 """
@@ -18,10 +18,10 @@ SOURCES = tuple(sorted(path.name for path in (build.csrc() / 'cuda').glob('*.cu'
 
 @dataclass
 class Report:
-    """What nvcc said.
+    """The output of nvcc.
 
     Attributes:
-        output (str): All of it.
+        output (str): The whole output.
         registers (list[int]): Of each kernel.
         spills (list[int]): Bytes that each kernel spills.
         failed (bool): Whether nvcc failed.
@@ -34,14 +34,14 @@ class Report:
 
 
 def compile_cuda(source: str, architectures: Sequence[int]) -> Report:
-    """Compile one source, in one call for all architectures; every warning is an error.
+    """Compile a source in one call for all architectures, with warnings as errors.
 
     Args:
         source (str): File name in csrc/cuda.
         architectures (Sequence[int]): Such as 90, for sm_90.
 
     Returns:
-        Report: What nvcc said.
+        Report: The output.
     """
     targets = [f'-gencode=arch=compute_{arch},code=sm_{arch}' for arch in architectures]
     with tempfile.TemporaryDirectory() as folder:

@@ -1,4 +1,4 @@
-"""The choice of a form, and what it says."""
+"""The choice of a form, and its explanation."""
 
 import os
 import subprocess

@@ -22,7 +22,7 @@ from ..support.pairs import parametrize_each
 
 LAYOUTS = ('contiguous', 'channels_last')
 
-# No two dimensions of one size: the compiler would take them for one.
+# No two dimensions have the same size, or the compiler would identify them.
 CASE = Case((4, 6), (7, 11), batch=5, channels=22)
 OTHERS = [replace(CASE, low=(5, 4), high=(9, 11)), replace(CASE, low=(3, 7), high=(9, 20))]
 
@@ -78,7 +78,7 @@ def results(function, tensors):
 
 
 def assert_same(actual, expected):
-    """Values, and the layout of the output. (That of gradients follows what a compiler gives.)"""
+    """Values, and the layout of the output. (The compiler may change that of gradients.)"""
     torch.testing.assert_close(actual, expected)
     assert actual[0].stride() == expected[0].stride()
 
@@ -95,7 +95,7 @@ def test_compile(operator, form, layout, device):
 @pytest.mark.parametrize('device', DEVICES)
 @parametrize_each(operator=OPERATORS, layout=LAYOUTS)
 def test_compile_for_any_size(operator, layout, device):
-    """One graph serves all sizes, the first that is met and later ones."""
+    """One graph serves all sizes, the first one and later ones."""
     skip_where_not_built('compiled', device)
     backend = CompileCounterWithBackend('aot_eager')
     module, _ = make(operator)

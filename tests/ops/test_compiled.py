@@ -1,4 +1,4 @@
-"""The compiled form: what it promises beyond the values of the public functions.
+"""The compiled form, beyond the values of the public functions.
 
 ``torch.ops.sapa_ops`` skips the Python checks, and has operators that the public functions use for
 their gradients only.
@@ -56,7 +56,7 @@ def built(request):
 def direct(operator, case, dtype=torch.float64):
     """Arguments of an operator of torch.ops.sapa_ops by name, and the oracle's results.
 
-    All of a kind are derivatives of the same sum, so the oracle of assembly knows them all.
+    All operators of a kind are derivatives of the same sum, so the oracle of assembly covers them.
     """
     known = solve('window_assemble' if operator in WINDOW else 'point_assemble', case, dtype)
     (weight, low, *offset), high = known.tensors, known.upstream
@@ -103,7 +103,7 @@ def only_tensors(arguments):
 
 
 class Recorder(TorchDispatchMode):
-    """The names of the operators of ours that run."""
+    """The names of our operators that run."""
 
     def __init__(self):
         super().__init__()
@@ -159,8 +159,8 @@ def test_against_oracle(operator, layout, dtype, device):
         assert_close(out, wanted, dtype)
 
 
-# Whose layout the results have; those without a name are contiguous: taps and points as planes, for
-# the softmax over them.
+# The tensors whose layout the results have. Without one they are contiguous: taps and points as
+# planes, for the softmax over them.
 LIKE = {
     'window_similarity': (None,),
     'window_assemble': ('value',),
@@ -199,7 +199,7 @@ def test_opcheck(operator, layout, requires_grad, device):
     )
     tests = list(torch.library._OPCHECK_DEFAULT_UTILS)
     if operator == 'point_assemble_backward_weight_offset' and requires_grad:
-        tests.remove('test_aot_dispatch_dynamic')  # It has no derivatives, as below.
+        tests.remove('test_aot_dispatch_dynamic')  # it has no derivatives, as below
     checked = getattr(torch.ops.sapa_ops, operator).default
     torch.library.opcheck(checked, (), arguments, test_utils=tests)
 
@@ -258,7 +258,7 @@ class TestDoubleBackward:
 class TestAutocast:
     def inputs(self, operator, device, half):
         tensors, options = make_inputs(operator, Case((4, 3), (7, 6)), torch.float32)
-        tensors[-1].copy_(tensors[-1].to(half))  # The same in every dtype.
+        tensors[-1].copy_(tensors[-1].to(half))  # the same in every dtype
         mixed = [*tensors[:-1], tensors[-1].to(half)]
         return [t.to(device).requires_grad_() for t in mixed], options
 
@@ -278,7 +278,7 @@ class TestAutocast:
 
     @parametrize_pairs(operator=OPERATORS, half=HALF, form=['public', 'direct'])
     def test_backward_within(self, operator, half, device, form):
-        """What is computed in float32 stays so where backward is called under autocast, too."""
+        """What is computed in float32 stays float32 if backward runs under autocast."""
         tensors, options = self.inputs(operator, device, half)
         module = sapa_ops if form == 'public' else torch.ops.sapa_ops
         grads = []
@@ -302,7 +302,7 @@ def assert_same(actual, expected, device):
         torch.testing.assert_close(actual, expected)
 
 
-# What is wrong with one tensor, whichever it is.
+# Errors that any tensor may have.
 BAD_TENSORS = {
     'no dimensions': lambda t: t.sum(),
     'one dimension': lambda t: t.flatten(),
@@ -333,7 +333,7 @@ ERRORS = (ValueError, TypeError, RuntimeError, MemoryError)
 
 @pytest.mark.parametrize('device', DEVICES)
 class TestMisuse:
-    """Raises, and neither crashes nor returns anything: no Python check comes before."""
+    """The library raises and does not crash; no Python check comes before it."""
 
     def valid(self, operator, device, requires_grad=False):
         arguments, _ = direct(operator, UNEVEN, torch.float32)
@@ -390,14 +390,14 @@ class TestMisuse:
 
 
 def test_kernel_size_whose_square_overflows():
-    """K*K is 1 in 64 bits, and so many taps the weight has."""
+    """K*K is 1 in 64 bits, which matches the single tap of the weight."""
     weight, value = torch.rand(1, 1, 4, 4), torch.rand(1, 2, 2, 2)
     with pytest.raises(ERRORS):
         torch.ops.sapa_ops.window_assemble(weight, value, MAX)
 
 
 class TestThreads:
-    """The number of threads changes nothing, bit by bit."""
+    """The number of threads does not change a bit of the results."""
 
     CASE = Case((13, 17), (25, 34), channels=134, points=5)
 
@@ -425,10 +425,10 @@ class TestThreads:
 
 
 class TestCpuCapability:
-    """SAPA_OPS_CPU_CAPABILITY chooses among the instruction sets that the machine has."""
+    """SAPA_OPS_CPU_CAPABILITY chooses among the machine's instruction sets."""
 
     ALL = ('baseline', 'avx2', 'avx512')
-    # What torch finds on this machine, unless ATEN_CPU_CAPABILITY says otherwise.
+    # What torch detects on this machine, unless ATEN_CPU_CAPABILITY overrides it.
     BEST = {'AVX2': 'avx2', 'AVX512': 'avx512'}.get(
         torch.backends.cpu.get_cpu_capability(), 'baseline'
     )

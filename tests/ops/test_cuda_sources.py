@@ -20,5 +20,5 @@ def test_compiles_without_warnings(source, architectures):
     assert 'warning' not in report.output
     assert report.registers, 'ptxas reported no kernel'
     assert len(report.registers) % len(architectures) == 0
-    # A few bytes at most: more means arrays in local memory.
+    # More than a few bytes means arrays in local memory.
     assert max(report.spills) <= 128, report.output

@@ -1,4 +1,4 @@
-"""Memory of the operators on large maps: 256 x 120 x 120 upsampled by two, the output takes 56 MB.
+"""Memory of the operators on large maps: 256 x 120 x 120 upsampled by two; the output has 56 MB.
 
 Unfolded windows, or the corners of all points, would take 20 times that.
 """
@@ -14,7 +14,7 @@ from ..support.operators import skip_where_not_built
 pytestmark = pytest.mark.skipif(sys.platform != 'linux', reason='reads /proc')
 
 # SAPA-B and SAPA-D. Prints the peak beyond inputs, both weights (before and after the softmax) and
-# the output, as a part of the output. (Not ru_maxrss: it starts with the peak of the parent.)
+# the output, relative to the output. (Not ru_maxrss: it starts at the parent's peak.)
 SCRIPT = """
 import sys
 import torch, sapa_ops
@@ -62,7 +62,7 @@ print(beyond / size_of(results[-1:]))
 
 
 def peak_of(kind, form, layout='contiguous_format', size=120, train=False):
-    """Peak memory beyond inputs, weights and output, as a part of the output."""
+    """Peak memory beyond inputs, weights and output, relative to the output."""
     # Buffers are per thread. What is freed goes back at once: the peak shows what is there at the
     # same time. The eager form has many small tensors, with which that would take minutes.
     threshold = 65536 if form == 'compiled' else 1_000_000

@@ -29,12 +29,12 @@ WINDOW_OPERATORS = ('window_similarity', 'window_assemble')
 POINT_OPERATORS = ('point_similarity', 'point_assemble')
 DENSE_LAYOUTS = ('contiguous', 'channels_last')
 
-# Low-res and high-res rows of more than 16 columns, groups of 9 channels: whole SIMD blocks, and
-# what is left of them.
+# Low-res and high-res rows of more than 16 columns, groups of 9 channels: whole SIMD blocks and
+# remainders.
 LAYOUT_CASE = Case((2, 17), (3, 34), channels=18)
 LAYOUT_DTYPES = (torch.float32, torch.bfloat16, torch.float64)
 
-# Of all groups together. Those that are no multiple of a vector, those that are, several blocks.
+# Channels of all groups, and groups: no multiple of a vector, a multiple, several blocks.
 CHANNELS = [(1, 1), (3, 1), (3, 3), (10, 5), (17, 1), (34, 2), (64, 1), (67, 1), (128, 1), (128, 2)]
 
 # Small enough for finite differences.
@@ -81,7 +81,7 @@ class TestAgainstOracle:
         ids=lambda chosen: '-'.join(map(str, chosen.values())),
     )
     def test_pairs_of_layouts(self, device, chosen):
-        """Of the inputs and of the gradient of the output, each in its own."""
+        """The inputs and the gradient of the output have a layout each."""
         operator, form, dtype, *layouts = chosen.values()
         assert_matches_oracle(operator, form, LAYOUT_CASE, dtype, device, layouts)
 
@@ -121,7 +121,7 @@ class TestAgainstOracle:
     @pytest.mark.parametrize('form', FORMS)
     @pytest.mark.parametrize('operator', OPERATORS)
     def test_gradients_of_some_inputs(self, operator, form, device):
-        """Others need none: what is not asked for changes nothing."""
+        """Leaving some gradients out does not change the others."""
         known = solve(operator, Case((4, 3), (7, 6)))
         for wanted in range(len(known.tensors)):
             tensors = [t.detach().clone().to(device) for t in known.tensors]
@@ -173,7 +173,7 @@ def test_kernel_sizes(operator, form, device, kernel_size, low, high, layout):
 class TestPlacesOfPoints:
     @parametrize_pairs(operator=POINT_OPERATORS, form=FORMS, dtype=TOLERANCES, points=[1, 10, 13])
     def test_on_borders(self, operator, form, device, dtype, points):
-        """Half pixels outside, the open interval's ends, pixels themselves, far away."""
+        """Half a pixel outside, at the ends of the open interval, on pixels, far away."""
         case = Case((3, 4), (6, 7), batch=1, points=points, offsets='borders')
         assert_matches_oracle(operator, form, case, dtype, device)
 
@@ -192,7 +192,7 @@ class TestPlacesOfPoints:
     @pytest.mark.parametrize('form', FORMS)
     @pytest.mark.parametrize('operator', POINT_OPERATORS)
     def test_outside_is_zero(self, operator, form, device):
-        """From -1 and from the size on, whatever the map holds; NaN is nowhere."""
+        """From -1 down and the size up, whatever the map holds; so is a point at NaN."""
         tensors, options = make_inputs(operator, Case((3, 4), (3, 4), points=1))
         *maps, offset = [t.to(device) for t in tensors]
         for outside in (-4.0, -1e30, 4.0, 1e30, torch.inf, -torch.inf, torch.nan):
@@ -207,7 +207,7 @@ class TestPlacesOfPoints:
 @pytest.mark.parametrize('form', FORMS)
 @pytest.mark.parametrize('operator', OPERATORS)
 def test_values_that_no_tap_reads_have_no_effect(operator, form, device):
-    """Not even NaN: nothing is multiplied by zero to drop it."""
+    """Not even NaN: no value is dropped by multiplying it by zero."""
     tensors, options = make_inputs(operator, Case((3, 9), (6, 18), batch=1))
     tensors = [t.to(device) for t in tensors]
     if operator in POINT_OPERATORS:
@@ -235,7 +235,7 @@ def test_eager_double_backward(operator):
 
 @pytest.mark.parametrize('operator', POINT_OPERATORS)
 def test_recomputing_in_chunks_changes_nothing(operator, monkeypatch):
-    """The path of large maps, taken for a small one."""
+    """The path for large maps, taken with a small one."""
     monkeypatch.setattr(eager, '_CHUNK_ELEMENTS', 50)
     monkeypatch.setattr(eager, '_MAX_KEPT_ELEMENTS', 0)
     assert_matches_oracle(operator, 'eager', Case((2, 3), (4, 5)))
@@ -271,7 +271,7 @@ def test_autocast_takes_mixed_dtypes(operator, form, device, half, lower):
     expected_grads = torch.autograd.grad(expected, oracle, upstream.double())
     for grad, wanted, dtype in zip(grads, expected_grads, dtypes, strict=True):
         assert grad.dtype == dtype
-        # Rounded to autocast's dtype on its way, whatever the input's.
+        # Rounded to autocast's dtype on the way, whatever the input's dtype.
         rounded = half if half in (dtype, expected_dtype) else dtype
         assert_close(grad, wanted, rounded)
 

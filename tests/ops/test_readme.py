@@ -1,4 +1,4 @@
-"""ops/README.md: the table from operator to kernel names what is there."""
+"""ops/README.md: the names in the table from operator to kernel exist."""
 
 import re
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Costs of the paper's tables, beside its columns."""
+"""Costs of the paper's tables, beside its own figures."""
 
 import csv
 import io
@@ -49,7 +49,7 @@ INCREMENTS = {
 }
 # Identical, as the caption says.
 INCREMENTS[6] = INCREMENTS[5]
-# What the counter counts otherwise than the formulas.
+# Where the counter differs from the formulas.
 COUNTED_OTHERWISE = {'Deconv', 'IndexNet', 'A2U', 'SAPA-D'}
 
 
@@ -79,7 +79,7 @@ def test_tables(number):
         assert (cost.flops.upsamplers != cost.flops.upsamplers_by_formula) == bool(cost.flops.note)
         assert bool(cost.flops.note) == (upsampler in COUNTED_OTHERWISE)
         for column, cell in row.cells.items():
-            # Reproduced to the printed digit, or explained; not both.
+            # Either reproduced to the printed digit or explained.
             assert cell.agrees is not bool(cell.note), (row.title, column, cell)
     assert {column for row in rows for column in row.cells} == (
         {'Params', 'FLOPs'} if number == 3 else {'Params'}

@@ -1,4 +1,4 @@
-"""The lock that keeps two processes from one run."""
+"""The lock that keeps two processes from training one run."""
 
 import subprocess
 import sys

@@ -48,7 +48,7 @@ def test_bad_input(arguments, message):
 
 @pytest.mark.extended
 def test_torchrun_knows_the_options():
-    """With an option that it does not know, it would end with an error."""
+    """torchrun ends with an error if it does not know an option."""
     command = Launcher('pytorch').command('a.b', [])
     help_of = [*command[: command.index('-m', 3)], '--help']
     assert subprocess.run(help_of, capture_output=True).returncode == 0

@@ -16,7 +16,7 @@ from ..support.configs import CONFIGS
 
 ROWS = {3: 10, 4: 12, 5: 12, 6: 12, 7: 12, 10: 5, 11: 5, 12: 10, 13: 12}
 CASES = [(number, row) for number, table in PAPER_TABLES.items() for row in table.rows]
-# Of each table the number of figures and their sum; compared with the paper's text when it was set.
+# The number of figures in each table and their sum, compared with the paper's text when written.
 SUMS = {
     3: (40, 886.91),
     4: (36, 1059.17),
@@ -75,7 +75,7 @@ def test_config(number, row):
 
 
 def test_stated_options():
-    """What the paper says of its peers, besides Table 2: the configs are held against it."""
+    """The configs agree with the paper's statements about other upsamplers, besides Table 2."""
     main = [(number, row) for number, row in CASES if number < 10]
     assert {row.upsampler for _, row in main if not row.options} == {'Bilinear', 'Nearest', 'A2U'}
     for number, row in main:
@@ -84,7 +84,7 @@ def test_stated_options():
         if row.upsampler.startswith('SAPA'):
             # Table 2 and section 3.7.
             assert row.options['pre_norm'] == (number == 3)
-    # The options of the main tables tell no rows apart.
+    # In the main tables, options do not distinguish rows.
     assert all(row.title == f'{row.upsampler}, {row.backbone}' for _, row in main)
 
 
@@ -97,7 +97,7 @@ def test_what_unguided_is():
 
 
 def test_order_of_the_paper():
-    """Those that Table 3 lacks are before SAPA."""
+    """Upsamplers that are not in Table 3 come before SAPA."""
     titles = ['SAPA-D', 'SAPA-I', 'DySample', 'FADE', 'Bilinear', 'SAPA-B', 'CARAFE']
     assert sorted(titles, key=paper_order) == [
         'Bilinear', 'CARAFE', 'FADE', 'DySample', 'SAPA-I', 'SAPA-B', 'SAPA-D',

@@ -1,4 +1,4 @@
-"""The report: what is measured, ranked and compared, and its two forms."""
+"""The report: its figures, ranks and differences, in both formats."""
 
 import re
 import shutil
@@ -63,7 +63,7 @@ def test_metrics_of_every_column():
         mean_over_seeds('APl', [result(**{'coco/bbox_mAP_l': -1})]) is None
     )  # there is nothing large
     assert mean_over_seeds('mIoU', []) is None
-    # Only of average precision does mmdet say nothing where it is 0.
+    # Average precision is the only metric that mmdet leaves out where it is 0.
     for column in ('mIoU', 'bIoU', 'PQ', 'PQ th'):
         assert mean_over_seeds(column, [result()]) is None
     assert mean_over_seeds('bIoU', [result(), result(bIoU=2.0)]).runs == 1

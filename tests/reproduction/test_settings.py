@@ -1,4 +1,4 @@
-"""What belongs to a run's settings, and which runs are refused. Nothing is trained."""
+"""The settings of a run, and runs that are refused because of them. Nothing is trained."""
 
 import pytest
 
@@ -20,7 +20,7 @@ RESULT = TrainingResult({'mIoU': 1.0}, 1000, 0.5, 10**8, 'a CPU, 1 thread')
 
 @pytest.fixture
 def run_of(scenes, tmp_path, monkeypatch):
-    """A row's run with a seed and options, which ends at once."""
+    """A row's run with a seed and options; it ends at once."""
 
     def start(run, *_):
         run.files.write_result(RESULT)
@@ -43,7 +43,7 @@ def test_seeds_of_one_row_have_the_same_settings(run_of):
     with pytest.raises(OtherSettings, match=r'seed-0 has a run with other .*now: .*lr=0\.5'):
         other.train()
     assert other.state == 'not run'
-    # Nor is the reason of an attempt before it told.
+    # Nor is the reason of an earlier attempt reported.
     other.files.write_failure('an old reason')
     assert ' has a run with other settings in it ' in train_all([other])[0]
     assert run_of(1).train() == RESULT
@@ -75,7 +75,7 @@ def test_files_of_a_large_model(tmp_path):
 
 
 def test_our_own_imports_are_no_settings(tmp_path):
-    """So that the runs of an earlier version stay finished, and go on."""
+    """Runs of an earlier version stay finished, or resume."""
     files = RunFiles(str(tmp_path))
     text = (
         "custom_imports=dict(\n    imports=[\n        'sapa_mm.evaluation',\n        {}\n    ])\n"

@@ -58,7 +58,7 @@ class Calls:
         assert self.processes[index].wait(240) == 0, self.printed(index)
 
     def trained(self, index):
-        """The rows that a call has begun."""
+        """The rows that a call started."""
         return re.findall(r'Run (\d) of 2: [^:]*: (?:not run|stopped at .*)', self.printed(index))
 
     def logs_of(self, row):
@@ -82,7 +82,7 @@ def calls(tmp_path, scenes):
 def test_two_calls_share_the_rows(calls):
     calls = calls(iterations=2)
     with contextlib.ExitStack() as locks:
-        # Both come to a table all of whose rows are taken.
+        # Both find all rows of the table taken.
         for row in calls.rows:
             locks.enter_context(file_lock(row.path('run.lock')))
         for _ in range(2):

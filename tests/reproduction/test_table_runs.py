@@ -43,7 +43,7 @@ def test_rows_by_number_and_name():
         select_rows(table, ['13', 'Magic', 'FADE'])
 
 
-# A model's own interpolation, and SAPA-D with options and on the larger backbone; then all others.
+# The models' own interpolation, and SAPA-D with options and on the larger backbone; others.
 QUICK = [config for config in ROWS if 'sapa-d_' in config]
 QUICK += [row.config for number in (3, 4, 5, 6, 7) for row in PAPER_TABLES[number].rows[:1]]
 OTHERS = [config for config in ROWS if config not in QUICK]

@@ -77,7 +77,7 @@ def test_a_run_that_was_killed_while_it_validates_or_saves(options, tmp_path):
 
 @pytest.mark.extended
 def test_a_run_that_fails_tells_why(options, tmp_path):
-    """Under torchrun, too, whose own error says nothing."""
+    """Also under torchrun, whose own error says nothing."""
     run = few_steps(tmp_path, options, **{'model.decode_head.num_classes': 2})
     with pytest.raises(TrainingFailed, match=r'^IndexError: Target .*console.log') as failure:
         run.train(Launcher('pytorch'))
@@ -108,7 +108,7 @@ def test_one_failure_leaves_the_others(options, tmp_path, monkeypatch, capsys):
 
 @dataclasses.dataclass(frozen=True)
 class Script(Launcher):
-    """Runs a line of Python in the place of the worker."""
+    """Runs a line of Python instead of the worker."""
 
     script: str = ''
 
@@ -158,7 +158,7 @@ TrainingRun('a run', sys.argv[1], sys.argv[2], eval(sys.argv[3])).train()
 
 @pytest.fixture
 def long_run(options, tmp_path):
-    """A run with steps enough to be killed in the middle of."""
+    """A run that is long enough to be killed halfway."""
     options = {**options, 'train_cfg.max_iters': 120, 'train_cfg.val_interval': 120}
     return few_steps(tmp_path, {**options, 'default_hooks.checkpoint.interval': 3})
 
@@ -186,7 +186,7 @@ def is_running(pid):
 
 @pytest.mark.extended
 def test_killed_and_called_again(long_run):
-    """Neither is a process left that trains on, nor is anything of the run lost."""
+    """No process keeps training, and nothing of the run is lost."""
     run, files = long_run, long_run.files
     call = [sys.executable, '-c', _CALL, CONFIG, run.work_dir, repr(run.cfg_options)]
     process = subprocess.Popen(call, env={**os.environ, 'PYTHONPATH': os.pathsep.join(sys.path)})
@@ -195,7 +195,7 @@ def test_killed_and_called_again(long_run):
     workers = children_of(process.pid)
     process.send_signal(signal.SIGKILL)
     process.wait()
-    # The lock is free only when the worker has ended, too.
+    # The lock is released only when the worker has ended as well.
     with file_lock(files.path('run.lock')):
         assert not any(map(is_running, workers))
     stopped = files.read_progress().iteration
@@ -212,7 +212,7 @@ def test_killed_and_called_again(long_run):
 
 @pytest.mark.extended
 def test_torchrun_killed(long_run, monkeypatch):
-    """It does not hand the lock on to its processes: they end with it."""
+    """torchrun does not pass the lock on to its processes, so they end with it."""
     workers = []
 
     def kill(process):

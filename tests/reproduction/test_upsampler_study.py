@@ -65,6 +65,6 @@ def test_format():
         '',
         'Measured on: cpu, 1 thread.',
     ]
-    # Without the first one there is nothing to hold the others against.
+    # Without the first one there is nothing to compare the others with.
     row = format_study({**results, 'A': {}}).splitlines()[2]
     assert row == '| C | 1 | 50.00 | - | 1,000 | 0.400 | - | 150 | - |'

@@ -1,4 +1,4 @@
-"""What the processes of a run agree on, and what they leave behind when they fail."""
+"""The checks among the processes of a run, and the reasons that they record."""
 
 import pytest
 
@@ -33,7 +33,7 @@ def test_processes_of_different_runs_or_moments(files, monkeypatch, other):
 
 
 def test_the_first_reason_is_kept(files, monkeypatch):
-    """Others fail because the first one is gone."""
+    """The other processes fail because the first one is gone."""
     monkeypatch.setattr('sys.argv', ['worker', files.work_dir])
     for text in ('cause', 'consequence'):
 

@@ -8,7 +8,7 @@ from .operators import skip_where_not_built
 
 
 def run_as_onnx(module, example, translations):
-    """Export a module with free last two sides of all inputs; return what runs the graph."""
+    """Export a module with dynamic last two sides of all inputs; return a function that runs it."""
     import onnxruntime
     from sapa_ops.onnx import OPSET
 

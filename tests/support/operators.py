@@ -43,10 +43,10 @@ TOLERANCES = {
 }
 HALF = (torch.float16, torch.bfloat16)
 
-# Of gradients, from run to run: on a GPU, threads add in no fixed order.
+# Of gradients from run to run, since on a GPU threads add in no fixed order.
 NONDETERMINISM = {'cpu': 0.0, 'cuda': 1e-10}
 
-# Memory layouts. Seven, a prime: so `mixed_layouts` reaches every pair.
+# Memory layouts. Seven is a prime, so `mixed_layouts` reaches every pair.
 LAYOUTS = (
     'contiguous',
     'channels_last',
@@ -149,7 +149,7 @@ def solve(operator, case, dtype=torch.float64):
 
 
 def call(operator, form, tensors, options):
-    """Call the public operator in one form; skip where someone chose to build without that form."""
+    """Call the public operator in one form; skip if the build was chosen without that form."""
     skip_where_not_built(form, tensors[0].device)
     with sapa_ops.use_backend(form):
         return getattr(sapa_ops, operator)(*tensors, *options)
@@ -227,7 +227,7 @@ def mixed_layouts(count):
 
 
 def relayout(tensor, layout):
-    """Copy to another memory layout; whatever else lies in that memory is NaN."""
+    """Copy to another memory layout, with NaN in the rest of its memory."""
     if layout == 'expanded':
         constant = [d for d in range(tensor.dim()) if _is_constant(tensor, d)]
         assert constant, 'nothing to expand'
@@ -277,7 +277,7 @@ def _random(case, dtype):
 
 
 def _borders(kind, size, index):
-    """List offsets that bring each position of an axis to a border, or next to one."""
+    """List offsets that move each position of an axis to a border, or next to one."""
     if kind == 'borders':
         ends = torch.tensor([-1e30, 1e30, -torch.inf, torch.inf]).to(index)
         near = [target - index for target in (-1, 0, size - 1, size, -0.5, size - 0.5)]

@@ -1,4 +1,4 @@
-"""What the tests of the tools share."""
+"""Fixtures of the tools' tests."""
 
 import pytest
 
@@ -7,7 +7,7 @@ from ..support.run_tool import call_tool
 
 @pytest.fixture
 def error_of(monkeypatch, capsys, tmp_path):
-    """Run a tool in this process and return the one line that it complains with."""
+    """Run a tool in this process and return its one-line error message."""
     monkeypatch.chdir(tmp_path)
 
     def run(tool, *args):

@@ -1,4 +1,4 @@
-"""What a user may get wrong ends as one line that says what, and exit code 2."""
+"""A user's mistake ends in one line that names it, and exit code 2."""
 
 import os
 import re

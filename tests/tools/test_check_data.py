@@ -1,4 +1,4 @@
-"""tools/check_data.py on right and on broken trees, made from scenes."""
+"""tools/check_data.py on correct and on broken folders, made from scenes."""
 
 import json
 
@@ -44,7 +44,7 @@ def check(capsys, root):
         command = ['check_data', CONFIGS / config, *arguments, '--cfg-options', *options]
         assert call_tool(*command) == code
         lines = capsys.readouterr().out.replace(str(root), '').splitlines()
-        # The host libraries print, too.
+        # The host libraries print too.
         return [line for line in lines if line.startswith(('error: ', 'note: ', 'right: '))]
 
     return run
@@ -155,7 +155,7 @@ def test_truncated_json(check, root):
 
 
 def test_missing_file_of_the_evaluator(check, root):
-    """It is the dataset's, too."""
+    """The dataset uses the same file."""
     (root / 'annotations' / 'instances_validation.json').unlink()
     right, dataset, evaluator = check(MASK_RCNN)
     assert right.startswith('right: ')
@@ -219,7 +219,7 @@ def test_panoptic_category(check, root):
 
 
 def first_lines(check, root, config, change):
-    """What is said of the training set's annotations, without the place."""
+    """The messages about the training set's annotations, without the place."""
     kind = 'panoptic' if config == PANOPTIC else 'instances'
     rewrite(root / 'annotations' / f'{kind}_training.json', change)
     lines = [line for line in check(config) if 'train_dataloader' in line]
@@ -247,7 +247,7 @@ def test_large_json_cut_after_a_brace(check, root, monkeypatch):
 
 
 def test_unreadable_folder(check, monkeypatch):
-    """Root may read all, so that the refusal is made."""
+    """Simulated, since root may read every folder."""
 
     def refuse(folder, **_):
         raise PermissionError(13, 'Permission denied', folder)

@@ -42,7 +42,7 @@ def options_for(root, config, iterations=2):
         options.append(f'{evaluator}.0.ann_file={annotations}/panoptic_validation.json')
         options.append(f'{evaluator}.0.seg_prefix={root}/panoptic/validation')
         options.append(f'{evaluator}.1.ann_file={annotations}/instances_validation.json')
-    # A model that knows nothing yet detects something all the same; stuff alone goes into the map.
+    # So that an untrained model still detects something; only stuff goes into the panoptic map.
     options.append('model.test_cfg.rcnn.score_thr=0.0')
     if config == PANOPTIC:
         options.append('model.test_cfg.panoptic.score_thr=2.0')
@@ -64,14 +64,14 @@ def trained(root, tmp_path_factory):
 
 
 def metrics_in(work_dir):
-    """What a test wrote."""
+    """The metrics that a test wrote."""
     (path,) = work_dir.glob('*/*.json')
-    # mmengine writes it from every process, the last one over what the others wrote.
+    # Every process writes it, and the last one overwrites the others.
     return json.JSONDecoder().raw_decode(path.read_text())[0]
 
 
 def validated(work_dir):
-    """The last validation of a training."""
+    """The metrics of the last validation during training."""
     lines = [
         json.loads(line)
         for path in sorted(work_dir.glob('*/vis_data/scalars.json'))
@@ -130,7 +130,7 @@ def test_empty_truth(root, trained, tmp_path):
 
 @pytest.mark.extended
 def test_two_processes_measure_the_same_as_one(root, trained, tmp_path):
-    """Three images for two processes: one is there twice and counts once."""
+    """Of three images for two processes, one is repeated and counts once."""
     content = json.loads((root / 'annotations' / 'panoptic_validation.json').read_text())
     instances = json.loads((root / 'annotations' / 'instances_validation.json').read_text())
     three = tmp_path / 'annotations'
@@ -227,7 +227,7 @@ def mmdet_tool(name):
 
 
 def test_errors_before_work_starts(error_of, root, tmp_path):
-    """Annotations that name an image that is not there; a metric's missing file."""
+    """Annotations of an image that is missing; a metric's missing file."""
     broken = tmp_path / 'panoptic.json'
     content = json.loads((root / 'annotations' / 'panoptic_training.json').read_text())
     content['images'][0]['file_name'] = 'gone.jpg'

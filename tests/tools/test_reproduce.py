@@ -20,7 +20,7 @@ from sapa_mm.reproduction.training_result import TrainingResult
 from ..support.run_tool import TOOLS, run_tool
 
 CONFIGS = str(Path(TOOLS).parent / 'configs')
-# Without what is random for each process, and without statistics of a process's own batch.
+# Without randomness and batch statistics of each process.
 OPTIONS = {
     'train_dataloader.dataset.pipeline.2.crop_size': (64, 64),
     'train_dataloader.dataset.pipeline.3.prob': 0.0,
@@ -59,7 +59,7 @@ def test_two_processes_report_the_same_as_one(tmp_path):
         rows.append([line for line in text.splitlines() if line.startswith('| SAPA')])
     assert results[1]['device'] == results[0]['device'] + ', 2 processes'
     assert results[1]['parameters'] == results[0]['parameters']
-    # Sums in another order may turn a pixel over.
+    # Sums in another order may change the class of a pixel.
     assert results[1]['metrics'] == pytest.approx(results[0]['metrics'], abs=0.2)
     assert [row.split('|')[1] for row in rows[1]] == [row.split('|')[1] for row in rows[0]]
     assert ['finished' in row for row in rows[1]] == ['finished' in row for row in rows[0]]

@@ -15,7 +15,7 @@ from ..support.tool_configs import MMDET, MMSEG, write_ade, write_coco, write_co
 
 
 class Run:
-    """What the tests of one host share: a config, and a training that stopped and went on."""
+    """Shared by the tests of a host: a config, and a training run that stopped and resumed."""
 
     def __init__(self, folder, text, write, last, half):
         self.folder, self.last = folder, last
@@ -58,7 +58,7 @@ def det(tmp_path_factory):
 
 @pytest.mark.parametrize('host', ['seg', 'det'])
 def test_resumed_run_ends_as_an_uninterrupted_one(request, host, tmp_path):
-    """The config has no seed, so the resumed run has to find the first one's."""
+    """The config has no seed, so the resumed run must find the first run's."""
     run = request.getfixturevalue(host)
     log = max(run.work_dir.glob('*/*.log'))
     assert 'resumed epoch' in log.read_text()
@@ -81,7 +81,7 @@ def test_segmentation_is_measured_saved_and_drawn(seg):
 
 
 def test_segmentation_with_test_time_augmentation(seg):
-    """In a process of its own."""
+    """In a separate process."""
     work_dir = seg.folder / 'tta'
     printed = run_tool('test', seg.config, seg.work_dir / seg.last, '--tta', '--work-dir', work_dir)
     assert 'mIoU' in printed

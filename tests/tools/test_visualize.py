@@ -33,7 +33,7 @@ def test_a_figure(files):
 
 @pytest.fixture
 def complaint(error_of, files):
-    """What the tool says, and that it leaves nothing behind."""
+    """The tool's error message, after checking that it leaves no file behind."""
 
     def run(figure, *args, model=None, image=None, out=None):
         given = (model or files[0], image or files[1], out or files[2])

@@ -126,7 +126,7 @@ def test_points(runs_of, kind):
     assert [axis.get_title() for axis in panels] == titles
     for panel, (r, c) in zip(panels, [(r, c) for r in rows for c in columns], strict=True):
         kernel = compute_kernels(call.upsampler, call.x, call.guide).at(r, c)
-        # One of each group; the borders of classes are another kind of collection.
+        # One for each group; the borders of classes are another type of collection.
         drawn = [one for one in panel.collections if isinstance(one, PathCollection)]
         assert len(drawn) == call.upsampler.groups
         points = np.concatenate([s.get_offsets() for s in drawn])

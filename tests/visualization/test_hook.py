@@ -31,7 +31,7 @@ def runner(scenes, tmp_path):
                 'train_cfg.val_interval': 1,
                 'custom_hooks': [dict(type='UpsampleVisualizationHook', **hook)],
                 'experiment_name': f'{tmp_path.name}{len(hook)}',
-                # mmengine gives out a visualizer of the same name again, with its folder.
+                # mmengine would reuse a visualizer of the same name, with its folder.
                 'visualizer.name': f'{tmp_path.name}{len(hook)}',
             }
         )
@@ -44,7 +44,7 @@ def runner(scenes, tmp_path):
 def test_pictures_land_in_the_visualizers_folder(runner, tmp_path):
     running = runner(interval=2)
     running.train()
-    # Of the first and the third validation.
+    # From the first and the third validation.
     pictures = sorted((tmp_path / 'run').rglob('upsamplers_*.png'))
     assert [path.name for path in pictures] == ['upsamplers_1.png', 'upsamplers_3.png']
     picture = np.asarray(Image.open(pictures[0]))

@@ -77,7 +77,7 @@ def test_dysample_resized():
     upsampler, (x, guide) = upsampler_of('dysample'), inputs((15, 16))
     kernels = compute_kernels(upsampler, x, guide)
     assert kernels.weights.shape == (4, 1, 15, 16)
-    # 10 x 8 of its own: the nearest of these.
+    # DySample has 10 x 8 kernels, of which each position has the nearest.
     assert kernels.rows.tolist() == [row // 3 for row in range(15)]
     assert kernels.columns.tolist() == [column // 4 for column in range(16)]
 

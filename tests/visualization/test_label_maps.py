@@ -1,4 +1,4 @@
-"""Label maps, their differences, and positions on the image: compared with cases made by hand."""
+"""Label maps, their differences, and positions on the image, in cases made by hand."""
 
 import numpy as np
 import pytest

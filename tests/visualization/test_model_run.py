@@ -1,4 +1,4 @@
-"""Recording the calls of upsamplers: it changes nothing, and no hook stays."""
+"""Recording the calls of upsamplers changes no result and leaves no hook."""
 
 import pytest
 import torch
@@ -11,7 +11,7 @@ from sapa_mm.visualization.model_run import first_calls, record_calls
 
 
 class Decoder(nn.Module):
-    """Calls its upsamplers in another order than it has them, and writes into what they return."""
+    """Calls its upsamplers in another order than defined, and modifies their outputs in place."""
 
     def __init__(self):
         super().__init__()

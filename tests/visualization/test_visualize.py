@@ -1,4 +1,4 @@
-"""Figures as files, of models of both libraries, and requests that are refused."""
+"""Figures of models of both libraries as files, and requests that are refused."""
 
 import re
 from pathlib import Path
