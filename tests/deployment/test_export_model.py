@@ -204,7 +204,7 @@ def test_values_that_are_not_the_models(upernet, images, tmp_path, monkeypatch):
     def write(traced, description, path):
         Path(path).write_bytes(upernet[2].read_bytes())
 
-    # It takes a minute, and its result is not written.
+    # Tracing takes a minute, and its result is not written here.
     monkeypatch.setattr('sapa_mm.deployment.export_model.trace', lambda _: Traced(None, [1, 1]))
     wrong = formats.Format('onnxruntime', write, open_wrong)
     monkeypatch.setitem(formats.FORMATS, '.onnx', wrong)

@@ -221,7 +221,7 @@ class TestDoubleBackward:
 
     @pytest.mark.parametrize('operator', ['point_similarity', 'point_assemble'])
     def test_of_points_that_stay(self, operator, device):
-        """There are all that leave the offset alone."""
+        """Second derivatives by all inputs but the offset."""
         (*maps, offset), options = make_inputs(operator, TINY)
         offset = offset.to(device).clamp(-0.8, 0.8)
 
