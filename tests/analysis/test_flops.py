@@ -73,7 +73,7 @@ def test_table_1(title):
     assert upsampler.flops_per_position() == TABLE_1[title]
     weights = sum(p.numel() for p in upsampler.parameters() if p.dim() > 1)
     assert weights == PARAMS[title]
-    # What is printed is what is computed.
+    # The printed formula is the computed one.
     numbers = dict(C=C, K=3 if title == 'A2U' else 5, S=9, g=4)
     numbers['d'] = 32 if title.startswith('SAPA') else 64
     assert evaluate(row.flops, numbers) == TABLE_1[title]
@@ -125,7 +125,7 @@ def count(upsampler, channels=C, side=8):
         (dict(type='fade'), TABLE_1['FADE']),
         # Elementwise: the products with the gate.
         (dict(type='fade', gate=True), TABLE_1['FADE'] + C),
-        # Elementwise: the affinity but for its filters. Each image has its filters and descriptor.
+        # Elementwise: the affinity, except its filters. Each image has filters and a descriptor.
         (dict(type='a2u'), TABLE_1['A2U'] - C - 4 * 9 + 108 * C / 8**2),
         # Elementwise: the product with the index map.
         (dict(type='index_net'), TABLE_1['IndexNet HIN'] - 4 * C),
@@ -142,7 +142,7 @@ def test_counter(cfg, expected):
 
 
 def test_counter_with_other_channels():
-    """The formulas of the paper set C' = C; ours tell them apart."""
+    """The paper's formulas assume C' = C; ours do not."""
     skip_where_not_built('compiled')
     for cfg in (dict(type='sapa_b'), dict(type='fade'), dict(type='carafe', up_group=2)):
         upsampler = build_upsampler(cfg, 64, 24)

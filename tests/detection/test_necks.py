@@ -1,4 +1,4 @@
-"""Both necks: the stock ones with nearest, guided upsamplers in their places otherwise."""
+"""Both necks: the stock ones with nearest, otherwise guided upsamplers."""
 
 import itertools
 
@@ -19,7 +19,7 @@ SIZES = {
     'even': [(32, 48), (16, 24), (8, 12), (4, 6)],
     'odd': [(45, 33), (23, 17), (12, 9), (6, 5)],
 }
-# Interpolation takes a finer level that is smaller than the coarser one.
+# Interpolation accepts a finer level that is smaller than the coarser one.
 ANY_SIZES = {**SIZES, 'smaller': [(45, 33), (11, 17), (12, 9), (6, 5)]}
 UPSAMPLE_CFGS = [
     dict(type='sapa_i', kernel_size=3),
@@ -200,7 +200,7 @@ def test_any_upsampler_fits(kind, upsampler):
 
 @pytest.mark.parametrize('kind', NECKS)
 def test_initialisation(kind):
-    """The stock layers as in the stock neck, the embeddings N(0, 0.02) all the same."""
+    """The stock layers as in the stock neck, the embeddings N(0, 0.02)."""
     options = dict(in_channels=[256] * 4, out_channels=64)
     neck = make_neck(kind, dict(type='sapa_d', offset_init='grid'), **options)
     neck.init_weights()

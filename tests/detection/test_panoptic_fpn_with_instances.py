@@ -1,4 +1,4 @@
-"""The panoptic map is the stock one; the instances come besides."""
+"""The panoptic map is the stock one; the instances are returned as well."""
 
 import copy
 
@@ -42,7 +42,7 @@ def cfg():
 
 @pytest.mark.parametrize('threshold', [0.0, 0.15, 0.16, 2.0])
 def test_panoptic_map_is_that_of_the_stock_class(cfg, threshold):
-    """An untrained model's scores lie around 1/7."""
+    """An untrained model's scores are around 1/7."""
     own = build(
         cfg,
         **{'model.test_cfg.rcnn.score_thr': 0.05, 'model.test_cfg.panoptic.score_thr': threshold},

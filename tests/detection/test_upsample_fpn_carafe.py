@@ -1,4 +1,4 @@
-"""Checkpoints of mmdet's FPN_CARAFE with mmcv's CARAFE and of ours, each loaded by the other."""
+"""Checkpoints of mmdet's FPN_CARAFE with mmcv's CARAFE load into ours, and the other way round."""
 
 import pytest
 import torch
@@ -32,7 +32,7 @@ class Detector(nn.Module):
 
 
 def reassemble(pack, x, mask):
-    """What mmcv's operator computes, which has no CPU form."""
+    """The computation of mmcv's operator, which does not run on a CPU."""
     n, channels, h, w = x.shape
     k, s = pack.up_kernel, pack.scale_factor
     windows = nn.functional.unfold(x, k, padding=k // 2).view(n, channels, k * k, h, 1, w, 1)

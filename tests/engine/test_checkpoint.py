@@ -1,4 +1,4 @@
-"""Own checkpoints load, damaged and foreign ones are refused with a reason."""
+"""mmengine's checkpoints load; damaged and unsafe ones are refused with a reason."""
 
 import os
 import subprocess
@@ -201,7 +201,7 @@ def test_resumes_from_the_one_before_a_truncated_one(run, monkeypatch):
     truncated(run / 'iter_6.pth', run).replace(run / 'iter_6.pth')
     assert find_resumable(str(run)) == str(run / 'iter_3.pth')
     assert 'iter_6.pth is truncated' in warnings[0]
-    # The best checkpoint of that iteration is whole, but has weights only.
+    # The best checkpoint of that iteration is complete, but has only weights.
     assert all('has only weights' in warning for warning in warnings[1:])
 
 

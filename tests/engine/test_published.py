@@ -1,4 +1,4 @@
-"""Published weights: written, read back, and refused where they are not right."""
+"""Published weights: written, read back, and refused if damaged."""
 
 import json
 from pathlib import Path
@@ -50,7 +50,7 @@ def test_there_and_back(weights, model):
     published = read_published(weights)
     assert Path(weights).name == f'{Path(CONFIG).stem}-{published.sha256[:8]}.safetensors'
     assert [path.name for path in Path(weights).parent.iterdir()] == [Path(weights).name]
-    # Without what the optimizer keeps.
+    # Without the optimizer's state.
     assert Path(weights).stat().st_size < 3e6
     assert published.metrics == {'mIoU': 45.5}
     assert published.dataset_meta == {'classes': ['a', 'b'], 'palette': [[1, 2, 3], [4, 5, 6]]}

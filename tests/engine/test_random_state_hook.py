@@ -1,4 +1,4 @@
-"""A run killed in the middle and resumed ends as one that ran through."""
+"""A run that is killed and resumed ends like an uninterrupted one."""
 
 import inspect
 import os
@@ -33,7 +33,7 @@ def equal(first, second):
 
 
 def kill(work_dir, loop, *options):
-    """Run in a process of its own that is killed before the eighth iteration."""
+    """Run in a separate process that is killed before the eighth iteration."""
     env = {**os.environ, 'PYTHONPATH': os.pathsep.join(sys.path)}
     command = [sys.executable, str(SCRIPT), str(work_dir), loop, *options]
     killed = subprocess.run(command, capture_output=True, text=True, env=env)
@@ -97,7 +97,7 @@ def test_a_checkpoint_without_states_is_resumed_with_a_warning(tmp_path, capfd):
 
 
 def test_fast_forward_on_resume_restores_before_the_first_batch(tmp_path):
-    """OneDL may leave out the skipping: the sampler starts again, but the states continue."""
+    """OneDL may skip no batches: the sampler restarts, but the states continue."""
     if 'fast_forward_on_resume' not in inspect.signature(IterBasedTrainLoop).parameters:
         pytest.skip('this mmengine always skips')
     build_runner(tmp_path, max_iters=3).train()

@@ -1,4 +1,4 @@
-"""COCO's panoptic quality, literally and slowly: no shared code with the package."""
+"""COCO's panoptic quality, literal and slow, sharing no code with the package."""
 
 
 def count(truth, truth_info, prediction, prediction_info, num_classes):

@@ -13,7 +13,7 @@ from sapa_mm.evaluation.boundary_iou import find_boundaries
 
 
 def slow_boundary(mask, iterations):
-    """The mask less its erosion with a 3x3 square, the image's border counting as outside."""
+    """The mask minus its erosion with a 3x3 square, where the image's border counts as outside."""
     eroded = np.pad(mask, 1)
     for _ in range(iterations):
         shifted = np.pad(eroded, 1)
@@ -43,7 +43,7 @@ def slow_biou(images, classes, ratio=0.02, ignore_index=255):
 
 
 def blobs(rng, height, width, classes, side):
-    """Random patches of labels, so that masks have insides."""
+    """Random patches of labels, so that masks have an interior."""
     rows, columns = -(-height // side), -(-width // side)
     patches = rng.integers(0, classes, (rows, columns))
     return np.kron(patches, np.ones((side, side), int))[:height, :width]
@@ -165,7 +165,7 @@ class TestBadInput:
 
 
 def test_errors_of_other_kinds_name_the_image(monkeypatch):
-    """UnicodeDecodeError is a ValueError that cannot be made of a text."""
+    """UnicodeDecodeError is a ValueError that cannot be built from a message alone."""
     metric = BoundaryIoUMetric()
     monkeypatch.setattr(metric, 'prepare', lambda sample: ())
     monkeypatch.setattr(metric, 'evaluate_image', lambda: b'\xff'.decode())

@@ -164,7 +164,7 @@ def test_files_can_be_read_back(root, tmp_path):
             assert mask[y : y + height, x : x + width].sum() == segment['area']
             assert mask[y].any()
             assert mask[:, x + width - 1].any()
-    # As the truth for others: it fits itself, and the truth fits it as well as it fits the truth.
+    # Used as the truth, it matches itself, and matching is symmetric.
     own = dict(
         ann_file=str(tmp_path / 'out.panoptic.json'), seg_prefix=str(tmp_path / 'out.panoptic')
     )
@@ -174,7 +174,7 @@ def test_files_can_be_read_back(root, tmp_path):
 
 
 def test_format_only(root, tmp_path):
-    """Works on a test set, too, which has no annotations."""
+    """It also works on a test set, which has no annotations."""
     test_set = tmp_path / 'test.json'
     with open(paths(root)['ann_file']) as file:
         content = json.load(file)
@@ -191,7 +191,7 @@ def test_nothing_predicted(root):
 
 
 def test_empty_truth(root, tmp_path):
-    """All VOID: nothing can be right or wrong, and averages of nothing are 0."""
+    """All VOID: nothing can be right or wrong, and empty averages are 0."""
     with open(paths(root)['ann_file']) as file:
         content = json.load(file)
     for entry in content['annotations']:
@@ -229,7 +229,7 @@ def test_classes_in_another_order(root):
 
 
 def test_crowd_in_the_file(root, tmp_path):
-    """Nothing is missed where all of the truth is crowd, and nothing can be found."""
+    """If all of the truth is crowd, nothing is missed and nothing can be matched."""
     with open(paths(root)['ann_file']) as file:
         content = json.load(file)
     for entry in content['annotations']:
@@ -259,7 +259,7 @@ def test_one_image_is_written_by_two_threads(tmp_path):
 
 
 def test_some_of_the_classes(root):
-    """Segments of the others are VOID then."""
+    """Segments of the other classes become VOID."""
     metric = make_metric(root)
     metric.dataset_meta = dict(classes=CLASSES[:3])
 

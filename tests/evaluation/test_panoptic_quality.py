@@ -19,7 +19,7 @@ def row(*runs):
 
 
 def count(truth, prediction, true_segments, predicted_segments):
-    """Segments are (id, label) or (id, label, crowd). Checks against the slow one as well."""
+    """Segments are (id, label) or (id, label, crowd). Also checks the slow implementation."""
     whole = [
         [(*s, False)[:3] for s in segments] for segments in (true_segments, predicted_segments)
     ]
@@ -99,7 +99,7 @@ def test_void_and_all_crowds_of_a_class_count_together():
 
 
 def test_each_segment_matches_once():
-    """Two instances, each found; the third prediction is wrong."""
+    """Two instances, both matched; the third prediction is wrong."""
     truth, prediction = row((1, 10), (2, 10)), row((5, 7), (6, 3), (7, 10))
     counts = count(truth, prediction, [(1, 0), (2, 0)], [(5, 0), (6, 0), (7, 0)])
     assert counts[0] == [1.7, 2, 1, 0]
@@ -154,7 +154,7 @@ def random_segments(rng, size, crowd):
 
 @pytest.mark.parametrize('seed', range(60))
 def test_random_segments(seed):
-    """Every second time the prediction is a disturbed truth, so that there are matches."""
+    """Every other prediction is a perturbed truth, so that there are matches."""
     rng = np.random.default_rng(seed)
     truth, true_segments = random_segments(rng, 4, crowd=0.25)
     prediction, predicted = random_segments(rng, 4, crowd=0)

@@ -1,4 +1,4 @@
-"""SegFormer's head: the stock one with bilinear, six upsamplers in their places otherwise."""
+"""SegFormer's head: the stock one with bilinear, otherwise six upsamplers."""
 
 import copy
 
@@ -135,7 +135,7 @@ def test_six_upsamplers_and_who_guides_whom(upsample_cfg, sizes):
     assert [module for module, *_ in calls] == list(head.upsamplers)
     x = None
     for (stage, guide), (_, low, high, upsampled) in zip(WIRING, calls, strict=True):
-        # A stage starts as it was embedded, then each step takes the result of the last.
+        # A stage starts with its embedding, then each step takes the result of the previous one.
         starts = guide == stage - 1
         assert low is (embedded[stage][0] if starts else x)
         assert high is embedded[guide][0]
@@ -190,7 +190,7 @@ def test_training_step(upsample_cfg):
 
 
 def test_upsamplers_alone_learn():
-    """With all else frozen, the loss still falls: the upsamplers are really in the way."""
+    """With everything else frozen, the loss still falls: the upsamplers are in use."""
     head = make_head(dict(type='sapa_d', num_points=4, embed_dims=4))
     before_training = copy.deepcopy(head.upsamplers.state_dict())
     features, samples = make_features('even'), make_samples((16, 24))
@@ -267,7 +267,7 @@ def test_stages_in_the_wrong_order():
     ],
 )
 def test_a_training_step(how):
-    """In mixed precision, and as one graph, the head learns what it learns plainly."""
+    """In mixed precision and compiled, the head learns the same as in plain float32."""
     upsample_cfg = dict(type='sapa_d', num_points=4, embed_dims=4, pre_norm=True)
     features, samples = make_features('odd'), make_samples((46, 34))
     plain, head = make_head(upsample_cfg), make_head(upsample_cfg)

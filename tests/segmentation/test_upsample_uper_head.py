@@ -19,7 +19,7 @@ SIZES = {
     'even': [(16, 24), (8, 12), (4, 6), (2, 3)],
     'odd': [(23, 17), (12, 9), (6, 5), (3, 3)],
 }
-# Interpolation takes a finer level that is smaller than the coarser one.
+# Interpolation accepts a finer level that is smaller than the coarser one.
 ANY_SIZES = {**SIZES, 'smaller': [(16, 24), (3, 8), (4, 6), (2, 3)]}
 
 

@@ -25,7 +25,7 @@ SMALL = ((2, 3), (4, 5))
 TOLERANCES = {
     torch.float64: 1e-10,
     torch.float32: 2e-5,
-    # Embeddings, offsets and kernels are rounded on the way, each a part in 2^11 and 2^8.
+    # Embeddings, offsets and kernels are rounded, by one part in 2^11 and 2^8.
     torch.float16: 1e-2,
     torch.bfloat16: 8e-2,
 }
@@ -81,7 +81,7 @@ TYPICAL = [
     ('dysample', dict(groups=2)),
     *PEER_VARIANTS,
 ]
-# Those upsample by two, these shuffle four channels.
+# The former upsample by two, the latter shuffle four channels.
 ANY_SCALE = [case for case in TYPICAL[4:] if case[0] not in ('a2u', 'index_net')]
 ANY_SCALE.remove(PEER_VARIANTS[-1])
 
@@ -91,7 +91,7 @@ def assert_follows_formula(upsampler, kind, x, guide, **options):
     tolerance = TOLERANCES[x.dtype]
     x, guide = (t.detach().clone(memory_format=torch.preserve_format) for t in (x, guide))
     slow_x, slow_guide = (t.detach().double().requires_grad_() for t in (x, guide))
-    # Statistics of the batch have tests of their own: a single value has none.
+    # Batch statistics are tested separately: a single value has none.
     upsampler.train(options.get('training', False))
     params = {
         name: parameter.detach().double().requires_grad_()
@@ -107,7 +107,7 @@ def assert_follows_formula(upsampler, kind, x, guide, **options):
     seed = torch.linspace(-1, 1, expected.numel(), dtype=x.dtype).view(expected.shape)
     out.backward(seed)
     expected.backward(seed.double())
-    # What an output of a pixel does not need has none there.
+    # A parameter that a one-pixel output does not need has none.
     wanted = {
         'x': slow_x.grad,
         **{
@@ -166,7 +166,7 @@ def test_guide_of_other_channels(kind):
     ],
 )
 def test_pre_norm(kind, options):
-    """Queries, keys and offsets see normalised features, the values are those of x."""
+    """Queries, keys and offsets come from normalised features, the values from x itself."""
     options = dict(options, pre_norm=True)
     # Two channels in each of the 32 groups: with one, a single position would normalise to 0.
     upsampler = make_upsampler(kind, 64, **options)
@@ -199,7 +199,7 @@ def test_dtypes_and_layouts(kind, options, layout, dtype, form):
     if kind == 'sapa_d':
         keep_points_in_cells(upsampler)
     upsampler = upsampler.to(dtype)
-    # With this seed no hidden value of IndexNet is so near a kink of ReLU6 that rounding matters.
+    # With this seed no hidden value of IndexNet is close enough to a kink of ReLU6 to matter.
     x, guide = make_inputs(upsampler, *SMALL, dtype=dtype, seed=2 if kind == 'index_net' else 0)
     with sapa_ops.use_backend(form):
         inputs = relayout(x, layout), relayout(guide, layout)

@@ -66,7 +66,7 @@ def test_mixed_dtypes(kind, options, dtypes, form):
     with torch.autocast('cpu', HALF), sapa_ops.use_backend(form):
         out, grads, tensors = results(upsampler, *inputs)
 
-    # An operator or a convolution is what these end with.
+    # These end with an operator or a convolution.
     is_lower = isinstance(upsampler, (WindowUpsampler, PointUpsampler, Deconv, PixelShuffle))
     assert out.dtype == (HALF if is_lower else dtypes[0])
     assert_near(out, expected)
@@ -77,7 +77,7 @@ def test_mixed_dtypes(kind, options, dtypes, form):
 
 
 def assert_near(actual, expected):
-    """Embeddings, offsets and kernels are rounded on the way, each a part in 2^8."""
+    """Embeddings, offsets and kernels are rounded, by one part in 2^8."""
     scale = max(1.0, expected.abs().max().item())
     torch.testing.assert_close(actual.double(), expected, atol=5e-2 * scale, rtol=2e-2)
 
@@ -93,7 +93,7 @@ def test_mixed_dtypes_are_refused_outside(kind):
 
 @pytest.mark.parametrize('autocast', [False, True])
 def test_a2u_of_a_large_guide(autocast):
-    """Its filters grow with the square of the guide, beyond what float16 holds."""
+    """Its filters grow with the square of the guide, beyond the range of float16."""
     torch.manual_seed(0)
     upsampler = build_upsampler(dict(type='a2u'), 64)
     x, guide = torch.randn(1, 64, 8, 8), torch.randn(1, 64, 16, 16) + 150

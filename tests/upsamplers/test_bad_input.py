@@ -1,4 +1,4 @@
-"""Bad input: the error names the argument, what came and what is allowed."""
+"""Bad input: the error names the argument, the value and what is allowed."""
 
 import pytest
 import torch

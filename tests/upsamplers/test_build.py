@@ -85,7 +85,7 @@ def test_what_the_host_sets_is_no_option(option):
 
 @pytest.fixture
 def models():
-    """mmengine's root registry; what a test registers in it goes with the test."""
+    """mmengine's root registry; what a test registers is removed after it."""
     registry = pytest.importorskip('mmengine.registry').MODELS
     yield registry
     for name in ('Mine', 'NotAnUpsampler'):
@@ -141,7 +141,7 @@ def test_builds_without_mmengine(monkeypatch):
 
 
 def test_type_may_be_the_class():
-    """As mmengine's pure Python configs write it."""
+    """As in mmengine's pure Python configs."""
     assert isinstance(build_upsampler(dict(type=SapaD, groups=2), 8), SapaD)
 
 
@@ -160,7 +160,7 @@ class Newer(New):
 
 @pytest.fixture
 def new_file(tmp_path, monkeypatch):
-    """Where a file lies that is of the package for a while."""
+    """The path of a file that is temporarily part of the package."""
     monkeypatch.setattr(package, '__path__', [*package.__path__, str(tmp_path)])
     yield tmp_path / 'new_file.py'
     sys.modules.pop('sapa_mm.upsamplers.new_file', None)
@@ -175,7 +175,7 @@ def test_a_new_file_of_the_package_is_found(new_file):
     assert {name: kind for name, kind in found.items() if name != 'new'} == UPSAMPLERS
 
 
-def test_two_of_one_name_are_refused(new_file):
+def test_two_of_the_same_name_are_refused(new_file):
     new_file.write_text(NEW.format(name='a2u'))
     with pytest.raises(ValueError, match='have the same name, a2u'):
         build_module._find_upsamplers()

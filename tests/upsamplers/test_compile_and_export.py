@@ -32,7 +32,7 @@ SIZES = {
     'exact': [((3, 5), (6, 10)), ((7, 4), (14, 8)), ((9, 11), (18, 22))],
     'uneven': [((3, 5), (7, 11)), ((6, 4), (13, 9)), ((9, 11), (19, 24))],
 }
-# The compilation for any size takes longest.
+# Compiling for any size takes longest.
 QUICK = [(('sapa_b', ALL_TYPES['sapa_b']), 'exact'), (('sapa_d', ALL_TYPES['sapa_d']), 'uneven')]
 
 

@@ -49,7 +49,7 @@ def test_gradcheck(kind, options, high):
 
 @pytest.mark.parametrize('kind', ALL_TYPES)
 def test_gradients_reach_everything_from_the_first_step(kind):
-    """With the initial weights, not drawn anew."""
+    """With the initial weights."""
     torch.manual_seed(0)
     upsampler = UPSAMPLERS[kind](4, **ALL_TYPES[kind])
     x, guide = make_inputs(upsampler, (3, 4), (5, 8), dtype=torch.float32)

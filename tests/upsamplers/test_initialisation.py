@@ -49,7 +49,7 @@ def test_fade_and_dysample():
         fade.content_encoder,
         fade.gate,
     ):
-        # Xavier's uniform distribution: its limit, and no value beyond it.
+        # Xavier's uniform distribution reaches its limit and does not exceed it.
         area = conv.kernel_size[0] ** 2
         limit = (6 / (area * (conv.in_channels + conv.out_channels))) ** 0.5
         assert conv.weight.abs().max().item() == pytest.approx(limit, rel=0.02)

@@ -1,4 +1,4 @@
-"""Other people's checkpoints: the authors' names and mmcv's."""
+"""Checkpoints of other projects, with the authors' and mmcv's names."""
 
 import pytest
 import torch
@@ -31,7 +31,7 @@ class Parent(nn.Module):
         super().__init__()
         self.head = nn.Module()
         self.head.ups = nn.ModuleList([make(), make()])
-        # As in other modules, these names mean nothing special here.
+        # These names have no special meaning in other modules.
         self.q = nn.Linear(2, 2)
         self.head.k = nn.Linear(2, 2)
 
@@ -140,7 +140,7 @@ def test_dysample_of_the_authors():
 
 @pytest.mark.parametrize('kind', ['deconv', 'pixel_shuffle', 'carafe'])
 def test_modules_of_mmcv(kind):
-    """From mmcv's own module to ours: the keys, and what they compute."""
+    """From mmcv's module to ours: the keys, and the outputs."""
     mmcv_cnn = pytest.importorskip('mmcv.cnn')
     if kind == 'carafe':
         pytest.importorskip('mmcv.ops')
@@ -157,7 +157,7 @@ def test_modules_of_mmcv(kind):
     if kind != 'carafe':
         torch.testing.assert_close(target(x, guide), source(x))
         return
-    # mmcv's assembly has no CPU form, its kernels have.
+    # mmcv's assembly does not run on a CPU, its kernel prediction does.
     weight = source.kernel_normalizer(source.content_encoder(source.channel_compressor(x)))
     padded = nn.functional.pad(x, (2, 2, 2, 2))
     expected = torch.zeros(2, 8, 6, 8)

@@ -1,4 +1,4 @@
-"""Panoptic maps of mmdet made of segments, and taken apart."""
+"""Panoptic maps of mmdet from segments, and back."""
 
 import numpy as np
 

@@ -9,6 +9,7 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import torch
@@ -342,24 +343,10 @@ def _mmcv_carafe() -> Callable[..., Tensor] | None:
     return carafe
 
 
-def _copy(target: Tensor, source: Tensor) -> Tensor:
-    return target.copy_(source)
-
-
-def _bilinear(x: Tensor) -> Tensor:
-    return F.interpolate(x, scale_factor=SCALE, mode='bilinear')
-
-
-def _window_similarity(query: Tensor, key: Tensor) -> Tensor:
-    return window_similarity(query, key, KERNEL_SIZE)
-
-
-def _window_assemble(weight: Tensor, x: Tensor) -> Tensor:
-    return window_assemble(weight, x, KERNEL_SIZE)
-
-
-def _point_similarity(query: Tensor, key: Tensor, offset: Tensor) -> Tensor:
-    return point_similarity(query, key, offset, GROUPS)
+_bilinear = partial(F.interpolate, scale_factor=SCALE, mode='bilinear')
+_window_similarity = partial(window_similarity, kernel_size=KERNEL_SIZE)
+_window_assemble = partial(window_assemble, kernel_size=KERNEL_SIZE)
+_point_similarity = partial(point_similarity, groups=GROUPS)
 
 
 def _sapa_b(query: Tensor, key: Tensor, x: Tensor) -> Tensor:
@@ -374,7 +361,7 @@ _WINDOW = ('query', 'key')
 _POINT = ('grouped_query', 'grouped_key', 'offset')
 _WORKLOADS: dict[str, dict[str, Workload]] = {
     'baselines': {
-        'copy': Workload(_copy, ('target', 'guide'), differentiable=False),
+        'copy': Workload(Tensor.copy_, ('target', 'guide'), differentiable=False),
         'clone': Workload(torch.clone, ('guide',), differentiable=False),
         'bilinear': Workload(_bilinear, ('x',)),
     },

@@ -105,11 +105,12 @@ class _CocoFile:
             if not isinstance(annotation, dict):
                 yield f'annotations[{index}] must be an object, got {_show(annotation)}'
                 continue
-            image = self._image_of(annotation)
+            image_id = annotation.get('image_id')
+            image = self._images.get(image_id) if _is_id(image_id) else None
             # Panoptic files have one entry per image, with its segments.
             if 'segments_info' in annotation:
                 self._is_panoptic = True
-                name = f'annotation of image {_show(annotation.get("image_id"))}'
+                name = f'annotation of image {_show(image_id)}'
                 parts = annotation['segments_info']
                 if not isinstance(parts, list) or not all(isinstance(p, dict) for p in parts):
                     yield f'{name} has the segments_info {_show(parts)}'
@@ -123,14 +124,10 @@ class _CocoFile:
                 else:
                     ids.add(annotation['id'])
             if image is None:
-                yield f'{name} is of image {_show(annotation.get("image_id"))}, which is missing'
+                yield f'{name} is of image {_show(image_id)}, which is missing'
                 continue
             for part in parts:
                 yield from (f'{name} {text}' for text in self._part_problems(part, image))
-
-    def _image_of(self, annotation: dict) -> dict | None:
-        id_ = annotation.get('image_id')
-        return self._images.get(id_) if _is_id(id_) else None
 
     def _part_problems(self, part: dict, image: dict) -> Iterator[str]:
         """Find what is wrong with a box or a segment."""
@@ -170,11 +167,12 @@ def _box_problems(box: Any, image: dict) -> Iterator[str]:
     x, y, width, height = box
     if width <= 0 or height <= 0:
         yield f'has a box of {width} x {height}'
-    elif not _has_size(image):
+    elif not (_is_number(image.get('width')) and _is_number(image.get('height'))):
         return  # reported with the image
     # Boxes may be rounded.
     elif min(x, y) < -1 or x + width > image['width'] + 1 or y + height > image['height'] + 1:
-        yield f'has the box {box}, outside the image, {_size(image)} (width x height)'
+        size = f'{image["width"]}x{image["height"]}'
+        yield f'has the box {box}, outside the image, {size} (width x height)'
 
 
 def _mask_problems(mask: Any, image: dict) -> Iterator[str]:
@@ -201,14 +199,6 @@ def _is_polygon(polygon: Any) -> bool:
         and len(polygon) % 2 == 0
         and all(map(_is_number, polygon))
     )
-
-
-def _has_size(image: dict) -> bool:
-    return _is_number(image.get('width')) and _is_number(image.get('height'))
-
-
-def _size(image: dict) -> str:
-    return f'{image["width"]}x{image["height"]}'
 
 
 def _is_number(value: Any) -> bool:

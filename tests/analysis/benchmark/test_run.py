@@ -1,4 +1,4 @@
-"""The benchmark, on small maps; what it measures is checked, how fast it was is not."""
+"""The benchmark on small maps: its measurements are checked, speeds are not."""
 
 import json
 import math
@@ -65,7 +65,7 @@ def out(tmp_path_factory):
 
 @pytest.fixture(scope='module')
 def report(out):
-    """A run of everything but memory."""
+    """A run of everything except memory."""
     return run_benchmark(make_settings(out))
 
 
@@ -346,7 +346,7 @@ def test_files_appear_complete_or_not_at_all(tmp_path, monkeypatch):
 
 
 def test_threads_are_put_back(tmp_path, monkeypatch):
-    # Two real threads on a busy core would wait for each other for long.
+    # Two real threads on a busy core would keep waiting for each other.
     asked = []
     monkeypatch.setattr('torch.get_num_threads', lambda: 1)
     monkeypatch.setattr('torch.set_num_threads', asked.append)

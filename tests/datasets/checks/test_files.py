@@ -1,4 +1,4 @@
-"""``check_dataset`` names what is wrong with a dataset's files."""
+"""``check_dataset`` names the problems with a dataset's files."""
 
 import json
 

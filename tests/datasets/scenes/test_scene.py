@@ -119,7 +119,7 @@ def test_things_come_in_several_sizes_and_overlap(scenes):
 
 
 def width_at_most_two(mask):
-    """Share of the mask that lies in no 3x3 square of it."""
+    """Share of the mask outside all of its 3x3 squares."""
     padded = np.pad(mask, 2)
     height, width = mask.shape
     shifts = [(dy, dx) for dy in (-1, 0, 1) for dx in (-1, 0, 1)]

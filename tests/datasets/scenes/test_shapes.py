@@ -51,7 +51,7 @@ def test_distance_to_the_outline_and_area(outline, area, function):
     x, y = grid()
     sdf = function(x, y)
     np.testing.assert_allclose(np.abs(sdf), distance_to(outline, x, y), atol=0.02)
-    # Coverage is what images are blended with: its sum is the area, far better than by counting.
+    # Images are blended by coverage, whose sum is a far better area than a count of pixels.
     assert np.clip(0.5 - sdf, 0, 1).sum() == pytest.approx(area, rel=0.02)
     assert sdf[0, 0] > 0
 

@@ -210,7 +210,7 @@ def test_an_interrupted_generation_is_made_anew(root, tmp_path, monkeypatch):
         with pytest.raises(KeyboardInterrupt):
             write_scenes(tmp_path, **{**arguments, 'num_train': 4})
     assert not (tmp_path / 'scenes.json').exists()
-    # What a kill in the middle of a write can leave.
+    # What a process killed while writing can leave behind.
     (tmp_path / 'annotations/.instances_validation.1-2.partial.json').write_text('{"ima')
     (tmp_path / 'images/training/scene_00000001.jpg').write_bytes(b'\xff\xd8')
     write_scenes(tmp_path, **arguments)
