@@ -91,7 +91,7 @@ class Launcher:
             arguments (Sequence[str]): Its arguments.
 
         Returns:
-            list[str]: The command line; unless the kind is 'none', it passes ``--launcher`` on.
+            list[str]: The command line; it names the launcher unless the kind is 'none'.
         """
         run = ['-m', module, *arguments]
         if self.kind == 'none':

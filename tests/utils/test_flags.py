@@ -56,8 +56,8 @@ def option_strings(path):
 
 
 def texts(node, builds_command=False):
-    """The strings in a syntax tree, but for those of which a command line is made: the items of
-    lists and tuples that begin with dashes, and what ``add_argument`` gets."""
+    """The strings in a syntax tree except those that build a command line: the items of
+    lists and tuples that begin with dashes, and the arguments of ``add_argument``."""
     if isinstance(node, ast.Call) and getattr(node.func, 'attr', None) == 'add_argument':
         return
     if isinstance(node, ast.JoinedStr) and builds_command:
@@ -77,7 +77,7 @@ FLAGS = {
 
 
 def spoken_flags(source):
-    """The flags of our tools that the strings of a module speak of."""
+    """The flags of our tools that the strings of a module mention."""
     for text in texts(ast.parse(source)):
         yield from FLAGS & set(re.findall(r'--\w[\w-]*', text))
 
