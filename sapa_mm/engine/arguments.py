@@ -38,7 +38,7 @@ def run_config_tool(
     """
     args = vars(start_tool(parser))
     local_rank = args.pop('local_rank')
-    with exit_on(parser, FileNotFoundError, ValueError):
+    with exit_on(parser, OSError, ValueError):
         cfg = prepare(**args)
     with exit_on(parser, CheckpointError):
         run(cfg, local_rank)

@@ -13,6 +13,8 @@ from ..utils.configs import nested_configs
 from ..utils.text import one_line
 from .checkpoint import read_checkpoint
 
+_DATALOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
+
 
 def read_config(path: str, options: dict[str, Any] | None = None) -> Config:
     """Read the config of a model.
@@ -46,6 +48,9 @@ def read_config(path: str, options: dict[str, Any] | None = None) -> Config:
             cfg.merge_from_dict(options)
         except (KeyError, TypeError, IndexError) as error:
             raise ValueError(f'`cfg_options` do not fit {path}: {error}') from error
+    for key in ('model', *_DATALOADERS):
+        if not isinstance(cfg.get(key) or {}, dict):
+            raise ValueError(f'{key} must be a dict(...), got {cfg[key]!r}')
     return cfg
 
 

@@ -10,6 +10,7 @@ from mmengine.dist import init_dist, is_distributed
 from mmengine.registry import RUNNERS, init_default_scope
 from mmengine.runner import Runner
 
+from ..utils.files import check_writable
 from .config import read_config
 
 
@@ -29,7 +30,7 @@ def read_run_config(
         Config: The config.
 
     Raises:
-        FileNotFoundError: See ``read_config``.
+        OSError: If there is no config file, or ``work_dir`` cannot be written to.
         ValueError: See ``read_config``.
     """
     cfg = read_config(path, options)
@@ -39,6 +40,7 @@ def read_run_config(
     elif cfg.get('work_dir') is None:
         name = os.path.splitext(os.path.basename(path))[0]
         cfg.work_dir = os.path.join('work_dirs', name)
+    check_writable(cfg.work_dir, 'work_dir', is_folder=True)
     return cfg
 
 

@@ -7,6 +7,7 @@ from typing import Any
 from mmengine.config import Config
 
 from ..datasets.checks import check_dataset, check_evaluator
+from ..utils.files import check_writable
 from .config import check_checkpoint, check_upsamplers, in_scope
 from .run import build_runner, read_run_config
 
@@ -40,7 +41,8 @@ def prepare_testing(
         Config: The config.
 
     Raises:
-        FileNotFoundError: If the config, the dataset's folder or the checkpoint is missing.
+        OSError: If the config, the dataset's folder or the checkpoint is missing, or ``work_dir``,
+            ``out`` or ``show_dir`` cannot be written to.
         ValueError: If an argument does not suit the config, or the dataset or the checkpoint is
             damaged.
     """
@@ -57,6 +59,7 @@ def prepare_testing(
     if out is not None:
         _save_predictions(cfg, out)
     if show_dir is not None:
+        check_writable(show_dir, 'show_dir', is_folder=True)
         _draw_predictions(cfg, os.path.abspath(show_dir))
     if tta:
         _use_tta(cfg)
@@ -97,10 +100,12 @@ def _save_predictions(cfg: Config, out: str) -> None:
     if scope == 'mmdet':
         if not out.endswith(('.pkl', '.pickle')):
             raise ValueError(f'out takes a .pkl file for an mmdet config, got {out}')
+        check_writable(out, 'out')
         cfg.test_evaluator = [*metrics, {'type': 'DumpDetResults', 'out_file_path': out}]
         return
     if out.endswith(('.pkl', '.pickle')) or os.path.isfile(out):
         raise ValueError(f'out takes a folder (of label maps) for an mmseg config, got {out}')
+    check_writable(out, 'out', is_folder=True)
     writers = ('IoUMetric', 'CityscapesMetric')
     kinds = [str(metric['type']).rpartition('.')[2] for metric in metrics]
     for metric, kind in zip(metrics, kinds, strict=True):

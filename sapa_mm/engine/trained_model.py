@@ -9,8 +9,8 @@ from mmengine.registry import DATASETS, MODELS
 from torch import nn
 
 from ..utils.configs import single_datasets
-from ..utils.files import read_json
-from ..utils.text import first_of
+from ..utils.files import check_writable, read_json
+from ..utils.text import first_of, one_line
 from .checkpoint import read_checkpoint
 from .config import check_upsamplers, in_scope, read_config, without_initialisation
 from .published import model_settings, write_published
@@ -54,8 +54,14 @@ def load_trained(config: str, checkpoint: str, cfg_options: dict | None = None) 
     state_dict = content.get('state_dict') if isinstance(content, dict) else None
     if not state_dict:
         raise ValueError(f'checkpoint: {checkpoint} has no state_dict')
-    with in_scope(cfg):
-        model = revert_sync_batchnorm(MODELS.build(without_initialisation(cfg.model)))
+    try:
+        with in_scope(cfg):
+            model = revert_sync_batchnorm(MODELS.build(without_initialisation(cfg.model)))
+    except Exception as error:
+        # What a wrong setting raises is up to the module that it is for.
+        raise ValueError(
+            f'config: the model of {config} cannot be built: {one_line(error)}'
+        ) from error
     problem = _load(model, state_dict)
     if problem:
         raise ValueError(f'checkpoint: {checkpoint} is not of the model in {config}: it {problem}')
@@ -90,11 +96,12 @@ def publish(
         str: The file, see ``write_published``.
 
     Raises:
-        FileNotFoundError: If a file is missing.
-        ValueError: If the config or a file cannot be read, or the weights are not those of the
-            config's model.
+        OSError: If a file is missing, or ``folder`` cannot be written to.
+        ValueError: If the config or a file cannot be read, the metrics are none, or the weights
+            are not those of the config's model.
     """
     reached = _read_metrics(metrics) if metrics else {}
+    check_writable(folder, 'folder', is_folder=True)
     trained = load_trained(config, checkpoint, cfg_options)
     return write_published(
         folder, trained.cfg, trained.model.state_dict(), reached, trained.dataset_meta
@@ -103,8 +110,13 @@ def publish(
 
 def _read_metrics(path: str) -> dict[str, float]:
     content = read_json(path, 'metrics')
-    content = content.get('metrics', content) if isinstance(content, dict) else {}
-    return {name: value for name, value in content.items() if isinstance(value, (int, float))}
+    if isinstance(content, dict):
+        content = content.get('metrics', content)
+    named = content.items() if isinstance(content, dict) else ()
+    numbers = {name: value for name, value in named if isinstance(value, (int, float))}
+    if not numbers:
+        raise ValueError(f'metrics: {path} has no numbers by name, such as {{"mIoU": 45.5}}')
+    return numbers
 
 
 def _load(model: nn.Module, state_dict: dict[str, Any]) -> str | None:

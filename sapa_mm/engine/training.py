@@ -45,7 +45,8 @@ def prepare_training(
         Config: The config.
 
     Raises:
-        FileNotFoundError: If the config, a dataset's folder or a checkpoint is missing.
+        OSError: If the config, a dataset's folder or a checkpoint is missing, or ``work_dir``
+            cannot be written to.
         ValueError: If an argument does not suit the config or this machine, or a dataset or a
             checkpoint is damaged.
     """

@@ -1,5 +1,6 @@
 """Building upsamplers from an ``upsample_cfg``, and registering them in mmengine."""
 
+import contextlib
 import importlib
 import inspect
 import pkgutil
@@ -103,7 +104,12 @@ def _lookup(kind: str | type[Upsampler], name: str) -> type[Upsampler]:
     if isinstance(kind, str):
         upsampler = UPSAMPLERS.get(kind)
         if upsampler is None and kind and MODELS is not None:
-            upsampler = MODELS.get(kind)
+            # It raises for the name of a module that cannot be imported.
+            with contextlib.suppress(RuntimeError):
+                upsampler = MODELS.get(kind)
     if not (inspect.isclass(upsampler) and issubclass(upsampler, Upsampler)):
-        raise ValueError(f'{name}: type must be one of {_known()}, got {kind!r}')
+        raise ValueError(
+            f"{name}: type must be one of {_known()}, or an Upsampler registered in mmengine's "
+            f'MODELS, got {kind!r}'
+        )
     return upsampler

@@ -134,3 +134,12 @@ def test_another_shape_and_no_weights(checkpoint, tmp_path):
         publish(CONFIG, checkpoint, str(tmp_path / 'out'))
     with pytest.raises(FileNotFoundError, match='metrics: no.json is not a file'):
         publish(CONFIG, checkpoint, str(tmp_path / 'out'), 'no.json')
+
+
+@pytest.mark.parametrize('content', [[], [1.5], {'mIoU': '45.5'}, {'metrics': [1.5]}])
+def test_metrics_without_a_number(checkpoint, tmp_path, content):
+    path = tmp_path / 'metrics.json'
+    path.write_text(json.dumps(content))
+    with pytest.raises(ValueError, match='metrics: .*metrics.json has no numbers by name'):
+        publish(CONFIG, checkpoint, str(tmp_path / 'out'), str(path))
+    assert not (tmp_path / 'out').exists()

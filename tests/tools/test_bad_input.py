@@ -89,6 +89,30 @@ def test_out_of_the_wrong_kind(error_of, seg, det, checkpoint):
     assert '--out takes a .pkl file' in error_of('test', det, checkpoint, '--out', 'folder')
 
 
+def test_places_that_cannot_be_written_to(error_of, seg, checkpoint, tmp_path):
+    file = tmp_path / 'file'
+    file.touch()
+    message = f'{file} is no folder, '
+    for flag, place in (('--work-dir', file), ('--show-dir', file), ('--out', file / 'folder')):
+        assert f'error: {flag}: {message}{place}' in error_of('test', seg, checkpoint, flag, place)
+    assert f'error: --work-dir: {message}' in error_of('train', seg, '--work-dir', file)
+    assert f'error: --out: {message}' in error_of('publish', seg, checkpoint, '--out', file)
+
+
+@pytest.mark.parametrize('tool', ['train', 'test'])
+@pytest.mark.parametrize('key', ['model', 'test_dataloader'])
+def test_settings_in_the_place_of_a_dict(error_of, seg, checkpoint, tool, key):
+    arguments = (seg, checkpoint) if tool == 'test' else (seg,)
+    error = error_of(tool, *arguments, '--cfg-options', f'{key}=3')
+    assert error == f'error: {key} must be a dict(...), got 3'
+
+
+def test_model_that_cannot_be_built(error_of, seg, checkpoint):
+    torch.save({'state_dict': {'weight': torch.zeros(1)}}, checkpoint)
+    error = error_of('publish', seg, checkpoint, '--cfg-options', 'model.decode_head.in_channels=x')
+    assert f'error: config: the model of {seg} cannot be built: ' in error
+
+
 def test_tta_without_a_pipeline(error_of, seg, checkpoint):
     seg.write_text(seg.read_text().replace('tta_pipeline', 'other'))
     assert '--tta needs tta_pipeline' in error_of('test', seg, checkpoint, '--tta')

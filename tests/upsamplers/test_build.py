@@ -118,6 +118,15 @@ def test_refuses_what_is_registered_but_no_upsampler(models):
         build_upsampler(dict(type='NotAnUpsampler'), 8)
 
 
+def test_refuses_the_name_of_a_module_that_cannot_be_imported(models, tmp_path, monkeypatch):
+    """mmengine imports what is not registered."""
+    (tmp_path / 'Mine.py').write_text('1 / 0')
+    monkeypatch.syspath_prepend(tmp_path)
+    message = "type must be one of .*, or an Upsampler registered in mmengine's MODELS, got 'Mine'"
+    with pytest.raises(ValueError, match=message):
+        build_upsampler(dict(type='Mine'), 8)
+
+
 @pytest.mark.parametrize('host', ['mmengine', 'mmseg', 'mmdet'])
 @pytest.mark.parametrize('kind', ['sapa_i', 'sapa_b', 'sapa_d'])
 def test_builds_from_the_registry_of(host, kind, models):
