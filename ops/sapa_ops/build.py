@@ -130,12 +130,12 @@ def build_just_in_time(folder: str | None = None, sanitize: bool = False) -> Pat
     Raises:
         RuntimeError: If this machine cannot build, or the build fails.
     """
-    wanted = plan()
-    if not wanted.devices:
-        raise RuntimeError(f'sapa_ops cannot be built: {wanted.unavailable["cpu"]}')
+    planned = plan()
+    if not planned.devices:
+        raise RuntimeError(f'sapa_ops cannot be built: {planned.unavailable["cpu"]}')
     from torch.utils import cpp_extension
 
-    devices = ('cpu',) if sanitize else wanted.devices
+    devices = ('cpu',) if sanitize else planned.devices
     chosen = settings(devices, sanitize)
     if 'cuda' in devices:
         name_architectures()

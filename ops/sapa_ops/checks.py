@@ -17,13 +17,13 @@ def check_maps(op: str, dims: int = 4, **tensors: Tensor) -> None:
     """
     first_name, first = next(iter(tensors.items()))
     for name, tensor in tensors.items():
-        wanted = dims if name == first_name else 4
+        expected = dims if name == first_name else 4
         if not isinstance(tensor, Tensor) or not tensor.is_floating_point():
             got = getattr(tensor, 'dtype', type(tensor).__name__)
             raise TypeError(f'{op}: {name} must be a floating point tensor, got {got}')
-        if tensor.dim() != wanted:
+        if tensor.dim() != expected:
             raise ValueError(
-                f'{op}: {name} must have {wanted} dimensions, got shape {tuple(tensor.shape)}'
+                f'{op}: {name} must have {expected} dimensions, got shape {tuple(tensor.shape)}'
             )
         if 0 in tensor.shape[1:]:
             raise ValueError(f'{op}: only the batch may be empty, {name} is {tuple(tensor.shape)}')
@@ -82,14 +82,14 @@ def check_sizes(op: str, high_name: str, high: Tensor, low_name: str, low: Tenso
         )
 
 
-def check_channels(op: str, name: str, channels: int, wanted: int, why: str) -> None:
+def check_channels(op: str, name: str, channels: int, expected: int, reason: str) -> None:
     """Check a number of channels against the one that follows from the other arguments.
 
     Raises:
         ValueError: If it differs.
     """
-    if channels != wanted:
-        raise ValueError(f'{op}: {name} must have {wanted} channels ({why}), got {channels}')
+    if channels != expected:
+        raise ValueError(f'{op}: {name} must have {expected} channels ({reason}), got {channels}')
 
 
 def check_same_size(op: str, name: str, tensor: Tensor, other_name: str, other: Tensor) -> None:

@@ -65,8 +65,8 @@ def window_assemble(weight: Tensor, value: Tensor, kernel_size: int, groups: int
     checks.check_maps(op, weight=weight, value=value)
     checks.check_kernel_size(op, kernel_size)
     checks.check_groups(op, 'value', value.shape[1], groups)
-    wanted = groups * kernel_size**2
-    checks.check_channels(op, 'weight', weight.shape[1], wanted, 'groups * kernel_size**2')
+    expected = groups * kernel_size**2
+    checks.check_channels(op, 'weight', weight.shape[1], expected, 'groups * kernel_size**2')
     checks.check_sizes(op, 'weight', weight, 'value', value)
     return dispatch(op, (weight, value), kernel_size, groups)
 
@@ -96,8 +96,8 @@ def point_similarity(query: Tensor, key: Tensor, offset: Tensor, groups: int) ->
     checks.check_maps(op, query=query, key=key, offset=offset)
     checks.check_groups(op, 'query', query.shape[1], groups)
     points = max(offset.shape[1] // (2 * groups), 1)
-    wanted = 2 * groups * points
-    checks.check_channels(op, 'offset', offset.shape[1], wanted, 'groups * points * 2')
+    expected = 2 * groups * points
+    checks.check_channels(op, 'offset', offset.shape[1], expected, 'groups * points * 2')
     checks.check_channels(op, 'key', key.shape[1], query.shape[1], 'as query')
     checks.check_sizes(op, 'query', query, 'key', key)
     checks.check_same_size(op, 'offset', offset, 'query', query)
@@ -126,8 +126,8 @@ def point_assemble(weight: Tensor, value: Tensor, offset: Tensor) -> Tensor:
     checks.check_maps(op, dims=5, weight=weight, value=value, offset=offset)
     groups, points = weight.shape[1:3]
     checks.check_groups(op, 'value', value.shape[1], groups)
-    wanted = 2 * groups * points
-    checks.check_channels(op, 'offset', offset.shape[1], wanted, 'groups * points * 2')
+    expected = 2 * groups * points
+    checks.check_channels(op, 'offset', offset.shape[1], expected, 'groups * points * 2')
     checks.check_sizes(op, 'weight', weight, 'value', value)
     checks.check_same_size(op, 'offset', offset, 'weight', weight)
     return dispatch(op, (weight, value, offset))

@@ -29,7 +29,7 @@ class Comparison:
     Attributes:
         size (tuple[int, int]): Height and width of the image.
         difference (float): Largest difference of a logit.
-        largest (float): Largest absolute value of a logit.
+        largest_logit (float): Largest absolute value of a logit.
         different_pixels (float): Share of the pixels whose class differs.
         seconds_torch (float): Median time of the model.
         seconds_file (float): Median time of the file, with as many threads.
@@ -37,7 +37,7 @@ class Comparison:
 
     size: tuple[int, int]
     difference: float
-    largest: float
+    largest_logit: float
     different_pixels: float
     seconds_torch: float
     seconds_file: float
@@ -59,7 +59,7 @@ def is_accurate(comparisons: Sequence[Comparison]) -> bool:
         comparison.different_pixels * count
         for comparison, count in zip(comparisons, pixels, strict=True)
     )
-    close = all(c.difference <= MAX_DIFFERENCE * c.largest for c in comparisons)
+    close = all(c.difference <= MAX_DIFFERENCE * c.largest_logit for c in comparisons)
     return close and different <= MAX_DIFFERENT_PIXELS * sum(pixels)
 
 
@@ -128,7 +128,7 @@ def compare(segmentor: Segmentor, run: Run, images: Sequence[np.ndarray]) -> Ite
         yield Comparison(
             size=(h, w),
             difference=float(np.abs(logits - expected).max()),
-            largest=float(np.abs(expected).max()),
+            largest_logit=float(np.abs(expected).max()),
             different_pixels=float((logits.argmax(1) != expected.argmax(1)).mean()),
             seconds_torch=seconds_torch,
             seconds_file=seconds_file,
@@ -150,7 +150,7 @@ def format_comparisons(comparisons: Sequence[Comparison], runtime: str) -> str:
         (
             f'{comparison.size[0]}x{comparison.size[1]}',
             f'{comparison.difference:.1e}',
-            f'{comparison.largest:.1f}',
+            f'{comparison.largest_logit:.1f}',
             f'{100 * comparison.different_pixels:.4f} %',
             f'{1e3 * comparison.seconds_torch:.0f} ms',
             f'{1e3 * comparison.seconds_file:.0f} ms',

@@ -27,8 +27,8 @@ def train_all(
 ) -> list[str]:
     """Train one run after another; the others go on if one fails.
 
-    Several processes, on machines that share the folder, may do so at once. Each passes over runs
-    that another process is training, and returns to them at the end until all are finished or
+    Several processes, on machines that share the folder, may do so at once. Each skips runs that
+    another process is training, and returns to them at the end until all are finished or
     failed. If that process is killed, its run is resumed here. No process tries a run twice.
 
     Prints the current run, its progress and the time left.
@@ -58,7 +58,7 @@ def train_all(
                 with _ProgressPrinter(others, durations) as printer:
                     result = run.train(launcher, printer)
             except LockTaken:
-                print('  passed over: another process is training it', flush=True)
+                print('  skipped: another process is training it', flush=True)
                 taken.append((number, run))
             except Exception as error:
                 # A config is Python: it may raise anything, and the other runs go on.
@@ -71,7 +71,7 @@ def train_all(
                     on_result(run, result)
         if taken and is_first_round:
             titles = '; '.join(run.title for _, run in taken)
-            print(f'Waiting for what other processes are training: {titles}', flush=True)
+            print(f'Waiting for runs of other processes: {titles}', flush=True)
         waiting, is_first_round = taken, False
         if waiting:
             time.sleep(_SECONDS_BETWEEN_ROUNDS)

@@ -74,7 +74,7 @@ class _PeakMemory(Hook):
     priority = 'VERY_HIGH'
 
     def __init__(self) -> None:
-        self._before = _reset_peak_memory()
+        self._baseline = _reset_peak_memory()
 
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
         runner.message_hub.update_info(self._KEY, self.total(runner))
@@ -83,7 +83,7 @@ class _PeakMemory(Hook):
     def total(self, runner: Runner) -> int:
         """Peak memory so far, in bytes."""
         info = runner.message_hub.runtime_info
-        return max(info.get(self._KEY, 0), _peak_memory(self._before))
+        return max(info.get(self._KEY, 0), _peak_memory(self._baseline))
 
 
 class _LastValidation(Hook):
@@ -131,10 +131,10 @@ def _reset_peak_memory():
     return peak_rss()
 
 
-def _peak_memory(before):
+def _peak_memory(baseline):
     if get_device() == 'cuda':
         return torch.cuda.max_memory_allocated()
-    return peak_rss() - before
+    return peak_rss() - baseline
 
 
 def _describe_device():

@@ -53,7 +53,7 @@ def visualize(
     if (image is None) == (sample is None):
         raise ValueError('give one of `image` and `sample`')
     if truth is not None and image is None:
-        raise ValueError('`truth` belongs to `image`; `sample` brings its own')
+        raise ValueError('`truth` goes with `image`; a `sample` has its own')
 
     configs = read_configs(models, cfg_options)
     input_image = open_image(configs[0], image, truth, sample)
@@ -78,7 +78,7 @@ def _check_request(figure: str, num_models: int, out: str, options: dict) -> Non
         raise ValueError(f'models: {figure} is a figure of one model, got {num_models}')
     for name in options:
         if not any(name in kind.options for kind in kinds):
-            raise ValueError(f'`{name}` has no meaning for {figure}')
+            raise ValueError(f'`{name}` does not apply to {figure}')
 
 
 def _check_position(position: Sequence[int] | None, image: InputImage) -> None:

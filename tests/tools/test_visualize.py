@@ -49,13 +49,13 @@ def test_arguments_that_make_no_sense(complaint, files):
         'error: --out: features is written as .png or .pdf or .svg, got figure.jpg'
     )
     assert 'gallery is written as .html' in complaint('gallery')
-    assert '--upsampler has no meaning for features' in complaint('features', '--upsampler', 1)
+    assert '--upsampler does not apply to features' in complaint('features', '--upsampler', 1)
     assert '--model: points is a figure of one model, got 2' in complaint('points', *files[0])
     assert 'give one of --image and --sample' in complaint('features', '--sample', 0)
     error = complaint('features', image=('--truth', 'truth.png'))
     assert 'give one of --image and --sample' in error
     error = complaint('features', '--sample', 0, image=('--truth', 'truth.png'))
-    assert '--truth belongs to --image' in error
+    assert '--truth goes with --image' in error
 
 
 @pytest.mark.parametrize(
