@@ -35,17 +35,8 @@ class Format:
     packages: tuple[str, ...] = ()
 
 
-def write_onnx(traced: Traced, description: Description, path: str) -> None:
-    """Writes an ONNX file that includes weights and metadata.
-
-    Args:
-        traced (Traced): The segmentor.
-        description (Description): The metadata.
-        path (str): The file.
-
-    Raises:
-        ValueError: If a step of the model cannot be translated to ONNX.
-    """
+def _write_onnx(traced: Traced, description: Description, path: str) -> None:
+    """Writes an ONNX file that includes weights and metadata."""
     from sapa_ops.onnx import OPSET
 
     from .onnx_translations import TRANSLATIONS
@@ -69,15 +60,8 @@ def write_onnx(traced: Traced, description: Description, path: str) -> None:
     program.save(path, external_data=False)
 
 
-def open_onnx(path: str) -> Run:
-    """Opens an ONNX file with onnxruntime, on as many threads as torch has.
-
-    Args:
-        path (str): The file.
-
-    Returns:
-        Run: Runs it.
-    """
+def _open_onnx(path: str) -> Run:
+    """Opens an ONNX file with onnxruntime, on as many threads as torch has."""
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
@@ -86,26 +70,13 @@ def open_onnx(path: str) -> Run:
     return lambda image: session.run(['logits'], {'image': image})[0]
 
 
-def write_program(traced: Traced, description: Description, path: str) -> None:
-    """Writes a program of ``torch.export``; loading it needs ``import sapa_ops``.
-
-    Args:
-        traced (Traced): The segmentor.
-        description (Description): Written as extra files.
-        path (str): The file.
-    """
+def _write_program(traced: Traced, description: Description, path: str) -> None:
+    """Writes a program of ``torch.export``; loading it needs ``import sapa_ops``."""
     torch.export.save(traced.program, path, extra_files=description.as_metadata())
 
 
-def open_program(path: str) -> Run:
-    """Opens a program of ``torch.export``.
-
-    Args:
-        path (str): The file.
-
-    Returns:
-        Run: Runs it.
-    """
+def _open_program(path: str) -> Run:
+    """Opens a program of ``torch.export``."""
     module = torch.export.load(path).module()
 
     @torch.no_grad()
@@ -117,8 +88,8 @@ def open_program(path: str) -> Run:
 
 #: The formats by the suffix of their files.
 FORMATS = {
-    '.onnx': Format('onnxruntime', write_onnx, open_onnx, ('onnx', 'onnxruntime', 'onnxscript')),
-    '.pt2': Format('torch.export', write_program, open_program),
+    '.onnx': Format('onnxruntime', _write_onnx, _open_onnx, ('onnx', 'onnxruntime', 'onnxscript')),
+    '.pt2': Format('torch.export', _write_program, _open_program),
 }
 
 

@@ -79,7 +79,7 @@ def make_report(
         with _collecting(problems):
             if number == 1:
                 report['Table 1: multiply-adds for each low-res position, and parameters'] = (
-                    tabulate_table_1()
+                    _tabulate_table_1()
                 )
             else:
                 table = PAPER_TABLES[number]
@@ -95,15 +95,8 @@ def make_report(
     return format_report(report, form) if report else '', problems
 
 
-def tabulate_table_1(channels: int = 256) -> Table:
-    """Table 1: the paper's formulas evaluated, and the upsamplers counted.
-
-    Args:
-        channels (int): C, channels of x and guide. Defaults to 256.
-
-    Returns:
-        list[dict]: The rows; FLOPs are multiply-adds for each low-res position.
-    """
+def _tabulate_table_1(channels: int = 256) -> Table:
+    """Table 1: the paper's formulas and our counts of multiply-adds for each low-res position."""
     kinds = sorted(UPSAMPLERS.values(), key=lambda kind: paper_order(kind.title))
     return [_tabulate_formula(kind, row, channels) for kind in kinds for row in kind.table_1]
 

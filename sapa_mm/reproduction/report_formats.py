@@ -40,26 +40,20 @@ def write_report(tables: Sequence[PaperTable], configs: str, out: str) -> tuple[
     check_writable(out, 'out', is_folder=True)
     reports = [make_report_table(table, configs, out) for table in tables]
     latencies = read_latencies(out)
-    text = format_markdown(reports, latencies)
+    text = _format_markdown(reports, latencies)
     files = {
         os.path.join(out, 'report.md'): text,
-        os.path.join(out, 'report.html'): format_page(reports, latencies),
+        os.path.join(out, 'report.html'): _format_page(reports, latencies),
     }
     for path, content in files.items():
         write_whole(path, content)
     return text, list(files)
 
 
-def format_markdown(tables: Sequence[ReportTable], latencies: dict[str, dict[str, Latency]]) -> str:
-    """Format a report as Markdown.
-
-    Args:
-        tables (Sequence[ReportTable]): Its tables.
-        latencies (dict): Latencies by device and name, for Figure 12.
-
-    Returns:
-        str: The text, ending with a newline.
-    """
+def _format_markdown(
+    tables: Sequence[ReportTable], latencies: dict[str, dict[str, Latency]]
+) -> str:
+    """Format a report as Markdown, ending with a newline."""
     sections = ['# The paper, and what was measured', _EXPLANATION]
     if any(table.is_small for table in tables):
         sections.append(_SMALL)
@@ -68,16 +62,8 @@ def format_markdown(tables: Sequence[ReportTable], latencies: dict[str, dict[str
     return '\n\n'.join(sections) + '\n'
 
 
-def format_page(tables: Sequence[ReportTable], latencies: dict[str, dict[str, Latency]]) -> str:
-    """Format a report as a self-contained HTML page.
-
-    Args:
-        tables (Sequence[ReportTable]): Its tables.
-        latencies (dict): Latencies by device and name, for Figure 12.
-
-    Returns:
-        str: The page.
-    """
+def _format_page(tables: Sequence[ReportTable], latencies: dict[str, dict[str, Latency]]) -> str:
+    """Format a report as a self-contained HTML page."""
     return fill_page(
         'sapa_mm.reproduction',
         'report_page.html.jinja',

@@ -38,16 +38,8 @@ def make_missing_scenes(data_root: str) -> None:
                 write_scenes(data_root)
 
 
-def scenes_options(cfg: Config, data_root: str) -> dict[str, str]:
-    """Point training and validation at a folder of scenes.
-
-    Args:
-        cfg (Config): A config that trains on scenes in another folder.
-        data_root (str): The folder.
-
-    Returns:
-        dict[str, str]: Settings to override, with dotted keys.
-    """
+def _scenes_options(cfg: Config, data_root: str) -> dict[str, str]:
+    """Settings that point training and validation of a config on scenes at another folder."""
     options = {f'{split}_dataloader.dataset.data_root': data_root for split in ('train', 'val')}
     for key, metric in nested_configs(cfg.val_evaluator, 'val_evaluator'):
         for argument in ('ann_file', 'seg_prefix'):
@@ -78,7 +70,7 @@ def find_stand_in(
     path = os.path.join(configs, _STAND_INS[os.path.dirname(config)])
     paper = read_config(os.path.join(configs, config))
     small = read_config(path)
-    options = {**scenes_options(small, data_root), **_schedule_options(small, iterations)}
+    options = {**_scenes_options(small, data_root), **_schedule_options(small, iterations)}
     for part in ('decode_head', 'neck'):
         for name, value in paper.model.get(part, {}).get('upsample_cfg', {}).items():
             options[f'model.{part}.upsample_cfg.{name}'] = value
@@ -124,5 +116,5 @@ def scenes_run(
         FileNotFoundError: If there is no such config.
         ValueError: If the config cannot be read.
     """
-    options = scenes_options(read_config(config), data_root)
+    options = _scenes_options(read_config(config), data_root)
     return TrainingRun(title, config, work_dir, {**options, **(cfg_options or {})})

@@ -40,7 +40,7 @@ class NamedModel:
             pipeline = Compose(image_pipeline(self.trained.cfg))
         with explain_failure(self.name, image.pixels):
             sample = pipeline(dict(img_path=image.path, img_id=0))
-        meta = complete_meta(self.trained.dataset_meta)
+        meta = _complete_meta(self.trained.dataset_meta)
         return run_model(self.name, self.trained.model, sample, image.pixels, meta)
 
 
@@ -116,18 +116,8 @@ def _distinct(titles: list[str | None], configs: list[str]) -> list[str]:
     ]
 
 
-def complete_meta(meta: dict) -> dict:
-    """Adds colours to the classes of a dataset that has none.
-
-    Args:
-        meta (dict): ``classes``, and ``palette`` if known.
-
-    Returns:
-        dict: Both, with a colour for each class.
-
-    Raises:
-        ValueError: If the classes are unknown.
-    """
+def _complete_meta(meta: dict) -> dict:
+    """Return ``classes`` and ``palette``, with random colours if there are none."""
     classes = meta.get('classes')
     if not classes:
         raise ValueError('neither the checkpoint nor the config has the names of the classes')

@@ -51,7 +51,7 @@ def draw_points_figure(
     kernels = compute_kernels(call.upsampler, call.x, call.guide)
     size, low = call.output.shape[2:], call.x.shape[2:]
     cell = to_cell(position, size, run.extent)
-    rows, columns = children_of(kernels, cell)
+    rows, columns = _children_of(kernels, cell)
     parent = to_pixels((kernels.rows[cell[0]], kernels.columns[cell[1]]), low, run.extent)
 
     children = {
@@ -97,17 +97,8 @@ def draw_points_figure(
     return figure
 
 
-def children_of(kernels: Kernels, cell: Sequence[int]) -> tuple[list[int], list[int]]:
-    """Finds the rows and columns of all positions with the low-res index of a position.
-
-    Args:
-        kernels (Kernels): The kernels.
-        cell (Sequence[int]): Row and column of an upsampled position.
-
-    Returns:
-        tuple[list[int], list[int]]: Rows and columns; only those of the position itself if there
-        are more than 16 children.
-    """
+def _children_of(kernels: Kernels, cell: Sequence[int]) -> tuple[list[int], list[int]]:
+    """Rows and columns of the positions with the same low-res index; only its own if too many."""
     rows, columns = (
         torch.nonzero(axis == axis[index]).flatten().tolist()
         for axis, index in zip((kernels.rows, kernels.columns), cell, strict=True)

@@ -30,7 +30,7 @@ def draw_upsamplers(image: InputImage, runs: Sequence[ModelRun]) -> Figure:
     Raises:
         ValueError: If a model has no upsamplers.
     """
-    rows = [_features(coarse_to_fine(run.upsampler_calls())) for run in runs]
+    rows = [_features(_coarse_to_fine(run.upsampler_calls())) for run in runs]
     longest = max(map(len, rows))
     figure, axes = grid(len(rows), 2 + longest, _WIDTH, panel_height(image.pixels, _WIDTH))
     show(axes[0, 0], image.pixels, 'image')
@@ -48,7 +48,7 @@ def draw_upsamplers(image: InputImage, runs: Sequence[ModelRun]) -> Figure:
     return figure
 
 
-def coarse_to_fine(calls: Sequence[Call]) -> list[Call]:
+def _coarse_to_fine(calls: Sequence[Call]) -> list[Call]:
     """The first calls, up to one whose input differs in size from the previous output."""
     path = [calls[0]]
     for call, following in pairwise(calls):
