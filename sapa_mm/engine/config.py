@@ -78,9 +78,9 @@ def without_initialisation(model: dict) -> dict:
         dict: The copy; ``init_cfg`` and ``pretrained`` are None wherever they are set.
     """
     model = copy.deepcopy(model)
-    for _, part in nested_configs(model, 'model'):
-        for key in part.keys() & {'init_cfg', 'pretrained'}:
-            part[key] = None
+    for _, nested in nested_configs(model, 'model'):
+        for key in nested.keys() & {'init_cfg', 'pretrained'}:
+            nested[key] = None
     return model
 
 
@@ -95,9 +95,9 @@ def check_upsamplers(model: Any, name: str) -> None:
         TypeError: If an upsample_cfg is not a dict.
         ValueError: If its type or an option is unknown.
     """
-    for key, part in nested_configs(model, name):
-        if 'upsample_cfg' in part and str(part.get('type')).startswith('Upsample'):
-            check_upsample_cfg(part['upsample_cfg'], f'{key}.upsample_cfg')
+    for key, nested in nested_configs(model, name):
+        if 'upsample_cfg' in nested and str(nested.get('type')).startswith('Upsample'):
+            check_upsample_cfg(nested['upsample_cfg'], f'{key}.upsample_cfg')
 
 
 def check_checkpoint(path: str, name: str) -> None:

@@ -29,9 +29,9 @@ def find_resumable(work_dir: str) -> str | None:
             them.
     """
     latest = find_latest_checkpoint(work_dir)
-    others = sorted(glob.glob(os.path.join(work_dir, '*.pth')), key=os.path.getmtime, reverse=True)
+    paths = sorted(glob.glob(os.path.join(work_dir, '*.pth')), key=os.path.getmtime, reverse=True)
     reasons = []
-    for path in dict.fromkeys([latest, *others] if latest else others):
+    for path in dict.fromkeys([latest, *paths] if latest else paths):
         try:
             resumed_seed(path)
         except (FileNotFoundError, CheckpointError) as error:
@@ -39,7 +39,7 @@ def find_resumable(work_dir: str) -> str | None:
             print_log(f'Not resuming: {error}', logger='current', level=logging.WARNING)
         else:
             return path
-    if others:
+    if paths:
         raise CheckpointError(
             f'resume: none of the checkpoints in {work_dir} can be resumed '
             f'({"; ".join(reasons)}); name another one, or train in a new work directory'

@@ -67,9 +67,9 @@ def load_trained(config: str, checkpoint: str, cfg_options: dict | None = None) 
         raise ValueError(f'checkpoint: {checkpoint} is not of the model in {config}: it {problem}')
     meta = content.get('meta', {})
     # Published weights record the settings of their model.
-    other = meta.get('model') and _first_difference(meta['model'], model_settings(cfg), 'model')
-    if other:
-        raise ValueError(f'checkpoint: {checkpoint} is not of the model in {config}: {other}')
+    differs = meta.get('model') and _first_difference(meta['model'], model_settings(cfg), 'model')
+    if differs:
+        raise ValueError(f'checkpoint: {checkpoint} is not of the model in {config}: {differs}')
     meta = meta.get('dataset_meta') or _dataset_meta(cfg)
     model.dataset_meta = meta
     return TrainedModel(cfg, model.eval(), meta)
@@ -100,11 +100,11 @@ def publish(
         ValueError: If the config or a file cannot be read, the metrics are none, or the weights
             are not those of the config's model.
     """
-    reached = _read_metrics(metrics) if metrics else {}
+    values = _read_metrics(metrics) if metrics else {}
     check_writable(folder, 'folder', is_folder=True)
     trained = load_trained(config, checkpoint, cfg_options)
     return write_published(
-        folder, trained.cfg, trained.model.state_dict(), reached, trained.dataset_meta
+        folder, trained.cfg, trained.model.state_dict(), values, trained.dataset_meta
     )
 
 

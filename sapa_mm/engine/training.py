@@ -123,11 +123,11 @@ def _use_auto_scale_lr(cfg: Config) -> None:
 
 def _check_pretrained(model: Any, name: str) -> None:
     """Check the local files named by ``init_cfg`` and ``pretrained`` in a model's config."""
-    for key, part in nested_configs(model, name):
-        if part.get('type') == 'Pretrained' and isinstance(part.get('checkpoint'), str):
-            check_checkpoint(part['checkpoint'], f'{key}.checkpoint')
-        if isinstance(part.get('pretrained'), str):
-            check_checkpoint(part['pretrained'], f'{key}.pretrained')
+    for key, nested in nested_configs(model, name):
+        if nested.get('type') == 'Pretrained' and isinstance(nested.get('checkpoint'), str):
+            check_checkpoint(nested['checkpoint'], f'{key}.checkpoint')
+        if isinstance(nested.get('pretrained'), str):
+            check_checkpoint(nested['pretrained'], f'{key}.pretrained')
 
 
 def _set_resume(cfg: Config, resume: str | None) -> None:

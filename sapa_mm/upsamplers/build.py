@@ -19,14 +19,15 @@ _SET_BY_HOST = ('self', 'in_channels', 'guide_channels', 'scale_factor')
 
 def _find_upsamplers() -> dict[str, type[Upsampler]]:
     """Imports all modules of this package and finds the classes that set ``name``."""
-    found: dict[str, type[Upsampler]] = {}
+    by_name: dict[str, type[Upsampler]] = {}
     for file in pkgutil.iter_modules(sys.modules[__package__].__path__):
         module = importlib.import_module(f'{__package__}.{file.name}')
-        classes = [kind for kind in vars(module).values() if inspect.isclass(kind)]
-        for kind in (kind for kind in classes if issubclass(kind, Upsampler)):
-            if kind.name is not None and found.setdefault(kind.name, kind) is not kind:
-                raise ValueError(f'{kind} and {found[kind.name]} have the same name, {kind.name}')
-    return found
+        for cls in vars(module).values():
+            if not (inspect.isclass(cls) and issubclass(cls, Upsampler)) or cls.name is None:
+                continue
+            if by_name.setdefault(cls.name, cls) is not cls:
+                raise ValueError(f'{cls} and {by_name[cls.name]} have the same name, {cls.name}')
+    return by_name
 
 
 #: This package's upsamplers by name.

@@ -273,19 +273,19 @@ def find_segments(segments: Segments, name: str = 'map') -> np.ndarray:
         ValueError: If the ids repeat or contain 0, the map has an id that is not among them, or one
             of them is not in the map.
     """
-    known, places = np.unique(np.append(segments.ids, VOID), return_index=True)
+    known, indices = np.unique(np.append(segments.ids, VOID), return_index=True)
     if len(known) != len(segments.ids) + 1:
         raise ValueError(f'the ids of the {name} must be distinct and not {VOID}')
-    sorted_place = np.searchsorted(known, segments.id_map)
-    sorted_place[sorted_place == len(known)] = 0
-    unknown = known[sorted_place] != segments.id_map
+    sorted_index = np.searchsorted(known, segments.id_map)
+    sorted_index[sorted_index == len(known)] = 0
+    unknown = known[sorted_index] != segments.id_map
     if unknown.any():
         ids = np.unique(segments.id_map[unknown])
         raise ValueError(
             f'the {name} has {_listed(ids)} among its pixels but not among its segments'
         )
-    number = (places + 1) % len(known)
-    index_map = number[sorted_place]
+    index_of = (indices + 1) % len(known)
+    index_map = index_of[sorted_index]
     missing = np.bincount(index_map.ravel(), minlength=len(known))[1:] == 0
     if missing.any():
         ids = segments.ids[missing]

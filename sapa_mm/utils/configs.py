@@ -39,7 +39,7 @@ def single_datasets(dataset: Any, name: str) -> Iterator[tuple[str, dict]]:
     if 'dataset' in dataset:
         yield from single_datasets(dataset['dataset'], f'{name}.dataset')
     elif 'datasets' in dataset:
-        for index, part in enumerate(dataset['datasets']):
-            yield from single_datasets(part, f'{name}.datasets.{index}')
+        for index, child in enumerate(dataset['datasets']):
+            yield from single_datasets(child, f'{name}.datasets.{index}')
     else:
         yield name, dataset

@@ -157,16 +157,16 @@ def import_upsamplers(module: str) -> dict[str, type[Upsampler]]:
     path = getattr(imported, '__file__', None) or ''
     if module.endswith('.py') and os.path.realpath(path) != os.path.realpath(module):
         raise ValueError(f'imports: {module} has the name of the module {path or name}')
-    found = {
+    upsamplers = {
         registered: kind
         for registered, kind in (MODELS.module_dict.items() if MODELS is not None else ())
         if isinstance(kind, type)
         and issubclass(kind, Upsampler)
         and f'{kind.__module__}.'.startswith(f'{name}.')
     }
-    if not found:
+    if not upsamplers:
         raise ValueError(f"imports: {module} registers no Upsampler in mmengine's MODELS")
-    return found
+    return upsamplers
 
 
 class Maps:

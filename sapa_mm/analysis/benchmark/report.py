@@ -37,12 +37,12 @@ _METHOD = """\
 - `forward` runs without gradients; `forward+backward` goes on to the gradients of all inputs and
   parameters.
 - A pipeline is similarity, softmax and assembly: `sapa_b` in windows of side 5 with 32 channels,
-  `sapa_d` at 9 points in 4 groups of 32 channels. An upsampler has its projections too.
+  `sapa_d` at 9 points in 4 groups of 32 channels. An upsampler includes its projections.
 - `/ bilinear`: time over that of bilinear interpolation of the same map. `eager / compiled`: how
   many times faster the compiled form is. `/ contiguous`: channels_last over contiguous.
 - `of copy bandwidth`: bytes that must move (inputs, output, gradients, each once) per time, over
   the same for `copy`, which copies a map of the output's size into one that exists. `clone`
-  copies it into a new one: new memory has a price on a CPU, which everything but `copy` pays.
+  copies it into a new one: on a CPU, new memory costs time, for everything but `copy`.
 - `extra memory`: peak beyond inputs, output and gradients, and in % of the output. Without
   gradients a pipeline's weights after the softmax do not count either (those before it are
   freed by then). {peak}

@@ -111,12 +111,12 @@ class _CocoFile:
             if 'segments_info' in annotation:
                 self._is_panoptic = True
                 name = f'annotation of image {_show(image_id)}'
-                parts = annotation['segments_info']
-                if not isinstance(parts, list) or not all(isinstance(p, dict) for p in parts):
-                    yield f'{name} has the segments_info {_show(parts)}'
+                entries = annotation['segments_info']
+                if not isinstance(entries, list) or not all(isinstance(e, dict) for e in entries):
+                    yield f'{name} has the segments_info {_show(entries)}'
                     continue
             else:
-                name, parts = f'annotation {_show(annotation.get("id"))}', [annotation]
+                name, entries = f'annotation {_show(annotation.get("id"))}', [annotation]
                 if not _is_id(annotation.get('id')):
                     yield f'annotations[{index}] has the id {_show(annotation.get("id"))}'
                 elif annotation['id'] in ids:
@@ -126,22 +126,22 @@ class _CocoFile:
             if image is None:
                 yield f'{name} is of image {_show(image_id)}, which is missing'
                 continue
-            for part in parts:
-                yield from (f'{name} {text}' for text in self._part_problems(part, image))
+            for entry in entries:
+                yield from (f'{name} {text}' for text in self._entry_problems(entry, image))
 
-    def _part_problems(self, part: dict, image: dict) -> Iterator[str]:
+    def _entry_problems(self, entry: dict, image: dict) -> Iterator[str]:
         """Find what is wrong with a box or a segment."""
-        category = part.get('category_id')
+        category = entry.get('category_id')
         if not _is_id(category) or category not in self._categories:
             yield f'has category {_show(category)}, which is missing'
         else:
             self._counts[self._categories[category]] += 1
         # mmdet's datasets read both area and box.
-        if not _is_number(part.get('area')):
-            yield f'has the area {_show(part.get("area"))}'
-        yield from _box_problems(part.get('bbox'), image)
+        if not _is_number(entry.get('area')):
+            yield f'has the area {_show(entry.get("area"))}'
+        yield from _box_problems(entry.get('bbox'), image)
         if self._with_mask and not self._is_panoptic:
-            yield from _mask_problems(part.get('segmentation'), image)
+            yield from _mask_problems(entry.get('segmentation'), image)
 
     def _compare_classes(self) -> Iterator[ReportLine]:
         classes = (self._config.get('metainfo') or {}).get('classes')

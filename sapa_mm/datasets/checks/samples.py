@@ -85,9 +85,9 @@ def _inspect_dataset(config: dict, name: str, samples: int, seed: int) -> Iterat
 
 
 def _complete_size(config: dict) -> int | None:
-    place = f'{config.get("ann_file", "")} {config.get("data_prefix", "")}'
+    paths = f'{config.get("ann_file", "")} {config.get("data_prefix", "")}'
     sizes = _COMPLETE_SIZES.get(str(config.get('type')).rpartition('.')[2], {})
-    return next((size for part, size in sizes.items() if part in place), None)
+    return next((size for fragment, size in sizes.items() if fragment in paths), None)
 
 
 def _sample_problems(dataset: Any, index: int) -> Iterator[str]:

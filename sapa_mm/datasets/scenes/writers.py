@@ -90,9 +90,9 @@ def write_scenes(
         'training': range(num_train),
         'validation': range(VALIDATION_START, VALIDATION_START + num_val),
     }
-    found = _read_record(root)
-    if found is not None and not overwrite:
-        _check_same(root, found, record)
+    existing = _read_record(root)
+    if existing is not None and not overwrite:
+        _check_same(root, existing, record)
         if _is_complete(root, subsets):
             return record
     _clear(root)
@@ -111,12 +111,12 @@ def _read_record(root):
     return record if isinstance(record, dict) else None
 
 
-def _check_same(root, found, asked):
-    for key, value in asked.items():
-        if found.get(key) != value:
+def _check_same(root, existing, requested):
+    for key, value in requested.items():
+        if existing.get(key) != value:
             raise ValueError(
-                f'{key}: {root} holds scenes with {key}={found.get(key)!r}, asked for {value!r}; '
-                '`overwrite` replaces them; or choose another root'
+                f'{key}: {root} holds scenes with {key}={existing.get(key)!r}, asked for '
+                f'{value!r}; `overwrite` replaces them; or choose another root'
             )
 
 
@@ -133,22 +133,22 @@ def _is_complete(root, subsets):
 
 def _clear(root):
     """Remove earlier scenes, and nothing else."""
-    known = [root / RECORD, *find_partial(root / RECORD)]
+    own_files = [root / RECORD, *find_partial(root / RECORD)]
     for subset in _SUBSETS:
         for path in _annotation_files(root, subset):
-            known += [path, *find_partial(path)]
+            own_files += [path, *find_partial(path)]
         for folder, suffix in _SUFFIXES.items():
-            known += (root / folder / subset).glob(f'scene_{"[0-9]" * 8}{suffix}')
+            own_files += (root / folder / subset).glob(f'scene_{"[0-9]" * 8}{suffix}')
     # Datasets read every file in these folders, so other files are an error; they are not deleted.
     for folder in _SUFFIXES:
         for path in sorted((root / folder).rglob('*')):
-            if path not in known and not path.is_dir():
+            if path not in own_files and not path.is_dir():
                 raise ValueError(
                     f'root must be a folder without other images and annotations, '
                     f'got {root}, which holds {path.relative_to(root)}'
                 )
     # The record is removed first: without it the folder counts as incomplete.
-    for path in known:
+    for path in own_files:
         path.unlink(missing_ok=True)
 
 
