@@ -69,7 +69,7 @@ def check_writable(path: str, name: str, is_folder: bool = False) -> None:
     while not os.path.lexists(folder):
         folder = os.path.dirname(folder)
     if not os.path.isdir(folder):
-        raise OSError(f'{name}: {folder} is no folder, {path} cannot be written')
+        raise OSError(f'{name}: {folder} is not a folder, {path} cannot be written')
     try:
         # Permission bits mean nothing for root and on some file systems.
         with tempfile.TemporaryFile(dir=folder):

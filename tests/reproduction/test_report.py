@@ -193,7 +193,7 @@ def test_ties_and_nan(tmp_path, monkeypatch, values, marked):
 def test_folder_that_cannot_be_written_to(tmp_path, monkeypatch):
     (tmp_path / 'file').write_text('')
     monkeypatch.setattr('sapa_mm.reproduction.report_formats.make_report_table', None)
-    with pytest.raises(OSError, match='out: .*/file is no folder, .*/file cannot be written'):
+    with pytest.raises(OSError, match='out: .*/file is not a folder, .*/file cannot be written'):
         write_report([part(3, 0)], str(CONFIGS), str(tmp_path / 'file'))
 
 

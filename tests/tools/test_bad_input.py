@@ -92,7 +92,7 @@ def test_out_of_the_wrong_kind(error_of, seg, det, checkpoint):
 def test_places_that_cannot_be_written_to(error_of, seg, checkpoint, tmp_path):
     file = tmp_path / 'file'
     file.touch()
-    message = f'{file} is no folder, '
+    message = f'{file} is not a folder, '
     for flag, place in (('--work-dir', file), ('--show-dir', file), ('--out', file / 'folder')):
         assert f'error: {flag}: {message}{place}' in error_of('test', seg, checkpoint, flag, place)
     assert f'error: --work-dir: {message}' in error_of('train', seg, '--work-dir', file)

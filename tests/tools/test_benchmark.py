@@ -56,7 +56,7 @@ runpy.run_path({tool!r}, run_name='__main__')
         (('--dtypes', 'int8'), "argument --dtypes: invalid choice: 'int8' (choose from "),
         (('--kinds', 'all'), "argument --subjects/--kinds: invalid choice: 'all' (choose from "),
         (('--repeats', 1), '--repeats must be 3 or more, got 1'),
-        (('--out', __file__), f'--out: {__file__} is no folder'),
+        (('--out', __file__), f'--out: {__file__} is not a folder'),
     ],
 )
 def test_bad_options(monkeypatch, capsys, arguments, message):

@@ -43,7 +43,7 @@ def test_a_broken_config_leaves_the_others(error_of, tmp_path):
         (('nowhere.py',), 'error: config: nowhere.py is not a file'),
         ((CONFIG, '--shape', 0, 32), '--shape takes positive numbers, got [0, 32]'),
         ((CONFIG, '--format', 'pdf'), "invalid choice: 'pdf'"),
-        ((CONFIG, '--out', CONFIG / 'report.md'), f'error: --out: {CONFIG} is no folder'),
+        ((CONFIG, '--out', CONFIG / 'report.md'), f'error: --out: {CONFIG} is not a folder'),
         ((CONFIG, '--out', '/'), 'error: --out: / is a folder, name a file'),
         ((CONFIG, '--shape', 5, 6), f'error: {CONFIG} with shape 5 6: '),
     ],

@@ -35,7 +35,7 @@ def test_export(error_of, files, tmp_path, monkeypatch):
     (tmp_path / 'folder.onnx').mkdir()
     assert '--out: folder.onnx is a folder' in error(*model, '--out', 'folder.onnx')
     (tmp_path / 'file').touch()
-    assert 'is no folder' in error(*model, '--out', 'file/model.onnx')
+    assert 'is not a folder' in error(*model, '--out', 'file/model.onnx')
     assert '--images: gone.png is not a file' in error(*model, *out, '--images', 'gone.png')
     assert 'cannot be read as an image' in error(*model, *out, '--images', checkpoint)
     assert 'checked on real images: name some with --images' in error(*model, *out)

@@ -36,9 +36,9 @@ def test_places(tmp_path):
         check_writable(str(path), 'out', is_folder=True)
     with pytest.raises(OSError, match=f'out: {tmp_path} is a folder, name a file'):
         check_writable(str(tmp_path), 'out')
-    with pytest.raises(OSError, match=f'out: {file} is no folder'):
+    with pytest.raises(OSError, match=f'out: {file} is not a folder'):
         check_writable(str(file / 'a.txt'), 'out')
-    with pytest.raises(OSError, match=f'out: {file} is no folder'):
+    with pytest.raises(OSError, match=f'out: {file} is not a folder'):
         check_writable(str(file), 'out', is_folder=True)
     # Not even root may write there.
     with pytest.raises(OSError, match='out: /proc cannot be written to'):

@@ -24,7 +24,7 @@ def parser():
 @pytest.mark.parametrize(
     ('message', 'printed'),
     [
-        ('work_dir: /x is no folder', '--work-dir: /x is no folder'),
+        ('work_dir: /x is not a folder', '--work-dir: /x is not a folder'),
         ('folder must be new, got work_dir', '--out must be new, got work_dir'),
         ('cfg_options takes a dict', '--cfg-options takes a dict'),
         ('work_dir needs a `folder`', '--work-dir needs a --out'),

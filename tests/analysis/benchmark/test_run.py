@@ -377,8 +377,8 @@ def test_threads_are_put_back(tmp_path, monkeypatch):
         ('imports', ['json'], "imports: json registers no Upsampler in mmengine's MODELS"),
         ('imports', ['/nowhere/my.py'], 'imports: /nowhere/my.py cannot be imported: ModuleNot'),
         ('imports', ['/nowhere/json.py'], 'imports: /nowhere/json.py has the name of the module '),
-        ('out', __file__, f'out: {__file__} is no folder'),
-        ('out', f'{__file__}/sub', f'out: {__file__} is no folder'),
+        ('out', __file__, f'out: {__file__} is not a folder'),
+        ('out', f'{__file__}/sub', f'out: {__file__} is not a folder'),
     ],
 )
 def test_bad_settings_are_refused(option, value, message):
