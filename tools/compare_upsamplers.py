@@ -43,7 +43,7 @@ def main() -> None:
     """Run the tool."""
     parser = make_parser()
     args = start_tool(parser)
-    with exit_on(parser, FileNotFoundError, ValueError):
+    with exit_on(parser, OSError, ValueError):
         failures = run_study(**vars(args))
     for failure in failures:
         print(f'error: {name_flags(failure, parser)}', file=sys.stderr)

@@ -10,7 +10,7 @@ from torch import nn
 from torch.utils.data import Dataset
 
 from ..engine.config import in_scope, read_config
-from ..utils.files import whole_file, write_whole
+from ..utils.files import check_writable, whole_file, write_whole
 from ..utils.text import markdown_table
 from ..visualization.canvas import draw_points, grid, mark, panel_height, show, to_pixels, zoom
 from ..visualization.input_image import InputImage, dataset_image
@@ -92,6 +92,7 @@ def run_demo(
     Returns:
         str: The table.
     """
+    check_writable(out, 'out', is_folder=True)
     make_missing_scenes(data_root)
     demo = _DEMOS[task]
     models, results = {}, {}

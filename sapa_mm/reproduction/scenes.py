@@ -7,6 +7,7 @@ from mmengine.config import Config
 from ..datasets.scenes.writers import RECORD, write_scenes
 from ..engine.config import read_config
 from ..utils.configs import nested_configs
+from ..utils.files import check_writable
 from .file_lock import file_lock
 from .training_run import TrainingRun
 
@@ -29,10 +30,14 @@ def make_missing_scenes(data_root: str) -> None:
 
     Args:
         data_root (str): The folder.
+
+    Raises:
+        OSError: If it cannot be written to.
     """
     # The record is written last, so that a folder with one is complete.
     record = os.path.join(data_root, RECORD)
     if not os.path.isfile(record):
+        check_writable(data_root, 'data_root', is_folder=True)
         with file_lock(os.path.abspath(data_root) + '.lock'):
             if not os.path.isfile(record):
                 write_scenes(data_root)

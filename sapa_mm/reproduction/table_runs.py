@@ -6,6 +6,7 @@ import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from ..utils.files import check_writable
 from .launcher import Launcher
 from .paper_tables import PaperRow, PaperTable
 from .run_files import RunFiles
@@ -250,11 +251,12 @@ def run_tables(
         list[str]: An error message for each run that failed.
 
     Raises:
-        FileNotFoundError: If the launcher's program is missing.
+        OSError: If the launcher's program is missing, or a folder cannot be written to.
         ValueError: If a table has no such row.
     """
     launcher.check_program()
     runs = list_runs(tables, rows, seeds, settings)
+    check_writable(settings.out, 'out', is_folder=True)
     if settings.scenes is not None:
         make_missing_scenes(settings.scenes.data_root)
     return train_all(runs, launcher)

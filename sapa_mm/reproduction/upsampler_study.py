@@ -5,7 +5,7 @@ import json
 import os
 import statistics
 
-from ..utils.files import write_whole
+from ..utils.files import check_writable, write_whole
 from ..utils.text import markdown_table
 from .paper_tables import CONFIG_NAMES, paper_order
 from .scenes import make_missing_scenes, scenes_run
@@ -45,18 +45,21 @@ def run_study(
         list[str]: An error message for each run that failed.
 
     Raises:
-        FileNotFoundError: If there is no such config.
-        ValueError: If a config cannot be read.
+        OSError: If there is no such config, or a folder cannot be written to.
+        ValueError: If a config cannot be read, or a seed is none that numpy takes.
     """
     data_root = os.path.abspath(data_root)
     runs, keys = [], {}
     for seed in seeds:
+        if not 0 <= seed < 2**32:
+            raise ValueError(f'seeds must be from 0 to 2**32 - 1, got {seed}')
         options = {**(cfg_options or {}), 'randomness.seed': seed}
         for title in upsamplers:
             config = os.path.join(configs, _CONFIG.format(CONFIG_NAMES[title]))
             work_dir = os.path.join(out, 'work_dirs', f'{CONFIG_NAMES[title]}_seed-{seed}')
             runs.append(scenes_run(f'{title}, seed {seed}', config, data_root, work_dir, options))
             keys[work_dir] = title, seed
+    check_writable(out, 'out', is_folder=True)
     make_missing_scenes(data_root)
     results: Results = {title: {} for title in upsamplers}
 

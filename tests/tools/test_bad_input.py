@@ -166,9 +166,31 @@ def test_wrong_number_of_scenes(error_of, tmp_path):
         ),
         (('--gpus', 2), "launcher 'none' starts one process, got gpus 2 and nodes 1"),
         (('--scenes', '--iterations', 1), '--iterations must be 2 or more, got 1'),
-        (('--table', 10, '--out', TOOLS / 'train.py'), '[Errno 20] Not a directory: '),
+        (
+            ('--table', 10, '--out', TOOLS / 'train.py'),
+            f'--out: {TOOLS / "train.py"} is no folder, ',
+        ),
     ],
 )
 def test_tables_that_cannot_be_run(error_of, arguments, message):
     pytest.importorskip('mmseg')
     assert f'error: {message}' in error_of('reproduce', 'run', *arguments)
+
+
+@pytest.mark.parametrize(
+    ('tool', 'arguments'),
+    [('demo', ()), ('compare_upsamplers', ()), ('reproduce', ('run', '--scenes', '--table', 10))],
+)
+@pytest.mark.parametrize('flag', ['--out', '--data-root'])
+def test_runs_on_scenes_in_the_place_of_a_file(error_of, tmp_path, tool, arguments, flag):
+    pytest.importorskip('mmseg')
+    (tmp_path / 'file').touch()
+    assert f'error: {flag}: {tmp_path}/file is no folder, ' in error_of(
+        tool, *arguments, flag, 'file'
+    )
+
+
+def test_seeds_of_a_study(error_of):
+    pytest.importorskip('mmseg')
+    message = 'error: --seeds must be from 0 to 2**32 - 1, got -1'
+    assert error_of('compare_upsamplers', '--seeds', 0, -1) == message
