@@ -53,7 +53,7 @@ def make_report(
     form: str = 'md',
     shape: tuple[int, int] | None = None,
 ) -> tuple[str, list[str]]:
-    """Counts the costs of configs and of the paper's tables.
+    """Count the costs of configs and of the paper's tables.
 
     Args:
         configs (Sequence[str]): Config files.
@@ -117,7 +117,7 @@ def _tabulate_formula(kind: type[Upsampler], row: Table1Row, channels: int) -> d
 
 
 def count_upsampler_flops(upsampler: Upsampler, channels: int, side: int) -> Flops:
-    """Counts an x2 step of an upsampler; see ``count_flops``."""
+    """Count an x2 step of an upsampler; see ``count_flops``."""
     return count_flops(
         upsampler,
         lambda x: upsampler(x, torch.empty(1, channels, 2 * side, 2 * side)),
@@ -128,7 +128,7 @@ def count_upsampler_flops(upsampler: Upsampler, channels: int, side: int) -> Flo
 def measure_table(
     table: PaperTable, configs: str, shape: tuple[int, int] | None = None
 ) -> list[ComplexityRow]:
-    """Measures all rows of one of the paper's tables.
+    """Measure all rows of one of the paper's tables.
 
     Args:
         table (PaperTable): The table.
@@ -163,7 +163,7 @@ def measure_table(
 
 
 def tabulate(rows: Sequence[ComplexityRow]) -> Table:
-    """Lays out the costs of a table's rows, beside the paper's.
+    """Lay out the costs of a table's rows, beside the paper's.
 
     Args:
         rows (Sequence[ComplexityRow]): The rows.

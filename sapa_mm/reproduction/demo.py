@@ -230,18 +230,18 @@ def _run_models(
     ]
 
 
-def find_boundary(labels: np.ndarray, grid: Sequence[int]) -> tuple[tuple[int, int], ...] | None:
+def find_boundary(labels: np.ndarray, size: Sequence[int]) -> tuple[tuple[int, int], ...] | None:
     """Find two neighbouring cells of a feature map on different sides of a boundary.
 
     Args:
         labels (np.ndarray): Label map (H, W); pixels may be UNLABELLED.
-        grid (Sequence[int]): Height and width of the feature map.
+        size (Sequence[int]): Height and width of the feature map.
 
     Returns:
         tuple | None: (row, column) of the two adjacent cells, each of a single label and these
         different, that are nearest to the centre of the map; None if there are none.
     """
-    rows, columns = grid
+    rows, columns = size
     step_y, step_x = labels.shape[0] // rows, labels.shape[1] // columns
     cells = labels[: rows * step_y, : columns * step_x].reshape(rows, step_y, columns, step_x)
     low, high = cells.min((1, 3)), cells.max((1, 3))

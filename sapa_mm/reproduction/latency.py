@@ -87,7 +87,7 @@ def measure_latency(
     budget: float = 4.0,
     on_progress: Callable[[str], None] | None = None,
 ) -> dict[str, Latency]:
-    """Times one x2 step of each upsampler of Figure 12 and Table 13, float32, forward only.
+    """Time one x2 step of each upsampler of Figure 12 and Table 13, float32, forward only.
 
     They are timed in turns, so that the ratios are fair. The result is stored in the folder's
     ``latency.json``, under the device's name.
@@ -142,7 +142,7 @@ def measure_latency(
 
 
 def read_latencies(out: str) -> dict[str, dict[str, Latency]]:
-    """Reads the stored latencies.
+    """Read the stored latencies.
 
     Args:
         out (str): Folder of the results.
@@ -160,7 +160,7 @@ def read_latencies(out: str) -> dict[str, dict[str, Latency]]:
 
 
 def figure_12(latencies: dict[str, Latency]) -> dict[str, Latency]:
-    """Selects what Figure 12 shows.
+    """Select what Figure 12 shows.
 
     Args:
         latencies (dict[str, Latency]): By name, including those only in Table 13.

@@ -27,7 +27,7 @@ _COCO, _SCENES = 'COCO 2017', 'generated scenes'
 
 
 def make_metafiles(configs: str) -> dict[str, str]:
-    """Makes the index and a metafile for each folder of configs.
+    """Make the index and a metafile for each folder of configs.
 
     The figures are the paper's and labelled so; no trained weights are listed.
 
