@@ -107,9 +107,9 @@ def run_demo(
     picture = os.path.join(out, 'comparison.png')
     dataset = _validation_set(run)
     if task == 'segmentation':
-        draw_comparison(models, kernels_of='SAPA-D', dataset=dataset, index=0, path=picture)
+        _draw_comparison(models, kernels_of='SAPA-D', dataset=dataset, index=0, path=picture)
     else:
-        draw_panoptic(models, dataset, range(3), picture)
+        _draw_panoptic(models, dataset, range(3), picture)
     print(f'\n{table}\n\nPicture: {picture}')
     return table
 
@@ -142,22 +142,10 @@ def _validation_set(run: TrainingRun) -> Dataset:
         return DATASETS.build(cfg.val_dataloader.dataset)
 
 
-def draw_comparison(
+def _draw_comparison(
     models: dict[str, nn.Module], kernels_of: str, dataset: Dataset, index: int, path: str
 ) -> None:
-    """Draw image, ground truth, two predictions, and kernels on both sides of a boundary.
-
-    Args:
-        models (dict[str, nn.Module]): Two segmentors by name.
-        kernels_of (str): Name of the model whose last upsampler, which is SAPA's, has its kernels
-            drawn.
-        dataset (Dataset): Validation set of mmseg, with ``metainfo['palette']``.
-        index (int): Index of the sample.
-        path (str): Where the PNG goes.
-
-    Raises:
-        ValueError: If the sample has no suitable boundary.
-    """
+    """Draw image, truth, two predictions, and the last kernels of a model at a boundary."""
     image, runs = _run_models(models, dataset, index)
     run = runs[list(models).index(kernels_of)]
     truth = label_map(image.truth, 'gt', len(run.meta['classes']))
@@ -196,17 +184,10 @@ def draw_comparison(
         figure.savefig(partial, dpi=110)
 
 
-def draw_panoptic(
+def _draw_panoptic(
     models: dict[str, nn.Module], dataset: Dataset, indices: Iterable[int], path: str
 ) -> None:
-    """Draw images with their true segments and each model's predictions, a row per image.
-
-    Args:
-        models (dict[str, nn.Module]): Panoptic segmentors of mmdet by name.
-        dataset (Dataset): mmdet's ``CocoPanopticDataset``, with ``metainfo['palette']``.
-        indices (Iterable[int]): Indices of the samples; those out of range are left out.
-        path (str): Where the PNG goes.
-    """
+    """Draw images with their true segments and each model's predictions, a row per image."""
     rows = [
         prediction_panels(*_run_models(models, dataset, index))
         for index in indices
