@@ -296,4 +296,4 @@ def find_segments(segments: Segments, name: str = 'map') -> np.ndarray:
 
 
 def _listed(ids: np.ndarray) -> str:
-    return f'{len(ids)} id(s), {first_of(ids)},'
+    return f'{len(ids)} id(s), {first_of(ids.tolist())},'
