@@ -29,7 +29,7 @@ class BoundaryIoUMetric(ThreadedMetric):
         ]
 
     Args:
-        ignore_index (int): Label of true pixels to ignore, also in the prediction.
+        ignore_index (int): True label of pixels to ignore, also in the prediction.
             Defaults to 255.
         dilation_ratio (float): d divided by the image's diagonal; positive. Defaults to 0.02.
         classwise (bool): Whether to also report each class. Defaults to False.

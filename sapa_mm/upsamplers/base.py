@@ -49,11 +49,11 @@ class Upsampler(nn.Module):
             mmengine's ``MODELS``. Not inherited. Defaults to None.
         title (str): What tables and figures call it, such as 'SAPA-D'. Not inherited. Defaults to
             the name of the class.
-        in_mmcv (bool): Whether mmcv registers an upsampler of this name. Its own then stays
+        in_mmcv (bool): Whether mmcv registers an upsampler of this name. mmcv's then stays
             registered; ours is equivalent and also runs on the CPU. Not inherited. Defaults to
             False.
-        guided (bool): Whether the upsampler needs a guide. One that does not only takes the
-            output size from it. Defaults to False.
+        guided (bool): Whether the upsampler needs a guide. Otherwise a guide only sets the
+            output size. Defaults to False.
         any_size (bool): Whether the output may also be smaller than x. Defaults to False.
         renamed_keys (dict[str, str]): Maps the names of modules and parameters in other
             projects' checkpoints to ours. Defaults to none.
