@@ -71,6 +71,7 @@ def make_parser() -> argparse.ArgumentParser:
     )
     training.add_argument(
         '--launcher-options',
+        type=shlex.split,
         default='',
         metavar='TEXT',
         help="more options of torchrun or srun, such as='--partition=gpu --time=24:00:00'",
@@ -147,9 +148,7 @@ def check_args(parser: argparse.ArgumentParser, args: argparse.Namespace) -> Non
 
 def run(parser: argparse.ArgumentParser, args: argparse.Namespace, tables: list[PaperTable]) -> int:
     """Train rows, or print the commands that do; return the exit code."""
-    launcher = Launcher(
-        args.launcher, args.gpus, args.nodes, tuple(shlex.split(args.launcher_options))
-    )
+    launcher = Launcher(args.launcher, args.gpus, args.nodes, tuple(args.launcher_options))
     scenes = None
     if args.scenes:
         iterations = ITERATIONS if args.iterations is None else args.iterations

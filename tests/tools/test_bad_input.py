@@ -168,7 +168,7 @@ def test_wrong_number_of_scenes(error_of, tmp_path):
         (('--scenes', '--iterations', 1), '--iterations must be 2 or more, got 1'),
         (
             ('--table', 10, '--out', TOOLS / 'train.py'),
-            f'--out: {TOOLS / "train.py"} is no folder, ',
+            f'--out: {TOOLS / "train.py"} is not a folder, ',
         ),
     ],
 )
@@ -185,7 +185,7 @@ def test_tables_that_cannot_be_run(error_of, arguments, message):
 def test_runs_on_scenes_in_the_place_of_a_file(error_of, tmp_path, tool, arguments, flag):
     pytest.importorskip('mmseg')
     (tmp_path / 'file').touch()
-    assert f'error: {flag}: {tmp_path}/file is no folder, ' in error_of(
+    assert f'error: {flag}: {tmp_path}/file is not a folder, ' in error_of(
         tool, *arguments, flag, 'file'
     )
 
@@ -194,3 +194,9 @@ def test_seeds_of_a_study(error_of):
     pytest.importorskip('mmseg')
     message = 'error: --seeds must be from 0 to 2**32 - 1, got -1'
     assert error_of('compare_upsamplers', '--seeds', 0, -1) == message
+
+
+def test_launcher_options_with_an_open_quote(error_of):
+    pytest.importorskip('mmseg')
+    error = error_of('reproduce', 'run', '--launcher', 'pytorch', '--launcher-options', "'a")
+    assert 'error: argument --launcher-options: invalid' in error
