@@ -58,13 +58,14 @@ def describe(cfg: Config, model: nn.Module, meta: dict) -> Description:
             f'data_preprocessor.test_cfg={dict(preprocessor.test_cfg)} pads images: not exported; '
             'resize them in the test pipeline instead (ResizeToMultiple)'
         )
+    settings = cfg.model.get('data_preprocessor') or {}
     normalise = preprocessor._enable_normalize
     return Description(
         classes=list(meta.get('classes') or []),
         palette=[list(map(int, color)) for color in meta.get('palette') or []],
         mean=preprocessor.mean.flatten().tolist() if normalise else [0.0] * 3,
         std=preprocessor.std.flatten().tolist() if normalise else [1.0] * 3,
-        channels='rgb' if preprocessor._channel_conversion else 'bgr',
+        channels='rgb' if settings.get('bgr_to_rgb') or settings.get('rgb_to_bgr') else 'bgr',
         resize=_size_rule(image_pipeline(cfg)),
     )
 

@@ -50,7 +50,7 @@ def read_config(path: str, options: dict[str, Any] | None = None) -> Config:
             raise ValueError(f'`cfg_options` do not fit {path}: {error}') from error
     for key in ('model', *_DATALOADERS):
         if not isinstance(cfg.get(key) or {}, dict):
-            raise ValueError(f'{key} must be a dict(...), got {cfg[key]!r}')
+            raise ValueError(f'config: {path}: {key} must be a dict(...), got {cfg[key]!r}')
     return cfg
 
 

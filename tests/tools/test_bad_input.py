@@ -104,7 +104,7 @@ def test_places_that_cannot_be_written_to(error_of, seg, checkpoint, tmp_path):
 def test_settings_in_the_place_of_a_dict(error_of, seg, checkpoint, tool, key):
     arguments = (seg, checkpoint) if tool == 'test' else (seg,)
     error = error_of(tool, *arguments, '--cfg-options', f'{key}=3')
-    assert error == f'error: {key} must be a dict(...), got 3'
+    assert error.endswith(f'.py: {key} must be a dict(...), got 3')
 
 
 def test_model_that_cannot_be_built(error_of, seg, checkpoint):
