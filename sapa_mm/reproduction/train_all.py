@@ -58,7 +58,7 @@ def train_all(
                 with _ProgressPrinter(others, durations) as printer:
                     result = run.train(launcher, printer)
             except LockTaken:
-                print('  skipped: another process is training it', flush=True)
+                print('  skipped for now: another process holds it', flush=True)
                 taken.append((number, run))
             except Exception as error:
                 # A config is Python: it may raise anything, and the other runs go on.

@@ -109,7 +109,7 @@ class TrainingRun:
             TrainingResult: The result.
 
         Raises:
-            LockTaken: If another process is training it.
+            LockTaken: If another process holds the run.
             FileNotFoundError: If the config or data is missing.
             ValueError: If the config is wrong, or this run or one of its other seeds was started
                 with other settings.

@@ -60,7 +60,7 @@ def test_finished_by_another_process(run_beside, capsys):
     printed = capsys.readouterr().out.splitlines()
     assert [line for line in printed if 'OneDL' not in line] == [
         'Run 1 of 2: a run: running',
-        '  skipped: another process is training it',
+        '  skipped for now: another process holds it',
         'Run 2 of 2: a run: not run',
         'Waiting for runs of other processes: a run',
         'Run 1 of 2: a run: finished',
