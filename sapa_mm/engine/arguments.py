@@ -32,7 +32,7 @@ def run_config_tool(
     """Run a tool that trains or tests a config.
 
     Args:
-        parser (argparse.ArgumentParser): The tool's parser, with :func:`add_run_arguments`.
+        parser (argparse.ArgumentParser): The tool's parser, with options of `add_run_arguments`.
         prepare (Callable): Takes the parsed arguments except ``local_rank``, returns the config.
         run (Callable): Takes the config and the local rank.
     """
