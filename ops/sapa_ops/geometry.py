@@ -4,22 +4,33 @@ import torch
 from torch import Tensor
 
 
-def lowres_index(low: int, high: int, device: torch.device | str | None = None) -> Tensor:
+def lowres_index(
+    low: int, high: int, device: torch.device | str | None = None, refinement: int = 1
+) -> Tensor:
     """Compute the low-res index of every high-res index along one axis.
 
-    ``floor((i + 0.5) * low / high)`` in exact integer arithmetic; equal to ``i // s`` where
-    ``high == s * low``.
+    ``i // s`` where ``low == ceil(high / s)`` for a whole s: backbones round odd sizes up, so the
+    map is the beginning of one of ``s * low``. For any other ratio,
+    ``floor((i + 0.5) * low / high)``, in exact integer arithmetic.
 
     Args:
         low (int): Size of the low-res axis.
         high (int): Size of the high-res axis.
         device (torch.device | str, optional): Where to put the result. Defaults to None (CPU).
+        refinement (int): Compute the index on an axis that has this many times the low-res pixels,
+            such as a map that a pixel shuffle has enlarged. Defaults to 1.
 
     Returns:
-        Tensor: int64 of shape (high,), values in [0, low).
+        Tensor: int64 of shape (high,), values in [0, refinement * low).
     """
     position = torch.arange(high, device=device)
-    return torch.div((2 * position + 1) * low, 2 * high, rounding_mode='floor')
+    centre = (2 * position + 1) * refinement
+    ratio = -(-high // low)
+    by_ratio = torch.div(centre, 2 * ratio, rounding_mode='floor')
+    by_size = torch.div(centre * low, 2 * high, rounding_mode='floor')
+    # Compared as tensors: a branch would tie a traced graph to the size.
+    last = torch.div(position[-1:], ratio, rounding_mode='floor')
+    return torch.where(last == low - 1, by_ratio, by_size)
 
 
 def group_children(feature: Tensor, h: int, w: int) -> Tensor:

@@ -94,21 +94,34 @@ def _fold_groups(x, groups: int):
     return _reshape(x, -1, op.Div(_side(x, 1), groups), *_sides(x))
 
 
+def _has_ratio(low, high):
+    """Whether ``low == ceil(high / s)`` for a whole s; see ``sapa_ops.geometry.lowres_index``."""
+    return op.Equal(_ceil_div(high, _num_children(low, high)), low)
+
+
 def _low_index(low, high):
     """See ``sapa_ops.geometry.lowres_index``."""
-    twice = op.Mul(op.Add(op.Mul(_range(high), 2), 1), low)
-    return op.Div(twice, op.Mul(high, 2))
+    position = _range(high)
+    twice = op.Mul(op.Add(op.Mul(position, 2), 1), low)
+    by_ratio = op.Div(position, _num_children(low, high))
+    return op.Where(_has_ratio(low, high), by_ratio, op.Div(twice, op.Mul(high, 2)))
 
 
 def _first_child(low, high):
     """The first high-res index of every low-res one."""
-    numerator = op.Add(op.Mul(op.Mul(_range(low), high), 2), op.Sub(low, 1))
-    return op.Div(numerator, op.Mul(low, 2))
+    position = _range(low)
+    numerator = op.Add(op.Mul(op.Mul(position, high), 2), op.Sub(low, 1))
+    by_ratio = op.Mul(position, _num_children(low, high))
+    return op.Where(_has_ratio(low, high), by_ratio, op.Div(numerator, op.Mul(low, 2)))
+
+
+def _ceil_div(a, b):
+    return op.Div(op.Add(a, op.Sub(b, 1)), b)
 
 
 def _num_children(low, high):
     """How many children a low-res index has at most."""
-    return op.Div(op.Add(high, op.Sub(low, 1)), low)
+    return _ceil_div(high, low)
 
 
 def _group(x, low):

@@ -1,8 +1,9 @@
 """The four operators: they check their arguments, then run the form that fits.
 
 Low-res maps are (h, w), high-res maps (H, W) with H >= h, W >= w; no exact multiple is needed.
-A high-res position (i, j) belongs to the low-res position
-``floor((i + 0.5) * h / H), floor((j + 0.5) * w / W)``. All operators take float16, bfloat16,
+A high-res row i belongs to the low-res row ``i // s`` where
+``h == ceil(H / s)`` for a whole s, as strides relate them, and to ``floor((i + 0.5) * h / H)``
+for any other ratio; columns likewise. All operators take float16, bfloat16,
 float32 and float64, in any memory layout. Under autocast, assembly casts its inputs to autocast's
 dtype, and similarity casts them to float32, like the softmax that follows it: the inner product of
 many channels is not scaled and can leave float16's range.

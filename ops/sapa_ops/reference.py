@@ -5,6 +5,7 @@ dispatched to: the tests compare the other forms with it.
 """
 
 import math
+from fractions import Fraction
 
 import torch
 from torch import Tensor
@@ -107,7 +108,11 @@ def point_assemble(weight: Tensor, value: Tensor, offset: Tensor) -> Tensor:
 
 
 def _low(i: int, low: int, high: int) -> int:
-    return ((2 * i + 1) * low) // (2 * high)
+    """i // s for sizes that a stride s, rounding up, relates; else the nearest pixel's centre."""
+    stride = math.ceil(high / low)
+    if low == math.ceil(high / stride):
+        return i // stride
+    return math.floor((i + Fraction(1, 2)) * low / high)
 
 
 def _inside(y: int, x: int, h: int, w: int) -> bool:

@@ -15,20 +15,22 @@ SAPA_HD int64_t quotient(int64_t a, int64_t b) {
 struct Axis {
   int64_t low;
   int64_t high;
-  int64_t ratio;  // high / low where that is exact, else 0
+  int64_t ratio;  // the whole s with low == ceil(high / s), else 0
 
   SAPA_HD Axis(int64_t low_size, int64_t high_size)
-      : low(low_size), high(high_size), ratio(high_size % low_size ? 0 : high_size / low_size) {}
+      : low(low_size), high(high_size), ratio((high_size - 1) / low_size + 1) {
+    if ((high - 1) / ratio + 1 != low) ratio = 0;
+  }
 
-  // Low-res index of a high-res one: floor((i + 0.5) * low / high).
+  // Low-res index of a high-res one: i / s, or else floor((i + 0.5) * low / high).
   SAPA_HD int64_t low_index(int64_t i) const {
     return ratio ? quotient(i, ratio) : quotient((2 * i + 1) * low, 2 * high);
   }
 
   // The smallest i with low_index(i) >= index: the children of an index are
-  // [first_child(index), first_child(index + 1)).
+  // [first_child(index), first_child(index + 1)). Where s rounded up, the last index has fewer.
   SAPA_HD int64_t first_child(int64_t index) const {
-    return ratio ? index * ratio : quotient(2 * high * index + low - 1, low) / 2;
+    return ratio ? smaller(index * ratio, high) : quotient(2 * high * index + low - 1, low) / 2;
   }
 };
 
