@@ -1,6 +1,12 @@
 """What all tests share."""
 
 import pytest
+from hypothesis import settings
+
+# The same examples in every run: a failure must come back. `--hypothesis-profile extended` has more.
+settings.register_profile('quick', derandomize=True, deadline=None, max_examples=25)
+settings.register_profile('extended', derandomize=True, deadline=None, max_examples=500)
+settings.load_profile('quick')
 
 
 @pytest.fixture(autouse=True)
