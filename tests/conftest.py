@@ -3,7 +3,7 @@
 import pytest
 from hypothesis import settings
 
-# The same examples in every run: a failure must come back. `--hypothesis-profile extended` has more.
+# The same examples in every run, so that a failure comes back.
 settings.register_profile('quick', derandomize=True, deadline=None, max_examples=25)
 settings.register_profile('extended', derandomize=True, deadline=None, max_examples=500)
 settings.load_profile('quick')
