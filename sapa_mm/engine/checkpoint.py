@@ -7,7 +7,6 @@ only the few harmless globals that mmengine writes; ``install_safe_loading`` sub
 mmengine's.
 """
 
-import codecs
 import functools
 import json
 import os
@@ -117,7 +116,7 @@ def _safe_load(label: str, zip_path: str | None = None) -> Iterator[None]:
     Raises:
         CheckpointError: If the checkpoint is refused or cannot be read.
     """
-    with _allowed(_HARMLESS_GLOBALS):
+    with torch.serialization.safe_globals(_HARMLESS_GLOBALS):
         try:
             yield
         except pickle.UnpicklingError as error:
@@ -137,25 +136,12 @@ def _safe_load(label: str, zip_path: str | None = None) -> Iterator[None]:
             ) from error
 
 
-@contextmanager
-def _allowed(functions: list[Any]) -> Iterator[None]:
-    """Allow globals within a ``with`` block (torch 2.4 has no ``safe_globals``)."""
-    before = list(torch.serialization.get_safe_globals())  # torch 2.4 returns its own list
-    torch.serialization.add_safe_globals(functions)
-    try:
-        yield
-    finally:
-        torch.serialization.clear_safe_globals()
-        torch.serialization.add_safe_globals(before)
-
-
 def _refused_globals(error: Exception, zip_path: str | None) -> list[str]:
     """List the globals that made torch refuse a checkpoint; its error names only the first."""
     names = re.findall(r'GLOBAL (\S+)', str(error))[:1]
-    list_globals = getattr(torch.serialization, 'get_unsafe_globals_in_checkpoint', None)
-    if zip_path is not None and list_globals is not None:
+    if zip_path is not None:
         with suppress(pickle.UnpicklingError):  # it does not support all opcodes
-            names = list_globals(zip_path) or names
+            names = torch.serialization.get_unsafe_globals_in_checkpoint(zip_path) or names
     return sorted(names)
 
 
@@ -252,7 +238,6 @@ _rebuild_scalar = np.float64(0).__reduce__()[0]
 
 _HARMLESS_GLOBALS = [
     HistoryBuffer,  # the message hub's logs: arrays, and the names of the methods that reduce them
-    codecs.encode,  # how bytes are written; not among the globals that torch 2.4 allows
     np.ndarray,
     np.dtype,
     *{type(np.dtype(code)) for code in '?bhilqBHILQefd'},  # the classes of numeric dtypes

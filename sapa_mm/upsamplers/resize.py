@@ -20,21 +20,14 @@ def nearest_resize(low: Tensor, size: tuple[int, int]) -> Tensor:
     """
     n, c, h, w = low.shape
     high_h, high_w = size
-    if not _is_exporting() and high_h % h == 0 and high_w % w == 0:
+    # A graph for any size must not branch on the size.
+    if not torch.compiler.is_exporting() and high_h % h == 0 and high_w % w == 0:
         # A view and a copy, and a sum in backward: no scatter.
         grouped = low[:, :, :, None, :, None].expand(n, c, h, high_h // h, w, high_w // w)
         return grouped.reshape(n, c, high_h, high_w)
     rows = lowres_index(h, high_h, low.device)
     columns = lowres_index(w, high_w, low.device)
     return low.index_select(2, rows).index_select(3, columns)
-
-
-def _is_exporting() -> bool:
-    """Whether ``torch.export`` is tracing: a graph for any size must not branch on the size.
-
-    Always False before torch 2.7, which cannot tell.
-    """
-    return getattr(torch.compiler, 'is_exporting', lambda: False)()
 
 
 def pad_to_even(guide: Tensor) -> Tensor:
