@@ -117,10 +117,10 @@ def autocast(*tensors: Tensor, dtype: torch.dtype | None = None) -> tuple[Tensor
     Returns:
         tuple[Tensor, ...]: The inputs, cast where autocast is on.
     """
-    device_type = next((t.device.type for t in tensors if isinstance(t, Tensor)), 'cpu')
-    if not autocast_enabled(device_type):
+    first = tensors[0]
+    if not isinstance(first, Tensor) or not autocast_enabled(first.device.type):
         return tensors
-    dtype = dtype or torch.get_autocast_dtype(device_type)
+    dtype = dtype or torch.get_autocast_dtype(first.device.type)
     castable = (torch.float16, torch.bfloat16, torch.float32)
     return tuple(
         t.to(dtype) if isinstance(t, Tensor) and t.dtype in castable else t for t in tensors

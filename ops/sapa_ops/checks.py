@@ -1,6 +1,19 @@
 """Argument checks of all forms; errors name the argument, the given and the allowed value."""
 
+import warnings
+
+import torch
 from torch import Tensor
+
+
+def shape(tensor: Tensor) -> tuple[int, ...]:
+    """The shape as integers; while ``torch.jit.trace`` records, ``tensor.shape`` holds tensors."""
+    if not torch.jit.is_tracing():
+        return tuple(tensor.shape)
+    with warnings.catch_warnings():
+        # The checks are of the traced call alone; they are no part of the graph.
+        warnings.simplefilter('ignore', torch.jit.TracerWarning)
+        return tuple(int(side) for side in tensor.shape)
 
 
 def check_maps(op: str, dims: int = 4, **tensors: Tensor) -> None:
@@ -23,14 +36,14 @@ def check_maps(op: str, dims: int = 4, **tensors: Tensor) -> None:
             raise TypeError(f'{op}: {name} must be a floating point tensor, got {got}')
         if tensor.dim() != expected:
             raise ValueError(
-                f'{op}: {name} must have {expected} dimensions, got shape {tuple(tensor.shape)}'
+                f'{op}: {name} must have {expected} dimensions, got shape {shape(tensor)}'
             )
-        if 0 in tensor.shape[1:]:
-            raise ValueError(f'{op}: only the batch may be empty, {name} is {tuple(tensor.shape)}')
-        if tensor.shape[0] != first.shape[0]:
+        if 0 in shape(tensor)[1:]:
+            raise ValueError(f'{op}: only the batch may be empty, {name} is {shape(tensor)}')
+        if shape(tensor)[0] != shape(first)[0]:
             raise ValueError(
-                f'{op}: batch sizes must agree, got {first_name} with {first.shape[0]} '
-                f'and {name} with {tensor.shape[0]}'
+                f'{op}: batch sizes must agree, got {first_name} with {shape(first)[0]} '
+                f'and {name} with {shape(tensor)[0]}'
             )
         if tensor.device != first.device:
             raise ValueError(
@@ -56,14 +69,15 @@ def check_kernel_size(op: str, kernel_size: int) -> None:
         raise ValueError(f'{op}: kernel_size must be odd, got {kernel_size}')
 
 
-def check_groups(op: str, name: str, channels: int, groups: int) -> None:
-    """Check that the groups are positive and divide the channels evenly.
+def check_groups(op: str, name: str, tensor: Tensor, groups: int) -> None:
+    """Check that the groups are positive and divide the channels of a map evenly.
 
     Raises:
         ValueError: If they do not.
     """
     if isinstance(groups, bool) or not isinstance(groups, int) or groups < 1:
         raise ValueError(f'{op}: groups must be a positive integer, got {groups!r}')
+    channels = shape(tensor)[1]
     if channels % groups:
         raise ValueError(f'{op}: {name} has {channels} channels, not divisible by groups={groups}')
 
@@ -74,7 +88,7 @@ def check_sizes(op: str, high_name: str, high: Tensor, low_name: str, low: Tenso
     Raises:
         ValueError: If it is smaller in height or width.
     """
-    high_size, low_size = tuple(high.shape[-2:]), tuple(low.shape[-2:])
+    high_size, low_size = shape(high)[-2:], shape(low)[-2:]
     if high_size[0] < low_size[0] or high_size[1] < low_size[1]:
         raise ValueError(
             f'{op}: {high_name} with (H, W) = {high_size} is smaller than {low_name} with '
@@ -82,12 +96,13 @@ def check_sizes(op: str, high_name: str, high: Tensor, low_name: str, low: Tenso
         )
 
 
-def check_channels(op: str, name: str, channels: int, expected: int, reason: str) -> None:
-    """Check a number of channels against the one that follows from the other arguments.
+def check_channels(op: str, name: str, tensor: Tensor, expected: int, reason: str) -> None:
+    """Check the channels of a map against the number that follows from the other arguments.
 
     Raises:
         ValueError: If it differs.
     """
+    channels = shape(tensor)[1]
     if channels != expected:
         raise ValueError(f'{op}: {name} must have {expected} channels ({reason}), got {channels}')
 
@@ -98,7 +113,7 @@ def check_same_size(op: str, name: str, tensor: Tensor, other_name: str, other: 
     Raises:
         ValueError: If they differ.
     """
-    size, other_size = tuple(tensor.shape[-2:]), tuple(other.shape[-2:])
+    size, other_size = shape(tensor)[-2:], shape(other)[-2:]
     if size != other_size:
         raise ValueError(
             f'{op}: {name} must have the (H, W) of {other_name}, {other_size}, got {size}'

@@ -114,10 +114,11 @@ def _gather_and_reduce(
         corners = corners.view(*index.shape[:3], index.shape[3] * 4, low_rows.shape[-1])
         return reduce(corners, corner_weight, high_rows)
 
+    # The compiler plans memory itself, and a traced graph is for every size.
+    if torch.compiler.is_compiling() or torch.jit.is_tracing():
+        return step(low_rows, x, y, high_rows)
     gathered = 4 * x.shape[3] * low.shape[0] * low.shape[1]  # elements for one position
     chunk = max(_CHUNK_ELEMENTS // max(gathered, 1), 1)
-    if torch.compiler.is_compiling():  # the compiler plans memory itself
-        return step(low_rows, x, y, high_rows)
     if gathered * x.shape[2] > _MAX_KEPT_ELEMENTS:
         return _InChunks.apply(step, chunk, low_rows, x, y, high_rows)
     chunks = zip(*(rows.split(chunk, 2) for rows in (x, y, high_rows)), strict=True)

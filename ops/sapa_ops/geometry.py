@@ -48,9 +48,9 @@ def group_children(feature: Tensor, h: int, w: int) -> Tensor:
         Tensor: (N, C, h, ceil(H / h), w, ceil(W / w)).
     """
     n, c, high_h, high_w = feature.shape
-    if high_h % h:
+    if _is_uneven(h, high_h):
         feature = feature.index_select(2, _child_index(h, high_h, feature.device))
-    if high_w % w:
+    if _is_uneven(w, high_w):
         feature = feature.index_select(3, _child_index(w, high_w, feature.device))
     return feature.reshape(n, c, h, -(-high_h // h), w, -(-high_w // w))
 
@@ -68,11 +68,16 @@ def ungroup_children(grouped: Tensor, high_h: int, high_w: int) -> Tensor:
     """
     n, c, h, children_y, w, children_x = grouped.shape
     feature = grouped.reshape(n, c, h * children_y, w * children_x)
-    if high_h % h:
+    if _is_uneven(h, high_h):
         feature = feature.index_select(2, _slot_index(h, high_h, feature.device))
-    if high_w % w:
+    if _is_uneven(w, high_w):
         feature = feature.index_select(3, _slot_index(w, high_w, feature.device))
     return feature
+
+
+def _is_uneven(low: int, high: int) -> bool:
+    # A traced graph must serve sizes of both kinds.
+    return torch.jit.is_tracing() or high % low != 0
 
 
 def _first_child(index: Tensor, low: int) -> Tensor:

@@ -38,7 +38,7 @@ def window_similarity(query: Tensor, key: Tensor, kernel_size: int) -> Tensor:
     query, key = autocast(query, key, dtype=torch.float32)
     checks.check_maps(op, query=query, key=key)
     checks.check_kernel_size(op, kernel_size)
-    checks.check_channels(op, 'key', key.shape[1], query.shape[1], 'as query')
+    checks.check_channels(op, 'key', key, checks.shape(query)[1], 'as query')
     checks.check_sizes(op, 'query', query, 'key', key)
     return dispatch(op, (query, key), kernel_size)
 
@@ -65,9 +65,9 @@ def window_assemble(weight: Tensor, value: Tensor, kernel_size: int, groups: int
     weight, value = autocast(weight, value)
     checks.check_maps(op, weight=weight, value=value)
     checks.check_kernel_size(op, kernel_size)
-    checks.check_groups(op, 'value', value.shape[1], groups)
+    checks.check_groups(op, 'value', value, groups)
     expected = groups * kernel_size**2
-    checks.check_channels(op, 'weight', weight.shape[1], expected, 'groups * kernel_size**2')
+    checks.check_channels(op, 'weight', weight, expected, 'groups * kernel_size**2')
     checks.check_sizes(op, 'weight', weight, 'value', value)
     return dispatch(op, (weight, value), kernel_size, groups)
 
@@ -95,11 +95,11 @@ def point_similarity(query: Tensor, key: Tensor, offset: Tensor, groups: int) ->
     op = 'point_similarity'
     query, key, offset = autocast(query, key, offset, dtype=torch.float32)
     checks.check_maps(op, query=query, key=key, offset=offset)
-    checks.check_groups(op, 'query', query.shape[1], groups)
-    points = max(offset.shape[1] // (2 * groups), 1)
+    checks.check_groups(op, 'query', query, groups)
+    points = max(checks.shape(offset)[1] // (2 * groups), 1)
     expected = 2 * groups * points
-    checks.check_channels(op, 'offset', offset.shape[1], expected, 'groups * points * 2')
-    checks.check_channels(op, 'key', key.shape[1], query.shape[1], 'as query')
+    checks.check_channels(op, 'offset', offset, expected, 'groups * points * 2')
+    checks.check_channels(op, 'key', key, checks.shape(query)[1], 'as query')
     checks.check_sizes(op, 'query', query, 'key', key)
     checks.check_same_size(op, 'offset', offset, 'query', query)
     return dispatch(op, (query, key, offset), groups)
@@ -125,10 +125,10 @@ def point_assemble(weight: Tensor, value: Tensor, offset: Tensor) -> Tensor:
     op = 'point_assemble'
     weight, value, offset = autocast(weight, value, offset)
     checks.check_maps(op, dims=5, weight=weight, value=value, offset=offset)
-    groups, points = weight.shape[1:3]
-    checks.check_groups(op, 'value', value.shape[1], groups)
+    groups, points = checks.shape(weight)[1:3]
+    checks.check_groups(op, 'value', value, groups)
     expected = 2 * groups * points
-    checks.check_channels(op, 'offset', offset.shape[1], expected, 'groups * points * 2')
+    checks.check_channels(op, 'offset', offset, expected, 'groups * points * 2')
     checks.check_sizes(op, 'weight', weight, 'value', value)
     checks.check_same_size(op, 'offset', offset, 'weight', weight)
     return dispatch(op, (weight, value, offset))

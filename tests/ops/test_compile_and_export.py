@@ -1,4 +1,4 @@
-"""torch.compile and torch.export see one graph, in which the compiled operators stay whole."""
+"""torch.compile, torch.export and torch.jit.trace see one graph, compiled operators as one node."""
 
 import shutil
 from dataclasses import replace
@@ -13,6 +13,7 @@ from ..support.operators import (
     DEVICES,
     FORMS,
     OPERATORS,
+    SIZES,
     Case,
     make_inputs,
     relayout,
@@ -153,3 +154,26 @@ def test_export_for_any_size(operator, layout, device):
     for case in (CASE, *OTHERS):
         _, others = make(operator, case, device, layout)
         assert_same([exported.module()(*others)], [module(*others)])
+
+
+@pytest.mark.usefixtures('in_form')
+@pytest.mark.parametrize('device', DEVICES)
+@pytest.mark.parametrize('form', FORMS)
+@pytest.mark.parametrize('operator', OPERATORS)
+@pytest.mark.filterwarnings('error::torch.jit.TracerWarning')
+def test_trace_for_any_size(operator, form, device):
+    """Traced at an exact multiple, where the eager form has shortcuts, right at all others."""
+    module, tensors = make(operator, Case((3, 4), (6, 8)), device)
+    traced = torch.jit.trace(module, tuple(tensors), check_trace=False)
+    if form == 'compiled':
+        assert str(traced.inlined_graph).count(f'sapa_ops::{operator}') == 1
+    for low, high in SIZES:
+        _, others = make(operator, Case(low, high, batch=3), device)
+        assert_same(results(traced, others), results(module, others))
+
+
+@pytest.mark.parametrize('operator', OPERATORS)
+def test_trace_checks_the_example(operator):
+    module, (first, *others) = make(operator)
+    with pytest.raises(ValueError, match=f'^{operator}: batch sizes must agree'):
+        torch.jit.trace(module, (first[:2], *others), check_trace=False)
