@@ -10,6 +10,7 @@ from mmengine.model import ModuleList
 from torch import Tensor, nn
 
 from ..upsamplers import build_upsampler
+from ..upsamplers.state_dict import rename_keys
 
 
 @MODELS.register_module()
@@ -79,6 +80,15 @@ class UpsampleFPN(FPN):
             laterals[level - 1] = guide + self.upsamplers[level - 1](laterals[level], guide)
         outs = [conv(x) for conv, x in zip(self.fpn_convs, laterals, strict=False)]
         return (*outs, *self._extra_levels(used[-1], laterals[-1], outs[-1]))
+
+    def _load_from_state_dict(self, state_dict, prefix, *args, **kwargs):
+        # The name in the authors' detection-with-upsamplers, which builds idle ones beside the
+        # convolutions of extra levels.
+        steps = len(self.upsamplers)
+        levels = range(steps, steps + len(self.fpn_convs) - len(self.lateral_convs))
+        renamed = {f'upsample_modules.{level}': None for level in levels}
+        rename_keys(state_dict, prefix, {**renamed, 'upsample_modules': 'upsamplers'})
+        super()._load_from_state_dict(state_dict, prefix, *args, **kwargs)
 
     def _extra_levels(self, on_input: Tensor, on_lateral: Tensor, on_output: Tensor):
         """Compute the levels beyond the inputs, according to ``add_extra_convs``."""

@@ -9,6 +9,7 @@ from mmseg.registry import MODELS
 from torch import Tensor, nn
 
 from ..upsamplers import Bilinear, Nearest, build_upsampler
+from ..upsamplers.state_dict import rename_keys
 
 
 @MODELS.register_module()
@@ -77,6 +78,11 @@ class UpsampleSegformerHead(SegformerHead):
                 feature = next(upsamplers)(feature, embedded[guide])
             upsampled.append(feature)
         return upsampled[::-1]
+
+    def _load_from_state_dict(self, state_dict, prefix, *args, **kwargs):
+        # The name in the authors' segmentation-with-upsamplers.
+        rename_keys(state_dict, prefix, {'upsample_modules': 'upsamplers'})
+        super()._load_from_state_dict(state_dict, prefix, *args, **kwargs)
 
     def _guides(self, stage: int) -> range:
         """List the stages that guide the upsampling of a stage, down to the finest."""

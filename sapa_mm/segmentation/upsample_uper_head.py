@@ -11,6 +11,7 @@ from mmseg.registry import MODELS
 from torch import Tensor
 
 from ..upsamplers import Bilinear, build_upsampler
+from ..upsamplers.state_dict import rename_keys
 
 
 @MODELS.register_module()
@@ -43,6 +44,11 @@ class UpsampleUPerHead(UPerHead):
         self.upsamplers = ModuleList(
             build_upsampler(cfg, self.channels, self.channels) for _ in self.lateral_convs
         )
+
+    def _load_from_state_dict(self, state_dict, prefix, *args, **kwargs):
+        # The name in the authors' segmentation-with-upsamplers.
+        rename_keys(state_dict, prefix, {'upsample_modules': 'upsamplers'})
+        super()._load_from_state_dict(state_dict, prefix, *args, **kwargs)
 
     def _forward_feature(self, inputs: Sequence[Tensor]) -> Tensor:
         inputs = self._transform_inputs(inputs)

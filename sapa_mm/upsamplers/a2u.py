@@ -1,6 +1,7 @@
 """A2U: affinity-aware upsampling."""
 
 import math
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -37,6 +38,19 @@ class A2U(WindowUpsampler):
         'elementwise and not counted; 108C for each image, the convolutions of the pooled guide, '
         'are counted and not in the formula'
     )
+    renamed_keys = {
+        f'{parent}{theirs}': ours
+        for theirs, ours in {
+            'bnu.0': 'norms.0',
+            'bnv.0': 'norms.1',
+            'bconv_UP.1': 'descriptor',
+            'bconv_U.1': 'filters.0',
+            'bconv_V.1': 'filters.1',
+            # It makes the kernels of their downsampling.
+            'bconv_DP.1': None,
+        }.items()
+        for parent in ('', 'kernel_gen.')
+    }
     table_1 = (Table1Row('73C + 4K² + 4K²C', '4K²C + 2C'),)
     kernel_size = 3
 
@@ -52,6 +66,15 @@ class A2U(WindowUpsampler):
     def flops_per_position(self) -> int:
         """See ``Upsampler.flops_per_position``."""
         return 73 * self.guide_channels + 36 + 36 * self.in_channels
+
+    def adapt_state_dict(self, state_dict: dict[str, Any], prefix: str) -> None:
+        """See ``Upsampler.adapt_state_dict``; theirs are two convolutions, one for each filter."""
+        super().adapt_state_dict(state_dict, prefix)
+        for name in ('weight', 'bias'):
+            both = [f'{prefix}filters.{number}.{name}' for number in range(2)]
+            if {*both} <= state_dict.keys():
+                filters = torch.cat([state_dict.pop(key) for key in both])
+                state_dict[f'{prefix}filters.{name}'] = filters
 
     def generate_weights(self, x: Tensor, guide: Tensor, size: tuple[int, int]) -> Tensor:
         """See ``WindowUpsampler.generate_weights``."""

@@ -7,6 +7,8 @@ from sapa_ops import window_assemble
 from sapa_ops.backends import autocast_enabled
 from torch import Tensor, nn
 
+from .state_dict import rename_keys
+
 
 @dataclass(frozen=True)
 class Table1Row:
@@ -55,8 +57,11 @@ class Upsampler(nn.Module):
         guided (bool): Whether the upsampler needs a guide. Otherwise a guide only sets the
             output size. Defaults to False.
         any_size (bool): Whether the output may also be smaller than x. Defaults to False.
-        renamed_keys (dict[str, str]): Maps the names of modules and parameters in other
-            projects' checkpoints to ours. Defaults to none.
+        renamed_keys (dict[str, str | None]): Maps the names of modules and parameters in other
+            projects' checkpoints to ours, or to None where they have no effect. Defaults to none.
+        weights_of_options (dict[str, str]): Modules and parameters that only an option makes, and
+            the option, such as ``{'gate': 'gate=True'}``. Weights that have them do not load
+            without it, strictly or not. Defaults to none.
         counter_note (str): Why the counted multiply-adds of a forward pass differ from
             ``flops_per_position``, if they do.
         table_1 (tuple[Table1Row, ...]): Its rows in the paper's Table 1. Not inherited. Defaults
@@ -68,7 +73,8 @@ class Upsampler(nn.Module):
     in_mmcv: bool = False
     guided: bool = False
     any_size: bool = False
-    renamed_keys: dict[str, str] = {}
+    renamed_keys: dict[str, str | None] = {}
+    weights_of_options: dict[str, str] = {}
     counter_note: str = 'the formula is for an output of s times the size'
     table_1: tuple[Table1Row, ...] = ()
 
@@ -202,12 +208,23 @@ class Upsampler(nn.Module):
         if feature.shape[1] != channels:
             self.fail(f'{name} must have {channels} channels, got {feature.shape[1]}')
 
+    def adapt_state_dict(self, state_dict: dict[str, Any], prefix: str) -> None:
+        """Turns other projects' weights into ours before they load, in place.
+
+        Args:
+            state_dict (dict[str, Any]): A state dict.
+            prefix (str): What the keys of this module begin with.
+        """
+        rename_keys(state_dict, prefix, self.renamed_keys)
+
     def _load_from_state_dict(self, state_dict, prefix, *args, **kwargs):
-        for theirs, ours in self.renamed_keys.items():
-            theirs, ours = f'{prefix}{theirs}', f'{prefix}{ours}'
-            # It names a module or a parameter.
-            for key in [key for key in state_dict if f'{key}.'.startswith(f'{theirs}.')]:
-                state_dict[ours + key[len(theirs) :]] = state_dict.pop(key)
+        self.adapt_state_dict(state_dict, prefix)
+        own = {f'{prefix}{name}' for name, _ in self.named_parameters()}
+        for name, option in self.weights_of_options.items():
+            for key in state_dict:
+                # mmengine would drop it and log a warning: a wrong result.
+                if f'{key}.'.startswith(f'{prefix}{name}.') and key not in own:
+                    self.fail(f'the weights have {key}; build the upsampler with {option}')
         super()._load_from_state_dict(state_dict, prefix, *args, **kwargs)
 
 

@@ -25,14 +25,21 @@ class DySample(PointUpsampler):
         groups (int): Groups of channels with points of their own. Defaults to 4.
         dynamic_scope (bool): Whether the range of the offsets is learned, up to half a low-res
             pixel, instead of fixed at a quarter. Defaults to False.
+        scope_bias (bool): Whether the convolution that learns it has a bias, as the authors' had
+            until March 2024. Defaults to False.
 
     Raises:
-        ValueError: If the style is unknown, dynamic_scope is not a boolean, or the groups or s² do
-            not divide C.
+        ValueError: If the style is unknown, a switch is not a boolean, scope_bias is on without
+            dynamic_scope, or the groups or s² do not divide C.
     """
 
     name = 'dysample'
     title = 'DySample'
+    renamed_keys = {'init_pos': None}
+    weights_of_options = {
+        'scope.bias': 'dynamic_scope=True, scope_bias=True',
+        'scope.weight': 'dynamic_scope=True',
+    }
     counter_note = (
         'the formula has 8 for a bilinear sample, the counter its 4 multiply-adds and one for its '
         'weight'
@@ -46,10 +53,13 @@ class DySample(PointUpsampler):
         style: str = 'lp',
         groups: int = 4,
         dynamic_scope: bool = False,
+        scope_bias: bool = False,
     ):
         super().__init__(in_channels, guide_channels, scale_factor)
         self.check_groups(in_channels, groups=groups)
-        self.check_switch(dynamic_scope=dynamic_scope)
+        self.check_switch(dynamic_scope=dynamic_scope, scope_bias=scope_bias)
+        if scope_bias and not dynamic_scope:
+            self.fail('scope_bias=True needs dynamic_scope=True')
         if style not in STYLES:
             self.fail(f'style must be one of {", ".join(STYLES)}, got {style!r}')
         children = scale_factor**2
@@ -61,7 +71,7 @@ class DySample(PointUpsampler):
         if style == 'pl':
             channels = (in_channels // children, 2 * groups)
         self.offset = nn.Conv2d(*channels, 1)
-        self.scope = nn.Conv2d(*channels, 1, bias=False) if dynamic_scope else None
+        self.scope = nn.Conv2d(*channels, 1, bias=scope_bias) if dynamic_scope else None
         self.init_weights()
 
     def init_weights(self) -> None:
@@ -69,7 +79,8 @@ class DySample(PointUpsampler):
         nn.init.normal_(self.offset.weight, std=0.001)
         nn.init.zeros_(self.offset.bias)
         if self.scope is not None:
-            nn.init.zeros_(self.scope.weight)
+            for parameter in self.scope.parameters():
+                nn.init.zeros_(parameter)
 
     def flops_per_position(self) -> int:
         """Its 1×1 convolutions and samples, counted as for SAPA-D in Table 1."""
@@ -78,10 +89,6 @@ class DySample(PointUpsampler):
         convs = [conv for conv in (self.offset, self.scope) if conv is not None]
         offsets = sum(positions * conv.in_channels * conv.out_channels for conv in convs)
         return offsets + 8 * children * c
-
-    def _load_from_state_dict(self, state_dict, prefix, *args):
-        state_dict.pop(f'{prefix}init_pos', None)
-        super()._load_from_state_dict(state_dict, prefix, *args)
 
     def upsample(self, x: Tensor, guide: Tensor | None, size: tuple[int, int]) -> Tensor:
         """See ``Upsampler.forward``."""

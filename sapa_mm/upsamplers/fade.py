@@ -31,6 +31,17 @@ class Fade(WindowUpsampler):
     title = 'FADE'
     guided = True
     counter_note = "the gate's products, 2s²C, are elementwise and not counted"
+    renamed_keys = {
+        'ker_generator.compressor_en': 'guide_compressor',
+        'ker_generator.compressor_de': 'channel_compressor',
+        'ker_generator.content_encoder': 'content_encoder',
+        'kernel_generator.conv1_en': 'guide_compressor',
+        'kernel_generator.conv1_de': 'channel_compressor',
+        'kernel_generator.conv2_kernels': 'content_encoder.weight',
+        'kernel_generator.conv2_bias': 'content_encoder.bias',
+        'gate_generator.conv': 'gate',
+    }
+    weights_of_options = {'gate': 'gate=True'}
     table_1 = (Table1Row('5Cd + 45K²d + 4K²C', '2Cd + 9K²d'),)
 
     def __init__(

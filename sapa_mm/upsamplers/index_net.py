@@ -34,6 +34,13 @@ class IndexNet(Upsampler):
     title = 'IndexNet'
     guided = True
     counter_note = 'the product with the index map, 4C, is elementwise and not counted'
+    renamed_keys = {
+        'indexnet': 'index_blocks.0',
+        'indexnet1': 'index_blocks.0',
+        'indexnet2': 'index_blocks.1',
+        'indexnet3': 'index_blocks.2',
+        'indexnet4': 'index_blocks.3',
+    }
     table_1 = (
         Table1Row('32C² + 12C', '32C² + 8C', 'HIN'),
         Table1Row('68C² + 4C', '68C²', 'M2O', dict(variant='m2o')),

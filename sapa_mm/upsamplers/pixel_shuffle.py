@@ -24,6 +24,8 @@ class PixelShuffle(Upsampler):
     name = 'pixel_shuffle'
     title = 'PixelShuffle'
     in_mmcv = True
+    # The authors' is a Sequential of a convolution and nn.PixelShuffle.
+    renamed_keys = {'0': 'upsample_conv'}
 
     def __init__(
         self,

@@ -1,5 +1,7 @@
 """Base classes of SAPA-I, SAPA-B and SAPA-D."""
 
+from typing import Any
+
 import torch
 import torch.nn.functional as F
 from sapa_ops import window_similarity
@@ -29,6 +31,7 @@ class Sapa(Upsampler):
 
     guided = True
     renamed_keys = {'q': 'query', 'k': 'key', 'norm_y': 'norm_guide'}
+    weights_of_options = {'norm_x': 'pre_norm=True', 'norm_guide': 'pre_norm=True'}
 
     def __init__(
         self,
@@ -57,6 +60,17 @@ class Sapa(Upsampler):
             if isinstance(module, nn.Conv2d):
                 nn.init.normal_(module.weight, std=0.02)
                 nn.init.zeros_(module.bias)
+
+    def adapt_state_dict(self, state_dict: dict[str, Any], prefix: str) -> None:
+        """See ``Upsampler.adapt_state_dict``."""
+        weights = [f'{prefix}{conv}.weight' for conv in ('q', 'k', 'offset')]
+        biases = [f'{prefix}{conv}.bias' for conv in ('q', 'k', 'offset')]
+        # The authors' modules can be built without biases (qkv_bias=False).
+        if {*weights[:2]} <= state_dict.keys() and not {*biases} & state_dict.keys():
+            for weight, bias in zip(weights, biases, strict=True):
+                if weight in state_dict:
+                    state_dict[bias] = state_dict[weight].new_zeros(len(state_dict[weight]))
+        super().adapt_state_dict(state_dict, prefix)
 
 
 class WindowSapa(Sapa, WindowUpsampler):

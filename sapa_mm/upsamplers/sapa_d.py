@@ -50,6 +50,11 @@ class SapaD(Sapa, PointUpsampler):
         "similarity it has the paper's total, 38Sdg, though the steps add up to 36Sdg (32Sdg + "
         '4Sdg)'
     )
+    weights_of_options = {
+        **Sapa.weights_of_options,
+        'channel_compressor': 'guided=False',
+        'content_encoder': 'guided=False',
+    }
     table_1 = (Table1Row('5Cdg + 38Sdg + 36SC + 8SCg', '2Cdg + 8SCg'),)
 
     def __init__(

@@ -4,15 +4,20 @@ import itertools
 
 import pytest
 import torch
+from torch import nn
 
 pytest.importorskip('mmdet')
 
 from mmdet.models.necks import FPN, FPN_CARAFE
 from mmdet.registry import MODELS
+from mmengine.config import ConfigDict
 from mmengine.registry import init_default_scope
 
 from sapa_mm.detection import UpsampleFPN, UpsampleFPNCARAFE
 from sapa_mm.upsamplers import UPSAMPLERS, SapaD
+
+from ..support import foreign_upsamplers as foreign
+from ..support.foreign_upsamplers import drawn_anew, load_by_mmengine, load_by_torch
 
 CHANNELS = [4, 8, 12, 16]
 SIZES = {
@@ -294,3 +299,66 @@ def test_tiny_maps(kind, size):
     sizes = [((height + k - 1) // k, (width + k - 1) // k) for k in (1, 2, 4, 8)]
     outs = neck([torch.randn(1, c, *s) for c, s in zip(CHANNELS, sizes, strict=True)])
     assert [tuple(out.shape[2:]) for out in outs[:4]] == sizes
+
+
+class ForeignFPN(FPN):
+    """The authors' FPN_UPSAMPLE, from detection-with-upsamplers."""
+
+    def __init__(self, upsampler, **options):
+        super().__init__(**options)
+        # Those beside the convolutions of extra levels are never called.
+        steps = len(self.fpn_convs) - 1
+        self.upsample_modules = nn.ModuleList(upsampler(32) for _ in range(steps))
+
+    def forward(self, inputs):
+        inputs = inputs[self.start_level :]
+        laterals = [conv(x) for conv, x in zip(self.lateral_convs, inputs, strict=True)]
+        for fine in range(len(laterals) - 2, -1, -1):
+            upsampler = self.upsample_modules[fine]
+            # Theirs is told by a setting whether there is a guide.
+            guide = () if isinstance(upsampler, nn.Sequential) else (laterals[fine],)
+            laterals[fine] = laterals[fine] + upsampler(*guide, laterals[fine + 1])
+        outs = [conv(x) for conv, x in zip(self.fpn_convs, laterals, strict=False)]
+        if self.add_extra_convs:
+            outs.append(self.fpn_convs[-1](outs[-1]))
+        return outs
+
+
+@pytest.mark.parametrize('load', [load_by_torch, load_by_mmengine])
+@pytest.mark.parametrize(
+    ('make', 'upsample_cfg'),
+    [
+        (foreign.SAPADeform, dict(type='sapa_d')),
+        (foreign.FADE, dict(type='fade', gate=True)),
+        (foreign.pixel_shuffle, dict(type='pixel_shuffle')),
+    ],
+    ids=['sapa_d', 'fade', 'pixel_shuffle'],
+)
+@pytest.mark.parametrize(
+    'options',
+    [dict(num_outs=4), dict(num_outs=4, start_level=1, add_extra_convs='on_output')],
+    ids=['fpn', 'extra'],
+)
+def test_weights_of_the_authors_neck(options, make, upsample_cfg, load):
+    options = dict(in_channels=CHANNELS, out_channels=32) | options
+    source = drawn_anew(ForeignFPN(make, **options))
+    theirs = {f'neck.{name}': value for name, value in source.state_dict().items()}
+    neck = UpsampleFPN(upsample_cfg=upsample_cfg, **options).double().eval()
+    load(nn.ModuleDict({'neck': neck}), theirs)
+    inputs = [x.detach().double() for x in make_inputs('even')]
+    with torch.no_grad():
+        for out, expected in zip(neck(inputs), source(inputs), strict=True):
+            torch.testing.assert_close(out, expected, rtol=1e-10, atol=1e-10)
+
+
+def test_weights_of_the_stock_carafe_neck_keep_their_names():
+    """What both call upsample_modules; mmcv's bare transposed convolution in it is renamed."""
+    cfg = dict(in_channels=CHANNELS, out_channels=32, num_outs=5)
+    stock_cfg = ConfigDict(type='deconv', upsample_kernel=3)
+    source = FPN_CARAFE(upsample_cfg=stock_cfg, **cfg)
+    neck = UpsampleFPNCARAFE(upsample_cfg=dict(type='deconv'), **cfg)
+    neck.load_state_dict(drawn_anew(source).float().state_dict(), strict=True)
+    inputs = make_inputs('even')
+    with torch.no_grad():
+        for out, expected in zip(neck(inputs), source(inputs), strict=True):
+            torch.testing.assert_close(out, expected)

@@ -5,6 +5,7 @@ import copy
 import pytest
 import torch
 import torch.nn.functional as F
+from torch import nn
 
 pytest.importorskip('mmseg')
 
@@ -16,6 +17,9 @@ from mmseg.structures import SegDataSample
 
 from sapa_mm.segmentation import UpsampleSegformerHead
 from sapa_mm.upsamplers import Bilinear, Nearest, SapaD, Upsampler
+
+from ..support import foreign_upsamplers as foreign
+from ..support.foreign_upsamplers import drawn_anew, load_by_mmengine, load_by_torch
 
 CHANNELS = (4, 8, 12, 16)
 SIZES = {
@@ -281,3 +285,29 @@ def test_a_training_step(how):
     for name, parameter in plain.named_parameters():
         error = (head.get_parameter(name).grad - parameter.grad).norm()
         assert error <= tolerance * parameter.grad.norm() + 1e-6, name
+
+
+class ForeignSegformerHead(SegformerHead):
+    """The authors' SegformerHead_Upsample, from segmentation-with-upsamplers."""
+
+    def __init__(self, upsampler, **options):
+        super().__init__(**options)
+        self.upsample_modules = nn.ModuleList(upsampler(self.channels) for _ in range(6))
+
+    def forward(self, inputs):
+        embedded = [conv(x) for conv, x in zip(self.convs, inputs, strict=True)]
+        out = list(embedded)
+        for upsampler, (stage, guide) in zip(self.upsample_modules, WIRING, strict=True):
+            out[stage] = upsampler(embedded[guide], out[stage])
+        return self.cls_seg(self.fusion_conv(torch.cat(out, 1)))
+
+
+@pytest.mark.parametrize('load', [load_by_torch, load_by_mmengine])
+def test_weights_of_the_authors_head(load):
+    source = drawn_anew(ForeignSegformerHead(foreign.SAPA, **head_cfg()))
+    theirs = {f'decode_head.{name}': value for name, value in source.state_dict().items()}
+    head = make_head(dict(type='sapa_b', pre_norm=True)).double().eval()
+    load(nn.ModuleDict({'decode_head': head}), theirs)
+    features = [feature.double() for feature in make_features('even')]
+    with torch.no_grad():
+        torch.testing.assert_close(head(features), source(features), rtol=1e-10, atol=1e-10)

@@ -2,6 +2,8 @@
 
 import pytest
 import torch
+import torch.nn.functional as F
+from torch import nn
 
 pytest.importorskip('mmseg')
 
@@ -13,6 +15,9 @@ from mmseg.structures import SegDataSample
 
 from sapa_mm.segmentation import UpsampleUPerHead
 from sapa_mm.upsamplers import UPSAMPLERS
+
+from ..support import foreign_upsamplers as foreign
+from ..support.foreign_upsamplers import drawn_anew, load_by_mmengine, load_by_torch
 
 CHANNELS = (4, 8, 12, 16)
 SIZES = {
@@ -125,3 +130,41 @@ def test_builds_from_the_registry():
     assert type(MODELS.build(cfg)) is UpsampleUPerHead
     with pytest.raises(ValueError, match='sapa_d has no option colour'):
         MODELS.build({**cfg, 'upsample_cfg': dict(type='sapa_d', colour=1)})
+
+
+class ForeignUPerHead(UPerHead):
+    """The authors' UPerHead_Upsample, from segmentation-with-upsamplers."""
+
+    def __init__(self, upsampler, **options):
+        super().__init__(**options)
+        self.upsample_modules = nn.ModuleList(upsampler(self.channels) for _ in range(3))
+
+    def _forward_feature(self, inputs):
+        laterals = [conv(x) for conv, x in zip(self.lateral_convs, inputs[:-1], strict=True)]
+        laterals.append(self.psp_forward(inputs))
+        for fine in (2, 1, 0):
+            upsampled = self.upsample_modules[fine](laterals[fine], laterals[fine + 1])
+            laterals[fine] = laterals[fine] + upsampled
+        outs = [conv(x) for conv, x in zip(self.fpn_convs, laterals[:-1], strict=True)]
+        size = outs[0].shape[2:]
+        outs = [F.interpolate(out, size, mode='bilinear') for out in (*outs, laterals[-1])]
+        return self.fpn_bottleneck(torch.cat(outs, 1))
+
+
+@pytest.mark.parametrize('load', [load_by_torch, load_by_mmengine])
+@pytest.mark.parametrize(
+    ('make', 'upsample_cfg'),
+    [
+        (foreign.SAPA, dict(type='sapa_b', pre_norm=True)),
+        (foreign.FADE, dict(type='fade', gate=True)),
+    ],
+    ids=['sapa_b', 'fade'],
+)
+def test_weights_of_the_authors_head(make, upsample_cfg, load):
+    source = drawn_anew(ForeignUPerHead(make, **head_cfg()))
+    theirs = {f'decode_head.{name}': value for name, value in source.state_dict().items()}
+    head = make_head(upsample_cfg).double().eval()
+    load(nn.ModuleDict({'decode_head': head}), theirs)
+    features = [feature.double() for feature in make_features('even')]
+    with torch.no_grad():
+        torch.testing.assert_close(head(features), source(features), rtol=1e-10, atol=1e-10)
