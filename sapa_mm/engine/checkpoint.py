@@ -8,7 +8,6 @@ mmengine's.
 """
 
 import functools
-import json
 import os
 import pickle
 import re
@@ -91,7 +90,7 @@ def _read_published(path: str, name: str) -> dict:
         weights, metadata = read_weights(path, name)
     except PublishedError as error:
         raise CheckpointError(str(error)) from error
-    meta = {name: json.loads(metadata[name]) for name in ('dataset_meta', 'model')}
+    meta = {key: metadata[key] for key in ('dataset_meta', 'model')}
     return {'state_dict': weights, 'meta': meta}
 
 

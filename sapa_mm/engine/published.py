@@ -1,21 +1,28 @@
 """Published weights: a safetensors file with weights, config, metrics and a hash."""
 
 import hashlib
+import inspect
 import json
 import os
+import reprlib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
+import numpy as np
 import torch
 from mmengine.config import Config
 from torch import Tensor
 
 from .. import __version__
+from ..utils.configs import parse_config
 from ..utils.files import whole_file
+from ..utils.text import one_line
 
 SUFFIX = '.safetensors'
 _HASH_DIGITS = 8
 _HASHED_METADATA = ('config', 'dataset_meta', 'metrics', 'model')
+_DICTS = ('dataset_meta', 'metrics', 'model')
 _UNRELATED_TO_WEIGHTS = ('init_cfg', 'pretrained', 'train_cfg', 'test_cfg')
 
 
@@ -60,23 +67,28 @@ def write_published(
 
     Returns:
         str: The file, named after the config and the beginning of the weights' hash.
+
+    Raises:
+        ValueError: If the config or ``dataset_meta`` holds what is not plain data, see ``as_data``.
     """
     from safetensors.torch import save_file
 
+    settings = cfg.to_dict()
+    for key in ('work_dir', 'launcher', 'load_from', 'resume'):
+        settings.pop(key, None)
+    settings = {key: as_data(value, f'config: {key}') for key, value in settings.items()}
+    dataset_meta = as_data(dict(dataset_meta), 'checkpoint: dataset_meta')
     # safetensors refuses tensors that share memory.
     weights = {
         name: value.detach().cpu().contiguous().clone() for name, value in state_dict.items()
     }
     sha256 = hash_weights(weights)
-    settings = cfg.to_dict()
-    for key in ('work_dir', 'launcher', 'load_from', 'resume'):
-        settings.pop(key, None)
     metadata = {
         'format': 'pt',
         'sapa_mm': __version__,
-        'config': Config(settings).pretty_text,
+        'config': json.dumps(settings),
         'metrics': json.dumps(dict(metrics)),
-        'dataset_meta': json.dumps(dict(dataset_meta)),
+        'dataset_meta': json.dumps(dataset_meta),
         'model': json.dumps(model_settings(cfg)),
         'sha256': sha256,
     }
@@ -94,8 +106,8 @@ def write_published(
 def read_published(path: str, name: str = 'weights') -> Published:
     """Read published weights and check them against their hash.
 
-    Reading the weights runs no code, but the config in the file is Python, like all OpenMMLab
-    configs, and is executed; ``read_weights`` does not touch it.
+    No code is run: the config is data. Building a model from it trusts whoever made the file, since
+    a ``type`` in it may be the dotted name of any function; ``load_trained`` takes your own config.
 
     Args:
         path (str): The file.
@@ -109,20 +121,21 @@ def read_published(path: str, name: str = 'weights') -> Published:
         PublishedError: If it is damaged, or does not hold published weights.
     """
     weights, metadata = read_weights(path, name)
+    text = metadata['config']
     try:
-        config = Config.fromstring(metadata['config'], '.py')
+        # Version 0.1 stored the text of a config file.
+        config = Config(json.loads(text) if text.startswith('{') else parse_config(text))
     except Exception as error:
-        raise PublishedError(f'{name}: the config of {path} cannot be read: {error}') from error
+        # mmengine may raise anything for settings that are none.
+        raise PublishedError(
+            f'{name}: the config of {path} cannot be read: {one_line(error)}'
+        ) from error
     return Published(
-        weights,
-        config,
-        json.loads(metadata['metrics']),
-        json.loads(metadata['dataset_meta']),
-        metadata['sha256'],
+        weights, config, metadata['metrics'], metadata['dataset_meta'], metadata['sha256']
     )
 
 
-def read_weights(path: str, name: str = 'weights') -> tuple[dict[str, Tensor], dict[str, str]]:
+def read_weights(path: str, name: str = 'weights') -> tuple[dict[str, Tensor], dict[str, Any]]:
     """Read weights and metadata of a published file and check the hash. No code is run.
 
     Args:
@@ -130,7 +143,8 @@ def read_weights(path: str, name: str = 'weights') -> tuple[dict[str, Tensor], d
         name (str): What error messages call it. Defaults to 'weights'.
 
     Returns:
-        tuple[dict[str, Tensor], dict[str, str]]: The weights, on the CPU, and the metadata.
+        tuple[dict[str, Tensor], dict[str, Any]]: The weights, on the CPU, and the metadata: texts,
+        but dicts of ``dataset_meta``, ``metrics`` and ``model``.
 
     Raises:
         FileNotFoundError: If there is no such file.
@@ -138,20 +152,21 @@ def read_weights(path: str, name: str = 'weights') -> tuple[dict[str, Tensor], d
     """
     from safetensors import SafetensorError, safe_open
 
+    label = f'{name}: {path}'
     if not os.path.isfile(path):
-        raise FileNotFoundError(f'{name}: {path} does not exist')
+        raise FileNotFoundError(f'{label} does not exist')
     try:
         with safe_open(path, 'pt') as file:
             metadata = file.metadata() or {}
             weights = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
     except SafetensorError as error:
         raise PublishedError(
-            f'{name}: {path} is damaged or no safetensors file ({error}); fetch it again'
+            f'{label} is damaged or no safetensors file ({error}); fetch it again'
         ) from error
     missing = {*_HASHED_METADATA, 'sha256', 'metadata_sha256'} - metadata.keys()
     if missing:
         raise PublishedError(
-            f'{name}: {path} has no {", ".join(sorted(missing))} in its metadata: it was not made '
+            f'{label} has no {", ".join(sorted(missing))} in its metadata: it was not made '
             'by tools/publish.py'
         )
     for content, actual, expected in (
@@ -160,9 +175,50 @@ def read_weights(path: str, name: str = 'weights') -> tuple[dict[str, Tensor], d
     ):
         if actual != expected:
             raise PublishedError(
-                f'{name}: {path} is damaged, its {content} do not match their hash; fetch it again'
+                f'{label} is damaged, its {content} do not match their hash; fetch it again'
             )
-    return weights, metadata
+    return weights, {**metadata, **{key: _read_dict(metadata, key, label) for key in _DICTS}}
+
+
+def _read_dict(metadata: Mapping[str, str], key: str, label: str) -> dict:
+    try:
+        content = json.loads(metadata[key])
+    except (ValueError, RecursionError) as error:
+        raise PublishedError(f'{label}: its {key} cannot be read: {one_line(error)}') from error
+    if not isinstance(content, dict):
+        raise PublishedError(f'{label}: its {key} must be a dict, got {type(content).__name__}')
+    return content
+
+
+def as_data(value: Any, name: str) -> Any:
+    """Convert a setting to what JSON has.
+
+    Args:
+        value (Any): The setting.
+        name (str): What the error message calls it.
+
+    Returns:
+        Any: The same, with lists in place of tuples and arrays, texts for numbers as keys of dicts,
+        and dotted names of classes and functions, as mmengine writes them.
+
+    Raises:
+        ValueError: If there is anything else in it, such as a slice, or a function without a name.
+    """
+    if isinstance(value, (np.ndarray, np.generic)):
+        value = value.tolist()
+    if isinstance(value, dict) and all(isinstance(key, (str, int)) for key in value):
+        return {str(key): as_data(item, f'{name}.{key}') for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [as_data(item, f'{name}.{index}') for index, item in enumerate(value)]
+    if value is None or isinstance(value, (bool, int, float, str)):
+        return value
+    if inspect.isclass(value) or inspect.isroutine(value):
+        dotted = f'{value.__module__}.{value.__qualname__}'
+        if '<' not in dotted:
+            return dotted
+    raise ValueError(
+        f'{name} is {reprlib.repr(value)}; published weights keep numbers, texts, lists and dicts'
+    )
 
 
 def model_settings(cfg: Config) -> dict:

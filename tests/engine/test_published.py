@@ -1,6 +1,7 @@
 """Published weights: written, read back, and refused if damaged."""
 
 import json
+import sys
 from pathlib import Path
 
 import pytest
@@ -8,12 +9,14 @@ import torch
 
 pytest.importorskip('mmseg')
 
+from mmengine.config import Config
 from mmengine.registry import MODELS
+from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
 from sapa_mm.engine import CheckpointError, read_checkpoint
 from sapa_mm.engine.config import in_scope, read_config
-from sapa_mm.engine.published import PublishedError, read_published
+from sapa_mm.engine.published import PublishedError, _hash_metadata, read_published, write_published
 from sapa_mm.engine.trained_model import load_trained, publish
 
 FOLDER = Path(__file__).parents[2] / 'configs' / 'segformer'
@@ -93,6 +96,85 @@ def test_damaged_metadata(weights):
     Path(weights).write_bytes(content.replace(b'45.5', b'46.5'))
     with pytest.raises(CheckpointError, match='its metadata do not match their hash'):
         read_checkpoint(weights)
+
+
+def rewrite(path, **changes):
+    """Change the metadata of published weights, with the hash that goes with it."""
+    with safe_open(path, 'pt') as file:
+        metadata = {**file.metadata(), **changes}
+    save_file(load_file(path), path, {**metadata, 'metadata_sha256': _hash_metadata(metadata)})
+
+
+def test_no_code_from_the_config(weights, tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / 'hostile_module.py').write_text('')
+    marker = tmp_path / 'marker'
+    for code in (
+        f'import os\nos.mkdir({str(marker)!r})',
+        f"model = dict(type=__import__('os').mkdir({str(marker)!r}))",
+        f"model = dict(type='ResNet', **__import__('os').mkdir({str(marker)!r}))",
+        f'model = f\'{{__import__("os").mkdir({str(marker)!r})}}\'',
+    ):
+        rewrite(weights, config=code)
+        with pytest.raises(PublishedError, match=r'config of .*safetensors cannot be read: ValueE'):
+            read_published(weights)
+        assert read_checkpoint(weights)['meta']['dataset_meta']['classes'] == ['a', 'b']
+    # What mmengine would act on is data, too.
+    hostile = {'custom_imports': {'imports': ['hostile_module']}, '_base_': str(tmp_path / 'a.py')}
+    rewrite(weights, config=json.dumps({**hostile, 'model': {'type': 'os.mkdir', 'path': 'a'}}))
+    assert read_published(weights).config.model.type == 'os.mkdir'
+    assert 'hostile_module' not in sys.modules
+    assert not marker.exists()
+
+
+@pytest.mark.parametrize(
+    'text', ['{', '[1]', '{"filename": "a"}', '{"a": ' * 10**5, 'a = ' * 10**5]
+)
+def test_a_config_that_is_none(weights, text):
+    rewrite(weights, config=text)
+    with pytest.raises(PublishedError, match='the config of .* cannot be read'):
+        read_published(weights)
+
+
+@pytest.mark.parametrize('key', ['dataset_meta', 'metrics', 'model'])
+@pytest.mark.parametrize('text', ['{', '[' * 10**5, '[]', 'null'])
+def test_metadata_that_is_none(weights, key, text):
+    rewrite(weights, **{key: text})
+    for read in (read_published, read_checkpoint):
+        with pytest.raises(ValueError, match=rf'safetensors: its {key} (cannot|must) be'):
+            read(weights)
+
+
+def test_the_config_of_version_0_1(weights):
+    """It was the text of a config file."""
+    new = read_published(weights).config
+    rewrite(weights, config=read_config(CONFIG).pretty_text)
+    old = read_published(weights).config
+    assert old.model.decode_head == new.model.decode_head
+    assert old.param_scheduler == new.param_scheduler
+
+
+def test_what_is_no_data_is_not_published(tmp_path):
+    for value, text in (
+        (slice(3), 'slice'),
+        (lambda: 0, '<function'),
+        (b'a', "b'a'"),
+        ({1}, '{1}'),
+    ):
+        cfg = Config({'model': {'type': 'A', 'parts': [0, {'x': value}]}})
+        with pytest.raises(ValueError, match=rf'^config: model.parts.1.x is {text}.*; published'):
+            write_published(str(tmp_path / 'out'), cfg, {}, {}, {})
+        with pytest.raises(ValueError, match=r'^checkpoint: dataset_meta.x is'):
+            write_published(str(tmp_path / 'out'), Config({'model': {}}), {}, {}, {'x': value})
+    assert not (tmp_path / 'out').exists()
+    settings = {'type': torch.nn.Conv2d, 'scale': (2, 3), 'act': torch.nn.functional.relu, 'names': {0: None}}
+    path = write_published(str(tmp_path), Config({'model': settings}), {}, {}, {})
+    assert read_published(path).config.model == {
+        'type': 'torch.nn.modules.conv.Conv2d',
+        'scale': [2, 3],
+        'act': 'torch.nn.functional.relu',
+        'names': {'0': None},
+    }
 
 
 def test_others_may_read_it(weights, checkpoint):
