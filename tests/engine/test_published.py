@@ -167,7 +167,12 @@ def test_what_is_no_data_is_not_published(tmp_path):
         with pytest.raises(ValueError, match=r'^checkpoint: dataset_meta.x is'):
             write_published(str(tmp_path / 'out'), Config({'model': {}}), {}, {}, {'x': value})
     assert not (tmp_path / 'out').exists()
-    settings = {'type': torch.nn.Conv2d, 'scale': (2, 3), 'act': torch.nn.functional.relu, 'names': {0: None}}
+    settings = {
+        'type': torch.nn.Conv2d,
+        'scale': (2, 3),
+        'act': torch.nn.functional.relu,
+        'names': {0: None},
+    }
     path = write_published(str(tmp_path), Config({'model': settings}), {}, {}, {})
     assert read_published(path).config.model == {
         'type': 'torch.nn.modules.conv.Conv2d',
