@@ -104,16 +104,17 @@ def main() -> None:
     parser.add_argument('image', help='image file')
     parser.add_argument('--out', help='PNG file for the label map, in the colours of the classes')
     args = parser.parse_args()
-    if args.out and not args.out.endswith('.png'):
-        sys.exit(f'error: --out must end in .png, got {args.out}')
     try:
+        if args.out and not args.out.endswith('.png'):
+            raise ValueError(f'--out must end in .png, got {args.out}')
         segmentor = OnnxSegmentor(args.model)
         labels = segmentor(read_image(args.image))
         if args.out:
             write_labels(labels, segmentor.metadata['palette'], args.out)
     except Exception as error:
         # onnxruntime and Pillow may raise anything for a bad file.
-        sys.exit(f'error: {str(error).strip().partition(chr(10))[0]}')
+        print(f'error: {str(error).strip().partition(chr(10))[0]}', file=sys.stderr)
+        sys.exit(2)
     for label, pixels in zip(*np.unique(labels, return_counts=True), strict=True):
         name = dict(enumerate(segmentor.metadata['classes'])).get(label, f'class {label}')
         print(f'{100 * pixels / labels.size:5.1f} %  {name}')

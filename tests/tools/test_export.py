@@ -1,7 +1,5 @@
 """The one-line messages of tools/export.py and tools/onnx_inference.py about wrong input."""
 
-import runpy
-
 import pytest
 
 pytest.importorskip('mmseg')
@@ -12,7 +10,6 @@ pytest.importorskip('onnxscript')
 from PIL import Image
 
 from ..support.configs import SEGFORMER, model_files
-from ..support.run_tool import TOOLS
 
 
 @pytest.fixture
@@ -49,17 +46,14 @@ def test_export(error_of, files, tmp_path, monkeypatch):
     assert line.endswith('needs onnxscript: pip install onnx onnxruntime onnxscript')
 
 
-def test_onnx_inference(files, tmp_path, monkeypatch, capsys):
-    monkeypatch.chdir(tmp_path)
-
+def test_onnx_inference(error_of, files, tmp_path):
     def error(*args):
-        monkeypatch.setattr('sys.argv', ['onnx_inference', *args])
-        with pytest.raises(SystemExit) as end:
-            runpy.run_path(str(TOOLS / 'onnx_inference.py'), run_name='__main__')
-        return end.value.code
+        return error_of('onnx_inference', *args)
 
-    assert error('gone.onnx', files[2]).startswith('error: ')
-    assert 'must end in .png' in error('gone.onnx', files[2], '--out', 'labels.jpg')
+    assert 'gone.onnx' in error('gone.onnx', files[2])
+    assert 'error: --out must end in .png, got labels.jpg' in error(
+        'gone.onnx', files[2], '--out', 'labels.jpg'
+    )
     (tmp_path / 'bad.onnx').write_bytes(b'no graph')
     assert 'bad.onnx' in error('bad.onnx', files[2])
     import onnx
