@@ -4,6 +4,14 @@ import torch
 from torch import Tensor
 
 
+def ceil_div(number: int, divisor: int) -> int:
+    """Divide positive integers and round up.
+
+    (Not by ``-(-number // divisor)``: torch's ONNX exporter rounds negative quotients towards 0.)
+    """
+    return (number + divisor - 1) // divisor
+
+
 def lowres_index(
     low: int, high: int, device: torch.device | str | None = None, refinement: int = 1
 ) -> Tensor:
@@ -25,7 +33,7 @@ def lowres_index(
     """
     position = torch.arange(high, device=device)
     centre = (2 * position + 1) * refinement
-    ratio = -(-high // low)
+    ratio = ceil_div(high, low)
     by_ratio = torch.div(centre, 2 * ratio, rounding_mode='floor')
     by_size = torch.div(centre * low, 2 * high, rounding_mode='floor')
     # Compared as tensors: a branch would tie a traced graph to the size.
@@ -52,7 +60,7 @@ def group_children(feature: Tensor, h: int, w: int) -> Tensor:
         feature = feature.index_select(2, _child_index(h, high_h, feature.device))
     if _is_uneven(w, high_w):
         feature = feature.index_select(3, _child_index(w, high_w, feature.device))
-    return feature.reshape(n, c, h, -(-high_h // h), w, -(-high_w // w))
+    return feature.reshape(n, c, h, ceil_div(high_h, h), w, ceil_div(high_w, w))
 
 
 def ungroup_children(grouped: Tensor, high_h: int, high_w: int) -> Tensor:
@@ -87,7 +95,7 @@ def _first_child(index: Tensor, low: int) -> Tensor:
 def _child_index(low: int, high: int, device: torch.device) -> Tensor:
     """High-res index of every slot of the grouped layout, (low * ceil(high / low),)."""
     first = _first_child(lowres_index(low, high, device), low)
-    child = torch.arange(-(-high // low), device=device)
+    child = torch.arange(ceil_div(high, low), device=device)
     return (first[:, None] + child).clamp(max=high - 1).flatten()
 
 
@@ -95,4 +103,4 @@ def _slot_index(low: int, high: int, device: torch.device) -> Tensor:
     """Slot of every high-res index in the grouped layout, (high,)."""
     index = lowres_index(low, high, device)
     child = torch.arange(high, device=device) - _first_child(index, low)[index]
-    return index * -(-high // low) + child
+    return index * ceil_div(high, low) + child
