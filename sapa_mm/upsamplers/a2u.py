@@ -1,6 +1,7 @@
 """A2U: affinity-aware upsampling."""
 
 import math
+from contextlib import nullcontext
 from typing import Any
 
 import torch
@@ -87,7 +88,10 @@ class A2U(WindowUpsampler):
     def _affinity(self, guide: Tensor, kernels: Tensor) -> Tensor:
         """(N, 1, H / 2, W / 2); at least float32, because it grows with the square of the guide."""
         dtype = torch.promote_types(guide.dtype, torch.float32)
-        with torch.autocast(guide.device.type, enabled=False):
+        device = guide.device.type
+        # 'meta' has no autocast that could be turned off.
+        has_autocast = torch.amp.is_autocast_available(device)
+        with torch.autocast(device, enabled=False) if has_autocast else nullcontext():
             filtered = _filter(guide.to(dtype), kernels.to(dtype)).unbind(1)
             first, second = (
                 F.leaky_relu(_normalise(norm, feature), 0.01)  # type: ignore[arg-type]

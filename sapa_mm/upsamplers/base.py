@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Any
 
+import torch
 from sapa_ops import window_assemble
 from sapa_ops.backends import autocast_enabled
 from torch import Tensor, nn
@@ -106,7 +107,7 @@ class Upsampler(nn.Module):
                 autocast). Required if ``guided``. Defaults to None.
 
         Returns:
-            Tensor: (N, C, H, W).
+            Tensor: (N, C, H, W), channels_last where x is (a compiler chooses its own layout).
 
         Raises:
             ValueError: If a guide is missing, or shapes or devices do not fit.
@@ -118,7 +119,11 @@ class Upsampler(nn.Module):
             size = (x.shape[2] * self.scale_factor, x.shape[3] * self.scale_factor)
         else:
             size = (guide.shape[2], guide.shape[3])
-        return self.upsample(x, guide, size)
+        out = self.upsample(x, guide, size)
+        keeps = torch.compiler.is_compiling() or not self._is_channels_last(x)
+        if keeps or self._is_channels_last(out):
+            return out
+        return out.contiguous(memory_format=torch.channels_last)
 
     def init_weights(self) -> None:
         """Initialises the weights; mmengine calls it again after the host's own initialisation.
@@ -170,6 +175,11 @@ class Upsampler(nn.Module):
         for name, number in groups.items():
             if channels % number:
                 self.fail(f'{name}={number} must divide the {channels} channels of x')
+
+    def _is_channels_last(self, feature: Tensor) -> bool:
+        """Whether the channels of a map of C channels lie side by side, also in a cropped map."""
+        channels, stride = self.in_channels, feature.stride()
+        return channels > 1 and stride[1] == 1 and stride[3] >= channels
 
     def _check_inputs(self, x: Tensor, guide: Tensor | None) -> None:
         self._check_map('x', x, self.in_channels)

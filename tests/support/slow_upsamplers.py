@@ -186,7 +186,8 @@ def _dysample(params, x, guide, style='lp', groups=4, dynamic_scope=False, scale
     source = x if style == 'lp' else F.pixel_shuffle(x, s)
     offset = _conv(params, 'offset', source)
     if dynamic_scope:
-        offset = offset * F.conv2d(source, params['scope.weight']).sigmoid() * 0.5
+        scope = F.conv2d(source, params['scope.weight'], params.get('scope.bias'))
+        offset = offset * scope.sigmoid() * 0.5
     else:
         offset = offset * 0.25
     if style == 'pl':

@@ -60,6 +60,7 @@ PEER_OPTIONS = [
     ('fade', dict(up_kernel=3, compressed_channels=3, gate=True)),
     ('index_net', dict(variant='m2o')),
     ('dysample', dict()),
+    ('dysample', dict(dynamic_scope=True, scope_bias=True)),
     *[
         ('dysample', dict(style=style, groups=groups, dynamic_scope=scope))
         for style, groups in (('lp', 1), ('pl', 2))

@@ -54,11 +54,12 @@ def test_fade_and_dysample():
         limit = (6 / (area * (conv.in_channels + conv.out_channels))) ** 0.5
         assert conv.weight.abs().max().item() == pytest.approx(limit, rel=0.02)
         assert conv.weight.abs().max() <= limit
-    dysample = build_upsampler(dict(type='dysample', dynamic_scope=True), 128)
+    cfg = dict(type='dysample', dynamic_scope=True, scope_bias=True)
+    dysample = build_upsampler(cfg, 128)
     assert dysample.offset.weight.std().item() == pytest.approx(0.001, rel=0.05)
     assert dysample.scope.weight.abs().max() == 0
     biases = [p for m in (fade, dysample) for n, p in m.named_parameters() if n.endswith('bias')]
-    assert len(biases) == 4
+    assert len(biases) == 5
     assert all(bias.abs().max() == 0 for bias in biases)
 
 
