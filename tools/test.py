@@ -17,6 +17,11 @@ def make_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument('--show-dir', help='draw the predictions into this folder')
     parser.add_argument('--tta', action='store_true', help='test time augmentation')
+    parser.add_argument(
+        '--allow-partial',
+        action='store_true',
+        help='test a checkpoint of another model as far as it fits, with a warning',
+    )
     add_run_arguments(parser)
     return parser
 

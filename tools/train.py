@@ -23,6 +23,11 @@ def make_parser() -> argparse.ArgumentParser:
         action='store_true',
         help="scale the learning rate to the actual batch size by the config's auto_scale_lr",
     )
+    parser.add_argument(
+        '--allow-partial',
+        action='store_true',
+        help='resume from a checkpoint of another model as far as it fits, with a warning',
+    )
     add_run_arguments(parser)
     return parser
 

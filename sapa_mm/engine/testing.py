@@ -8,6 +8,7 @@ from mmengine.config import Config
 
 from ..datasets.checks import check_dataset, check_evaluator
 from ..utils.files import check_writable
+from .check_loading_hook import CheckLoadingHook
 from .config import check_checkpoint, check_upsamplers, in_scope
 from .run import build_runner, read_run_config
 
@@ -21,6 +22,7 @@ def prepare_testing(
     tta: bool = False,
     cfg_options: dict | None = None,
     launcher: str = 'none',
+    allow_partial: bool = False,
 ) -> Config:
     """Read a config for testing and check it.
 
@@ -36,6 +38,8 @@ def prepare_testing(
         cfg_options (dict, optional): Settings to override, with dotted keys. Defaults to None.
         launcher (str): The job launcher: 'none', 'pytorch', 'slurm' or 'mpi'.
             Defaults to 'none'.
+        allow_partial (bool): Whether to test a checkpoint that does not fit the model: what fits is
+            loaded, a warning says what does not. Defaults to False.
 
     Returns:
         Config: The config.
@@ -51,6 +55,7 @@ def prepare_testing(
     check_checkpoint(checkpoint, 'checkpoint')
     cfg.load_from = checkpoint
     cfg.resume = False
+    cfg.allow_partial = allow_partial
     if 'test_dataloader' not in cfg:
         raise ValueError(f'config: {config} has no test_dataloader')
     with in_scope(cfg):
@@ -77,9 +82,11 @@ def run_testing(cfg: Config, local_rank: int = 0) -> dict[str, float]:
         dict: The metrics, which are also logged and written to a JSON file in the work directory.
 
     Raises:
-        CheckpointError: If the checkpoint cannot be loaded.
+        CheckpointError: If the checkpoint cannot be loaded, or is of another model.
     """
-    return build_runner(cfg, local_rank).test()
+    runner = build_runner(cfg, local_rank)
+    runner.register_hook(CheckLoadingHook('checkpoint', cfg.get('allow_partial', False)))
+    return runner.test()
 
 
 def _scope(cfg: Config, argument: str) -> str:

@@ -1,7 +1,6 @@
 """Loading a checkpoint into the model of its config, and publishing the weights."""
 
 from dataclasses import dataclass
-from typing import Any
 
 from mmengine.config import Config
 from mmengine.model import revert_sync_batchnorm
@@ -10,10 +9,11 @@ from torch import nn
 
 from ..utils.configs import single_datasets
 from ..utils.files import check_writable, read_json
-from ..utils.text import first_of, one_line
+from ..utils.text import one_line
 from .checkpoint import read_checkpoint
 from .config import check_upsamplers, in_scope, read_config, without_initialisation
-from .published import model_settings, write_published
+from .loading import check_model
+from .published import write_published
 
 
 @dataclass(frozen=True)
@@ -51,9 +51,6 @@ def load_trained(config: str, checkpoint: str, cfg_options: dict | None = None) 
     cfg = read_config(config, cfg_options)
     check_upsamplers(cfg.model, 'model')
     content = read_checkpoint(checkpoint, 'cpu')
-    state_dict = content.get('state_dict') if isinstance(content, dict) else None
-    if not state_dict:
-        raise ValueError(f'checkpoint: {checkpoint} has no state_dict')
     try:
         with in_scope(cfg):
             model = revert_sync_batchnorm(MODELS.build(without_initialisation(cfg.model)))
@@ -62,15 +59,10 @@ def load_trained(config: str, checkpoint: str, cfg_options: dict | None = None) 
         raise ValueError(
             f'config: the model of {config} cannot be built: {one_line(error)}'
         ) from error
-    problem = _load(model, state_dict)
-    if problem:
-        raise ValueError(f'checkpoint: {checkpoint} is not of the model in {config}: it {problem}')
-    meta = content.get('meta', {})
-    # Published weights record the settings of their model.
-    differs = meta.get('model') and _first_difference(meta['model'], model_settings(cfg), 'model')
-    if differs:
-        raise ValueError(f'checkpoint: {checkpoint} is not of the model in {config}: {differs}')
-    meta = meta.get('dataset_meta') or _dataset_meta(cfg)
+    own = _dataset_meta(cfg)
+    with in_scope(cfg):
+        check_model(model, content, cfg, own.get('classes'), f'checkpoint: {checkpoint}')
+    meta = (content.get('meta') or {}).get('dataset_meta') or own
     model.dataset_meta = meta
     return TrainedModel(cfg, model.eval(), meta)
 
@@ -117,33 +109,6 @@ def _read_metrics(path: str) -> dict[str, float]:
     if not numbers:
         raise ValueError(f'metrics: {path} has no numbers by name, such as {{"mIoU": 45.5}}')
     return numbers
-
-
-def _load(model: nn.Module, state_dict: dict[str, Any]) -> str | None:
-    """Load the weights; return what is wrong with them, or None."""
-    wanted = {name: value.shape for name, value in model.state_dict().items()}
-    reshaped = {n for n in wanted.keys() & state_dict.keys() if wanted[n] != state_dict[n].shape}
-    fitting = {name: value for name, value in state_dict.items() if name not in reshaped}
-    # Modules map the names of other projects to their own when they load.
-    keys = model.load_state_dict(fitting, strict=False)
-    for verb, names in (
-        ('lacks', set(keys.missing_keys) - reshaped),
-        ('has, and the model has not,', keys.unexpected_keys),
-        ('has in another shape', reshaped),
-    ):
-        if names:
-            return f'{verb} {len(names)} weights: {first_of(sorted(names))}'
-    return None
-
-
-def _first_difference(published: Any, given: Any, name: str) -> str | None:
-    """Describe the first setting that differs between published weights and a config, if any."""
-    if isinstance(published, dict) and isinstance(given, dict):
-        for key in {**published, **given}:
-            if published.get(key) != given.get(key):
-                return _first_difference(published.get(key), given.get(key), f'{name}.{key}')
-        return None
-    return f'{name} is {given!r}, it was trained with {published!r}'
 
 
 def _dataset_meta(cfg: Config) -> dict:

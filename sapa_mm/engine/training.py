@@ -11,6 +11,7 @@ from torch import nn
 
 from ..datasets.checks import check_dataset, check_evaluator
 from ..utils.configs import nested_configs
+from .check_loading_hook import CheckLoadingHook
 from .config import check_checkpoint, check_upsamplers, in_scope
 from .random_state_hook import RandomStateHook
 from .resume import find_resumable, resumed_seed
@@ -25,6 +26,7 @@ def prepare_training(
     auto_scale_lr: bool = False,
     cfg_options: dict | None = None,
     launcher: str = 'none',
+    allow_partial: bool = False,
 ) -> Config:
     """Read a config for training and check it.
 
@@ -40,6 +42,8 @@ def prepare_training(
         cfg_options (dict, optional): Settings to override, with dotted keys. Defaults to None.
         launcher (str): The job launcher: 'none', 'pytorch', 'slurm' or 'mpi'.
             Defaults to 'none'.
+        allow_partial (bool): Whether to resume from a checkpoint that does not fit the model: what
+            fits is loaded, a warning says what does not. Defaults to False.
 
     Returns:
         Config: The config.
@@ -65,6 +69,7 @@ def prepare_training(
     check_upsamplers(cfg.model, 'model')
     _check_pretrained(cfg.model, 'model')
     _set_resume(cfg, resume)
+    cfg.allow_partial = allow_partial
     return cfg
 
 
@@ -79,13 +84,16 @@ def run_training(cfg: Config, local_rank: int = 0) -> nn.Module:
         nn.Module: The trained model.
 
     Raises:
-        CheckpointError: If a checkpoint cannot be loaded.
+        CheckpointError: If a checkpoint cannot be loaded, is of another model than the config's
+            (``resume``), or has no weight of it.
     """
     return build_trainer(cfg, local_rank).train()
 
 
 def build_trainer(cfg: Config, local_rank: int = 0) -> Runner:
-    """Build a runner whose checkpoints keep the random states, whatever the config's hooks.
+    """Build a runner with the hooks of ours that every training has.
+
+    Its checkpoints keep the random states, and what it loads is checked.
 
     Args:
         cfg (Config): The config, from ``prepare_training``.
@@ -97,6 +105,8 @@ def build_trainer(cfg: Config, local_rank: int = 0) -> Runner:
     runner = build_runner(cfg, local_rank)
     if not any(isinstance(hook, RandomStateHook) for hook in runner.hooks):
         runner.register_hook(RandomStateHook())
+    argument = 'resume' if cfg.get('resume') else 'load_from'
+    runner.register_hook(CheckLoadingHook(argument, cfg.get('allow_partial', False)))
     return runner
 
 

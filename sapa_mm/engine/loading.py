@@ -1,0 +1,245 @@
+"""Loading weights into a model, and saying what did not fit."""
+
+import logging
+import re
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from mmengine.config import Config
+from mmengine.logging import print_log
+from mmengine.runner import checkpoint as mmengine_checkpoint
+from torch import nn
+
+from ..utils.configs import parse_config
+from ..utils.text import first_of
+from .checkpoint import CheckpointError
+from .settings import compare_classes, compare_settings
+
+
+@dataclass
+class LoadedWeights:
+    """What a module took over when weights were loaded into it.
+
+    Attributes:
+        wanted (list[str]): Names of the module's weights.
+        found (Mapping[str, Any] | None): What was loaded; None if nothing was.
+        missing (list[str]): Weights of the module that were not there.
+        left_over (list[str]): What was there, and the module has not.
+        misfits (list[str]): Weights of another shape, with the shapes.
+    """
+
+    wanted: list[str]
+    found: Mapping[str, Any] | None = None
+    missing: list[str] = field(default_factory=list)
+    left_over: list[str] = field(default_factory=list)
+    misfits: list[str] = field(default_factory=list)
+
+    @property
+    def taken(self) -> int:
+        """The number of weights that were taken over."""
+        if self.found is None:
+            return 0
+        return len(self.wanted) - len(self.missing) - len(self.misfits)
+
+    @property
+    def problems(self) -> list[str]:
+        """What does not fit, in words; empty if all does."""
+        return [
+            f'{verb} {len(names)} weights: {first_of(names)}'
+            for verb, names in (
+                ('lacks', self.missing),
+                ('has, and the model has not,', self.left_over),
+                ('has in another shape', self.misfits),
+            )
+            if names
+        ]
+
+    @property
+    def hint(self) -> str:
+        """Where the weights are, if nothing was taken over because they are elsewhere."""
+        found = self.found or {}
+        for key, value in found.items():
+            if isinstance(value, Mapping) and not set(self.wanted).isdisjoint(value):
+                return f'; the weights are under the key {key!r}: save these alone'
+        if prefix := _common_prefix(found, self.wanted):
+            return f"; the names of the weights begin with '{prefix}'"
+        if prefix := _common_prefix(self.wanted, found):
+            return f"; the weights are those of '{prefix}'"
+        return ''
+
+
+def _common_prefix(longer: Collection[str], shorter: Collection[str]) -> str:
+    """Find what stands before most of the names."""
+    names = set(shorter)
+    prefixes = Counter(
+        name[: match.end()]
+        for name in longer
+        for match in re.finditer(r'\.', str(name))
+        if name[match.end() :] in names
+    )
+    return max(prefixes, key=lambda prefix: prefixes[prefix], default='')
+
+
+@contextmanager
+def watch_loading(module: nn.Module) -> Iterator[LoadedWeights]:
+    """Watch what a module takes over from a state dict.
+
+    It works by the hooks of torch, which mmengine's own loading calls, too: after the names of
+    other projects have been mapped to ours.
+
+    Args:
+        module (nn.Module): The module.
+
+    Yields:
+        LoadedWeights: To be read once weights have been loaded.
+    """
+    loaded = LoadedWeights(list(filter(_is_weight, module.state_dict())))
+    errors: list[str] = []
+
+    def before(state_dict, prefix, local_metadata, strict, missing, unexpected, messages):
+        nonlocal errors
+        loaded.found, errors = state_dict, messages
+
+    def after(module, keys):
+        loaded.missing = list(filter(_is_weight, keys.missing_keys))
+        loaded.left_over = list(keys.unexpected_keys)
+        loaded.misfits = [_describe_misfit(message) for message in errors]
+
+    handles = [
+        module._register_load_state_dict_pre_hook(before),
+        module.register_load_state_dict_post_hook(after),
+    ]
+    try:
+        yield loaded
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def _is_weight(name: str) -> bool:
+    # Counters of batch norm: mmengine allows them to be missing, torch sets them to 0.
+    return not name.endswith('num_batches_tracked')
+
+
+def _describe_misfit(message: str) -> str:
+    shapes = r'size mismatch for (.*?): .*?(\[.*?\]).*?(\[.*?\])'
+    match = re.search(shapes, message, re.DOTALL)
+    return f'{match[1]} {match[2]} instead of {match[3]}' if match else message.strip()
+
+
+def load_weights(model: nn.Module, checkpoint: Any, label: str) -> LoadedWeights:
+    """Load what fits of a checkpoint into a model, as mmengine does.
+
+    Args:
+        model (nn.Module): The model.
+        checkpoint (Any): What the file holds.
+        label (str): What error messages call it: the argument and the file.
+
+    Returns:
+        LoadedWeights: What was taken over.
+
+    Raises:
+        CheckpointError: If nothing was.
+    """
+    weights = _mapping(checkpoint).get('state_dict', checkpoint)
+    if not _mapping(weights) or not all(isinstance(name, str) for name in weights):
+        raise CheckpointError(f'{label} has no state_dict with weights')
+    with watch_loading(model) as loaded:
+        mmengine_checkpoint._load_checkpoint_to_model(model, checkpoint, logger='silent')
+    if not loaded.taken:
+        loaded.found = weights  # the names as they stand in the file
+        raise CheckpointError(
+            f'{label} has none of the {len(loaded.wanted)} weights of the model, it has '
+            f'{first_of(list(weights))}{loaded.hint}'
+        )
+    return loaded
+
+
+def check_model(
+    model: nn.Module,
+    checkpoint: Any,
+    cfg: Config,
+    classes: Any,
+    label: str,
+    allow_partial: bool | None = None,
+) -> LoadedWeights:
+    """Load a checkpoint into the model that it must be of.
+
+    Args:
+        model (nn.Module): The model.
+        checkpoint (Any): What the file holds. The config in it is read as text, not run.
+        cfg (Config): The model's config.
+        classes (Any): Names of the classes of its data; None if unknown.
+        label (str): What messages call the checkpoint: the argument and the file.
+        allow_partial (bool, optional): Whether to warn if it is of another model. Defaults to None:
+            no, and the error does not name this argument.
+
+    Returns:
+        LoadedWeights: What was taken over.
+
+    Raises:
+        CheckpointError: If no weight fits, or the checkpoint is of another model.
+    """
+    loaded = load_weights(model, checkpoint, label)
+    problems = [f'it {problem}' for problem in loaded.problems]
+    problems += _compare_meta(_mapping(checkpoint.get('meta')), cfg, classes, label)
+    if not problems:
+        return loaded
+    what = f'{label} is not of the model in {cfg.filename}: {"; ".join(problems)}'
+    if not allow_partial:
+        advice = 'give the config and `cfg_options` that it was trained with'
+        if allow_partial is not None:
+            advice += ', or `allow_partial` to take what fits'
+        raise CheckpointError(f'{what}; {advice}')
+    _log(f'{what}; {loaded.taken} of {len(loaded.wanted)} weights are taken', logging.WARNING)
+    return loaded
+
+
+def log_taken(loaded: LoadedWeights, label: str) -> None:
+    """Say in one line what a module took over.
+
+    Args:
+        loaded (LoadedWeights): What it did.
+        label (str): Where the weights come from.
+    """
+    texts = [f'{label}: {loaded.taken} of {len(loaded.wanted)} weights are taken over']
+    for what, names in (
+        ('left as initialised', loaded.missing),
+        ('of another shape, left as initialised', loaded.misfits),
+        ('not taken', loaded.left_over),
+    ):
+        if names:
+            texts.append(f'{what}: {len(names)} ({first_of(names)})')
+    _log('; '.join(texts), logging.WARNING if loaded.missing or loaded.misfits else logging.INFO)
+
+
+def _compare_meta(meta: Mapping, cfg: Config, classes: Any, label: str) -> Iterator[str]:
+    """Compare what a checkpoint says of its training with a config."""
+    trained = meta.get('model')  # of published weights
+    if 'cfg' in meta:
+        try:
+            trained = parse_config(meta['cfg'], keys=('model',)).get('model')
+        except ValueError as error:
+            _log(f"{label}: its meta['cfg'] is not compared: {error}", logging.WARNING)
+    given = cfg.to_dict()['model']
+    given = given.get('module', given)  # of the wrapper for test time augmentation
+    for difference in compare_settings(trained, given) if trained else ():
+        if difference.is_sure:
+            yield str(difference)
+        else:
+            _log(f'{label}: {difference}, which may matter', logging.WARNING)
+    # Before mmengine 0.1 the names were CLASSES.
+    data = {str(key).lower(): value for key, value in _mapping(meta.get('dataset_meta')).items()}
+    if other_classes := compare_classes(data.get('classes'), classes):
+        yield other_classes
+
+
+def _mapping(value: Any) -> Mapping:
+    return value if isinstance(value, Mapping) else {}
+
+
+def _log(message: str, level: int = logging.INFO) -> None:
+    print_log(message, logger='current', level=level)

@@ -1,0 +1,170 @@
+"""Comparing a model's settings with those that its weights were trained with.
+
+Much that a prediction depends on has no weights: kernel sizes, kinds of normalisation, heads of
+attention, anchors. A checkpoint that fits by name and shape may still be of another model.
+"""
+
+import inspect
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
+
+from mmengine.registry import MODELS, TASK_UTILS, DefaultScope
+
+from ..upsamplers.build import UPSAMPLERS
+from ..utils.text import first_of
+
+# Initialisation, losses and regularisation, what only training or only test time has, padding.
+_UNRELATED = re.compile(
+    r'_scope_|init_cfg|pretrained|offset_init|train_cfg|test_cfg|auxiliary_head|.*loss.*|.*drop.*'
+    r'|sampler|assigner|ignore_index|seg_rescale_factor|with_cp|norm_eval|frozen_stages'
+    r'|requires_grad|momentum|inplace|size|size_divisor|pad_size_divisor|pad_mask|pad_seg'
+    r'|(seg_|mask_)?pad_val(ue)?|batch_augments|boxtype2tensor|non_blocking'
+)
+_BATCH_NORM = re.compile(r'(Sync)?B(atch)?N(orm)?(2d)?')
+_UNSET = object()
+
+
+class Difference(NamedTuple):
+    """A setting that differs.
+
+    Attributes:
+        name (str): Its dotted key.
+        trained (Any): Its value in training.
+        given (Any): Its value now.
+        is_sure (bool): Whether the prediction depends on it. It may not where one side leaves it to
+            a default that is unknown here.
+    """
+
+    name: str
+    trained: Any
+    given: Any
+    is_sure: bool
+
+    def __str__(self) -> str:
+        texts = ['not set' if v is _UNSET else repr(v) for v in (self.given, self.trained)]
+        return f'{self.name} is {texts[0]}, it was trained with {texts[1]}'
+
+
+def compare_settings(trained: Any, given: Any, name: str = 'model') -> Iterator[Difference]:
+    """Compare the settings of two models, as far as their predictions depend on them.
+
+    What only one side sets is compared with the default of the class. Batch norms, synchronised or
+    not, are equal, and so are our heads and necks with the stock interpolation and the stock ones.
+
+    Args:
+        trained (Any): The config of a model or of a part, in training.
+        given (Any): The config now.
+        name (str): Its dotted key. Defaults to 'model'.
+
+    Yields:
+        Difference: Each setting that differs.
+    """
+    if isinstance(trained, Mapping) and isinstance(given, Mapping):
+        kinds = [_kind(config) for config in (trained, given)]
+        if kinds[0] != kinds[1]:
+            yield Difference(f'{name}.type', trained.get('type'), given.get('type'), True)
+            return
+        sides = [{**_defaults(config), **config} for config in (trained, given)]
+        for key in dict.fromkeys([*sides[0], *sides[1]]):
+            if key == 'upsample_cfg':
+                values = [_upsample_cfg(side) for side in sides]
+            elif key == 'interpolate_mode' and any('upsample_cfg' in side for side in sides):
+                continue  # see _upsample_cfg
+            else:
+                values = [side.get(key, _UNSET) for side in sides]
+            if key != 'type' and not _UNRELATED.fullmatch(str(key)):
+                yield from compare_settings(values[0], values[1], f'{name}.{key}')
+    elif _is_list(trained) and _is_list(given) and len(trained) == len(given):
+        for index, (theirs, ours) in enumerate(zip(trained, given, strict=True)):
+            yield from compare_settings(theirs, ours, f'{name}.{index}')
+    elif _plain(trained) != _plain(given):
+        yield Difference(
+            name, trained, given, not {None, _UNSET} & {_plain(trained), _plain(given)}
+        )
+
+
+def compare_classes(trained: Any, given: Any) -> str | None:
+    """Compare the names of the classes.
+
+    Args:
+        trained (Any): The names in training; anything but a list or tuple of names is unknown.
+        given (Any): The names now.
+
+    Returns:
+        str or None: What differs, or None.
+    """
+    if not (_is_list(trained) and _is_list(given)):
+        return None
+    if len(trained) != len(given):
+        return f'the dataset has {len(given)} classes, it was trained with {len(trained)}'
+    differ = [
+        f'{index} is {ours!r}, was {theirs!r}'
+        for index, (theirs, ours) in enumerate(zip(trained, given, strict=True))
+        if theirs != ours
+    ]
+    if not differ:
+        return None
+    return f'{len(differ)} classes are others than in training: {first_of(differ)}'
+
+
+def _is_list(value: Any) -> bool:
+    return isinstance(value, (list, tuple))
+
+
+def _plain(value: Any) -> Any:
+    """A hashable value to compare: classes by name, lists as tuples."""
+    if isinstance(value, (type(None), bool, int, float, str)) or value is _UNSET:
+        return value
+    return tuple(map(_plain, value)) if _is_list(value) else _name(value)
+
+
+def _name(kind: Any) -> str:
+    """The name of a class, without the scope or module that may stand before it."""
+    name = kind.__name__ if inspect.isclass(kind) else str(kind)
+    return name.rpartition('.')[2]
+
+
+def _kind(config: Mapping) -> str:
+    name = _name(config.get('type'))
+    if _BATCH_NORM.fullmatch(name):
+        return 'BN'
+    # UpsampleFPNCARAFE is FPN_CARAFE with an upsample_cfg.
+    return name.removeprefix('Upsample').replace('_', '')
+
+
+def _defaults(config: Mapping) -> dict[str, Any]:
+    """The defaults of a config's class, if it is registered; no module is imported for it."""
+    kind = config.get('type')
+    cls = kind if inspect.isclass(kind) else _find_class(str(kind))
+    defaults: dict[str, Any] = {}
+    for base in reversed(inspect.getmro(cls) if cls else ()):
+        if inspect.isfunction(constructor := vars(base).get('__init__')):
+            for parameter in inspect.signature(constructor).parameters.values():
+                if parameter.default is not parameter.empty:
+                    defaults[parameter.name] = parameter.default
+    return defaults
+
+
+def _find_class(kind: str) -> type | None:
+    module, _, name = kind.rpartition('.')
+    if name in UPSAMPLERS:
+        return UPSAMPLERS[name]
+    current = DefaultScope.get_current_instance()
+    scopes = (module.partition('.')[0], current.scope_name if current else '')
+    for registry in (MODELS, TASK_UTILS):
+        for node in (*(registry.children.get(scope) for scope in scopes), registry):
+            found = node.module_dict.get(name) if node else None
+            if inspect.isclass(found):
+                return found
+    return None
+
+
+def _upsample_cfg(config: Mapping) -> Any:
+    """The upsample_cfg of our head or neck; that of a stock one, in our terms."""
+    own = config.get('upsample_cfg')
+    if isinstance(own, Mapping) and 'type' in own:
+        return own
+    mode = (own or {}).get('mode') if isinstance(own or {}, Mapping) else own
+    default = 'nearest' if _kind(config).startswith('FPN') else 'bilinear'
+    return {'type': mode or config.get('interpolate_mode') or default}
