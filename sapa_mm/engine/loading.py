@@ -147,8 +147,12 @@ def load_weights(model: nn.Module, checkpoint: Any, label: str) -> LoadedWeights
     weights = _mapping(checkpoint).get('state_dict', checkpoint)
     if not _mapping(weights) or not all(isinstance(name, str) for name in weights):
         raise CheckpointError(f'{label} has no state_dict with weights')
-    with watch_loading(model) as loaded:
-        mmengine_checkpoint._load_checkpoint_to_model(model, checkpoint, logger='silent')
+    try:
+        with watch_loading(model) as loaded:
+            mmengine_checkpoint._load_checkpoint_to_model(model, checkpoint, logger='silent')
+    except ValueError as error:
+        # Upsamplers refuse the weights of options that they were not built with.
+        raise CheckpointError(f'{label}: {error}') from error
     if not loaded.taken:
         loaded.found = weights  # the names as they stand in the file
         raise CheckpointError(

@@ -66,11 +66,13 @@ def compare_settings(trained: Any, given: Any, name: str = 'model') -> Iterator[
             yield Difference(f'{name}.type', trained.get('type'), given.get('type'), True)
             return
         sides = [{**_defaults(config), **config} for config in (trained, given)]
-        for key in dict.fromkeys([*sides[0], *sides[1]]):
+        keys = dict.fromkeys([*trained, *given])
+        if any('upsample_cfg' in side for side in sides):
+            keys = {**keys, 'upsample_cfg': None}
+            keys.pop('interpolate_mode', None)  # see _upsample_cfg
+        for key in keys:
             if key == 'upsample_cfg':
                 values = [_upsample_cfg(side) for side in sides]
-            elif key == 'interpolate_mode' and any('upsample_cfg' in side for side in sides):
-                continue  # see _upsample_cfg
             else:
                 values = [side.get(key, _UNSET) for side in sides]
             if key != 'type' and not _UNRELATED.fullmatch(str(key)):

@@ -14,6 +14,7 @@ from mmengine.registry import MODELS
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
+from sapa_mm.datasets.scenes.categories import CLASSES
 from sapa_mm.engine import CheckpointError, read_checkpoint
 from sapa_mm.engine.config import in_scope, read_config
 from sapa_mm.engine.published import PublishedError, _hash_metadata, read_published, write_published
@@ -36,7 +37,7 @@ def checkpoint(model, tmp_path):
     content = {
         'state_dict': model.state_dict(),
         'optimizer': {'state': {0: torch.zeros(10**6)}},
-        'meta': {'dataset_meta': {'classes': ('a', 'b'), 'palette': [[1, 2, 3], [4, 5, 6]]}},
+        'meta': {'dataset_meta': {'classes': CLASSES, 'palette': [[1, 2, 3], [4, 5, 6]]}},
     }
     torch.save(content, tmp_path / 'iter_3.pth')
     return str(tmp_path / 'iter_3.pth')
@@ -56,7 +57,7 @@ def test_there_and_back(weights, model):
     # Without the optimizer's state.
     assert Path(weights).stat().st_size < 3e6
     assert published.metrics == {'mIoU': 45.5}
-    assert published.dataset_meta == {'classes': ['a', 'b'], 'palette': [[1, 2, 3], [4, 5, 6]]}
+    assert published.dataset_meta == {'classes': [*CLASSES], 'palette': [[1, 2, 3], [4, 5, 6]]}
     with in_scope(published.config):
         restored = MODELS.build(published.config.model)
     restored.load_state_dict(published.state_dict, strict=True)
@@ -67,7 +68,7 @@ def test_there_and_back(weights, model):
 def test_loads_as_a_checkpoint(weights, model):
     content = read_checkpoint(weights)
     assert content['state_dict'].keys() == model.state_dict().keys()
-    assert content['meta']['dataset_meta']['classes'] == ['a', 'b']
+    assert content['meta']['dataset_meta']['classes'] == [*CLASSES]
 
 
 def test_the_same_weights_have_the_same_name(weights, checkpoint, tmp_path):
@@ -118,7 +119,7 @@ def test_no_code_from_the_config(weights, tmp_path, monkeypatch):
         rewrite(weights, config=code)
         with pytest.raises(PublishedError, match=r'config of .*safetensors cannot be read: ValueE'):
             read_published(weights)
-        assert read_checkpoint(weights)['meta']['dataset_meta']['classes'] == ['a', 'b']
+        assert read_checkpoint(weights)['meta']['dataset_meta']['classes'] == [*CLASSES]
     # What mmengine would act on is data, too.
     hostile = {'custom_imports': {'imports': ['hostile_module']}, '_base_': str(tmp_path / 'a.py')}
     rewrite(weights, config=json.dumps({**hostile, 'model': {'type': 'os.mkdir', 'path': 'a'}}))
@@ -189,8 +190,12 @@ def test_others_may_read_it(weights, checkpoint):
 def test_a_config_with_another_option(weights):
     """Of the same weights, by name and shape."""
     assert load_trained(CONFIG, weights, {'model.test_cfg.mode': 'slide'}).model is not None
+    # Only where training starts from.
     options = {'model.decode_head.upsample_cfg.offset_init': 'grid'}
-    with pytest.raises(ValueError, match="upsample_cfg.offset_init is 'grid', it was trained with"):
+    assert load_trained(CONFIG, weights, options).model is not None
+    changed = {'groups': 2, 'embed_dims': 32, 'num_points': 8}
+    options = {f'model.decode_head.upsample_cfg.{key}': value for key, value in changed.items()}
+    with pytest.raises(ValueError, match='upsample_cfg.num_points is 8, it was trained with 4'):
         load_trained(CONFIG, weights, options)
 
 

@@ -1,0 +1,126 @@
+"""What has no weights is compared: the settings that a prediction depends on, and the classes."""
+
+import pytest
+
+pytest.importorskip('mmseg')
+
+from mmengine.registry import DefaultScope
+from mmseg.models import EncoderDecoder
+from mmseg.utils import register_all_modules
+
+from sapa_mm.engine.settings import compare_classes, compare_settings
+from sapa_mm.segmentation import UpsampleSegformerHead
+
+
+@pytest.fixture(autouse=True)
+def _scope():
+    register_all_modules(init_default_scope=False)
+    with DefaultScope.overwrite_default_scope('mmseg'):
+        yield
+
+
+def head(**changes):
+    upsampler = {'type': 'sapa_b', 'kernel_size': 5}
+    return {'type': 'UpsampleSegformerHead', 'in_channels': [8, 16], 'upsample_cfg': upsampler} | (
+        changes
+    )
+
+
+EQUAL = {
+    'themselves': ({}, {}),
+    'tuples': ({'in_channels': (8, 16)}, {}),
+    'defaults of the upsampler': ({'upsample_cfg': {'type': 'sapa_b'}}, {}),
+    'defaults of the head': ({'align_corners': False}, {}),
+    'None where None is the default': ({'conv_cfg': None}, {}),
+    'scopes': ({'type': 'mmseg.UpsampleSegformerHead'}, {}),
+    'classes': ({'type': UpsampleSegformerHead}, {}),
+    'modules': ({'type': 'sapa_mm.segmentation.UpsampleSegformerHead'}, {}),
+    'batch norms': (
+        {'norm_cfg': {'type': 'SyncBN', 'requires_grad': True}},
+        {'norm_cfg': {'type': 'BN', 'eps': 1e-5}},
+    ),
+    'losses': ({'loss_decode': {'type': 'CrossEntropyLoss', 'loss_weight': 0.4}}, {}),
+    'regularisation': ({'dropout_ratio': 0.3}, {'dropout_ratio': 0.1}),
+    'initialisation': ({'init_cfg': {'type': 'Pretrained', 'checkpoint': 'a'}}, {}),
+    'the stock head': (
+        {'type': 'SegformerHead', 'upsample_cfg': None},
+        {'upsample_cfg': {'type': 'bilinear'}},
+    ),
+    'another interpolation of the stock head': (
+        {'type': 'SegformerHead', 'upsample_cfg': None, 'interpolate_mode': 'nearest'},
+        {'upsample_cfg': {'type': 'nearest'}},
+    ),
+}
+
+
+@pytest.mark.parametrize(('trained', 'given'), EQUAL.values(), ids=EQUAL)
+def test_equal(trained, given):
+    for pair in ((trained, given), (given, trained)):
+        models = [{'type': 'EncoderDecoder', 'decode_head': head(**changes)} for changes in pair]
+        assert list(compare_settings(*models)) == []
+
+
+UPSAMPLER = 'model.upsample_cfg'
+DIFFERENT = {
+    f"{UPSAMPLER}.kernel_size is 3, it was trained with 5": {
+        'upsample_cfg': {'type': 'sapa_b', 'kernel_size': 3}
+    },
+    f"{UPSAMPLER}.similarity_norm is 'none', it was trained with 'softmax'": {
+        'upsample_cfg': {'type': 'sapa_b', 'similarity_norm': 'none'}
+    },
+    f"{UPSAMPLER}.type is 'sapa_i', it was trained with 'sapa_b'": {
+        'upsample_cfg': {'type': 'sapa_i'}
+    },
+    "model.align_corners is True, it was trained with False": {'align_corners': True},
+    "model.act_cfg.type is 'GELU', it was trained with 'ReLU'": {'act_cfg': {'type': 'GELU'}},
+    "model.in_channels.1 is 17, it was trained with 16": {'in_channels': [8, 17]},
+    "model.in_channels is [8], it was trained with [8, 16]": {'in_channels': [8]},
+    "model.type is 'UPerHead', it was trained with 'UpsampleSegformerHead'": {'type': 'UPerHead'},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(('message', 'changes'), DIFFERENT.items())
+def test_different(message, changes):
+    (difference,) = compare_settings(head(), head(**changes))
+    assert str(difference) == message
+    assert difference.is_sure
+
+
+def test_the_stock_head_has_another_interpolation():
+    stock = {'type': 'SegformerHead', 'in_channels': [8, 16]}
+    (difference,) = compare_settings(stock, head())
+    assert str(difference) == f"{UPSAMPLER}.type is 'sapa_b', it was trained with 'bilinear'"
+
+
+def test_what_is_left_to_an_unknown_default():
+    (difference,) = compare_settings(head(unknown=3), head())
+    assert str(difference) == 'model.unknown is not set, it was trained with 3'
+    assert not difference.is_sure
+
+
+def test_a_type_from_a_file_imports_nothing(tmp_path, monkeypatch):
+    (tmp_path / 'evil.py').write_text('raise SystemExit')
+    monkeypatch.syspath_prepend(tmp_path)
+    for kind in ('evil', 'evil.Head', 3, None):
+        assert list(compare_settings({'type': kind, 'a': 1}, {'type': kind, 'a': 1})) == []
+        (difference,) = compare_settings({'type': kind}, {'type': EncoderDecoder})
+        assert difference.name == 'model.type'
+
+
+@pytest.mark.parametrize(
+    ('trained', 'given', 'message'),
+    [
+        (('a', 'b'), ['a', 'b'], None),
+        (None, ['a'], None),
+        (['a'], None, None),
+        ('a', ['a'], None),
+        (('a', 'b'), ('a', 'b', 'c'), 'the dataset has 3 classes, it was trained with 2'),
+        (
+            ('a', 'b', 'c'),
+            ('a', 'c', 'b'),
+            "2 classes are others than in training: 1 is 'c', was 'b', 2 is 'b', was 'c'",
+        ),
+    ],
+)
+def test_classes(trained, given, message):
+    assert compare_classes(trained, given) == message
