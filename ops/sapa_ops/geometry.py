@@ -38,7 +38,10 @@ def lowres_index(
     by_size = torch.div(centre * low, 2 * high, rounding_mode='floor')
     # Compared as tensors: a branch would tie a traced graph to the size.
     last = torch.div(position[-1:], ratio, rounding_mode='floor')
-    return torch.where(last == low - 1, by_ratio, by_size)
+    index = torch.where(last == low - 1, by_ratio, by_size)
+    # One low-res pixel fits every ratio: 1 -> 1 is the beginning of the enlarged map, as 12 -> 23.
+    last = torch.div(position[-1:], refinement, rounding_mode='floor')
+    return torch.where(last + low == 1, position, index)
 
 
 def group_children(feature: Tensor, h: int, w: int) -> Tensor:

@@ -8,7 +8,7 @@ from mmdet.registry import MODELS
 from mmengine.model import ModuleList
 from torch import Tensor
 
-from ..upsamplers import build_upsampler
+from ..upsamplers import Bilinear, build_upsampler
 from .upsample_fpn import check_inputs, check_levels
 
 
@@ -23,9 +23,10 @@ class UpsampleFPNCARAFE(FPN_CARAFE):
 
         laterals[i - 1] += upsample_modules[i - 1](laterals[i], guide=laterals[i - 1])
 
-    Pad images to a multiple of 64 (``pad_size_divisor``), as for the stock neck; other sizes also
-    work. With 'nearest' the neck is the stock one, and with 'carafe' the state dicts of both
-    have the same keys.
+    Images are padded to a multiple of 64 (``pad_size_divisor``) in the paper; with any other
+    padding odd levels (P5 of 13, P6 of 7) are the beginning of the doubled ones, as in the stock
+    neck. With 'nearest', 'bilinear' (whose ``crop`` is on here), 'deconv' and 'pixel_shuffle' the
+    neck is the stock one; with 'carafe', too, and the state dicts of both have the same keys.
 
     Args:
         in_channels (list[int]): Channels of each input.
@@ -65,9 +66,11 @@ class UpsampleFPNCARAFE(FPN_CARAFE):
             **kwargs,
         )
         self.upsample_cfg = dict(type='nearest') if upsample_cfg is None else upsample_cfg
+        cfg = self.upsample_cfg
+        if isinstance(cfg, dict) and cfg.get('type') in ('bilinear', Bilinear):
+            cfg = {'crop': True, **cfg}
         self.upsample_modules = ModuleList(
-            build_upsampler(self.upsample_cfg, out_channels, out_channels)
-            for _ in self.upsample_modules
+            build_upsampler(cfg, out_channels, out_channels) for _ in self.upsample_modules
         )
         self.upsample = self.upsample_cfg['type']
 

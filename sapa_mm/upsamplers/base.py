@@ -6,6 +6,7 @@ from typing import Any
 import torch
 from sapa_ops import window_assemble
 from sapa_ops.backends import autocast_enabled
+from sapa_ops.checks import shape
 from torch import Tensor, nn
 
 from .state_dict import rename_keys
@@ -188,16 +189,16 @@ class Upsampler(nn.Module):
                 self.fail('guide is required: call upsampler(x, guide) with the high-res feature')
             return
         self._check_map('guide', guide, self.guide_channels if self.guided else None)
-        smaller = guide.shape[2] < x.shape[2] or guide.shape[3] < x.shape[3]
-        if smaller and not self.any_size:
+        (n, _, h, w), (guide_n, _, high_h, high_w) = shape(x), shape(guide)
+        if (high_h < h or high_w < w) and not self.any_size:
             self.fail(
-                f'guide is smaller than x: (H, W) = {tuple(guide.shape[2:])} against '
-                f'(h, w) = {tuple(x.shape[2:])}; inputs are upsampler(x, guide), low-res first'
+                f'guide is smaller than x: (H, W) = {(high_h, high_w)} against '
+                f'(h, w) = {(h, w)}; inputs are upsampler(x, guide), low-res first'
             )
         if not self.guided:
             return
-        if guide.shape[0] != x.shape[0]:
-            self.fail(f'guide has batch size {guide.shape[0]}, x has {x.shape[0]}')
+        if guide_n != n:
+            self.fail(f'guide has batch size {guide_n}, x has {n}')
         if guide.device != x.device:
             self.fail(f'guide is on {guide.device}, x on {x.device}')
         if guide.dtype != x.dtype and not autocast_enabled(x.device.type):
@@ -208,15 +209,16 @@ class Upsampler(nn.Module):
             message = f'{name} must be a tensor (N, C, H, W), got a {type(feature).__name__}'
             self.fail(message, TypeError)
         if feature.dim() != 4:
-            self.fail(f'{name} must be (N, C, H, W), got shape {tuple(feature.shape)}')
-        if 0 in feature.shape[1:]:
-            self.fail(f'{name} may be empty in the batch only, got shape {tuple(feature.shape)}')
+            self.fail(f'{name} must be (N, C, H, W), got shape {shape(feature)}')
+        if 0 in shape(feature)[1:]:
+            self.fail(f'{name} may be empty in the batch only, got shape {shape(feature)}')
         if channels is None:
             return
         if not feature.is_floating_point():
             self.fail(f'{name} must be floating point, got {feature.dtype}', TypeError)
-        if feature.shape[1] != channels:
-            self.fail(f'{name} must have {channels} channels, got {feature.shape[1]}')
+        got = shape(feature)[1]
+        if got != channels:
+            self.fail(f'{name} must have {channels} channels, got {got}')
 
     def adapt_state_dict(self, state_dict: dict[str, Any], prefix: str) -> None:
         """Turns other projects' weights into ours before they load, in place.

@@ -136,4 +136,5 @@ def predict_kernels(
     Returns:
         Tensor: (N, kernel_channels, H, W), not normalised.
     """
-    return nearest_resize(pixel_shuffle(encoder(compressor(x)), scale_factor), size)
+    encoded = pixel_shuffle(encoder(compressor(x)), scale_factor)
+    return nearest_resize(encoded, size, scale_factor)

@@ -4,10 +4,15 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from .base import Upsampler
+from .resize import fit
 
 
 class Nearest(Upsampler):
-    """Nearest-neighbour interpolation, ``F.interpolate(mode='nearest')``.
+    """Nearest-neighbour interpolation by size, ``F.interpolate(mode='nearest')``.
+
+    By two this is the beginning of the next even size, as for the other upsamplers: row i of 23
+    is row i // 2 of 12. By three or more it is not, for sizes that are no multiple; mmseg and mmdet
+    interpolate so.
 
     Args:
         in_channels (int): C, channels of x.
@@ -30,16 +35,19 @@ class Nearest(Upsampler):
 
 
 class Bilinear(Upsampler):
-    """Bilinear interpolation, ``F.interpolate(mode='bilinear')``.
+    """Bilinear interpolation, by size as in mmseg, ``F.interpolate(mode='bilinear')``.
 
     Args:
         in_channels (int): C, channels of x.
         guide_channels (int, optional): Unused. Defaults to None.
         scale_factor (int): Upsampling ratio without a guide. Defaults to 2.
         align_corners (bool): As in ``F.interpolate``. Defaults to False.
+        crop (bool): Whether a target that is less than a whole multiple, rounded as backbones do
+            (12 -> 23), is cropped from the multiple, as the other upsamplers do and mmdet's
+            FPN_CARAFE, instead of interpolated to its size. Defaults to False.
 
     Raises:
-        ValueError: If align_corners is not a boolean.
+        ValueError: If align_corners or crop is not a boolean.
     """
 
     name = 'bilinear'
@@ -53,10 +61,12 @@ class Bilinear(Upsampler):
         guide_channels: int | None = None,
         scale_factor: int = 2,
         align_corners: bool = False,
+        crop: bool = False,
     ):
         super().__init__(in_channels, guide_channels, scale_factor)
-        self.check_switch(align_corners=align_corners)
+        self.check_switch(align_corners=align_corners, crop=crop)
         self.align_corners = align_corners
+        self.crop = crop
 
     def flops_per_position(self) -> int:
         """See ``Upsampler.flops_per_position``."""
@@ -64,4 +74,6 @@ class Bilinear(Upsampler):
 
     def upsample(self, x: Tensor, guide: Tensor | None, size: tuple[int, int]) -> Tensor:
         """See ``Upsampler.forward``."""
+        if self.crop:
+            return fit(x, size, 1, self.align_corners)
         return F.interpolate(x, size=size, mode='bilinear', align_corners=self.align_corners)

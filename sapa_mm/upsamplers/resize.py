@@ -2,31 +2,61 @@
 
 import torch
 import torch.nn.functional as F
-from sapa_ops.geometry import lowres_index
+from sapa_ops.geometry import ceil_div, lowres_index
 from torch import Tensor
 
 
-def nearest_resize(low: Tensor, size: tuple[int, int]) -> Tensor:
-    """Nearest upsampling that picks the same low-res pixels as the operators.
+def is_traced() -> bool:
+    """Whether ``torch.export`` or ``torch.jit`` traces: a graph for any size has no branch on it."""
+    return torch.jit.is_tracing() or torch.compiler.is_exporting()
 
-    (``F.interpolate`` takes ``floor(i * h / H)``, which differs for uneven ratios.)
+
+def whole_side(low: int, high: int, scale_factor: int = 1) -> int:
+    """The side that a map is upsampled to before it is cropped to the side that is wanted.
+
+    Backbones round odd sides up: where ``low == ceil(high / s)`` for a whole s, the high-res map is
+    the beginning of one of ``s * low``. For any other ratio it is that of the side itself.
 
     Args:
-        low (Tensor): (N, C, h, w).
-        size (tuple[int, int]): H and W; they may also be smaller than h and w.
+        low (int): Low-res side.
+        high (int): High-res side.
+        scale_factor (int): The s to prefer where several fit (a side of 1). Defaults to 1.
+
+    Returns:
+        int: ``s * low`` or ``high``.
+    """
+    ratio = ceil_div(high, low)
+    stride = ratio + _fits(low, high, scale_factor) * (scale_factor - ratio)
+    return high + _fits(low, high, stride) * (stride * low - high)
+
+
+def _fits(low: int, high: int, stride: int) -> int:
+    """1 where a stride leads from high to low, else 0: a branch would tie a traced graph to it."""
+    error = ceil_div(high, stride) - low
+    return 1 // (1 + error * error)
+
+
+def nearest_resize(low: Tensor, size: tuple[int, int], refinement: int = 1) -> Tensor:
+    """Nearest upsampling that picks the same low-res pixels as the operators.
+
+    (``F.interpolate`` takes ``floor(i * h / H)``, which differs for uneven ratios above two.)
+
+    Args:
+        low (Tensor): (N, C, r * h, r * w).
+        size (tuple[int, int]): H and W; they may also be smaller than those of ``low``.
+        refinement (int): r, by which a pixel shuffle has enlarged ``low`` already. Defaults to 1.
 
     Returns:
         Tensor: (N, C, H, W).
     """
     n, c, h, w = low.shape
     high_h, high_w = size
-    # A graph for any size must not branch on the size.
-    if not torch.compiler.is_exporting() and high_h % h == 0 and high_w % w == 0:
+    if not is_traced() and high_h % h == 0 and high_w % w == 0:
         # A view and a copy, and a sum in backward: no scatter.
         grouped = low[:, :, :, None, :, None].expand(n, c, h, high_h // h, w, high_w // w)
         return grouped.reshape(n, c, high_h, high_w)
-    rows = lowres_index(h, high_h, low.device)
-    columns = lowres_index(w, high_w, low.device)
+    rows = lowres_index(h // refinement, high_h, low.device, refinement)
+    columns = lowres_index(w // refinement, high_w, low.device, refinement)
     return low.index_select(2, rows).index_select(3, columns)
 
 
@@ -68,7 +98,7 @@ def pixel_shuffle(feature: Tensor, scale_factor: int) -> Tensor:
     Returns:
         Tensor: (N, C, s * h, s * w).
     """
-    if feature.shape[0] > 0:
+    if is_traced() or feature.shape[0] > 0:
         return F.pixel_shuffle(feature, scale_factor)
     children = feature.unflatten(1, (-1, scale_factor, scale_factor))
     return children.permute(0, 1, 4, 2, 5, 3).flatten(4, 5).flatten(2, 3)
@@ -91,21 +121,28 @@ def crop(feature: Tensor, size: tuple[int, int]) -> Tensor:
     return feature.index_select(2, rows).index_select(3, columns)
 
 
-def fit(feature: Tensor, size: tuple[int, int], scale_factor: int) -> Tensor:
-    """Crops or resizes an upsampled feature to the target size.
+def fit(
+    feature: Tensor, size: tuple[int, int], scale_factor: int, align_corners: bool = False
+) -> Tensor:
+    """Crops an upsampled feature to the target size, where need be from a bilinear resize.
 
-    Backbones round odd sizes up (23 -> 12), so s * h exceeds H by less than s: that surplus is
-    cropped at the end. Any other size is resized bilinearly.
+    Where the target is that of a whole multiple of h and w, rounded as backbones do (23 -> 12),
+    the feature is resized to the multiple and its surplus cropped; for s itself there is nothing to
+    resize. For any other ratio it is resized to the target.
 
     Args:
         feature (Tensor): (N, C, s * h, s * w).
         size (tuple[int, int]): Target H and W.
         scale_factor (int): s.
+        align_corners (bool): As in ``F.interpolate``. Defaults to False.
 
     Returns:
         Tensor: (N, C, H, W).
     """
-    surplus = [side - target for side, target in zip(feature.shape[2:], size, strict=True)]
-    if all(0 <= extra < scale_factor for extra in surplus):
-        return crop(feature, size)
-    return F.interpolate(feature, size=size, mode='bilinear', align_corners=False)
+    whole = tuple(
+        whole_side(side // scale_factor, target, scale_factor)
+        for side, target in zip(feature.shape[2:], size, strict=True)
+    )
+    if is_traced() or whole != feature.shape[2:]:
+        feature = F.interpolate(feature, whole, mode='bilinear', align_corners=align_corners)
+    return crop(feature, size)

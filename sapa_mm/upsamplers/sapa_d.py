@@ -130,9 +130,9 @@ class SapaD(Sapa, PointUpsampler):
             Tensor: Offsets (N, g*S*2, H, W) in low-res pixels; channels run group, point, (x, y).
         """
         offset = self.offset(x)
-        if not self.shared_offset:
-            offset = pixel_shuffle(offset, self.scale_factor)
-        return nearest_resize(offset, size)
+        if self.shared_offset:
+            return nearest_resize(offset, size)
+        return nearest_resize(pixel_shuffle(offset, self.scale_factor), size, self.scale_factor)
 
     def generate_weights(self, x: Tensor, guide: Tensor | None, offset: Tensor) -> Tensor:
         """Weight generation from x and guide (after pre_norm).

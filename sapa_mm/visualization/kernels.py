@@ -8,6 +8,7 @@ from sapa_ops.geometry import lowres_index
 from torch import Tensor
 
 from ..upsamplers import UPSAMPLERS, IndexNet, PointUpsampler, Upsampler, WindowUpsampler
+from ..upsamplers.resize import whole_side
 from .model_run import Call
 
 
@@ -93,7 +94,7 @@ def compute_kernels(upsampler: Upsampler, x: Tensor, guide: Tensor | None = None
         names = class_names(WindowUpsampler, PointUpsampler)
         raise TypeError(f'{type(upsampler).__name__} has no kernels; those that have: {names}')
     full = weights.shape[2:]
-    rows, columns = (_full_index(*sides, scale) for sides in zip(full, size, strict=True))
+    rows, columns = (_full_index(*sides, scale) for sides in zip(low, full, size, strict=True))
     low_rows, low_columns = (lowres_index(*sides) for sides in zip(low, full, strict=True))
     if offsets.shape[3:] == full:
         offsets = offsets[..., rows, :][..., columns]
@@ -150,8 +151,8 @@ def _window(kernel_size: int) -> Tensor:
     return window.view(1, -1, 2, 1, 1)
 
 
-def _full_index(full: int, size: int, scale: int) -> Tensor:
+def _full_index(low: int, full: int, size: int, scale: int) -> Tensor:
     """Index of each output position in the full result that the upsampler crops or resizes."""
-    if 0 <= full - size < scale:
+    if full in (size, whole_side(low, size, scale)):
         return torch.arange(size)
-    return lowres_index(full, size)
+    return lowres_index(low, size, refinement=scale)

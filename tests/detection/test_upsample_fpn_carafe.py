@@ -1,4 +1,4 @@
-"""Checkpoints of mmdet's FPN_CARAFE with mmcv's CARAFE load into ours, and the other way round."""
+"""Against mmdet's FPN_CARAFE, from one state dict: every stock upsampler at every padding."""
 
 import pytest
 import torch
@@ -8,6 +8,7 @@ pytest.importorskip('mmdet')
 
 from mmcv.ops.carafe import CARAFEPack
 from mmdet.models.necks import FPN_CARAFE
+from mmengine.config import ConfigDict
 from mmengine.registry import init_default_scope
 from mmengine.runner import load_checkpoint, save_checkpoint
 
@@ -23,12 +24,21 @@ def _scope():
 
 
 class Detector(nn.Module):
-    def __init__(self, neck):
+    def __init__(self, neck, **upsample_cfg):
         super().__init__()
-        cfg = dict(type='carafe', **OPTIONS)
+        # mmcv's neck reads an option as an attribute.
+        cfg = ConfigDict(upsample_cfg)
         self.neck = neck(in_channels=CHANNELS, out_channels=16, num_outs=5, upsample_cfg=cfg)
         for parameter in self.parameters():
             nn.init.normal_(parameter, std=0.1)
+
+
+def make_inputs(height, width):
+    """C2 to C5 of an image that is padded to this size."""
+    return [
+        torch.randn(2, channels, -(-height // stride), -(-width // stride))
+        for channels, stride in zip(CHANNELS, (4, 8, 16, 32), strict=True)
+    ]
 
 
 def reassemble(pack, x, mask):
@@ -44,15 +54,41 @@ def reassemble(pack, x, mask):
     ('saved', 'loaded'), [(FPN_CARAFE, UpsampleFPNCARAFE), (UpsampleFPNCARAFE, FPN_CARAFE)]
 )
 def test_round_trip(saved, loaded, tmp_path, monkeypatch):
+    """Checkpoints of both load into the other."""
     monkeypatch.setattr(CARAFEPack, 'feature_reassemble', reassemble)
     torch.manual_seed(0)
-    source, target = Detector(saved), Detector(loaded)
+    source, target = (Detector(neck, type='carafe', **OPTIONS) for neck in (saved, loaded))
     path = str(tmp_path / 'checkpoint.pth')
     save_checkpoint(dict(state_dict=source.state_dict(), meta={}), path)
     load_checkpoint(target, path, strict=True)
     assert source.state_dict().keys() == target.state_dict().keys()
 
-    sizes = [(32, 48), (16, 24), (8, 12), (4, 6)]
-    inputs = [torch.randn(2, c, *size) for c, size in zip(CHANNELS, sizes, strict=True)]
+    inputs = make_inputs(128, 192)
     for out, expected in zip(target.neck(inputs), source.neck(inputs), strict=True):
         torch.testing.assert_close(out, expected)
+
+
+# Padded to 64, to 32 (P5 is 13x9, P6 7x5), and not at all.
+@pytest.mark.parametrize('size', [(448, 320), (416, 288), (1, 33), (401, 275)])
+@pytest.mark.parametrize(
+    ('stock_cfg', 'upsample_cfg'),
+    [
+        (dict(type='nearest'), dict(type='nearest')),
+        (dict(type='bilinear'), dict(type='bilinear')),
+        (dict(type='deconv', upsample_kernel=3), dict(type='deconv')),
+        (dict(type='pixel_shuffle', upsample_kernel=3), dict(type='pixel_shuffle')),
+        (dict(type='carafe', **OPTIONS), dict(type='carafe', **OPTIONS)),
+    ],
+    ids=lambda cfg: cfg['type'],
+)
+def test_every_padding(stock_cfg, upsample_cfg, size, monkeypatch):
+    monkeypatch.setattr(CARAFEPack, 'feature_reassemble', reassemble)
+    torch.manual_seed(0)
+    stock, ours = Detector(FPN_CARAFE, **stock_cfg), Detector(UpsampleFPNCARAFE, **upsample_cfg)
+    ours.load_state_dict(stock.state_dict(), strict=True)
+    inputs = make_inputs(*size)
+    for out, expected in zip(ours.neck(inputs), stock.neck(inputs), strict=True):
+        if upsample_cfg['type'] == 'carafe':  # of another order of additions
+            torch.testing.assert_close(out, expected)
+        else:
+            assert torch.equal(out, expected)

@@ -13,9 +13,17 @@ def slow_upsampler(kind, params, x, guide, **options):
     return _UPSAMPLERS[kind](params, x, guide, **options)
 
 
-def low_indices(low, high):
-    """Low-res index of every high-res index."""
-    return [((2 * i + 1) * low) // (2 * high) for i in range(high)]
+def whole_multiple(low, high, *preferred):
+    """s * low where a stride s, rounding up, leads from high to low; high for any other ratio."""
+    strides = (*preferred, *range(1, high + 1))
+    return next((s * low for s in strides if -(-high // s) == low), high)
+
+
+def low_indices(low, high, refinement=1):
+    """Low-res index of every high-res index; on a map of ``refinement`` times the low-res side."""
+    side = refinement * low
+    whole = whole_multiple(low, high, *([refinement] if low == 1 else []))
+    return [((2 * i + 1) * side) // (2 * whole) for i in range(high)]
 
 
 def _sapa_i(params, x, guide, **options):
@@ -43,9 +51,10 @@ def _sapa_d(
     key, query, _ = _normed(params, x, guide if guided else None, **options)
     size = guide.shape[2:] if guide is not None else [scale_factor * side for side in x.shape[2:]]
     offset = _conv(params, 'offset', key)
-    if not shared_offset:
-        offset = F.pixel_shuffle(offset, scale_factor)
-    offset = _nearest(offset, size)
+    if shared_offset:
+        offset = _nearest(offset, size)
+    else:
+        offset = _nearest(F.pixel_shuffle(offset, scale_factor), size, scale_factor)
     if guided:
         query, own_key = _conv(params, 'query', query), _conv(params, 'key', key)
         assert query.shape[1] == groups * embed_dims
@@ -209,9 +218,12 @@ def _dysample(params, x, guide, style='lp', groups=4, dynamic_scope=False, scale
 
 def _fit(out, guide, s):
     size = out.shape[2:] if guide is None else guide.shape[2:]
-    if all(0 <= own - wanted < s for own, wanted in zip(out.shape[2:], size, strict=True)):
-        return out[:, :, : size[0], : size[1]]
-    return F.interpolate(out, size=size, mode='bilinear')
+    whole = [
+        whole_multiple(own // s, wanted, s) for own, wanted in zip(out.shape[2:], size, strict=True)
+    ]
+    if whole != list(out.shape[2:]):
+        out = F.interpolate(out, size=whole, mode='bilinear')
+    return out[:, :, : size[0], : size[1]]
 
 
 _UPSAMPLERS = {
@@ -264,8 +276,11 @@ def _conv(params, name, feature, **options):
     return F.conv2d(feature, params[f'{name}.weight'], params[f'{name}.bias'], **options)
 
 
-def _nearest(low, size):
-    rows, columns = low_indices(low.shape[2], size[0]), low_indices(low.shape[3], size[1])
+def _nearest(low, size, refinement=1):
+    rows, columns = (
+        low_indices(side // refinement, target, refinement)
+        for side, target in zip(low.shape[2:], size, strict=True)
+    )
     return low[:, :, rows][:, :, :, columns]
 
 
@@ -274,7 +289,7 @@ def _predicted(params, x, size, scale_factor, dilation=1):
     compressed = _conv(params, 'channel_compressor', x)
     padding = dilation * (params['content_encoder.weight'].shape[2] // 2)
     encoded = _conv(params, 'content_encoder', compressed, padding=padding, dilation=dilation)
-    return _nearest(F.pixel_shuffle(encoded, scale_factor), size)
+    return _nearest(F.pixel_shuffle(encoded, scale_factor), size, scale_factor)
 
 
 def _normalized(similarity, similarity_norm):

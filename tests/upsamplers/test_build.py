@@ -63,7 +63,7 @@ def test_not_a_dict(cfg):
     ('cfg', 'allowed'),
     [
         (dict(type='nearest', size=3), 'none'),
-        (dict(type='bilinear', size=3), 'align_corners'),
+        (dict(type='bilinear', size=3), 'align_corners, crop'),
         (dict(type='sapa_i', size=3), 'kernel_size, pre_norm, similarity_norm'),
         (dict(type='sapa_b', size=3), 'embed_dims, kernel_size, pre_norm, similarity_norm, groups'),
         (

@@ -18,6 +18,7 @@ CASES = [
     ('sapa_b', dict(ALL_TYPES['sapa_b'], groups=2)),
     ('sapa_d', dict(ALL_TYPES['sapa_d'], shared_offset=True)),
     ('sapa_d', dict(num_points=3, groups=2, guided=False)),
+    ('bilinear', dict(crop=True)),
 ]
 OPERATORS = {
     'carafe': ['window_assemble'],
