@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .base import Table1Row, WindowUpsampler
-from .resize import pad_to_even, shuffle
+from .resize import is_traced, pad_to_even, shuffle
 
 _FILTER_SIZE = 6
 
@@ -20,7 +20,8 @@ class A2U(WindowUpsampler):
     Call it as ``upsampler(x, guide)``, the low-res feature first. Two filters, predicted
     for each image, extract second-order features of the guide at low resolution; their product, the
     affinity, and a global descriptor make the 3×3 kernels. The guide's GroupNorm has 32 groups, or
-    one if 32 does not divide C'; like any GroupNorm, it needs more than one value per group.
+    one if 32 does not divide C'; like any GroupNorm, it needs more than one value per group. What
+    ``torch.jit.trace`` records is for any size, but for one batch size.
 
     Args:
         in_channels (int): C, channels of x.
@@ -115,7 +116,7 @@ def _filter(feature: Tensor, kernels: Tensor) -> Tensor:
     Returns:
         Tensor: (N, M, C, ceil(H / 2), ceil(W / 2)).
     """
-    if feature.shape[0] == 0:
+    if not is_traced() and feature.shape[0] == 0:
         return feature.new_zeros(*kernels.shape[:2], *F.avg_pool2d(feature, 2).shape[1:])
     # One convolution: images are its groups, channels its batch.
     filtered = F.conv2d(

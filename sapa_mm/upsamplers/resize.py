@@ -7,7 +7,7 @@ from torch import Tensor
 
 
 def is_traced() -> bool:
-    """Whether ``torch.export`` or ``torch.jit`` traces: a graph for any size has no branch on it."""
+    """Whether ``torch.export`` or ``torch.jit`` traces: what they record must fit any size."""
     return torch.jit.is_tracing() or torch.compiler.is_exporting()
 
 

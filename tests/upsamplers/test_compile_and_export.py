@@ -1,4 +1,6 @@
-"""torch.compile and torch.export see one graph, in which the compiled operators stay whole."""
+"""torch.compile, torch.export and torch.jit see one graph; the compiled operators stay whole."""
+
+import warnings
 
 import pytest
 import sapa_ops
@@ -130,3 +132,52 @@ def test_export_for_any_size(kind, options, sizes, on_compiled):
     for low, high in SIZES[sizes]:
         others = make_inputs(upsampler, low, high)
         torch.testing.assert_close(exported.module()(*others), upsampler(*others))
+
+
+@parametrize_each(kind__options=CASES, first=[((3, 4), (6, 8)), ((4, 3), (7, 6))], form=FORMS)
+def test_jit_trace(kind, options, first, form):
+    """What is traced at an even or an odd size gives the same as the module at any other."""
+    skip_where_not_built(form)
+    upsampler = make_upsampler(kind, **options).eval()
+    with sapa_ops.use_backend(form), warnings.catch_warnings():
+        warnings.simplefilter('error', torch.jit.TracerWarning)
+        if kind == 'a2u':  # torch's own group_norm checks the size
+            warnings.simplefilter('ignore', torch.jit.TracerWarning)
+        traced = torch.jit.trace(upsampler, make_inputs(upsampler, *first))
+        for low, high in [first, *SIZES['exact'], *SIZES['uneven'], ((6, 5), (11, 15))]:
+            # A2U's convolution has the images as groups, which torch records as a number.
+            inputs = make_inputs(upsampler, low, high, batch=2 if kind == 'a2u' else 3)
+            torch.testing.assert_close(traced(*inputs), upsampler(*inputs))
+
+
+def test_jit_trace_of_a2u_is_for_one_batch_size():
+    upsampler = make_upsampler('a2u')
+    traced = torch.jit.trace(upsampler, make_inputs(upsampler, (3, 4), (6, 8), batch=2))
+    for batch in (1, 4):
+        with pytest.raises(RuntimeError, match='groups=2'):
+            traced(*make_inputs(upsampler, (3, 4), (6, 8), batch=batch))
+
+
+@pytest.mark.parametrize(('kind', 'options'), CASES)
+def test_jit_trace_without_a_guide(kind, options):
+    upsampler = make_upsampler(kind, **options).eval()
+    x, _ = make_inputs(upsampler, (3, 4), (6, 8))
+    if upsampler.guided:
+        with pytest.raises(ValueError, match='guide is required'):
+            torch.jit.trace(upsampler, x)
+        return
+    traced = torch.jit.trace(upsampler, x)
+    x, _ = make_inputs(upsampler, (5, 2), (10, 4))
+    torch.testing.assert_close(traced(x), upsampler(x))
+
+
+@pytest.mark.parametrize(('kind', 'options'), ALL_TYPES.items())
+def test_jit_trace_of_inputs_that_do_not_fit(kind, options):
+    """They are checked while tracing, too."""
+    upsampler = make_upsampler(kind, **options)
+    x, guide = make_inputs(upsampler, (3, 4), (6, 8))
+    with pytest.raises(ValueError, match='x must have 4 channels, got 5'):
+        torch.jit.trace(upsampler, (torch.ones(2, 5, 3, 4).double(), guide))
+    if not upsampler.any_size:
+        with pytest.raises(ValueError, match='guide is smaller than x'):
+            torch.jit.trace(upsampler, (x, guide[..., :2]))
