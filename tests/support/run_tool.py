@@ -32,15 +32,20 @@ def run_tool(name, *args, code=0):
 
 def call_tool(name, *args):
     """Run a tool in this process and return its exit code; the process stays as it was."""
+    return call_script(TOOLS / f'{name}.py', *args)
+
+
+def call_script(path, *args):
+    """Run a script, of a host library for example, as `call_tool` does."""
     from mmengine.runner import CheckpointLoader
 
     with (
-        mock.patch.object(sys, 'argv', [name, *map(str, args)]),
+        mock.patch.object(sys, 'argv', [Path(path).stem, *map(str, args)]),
         mock.patch.dict(os.environ),
         mock.patch.object(CheckpointLoader, '_schemes', CheckpointLoader._schemes.copy()),
     ):
         try:
-            runpy.run_path(str(TOOLS / f'{name}.py'), run_name='__main__')
+            runpy.run_path(str(path), run_name='__main__')
         except SystemExit as end:
             return end.code
     return 0
