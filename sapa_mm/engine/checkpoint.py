@@ -79,9 +79,10 @@ def read_checkpoint(
             'use an earlier checkpoint or fetch it again'
         )
     with _safe_load(label, path if is_zip else None):
-        return torch.load(
+        content = torch.load(
             path, map_location, weights_only=not _trusted(), mmap=True if mmap and is_zip else None
         )
+        return _as_numpy(content, {})
 
 
 def _read_published(path: str, name: str) -> dict:
@@ -139,7 +140,7 @@ def _refused_globals(error: Exception, zip_path: str | None) -> list[str]:
     """List the globals that made torch refuse a checkpoint; its error names only the first."""
     names = re.findall(r'GLOBAL (\S+)', str(error))[:1]
     if zip_path is not None:
-        with suppress(pickle.UnpicklingError):  # it does not support all opcodes
+        with suppress(Exception):  # it does not support all opcodes, nor files that are two things
             names = torch.serialization.get_unsafe_globals_in_checkpoint(zip_path) or names
     return sorted(names)
 
@@ -152,7 +153,7 @@ def _guarded(loader: Callable) -> Callable:
         if _trusted():
             return loader(filename, map_location)
         with _weights_only(), _safe_load(f'checkpoint: {filename}'):
-            return loader(filename, map_location)
+            return _as_numpy(loader(filename, map_location), {})
 
     return load
 
@@ -231,19 +232,74 @@ def _get_method(owner: type, name: str) -> Callable:
     return getattr(owner, name)
 
 
-# numpy 1 writes `numpy.core...`, numpy 2 `numpy._core...`; a checkpoint of either loads with both.
-_rebuild_array = np.empty(0).__reduce__()[0]
-_rebuild_scalar = np.float64(0).__reduce__()[0]
+class _Dtype:
+    """Replaces ``numpy.dtype``, which takes any size from a pickle and then reads past the data.
+
+    Args:
+        code (str): A numeric type, such as 'f4'.
+    """
+
+    _CODES = [np.dtype(code).str[1:] for code in '?bhilqBHILQefd']
+
+    def __init__(self, code: str, *_):
+        if code not in self._CODES:
+            raise pickle.UnpicklingError('GLOBAL numpy.dtype is allowed for numbers only')
+        self.numpy = np.dtype(code)
+
+    def __setstate__(self, state: tuple) -> None:
+        _, order, *structure = state[:5]
+        if any(part is not None for part in structure):
+            raise pickle.UnpicklingError('GLOBAL numpy.dtype is allowed for numbers only')
+        self.numpy = self.numpy.newbyteorder(order)
+
+
+class _Array(np.ndarray):
+    """An array whose dtype is a ``_Dtype`` while it is unpickled."""
+
+    def __new__(cls) -> '_Array':
+        return super().__new__(cls, 0)
+
+    def __setstate__(self, state: tuple) -> None:
+        version, shape, dtype, *data = state
+        super().__setstate__((version, shape, dtype.numpy, *data))
+
+
+def _as_numpy(value: Any, done: dict[int, tuple]) -> Any:
+    """Replace the stand-ins in what was unpickled, in place but for tuples."""
+    if isinstance(value, _Array):
+        return np.array(value)
+    if isinstance(value, _Dtype):
+        return value.numpy
+    if isinstance(value, (HistoryBuffer, OneCycleParamScheduler)):
+        _as_numpy(vars(value), done)
+    if not isinstance(value, (dict, list)) and type(value) is not tuple:
+        return value
+    if id(value) not in done:
+        done[id(value)] = value, value  # the first keeps the id from being given to another
+        if isinstance(value, dict):
+            value.update({key: _as_numpy(item, done) for key, item in value.items()})
+        elif isinstance(value, list):
+            value[:] = [_as_numpy(item, done) for item in value]
+        else:
+            done[id(value)] = value, tuple(_as_numpy(item, done) for item in value)
+    return done[id(value)][1]
+
+
+def _new_scalar(dtype: _Dtype, data: bytes) -> np.generic:
+    return np.frombuffer(data, dtype.numpy, 1)[0]
+
 
 _HARMLESS_GLOBALS = [
     HistoryBuffer,  # the message hub's logs: arrays, and the names of the methods that reduce them
-    np.ndarray,
-    np.dtype,
-    *{type(np.dtype(code)) for code in '?bhilqBHILQefd'},  # the classes of numeric dtypes
-    _known_as('numpy.core.multiarray._reconstruct', _rebuild_array),
-    _known_as('numpy._core.multiarray._reconstruct', _rebuild_array),
-    _known_as('numpy.core.multiarray.scalar', _rebuild_scalar),
-    _known_as('numpy._core.multiarray.scalar', _rebuild_scalar),
     OneCycleParamScheduler,
     _known_as('builtins.getattr', _get_method),
+    _known_as('numpy.ndarray', lambda: None),  # only named, as the class of what is rebuilt
+    _known_as('numpy.dtype', _Dtype),
+    _Dtype,
+    _Array,
+    # numpy 1 writes `numpy.core...`, numpy 2 `numpy._core...`; either's loads with both.
+    _known_as('numpy.core.multiarray._reconstruct', lambda *_: _Array()),
+    _known_as('numpy._core.multiarray._reconstruct', lambda *_: _Array()),
+    _known_as('numpy.core.multiarray.scalar', _new_scalar),
+    _known_as('numpy._core.multiarray.scalar', _new_scalar),
 ]

@@ -3,6 +3,8 @@
 import os
 import subprocess
 import sys
+import tarfile
+import zipfile
 
 import numpy as np
 import pytest
@@ -83,6 +85,91 @@ def test_numbers_of_numpy_load(tmp_path, protocol):
     assert loaded['scalar'] == np.float32(0.5)
     for code, array in saved.items():
         np.testing.assert_array_equal(loaded[code], array, strict=True)
+
+
+class Reduced:
+    """Pickles as what is given, like the result of ``__reduce__``."""
+
+    def __init__(self, *reduced):
+        self.reduced = reduced
+
+    def __reduce__(self):
+        return self.reduced
+
+
+REBUILD_ARRAY, REBUILD_SCALAR = np.empty(0).__reduce__()[0], np.float64(0).__reduce__()[0]
+EMPTY = (np.ndarray, (0,), b'b')
+
+
+def dtype_with(subarray=None, fields=None):
+    """A pickled dtype of 8 bytes that states something else."""
+    state = (3, '<', subarray, fields and tuple(fields), fields, -1, -1, 1)
+    return Reduced(np.dtype, ('f8', False, True), state)
+
+
+@pytest.mark.parametrize(
+    'hostile',
+    [
+        # Reads 800 MB past the end of its 8 bytes.
+        Reduced(np.ndarray, ((1,), dtype_with((np.dtype('f8'), (10**8,))), bytes(8))),
+        Reduced(
+            REBUILD_ARRAY, EMPTY, (1, (1,), dtype_with((np.dtype('f8'), (9,))), False, bytes(8))
+        ),
+        Reduced(REBUILD_SCALAR, (dtype_with((np.dtype('f8'), (9,))), bytes(8))),
+        # Addresses of objects.
+        Reduced(np.ndarray, ((1,), 'O', b'A' * 8)),
+        Reduced(np.ndarray, ((1,), [('a', 'O')], b'A' * 8)),
+        Reduced(REBUILD_ARRAY, EMPTY, (1, (1,), np.dtype('O'), False, b'A' * 8)),
+        Reduced(REBUILD_SCALAR, (np.dtype([('a', 'O')]), b'A' * 8)),
+        Reduced(
+            REBUILD_ARRAY, EMPTY, (1, (1,), dtype_with(None, {'a': ('O', 0)}), False, b'A' * 8)
+        ),
+        # Fewer bytes than elements.
+        Reduced(REBUILD_ARRAY, EMPTY, (1, (2**32, 2**32), np.dtype('f8'), False, b'')),
+        Reduced(REBUILD_ARRAY, EMPTY, (1, (-1, -1), np.dtype('f8'), False, bytes(8))),
+        Reduced(REBUILD_SCALAR, (np.dtype('f8'), b'')),
+    ],
+)
+def test_no_memory_that_is_not_the_file_s(tmp_path, hostile):
+    torch.save({'a': hostile}, tmp_path / 'a.pth')
+    loaded = None
+    with pytest.raises(CheckpointError, match=r'a.pth (is refused|cannot be loaded|is damaged)'):
+        loaded = read_checkpoint(str(tmp_path / 'a.pth'))
+    assert loaded is None
+
+
+def test_what_numpy_wrote_is_numpy_s(tmp_path):
+    array, scalar = np.arange(6, dtype='>f4').reshape(2, 3), np.float16(0.5)
+    cycle = [array, (array, {'b': array.T}), np.dtype('>i2')]
+    cycle.append(cycle)
+    torch.save({'list': cycle, 'scalar': scalar, 'size': torch.Size([1])}, tmp_path / 'a.pth')
+    loaded = read_checkpoint(str(tmp_path / 'a.pth'))
+    first, (second, nested), dtype, again = loaded['list']
+    for got, expected in ((first, array), (second, array), (nested['b'], array.T)):
+        assert type(got) is np.ndarray
+        np.testing.assert_array_equal(got, expected)
+    assert dtype == np.dtype('>i2')
+    assert again is loaded['list']
+    assert isinstance(loaded['scalar'], np.float16)
+    assert isinstance(loaded['size'], torch.Size)
+    torch.save(loaded, tmp_path / 'again.pth')
+    assert read_checkpoint(str(tmp_path / 'again.pth'))['list'][0].tolist() == array.tolist()
+
+
+def test_files_of_two_kinds(tmp_path):
+    """Pickled code before, or in, an archive of another kind."""
+    marker, path = tmp_path / 'marker', tmp_path / 'evil.pth'
+    torch.save(Evil(marker), path, _use_new_zipfile_serialization=False)
+    with zipfile.ZipFile(path, 'a') as file:
+        file.writestr('archive/data.pkl', b'N.')
+    with tarfile.open(tmp_path / 'tar.pth', 'w') as file:
+        file.add(path, 'pickle')
+    torch.jit.script(nn.ReLU()).save(str(tmp_path / 'script.pth'))
+    for name in ('evil', 'tar', 'script'):
+        for mmap in (False, True):
+            with pytest.raises(CheckpointError, match=f'{name}.pth (is|cannot be) '):
+                read_checkpoint(str(tmp_path / f'{name}.pth'), mmap=mmap)
+    assert not marker.exists()
 
 
 @pytest.mark.parametrize('core', [b'numpy.core', b'numpy._core'])
