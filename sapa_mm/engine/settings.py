@@ -33,7 +33,7 @@ class Difference(NamedTuple):
         trained (Any): Its value in training.
         given (Any): Its value now.
         is_sure (bool): Whether the prediction depends on it. It may not where one side leaves it to
-            a default that is unknown here.
+            a default that is unknown here, or the class in training is unknown here.
     """
 
     name: str
@@ -63,7 +63,9 @@ def compare_settings(trained: Any, given: Any, name: str = 'model') -> Iterator[
     if isinstance(trained, Mapping) and isinstance(given, Mapping):
         kinds = [_kind(config) for config in (trained, given)]
         if kinds[0] != kinds[1]:
-            yield Difference(f'{name}.type', trained.get('type'), given.get('type'), True)
+            # The classes of another project are unknown here; their weights tell whether they fit.
+            known = _find_class(trained.get('type')) is not None
+            yield Difference(f'{name}.type', trained.get('type'), given.get('type'), known)
             return
         sides = [{**_defaults(config), **config} for config in (trained, given)]
         keys = dict.fromkeys([*trained, *given])
@@ -137,8 +139,7 @@ def _kind(config: Mapping) -> str:
 
 def _defaults(config: Mapping) -> dict[str, Any]:
     """The defaults of a config's class, if it is registered; no module is imported for it."""
-    kind = config.get('type')
-    cls = kind if inspect.isclass(kind) else _find_class(str(kind))
+    cls = _find_class(config.get('type'))
     defaults: dict[str, Any] = {}
     for base in reversed(inspect.getmro(cls) if cls else ()):
         if inspect.isfunction(constructor := vars(base).get('__init__')):
@@ -148,8 +149,10 @@ def _defaults(config: Mapping) -> dict[str, Any]:
     return defaults
 
 
-def _find_class(kind: str) -> type | None:
-    module, _, name = kind.rpartition('.')
+def _find_class(kind: Any) -> type | None:
+    if inspect.isclass(kind):
+        return kind
+    module, _, name = str(kind).rpartition('.')
     if name in UPSAMPLERS:
         return UPSAMPLERS[name]
     current = DefaultScope.get_current_instance()

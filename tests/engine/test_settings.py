@@ -124,3 +124,14 @@ def test_a_type_from_a_file_imports_nothing(tmp_path, monkeypatch):
 )
 def test_classes(trained, given, message):
     assert compare_classes(trained, given) == message
+
+
+def test_the_class_of_another_project_may_matter():
+    """Its weights may fit: those of the authors' heads do."""
+    theirs = {'type': 'SegformerHead_Upsample', 'upsample_cfg': {'type': 'sapa', 'guided': True}}
+    (difference,) = compare_settings({'decode_head': theirs}, {'decode_head': head()})
+    assert str(difference) == (
+        "model.decode_head.type is 'UpsampleSegformerHead', it was trained with "
+        "'SegformerHead_Upsample'"
+    )
+    assert not difference.is_sure
