@@ -18,13 +18,18 @@ from .geometry import group_children, lowres_index, ungroup_children
 _CHUNK_ELEMENTS = 2**22
 _MAX_KEPT_ELEMENTS = 2**26
 
+# Around the map whose points are sampled, as F.pad takes it: a pixel for corners in the padding,
+# and two more for points outside, which then read only zeros.
+_PADDING = (2, 1, 2, 1)
+
 
 def window_similarity(query: Tensor, key: Tensor, kernel_size: int) -> Tensor:
     """See ``sapa_ops.window_similarity``."""
     high_h, high_w = query.shape[2:]
     h, w = key.shape[2:]
     grouped = group_children(_compute(query), h, w)
-    logits = [(grouped * tap).sum(1) for tap in _window_taps(_compute(key), kernel_size)]
+    taps = _window_taps(_compute(key), kernel_size)
+    logits = [(grouped * tap).sum(1).where(inside, 0) for tap, inside in taps]
     return ungroup_children(torch.stack(logits, 1), high_h, high_w).to(query.dtype)
 
 
@@ -37,9 +42,9 @@ def window_assemble(weight: Tensor, value: Tensor, kernel_size: int, groups: int
     grouped = grouped.unflatten(1, (groups, kernel_size**2))
     taps = _window_taps(_compute(value), kernel_size)
     out = None
-    for tap, shifted in enumerate(taps):
+    for tap, (shifted, inside) in enumerate(taps):
         shifted = shifted.unflatten(1, (groups, c // groups))
-        tap_weight = grouped[:, :, tap : tap + 1]
+        tap_weight = grouped[:, :, tap : tap + 1].where(inside, 0)
         out = tap_weight * shifted if out is None else torch.addcmul(out, tap_weight, shifted)
     assert out is not None  # there is a tap
     return ungroup_children(out.flatten(1, 2), high_h, high_w).to(value.dtype)
@@ -48,9 +53,9 @@ def window_assemble(weight: Tensor, value: Tensor, kernel_size: int, groups: int
 def point_similarity(query: Tensor, key: Tensor, offset: Tensor, groups: int) -> Tensor:
     """See ``sapa_ops.point_similarity``."""
 
-    def inner_products(corners, corner_weight, query):
+    def inner_products(corners, corner_weight, inside, query):
         products = (corners * query.unsqueeze(3)).sum(-1).view_as(corner_weight)
-        return (products * corner_weight).sum(-1)
+        return (products.where(inside, 0) * corner_weight).sum(-1)
 
     query_rows = _rows(_compute(query), groups)
     similarity = _gather_and_reduce(inner_products, _compute(key), offset, groups, query_rows)
@@ -60,8 +65,8 @@ def point_similarity(query: Tensor, key: Tensor, offset: Tensor, groups: int) ->
 def point_assemble(weight: Tensor, value: Tensor, offset: Tensor) -> Tensor:
     """See ``sapa_ops.point_assemble``."""
 
-    def weighted_sums(corners, corner_weight, weight):
-        weight = (weight.unsqueeze(-1) * corner_weight).flatten(3)
+    def weighted_sums(corners, corner_weight, inside, weight):
+        weight = (weight.unsqueeze(-1).where(inside, 0) * corner_weight).flatten(3)
         return (weight.unsqueeze(-1) * corners).sum(3)
 
     groups = weight.shape[1]
@@ -74,13 +79,19 @@ def _compute(tensor: Tensor) -> Tensor:
     return tensor.float() if tensor.dtype in (torch.float16, torch.bfloat16) else tensor
 
 
-def _window_taps(feature: Tensor, kernel_size: int) -> Iterator[Tensor]:
-    """Yield the map shifted to each tap, zero padded, as a view (N, C, h, 1, w, 1)."""
+def _window_taps(feature: Tensor, kernel_size: int) -> Iterator[tuple[Tensor, Tensor]]:
+    """Yield the map shifted to each tap, zero padded, as a view (N, C, h, 1, w, 1).
+
+    And where the tap is on the map, (h, 1, w, 1): elsewhere a zero must not meet NaN or infinity.
+    """
     h, w = feature.shape[2:]
-    padded = F.pad(feature, (kernel_size // 2,) * 4)
+    padding = (kernel_size // 2,) * 4
+    padded = F.pad(feature, padding)
+    inside = F.pad(feature.new_ones((h, w), dtype=torch.bool), padding)
     for dy in range(kernel_size):
         for dx in range(kernel_size):
-            yield padded[:, :, dy : dy + h, None, dx : dx + w, None]
+            rows, columns = slice(dy, dy + h), slice(dx, dx + w)
+            yield padded[:, :, rows, None, columns, None], inside[rows, None, columns, None]
 
 
 def _rows(feature: Tensor, groups: int) -> Tensor:
@@ -94,8 +105,9 @@ def _gather_and_reduce(
     """Gather the four corners of every sampled point and reduce them, a few positions at a time.
 
     Args:
-        reduce (Callable): Takes corners (N, G, P, S*4, D), their bilinear weights (N, G, P, S, 4)
-            and P of the high-res rows; returns (N, G, P, ...).
+        reduce (Callable): Takes corners (N, G, P, S*4, D), 0 in the padding, their bilinear weights
+            and whether they are on the map (N, G, P, S, 4), and P of the high-res rows; returns
+            (N, G, P, ...).
         low (Tensor): (N, G*D, h, w).
         offset (Tensor): (N, G*S*2, H, W).
         groups (int): G.
@@ -105,14 +117,14 @@ def _gather_and_reduce(
         Tensor: (N, G, H*W, ...).
     """
     h, w = low.shape[2:]
-    low_rows = _rows(low, groups)
+    low_rows = _rows(F.pad(low, _PADDING), groups)
     x, y = _points(offset, groups, h, w)
 
     def step(low_rows, x, y, high_rows):
-        index, corner_weight = _corners(x, y, h, w)
+        index, corner_weight, inside = _corners(x, y, h, w)
         corners = low_rows.flatten(0, 2).index_select(0, index.flatten())
         corners = corners.view(*index.shape[:3], index.shape[3] * 4, low_rows.shape[-1])
-        return reduce(corners, corner_weight, high_rows)
+        return reduce(corners, corner_weight, inside, high_rows)
 
     # The compiler plans memory itself, and a traced graph is for every size.
     if torch.compiler.is_compiling() or torch.jit.is_tracing():
@@ -183,19 +195,26 @@ def _points(offset: Tensor, groups: int, h: int, w: int) -> tuple[Tensor, Tensor
     return x.flatten(3).transpose(2, 3), y.flatten(3).transpose(2, 3)
 
 
-def _corners(x: Tensor, y: Tensor, h: int, w: int) -> tuple[Tensor, Tensor]:
-    """Rows and bilinear weights of the corners around points (N, G, P, S): (N, G, P, S, 4)."""
+def _corners(x: Tensor, y: Tensor, h: int, w: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Rows of the corners around points (N, G, P, S), bilinear weights, and which are on the map.
+
+    (N, G, P, S, 4) each. A NaN in one coordinate is NaN in both, and reads the map's first pixels.
+    """
     n, groups = x.shape[:2]
-    valid = (y > -1) & (y < h) & (x > -1) & (x < w)
-    # Also keeps infinities and NaN away from the conversion to integers.
-    x, y = x.where(valid, 0), y.where(valid, 0)
+    nan = torch.zeros_like(x).masked_fill(x.isnan() | y.isnan(), torch.nan)
+    x, y = x + nan, y + nan
+    outside = (y <= -1) | (y >= h) | (x <= -1) | (x >= w)
+    x, y = x.masked_fill(outside, -2), y.masked_fill(outside, -2)
     left, top = x.detach().floor(), y.detach().floor()
-    map_start = torch.arange(n * groups, device=x.device).view(n, groups, 1, 1) * (h * w)
-    indices, weights = [], []
-    for corner_y, weight_y in ((top, top + 1 - y), (top + 1, y - top)):
-        row = map_start + corner_y.clamp(0, h - 1).long() * w
-        weight_y = weight_y * ((corner_y >= 0) & (corner_y < h) & valid)
-        for corner_x, weight_x in ((left, left + 1 - x), (left + 1, x - left)):
-            indices.append(row + corner_x.clamp(0, w - 1).long())
-            weights.append(weight_y * weight_x * ((corner_x >= 0) & (corner_x < w)))
-    return torch.stack(indices, -1), torch.stack(weights, -1)
+    column, row = left.nan_to_num().long(), top.nan_to_num().long()
+    before, after = _PADDING[:2]
+    height, width = h + before + after, w + before + after
+    map_start = torch.arange(n * groups, device=x.device).view(n, groups, 1, 1) * (height * width)
+    indices, weights, insides = [], [], []
+    for corner_y, weight_y in ((row, top + 1 - y), (row + 1, y - top)):
+        start = map_start + (corner_y + before) * width + before
+        for corner_x, weight_x in ((column, left + 1 - x), (column + 1, x - left)):
+            indices.append(start + corner_x)
+            weights.append(weight_y * weight_x)
+            insides.append((corner_y >= 0) & (corner_y < h) & (corner_x >= 0) & (corner_x < w))
+    return torch.stack(indices, -1), torch.stack(weights, -1), torch.stack(insides, -1)

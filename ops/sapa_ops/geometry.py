@@ -48,7 +48,7 @@ def group_children(feature: Tensor, h: int, w: int) -> Tensor:
     """Group the pixels of a high-res map by the low-res pixel that they belong to.
 
     For exact multiples the result is a view. Otherwise low-res pixels differ in their number of
-    children; missing ones are filled with a neighbour, which ``ungroup_children`` drops.
+    children; missing ones are filled with their last, which ``ungroup_children`` drops.
 
     Args:
         feature (Tensor): (N, C, H, W).
@@ -91,19 +91,16 @@ def _is_uneven(low: int, high: int) -> bool:
     return torch.jit.is_tracing() or high % low != 0
 
 
-def _first_child(index: Tensor, low: int) -> Tensor:
-    return torch.searchsorted(index, torch.arange(low, device=index.device))
-
-
 def _child_index(low: int, high: int, device: torch.device) -> Tensor:
     """High-res index of every slot of the grouped layout, (low * ceil(high / low),)."""
-    first = _first_child(lowres_index(low, high, device), low)
+    index, pixel = lowres_index(low, high, device), torch.arange(low, device=device)
+    first, end = (torch.searchsorted(index, pixel, right=right) for right in (False, True))
     child = torch.arange(ceil_div(high, low), device=device)
-    return (first[:, None] + child).clamp(max=high - 1).flatten()
+    return torch.minimum(first[:, None] + child, end[:, None] - 1).flatten()
 
 
 def _slot_index(low: int, high: int, device: torch.device) -> Tensor:
     """Slot of every high-res index in the grouped layout, (high,)."""
     index = lowres_index(low, high, device)
-    child = torch.arange(high, device=device) - _first_child(index, low)[index]
+    child = torch.arange(high, device=device) - torch.searchsorted(index, index)
     return index * ceil_div(high, low) + child

@@ -5,6 +5,7 @@ the children as matrices; points are sampled by ``GridSample``. Sizes are comput
 that one graph serves all of them.
 """
 
+import math
 from collections.abc import Callable
 
 import torch
@@ -19,7 +20,10 @@ def window_similarity(query, key, kernel_size: int, groups: int = 1):
     query, key = _fold_groups(query, groups), _fold_groups(key, groups)
     children = _group(query, low)
     rows = _window_rows(key, kernel_size)
-    products = [op.MatMul(children, op.Transpose(row, perm=[0, 1, 2, 4, 3])) for row in rows]
+    products = [
+        op.Where(inside, op.MatMul(children, op.Transpose(row, perm=[0, 1, 2, 4, 3])), 0.0)
+        for row, inside in rows
+    ]
     similarity = _ungroup(op.Concat(*products, axis=-1), low, high)
     return _reshape(similarity, n, groups * kernel_size**2, *high)
 
@@ -30,10 +34,10 @@ def window_assemble(weight, value, kernel_size: int, groups: int = 1):
     weight, value = _fold_groups(weight, groups), _fold_groups(value, groups)
     children = _group(weight, low)
     out = None
-    for dy, row in enumerate(_window_rows(value, kernel_size)):
+    for dy, (row, inside) in enumerate(_window_rows(value, kernel_size)):
         first = dy * kernel_size
         weight_row = op.Slice(children, [first], [first + kernel_size], [4])
-        part = op.MatMul(weight_row, row)
+        part = op.MatMul(op.Where(inside, weight_row, 0.0), row)
         out = part if out is None else op.Add(out, part)
     return _reshape(_ungroup(out, low, high), n, c, *high)
 
@@ -42,20 +46,20 @@ def point_similarity(query, key, offset, groups: int):
     """See ``sapa_ops.point_similarity``."""
     n, high = _side(query, 0), _sides(query)
     query = _fold_groups(query, groups)
-    products = [
-        op.ReduceSum(op.Mul(query, sample), [1], keepdims=1)
-        for sample in _samples(key, offset, groups)
-    ]
-    return _reshape(op.Concat(*products, axis=1), n, groups, len(products), *high)
+    samples, unsampled, instead = _samples(key, offset, groups)
+    products = [op.ReduceSum(op.Mul(query, sample), [1], keepdims=1) for sample in samples]
+    similarity = op.Where(unsampled, instead, op.Concat(*products, axis=1))
+    return _reshape(similarity, n, groups, len(products), *high)
 
 
 def point_assemble(weight, value, offset):
     """See ``sapa_ops.point_assemble``."""
     n, c, high = _side(value, 0), _side(value, 1), _sides(offset)
     groups, points = weight.shape[1], weight.shape[2]
-    weight = _reshape(weight, -1, points, *high)
+    samples, unsampled, instead = _samples(value, offset, groups)
+    weight = op.Where(unsampled, instead, _reshape(weight, -1, points, *high))
     out = None
-    for s, sample in enumerate(_samples(value, offset, groups)):
+    for s, sample in enumerate(samples):
         part = op.Mul(op.Slice(weight, [s], [s + 1], [1]), sample)
         out = part if out is None else op.Add(out, part)
     return _reshape(out, n, c, *high)
@@ -153,7 +157,10 @@ def _ungroup(x, low, high):
 
 
 def _window_rows(x, kernel_size: int) -> list:
-    """The rows of the window around each pixel of (N, C, h, w): (N, h, w, K, C), zero padded."""
+    """The rows of the window around each pixel of (N, C, h, w), and which taps are on the map.
+
+    (N, h, w, K, C), zero padded, and (h, w, 1, K): a zero there must not meet NaN or infinity.
+    """
     h, w = _sides(x)
     radius = kernel_size // 2
     padded = op.Pad(
@@ -162,11 +169,25 @@ def _window_rows(x, kernel_size: int) -> list:
     taps = op.Constant(value_ints=list(range(kernel_size)))
     columns = op.Add(op.Unsqueeze(_range(w), [1]), op.Unsqueeze(taps, [0]))
     shifted = op.Gather(padded, columns, axis=2)
-    return [op.Slice(shifted, [dy], op.Add(h, dy), [1]) for dy in range(kernel_size)]
+
+    def inside(index, size):
+        return op.And(op.GreaterOrEqual(index, radius), op.Less(index, op.Add(size, radius)))
+
+    inside_columns = op.Unsqueeze(inside(columns, w), [0, 2])
+    rows = []
+    for dy in range(kernel_size):
+        inside_rows = op.Unsqueeze(inside(op.Add(_range(h), dy), h), [1, 2, 3])
+        row = op.Slice(shifted, [dy], op.Add(h, dy), [1])
+        rows.append((row, op.And(inside_rows, inside_columns)))
+    return rows
 
 
-def _samples(low, offset, groups: int) -> list:
-    """(N, C, h, w) at the points of each position, (N*G, C/G, H, W) for each point."""
+def _samples(low, offset, groups: int) -> tuple:
+    """(N, C, h, w) at the points of each position, (N*G, C/G, H, W) for each point.
+
+    And (N*G, S, H, W) where a point is not to be sampled, and what it counts then: 0 outside the
+    map, whatever it is multiplied with, and NaN where its offset is.
+    """
     points = offset.shape[1] // (2 * groups)
     sizes = zip(_sides(low), _sides(offset), strict=True)
     rows, columns = (op.Cast(_low_index(*sides), to=1) for sides in sizes)
@@ -174,14 +195,22 @@ def _samples(low, offset, groups: int) -> list:
     split = _reshape(offset, -1, points, 2, *_sides(offset))
     x = op.Add(op.Gather(split, 0, axis=2), columns)
     y = op.Add(op.Gather(split, 1, axis=2), op.Unsqueeze(rows, [1]))
+    nan = op.Or(op.IsNaN(x), op.IsNaN(y))
+    outside_x = op.Or(op.LessOrEqual(x, -1.0), op.GreaterOrEqual(x, w))
+    outside_y = op.Or(op.LessOrEqual(y, -1.0), op.GreaterOrEqual(y, h))
+    unsampled = op.Or(nan, op.Or(outside_x, outside_y))
+    instead = op.Where(nan, op.Constant(value_float=math.nan), 0.0)
+    # What GridSample makes of NaN and infinity is not specified.
+    x, y = op.Where(unsampled, -2.0, x), op.Where(unsampled, -2.0, y)
     # -1 and 1 are the outer borders of the first and last pixels.
     x = op.Sub(op.Div(op.Add(op.Mul(x, 2.0), 1.0), w), 1.0)
     y = op.Sub(op.Div(op.Add(op.Mul(y, 2.0), 1.0), h), 1.0)
     grid = op.Concat(op.Unsqueeze(x, [-1]), op.Unsqueeze(y, [-1]), axis=-1)
     low = _fold_groups(low, groups)
-    return [
+    samples = [
         op.GridSample(
             low, op.Gather(grid, s, axis=1), mode='bilinear', padding_mode='zeros', align_corners=0
         )
         for s in range(points)
     ]
+    return samples, unsampled, instead

@@ -7,6 +7,9 @@ for any other ratio; columns likewise. All operators take float16, bfloat16,
 float32 and float64, in any memory layout. Under autocast, assembly casts its inputs to autocast's
 dtype, and similarity casts them to float32, like the softmax that follows it: the inner product of
 many channels is not scaled and can leave float16's range.
+
+NaN and infinity show in every result that reads them. What lies outside the map is not read: it
+counts 0, whatever the query or weight. A point whose offset is NaN gives NaN.
 """
 
 import torch

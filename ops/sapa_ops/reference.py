@@ -1,7 +1,9 @@
 """The oracle: every operator as literal loops in float64.
 
 Written to be read beside the paper, differentiable through autograd, slow, and never
-dispatched to: the tests compare the other forms with it.
+dispatched to: the tests compare the other forms with it. It also says what NaN and infinities do:
+what lies outside the map is not read and counts 0 whatever it would be multiplied with, all else
+is multiplied as it stands, a corner of weight 0 too.
 """
 
 import math
@@ -65,8 +67,10 @@ def point_similarity(query: Tensor, key: Tensor, offset: Tensor, groups: int) ->
 
     def logit(b, g, s, i, j):
         own = slice(g * d, (g + 1) * d)
-        y, x = _point(b, g, s, i, j, offset, key, points)
-        return (query[b, own, i, j] * _bilinear(key[b, own], y, x)).sum()
+        total = query.new_zeros(())
+        for corner_weight, corner in _corners(key[b, own], offset[b], g * points + s, i, j):
+            total = total + corner_weight * (query[b, own, i, j] * corner).sum()
+        return total
 
     logits = [
         logit(b, g, s, i, j)
@@ -91,8 +95,8 @@ def point_assemble(weight: Tensor, value: Tensor, offset: Tensor) -> Tensor:
         own = slice(g * per_group, (g + 1) * per_group)
         total = value.new_zeros(per_group)
         for s in range(points):
-            y, x = _point(b, g, s, i, j, offset, value, points)
-            total = total + weight[b, g, s, i, j] * _bilinear(value[b, own], y, x)
+            for corner_weight, corner in _corners(value[b, own], offset[b], g * points + s, i, j):
+                total = total + weight[b, g, s, i, j] * corner_weight * corner
         return total
 
     pixels = [
@@ -129,26 +133,24 @@ def _window(i: int, j: int, high: Tensor, low: Tensor, kernel_size: int):
             yield centre_y + dy, centre_x + dx
 
 
-def _point(b: int, g: int, s: int, i: int, j: int, offset: Tensor, low: Tensor, points: int):
-    """Sampling position (y, x) in low-res pixels; offset channels run group, point, (x, y)."""
-    channel = (g * points + s) * 2
-    x = _low(j, low.shape[3], offset.shape[3]) + offset[b, channel, i, j]
-    y = _low(i, low.shape[2], offset.shape[2]) + offset[b, channel + 1, i, j]
-    return y, x
+def _corners(low: Tensor, offset: Tensor, point: int, i: int, j: int):
+    """Bilinear weights and values (C,) around a sampled point: of the corners that lie on the map.
 
-
-def _bilinear(feature: Tensor, y: Tensor, x: Tensor) -> Tensor:
-    """Bilinear sample of (C, h, w) with zero padding; zero outside the open (-1, size)."""
-    _, h, w = feature.shape
-    total = feature.new_zeros(feature.shape[0])
-    if not (-1 < y < h and -1 < x < w):
-        return total
-    top, left = math.floor(y.item()), math.floor(x.item())
+    A point outside the open (-1, size) has none. One whose offset is NaN is on the map, with
+    weights NaN, for a diverged model must show; it reads the map's first pixels.
+    """
+    (_, h, w), (_, high_h, high_w) = low.shape, offset.shape
+    x = _low(j, w, high_w) + offset[2 * point, i, j]
+    y = _low(i, h, high_h) + offset[2 * point + 1, i, j]
+    if x.isnan() or y.isnan():
+        x, y = x + math.nan, y + math.nan
+    if x <= -1 or x >= w or y <= -1 or y >= h:
+        return
+    left, top = (0 if t.isnan() else math.floor(t.item()) for t in (x, y))
     for corner_y, weight_y in ((top, top + 1 - y), (top + 1, y - top)):
         for corner_x, weight_x in ((left, left + 1 - x), (left + 1, x - left)):
             if _inside(corner_y, corner_x, h, w):
-                total = total + weight_y * weight_x * feature[:, corner_y, corner_x]
-    return total
+                yield weight_y * weight_x, low[:, corner_y, corner_x]
 
 
 def _stack_map(rows: list) -> Tensor:

@@ -49,12 +49,15 @@ for_maps = parametrize_pairs(
     channels__groups=CHANNELS,
     dtype=TOLERANCES,
     layout=[torch.contiguous_format, torch.channels_last],
+    strays=[(), ('nan', 'inf')],
 )
 
 
-def rand(*shape, dtype, layout):
+def rand(*shape, dtype, layout, strays):
     generator = torch.Generator().manual_seed(sum(shape))
     tensor = torch.randn(*shape, generator=generator, dtype=torch.float64).mul(0.5).to(dtype)
+    for number in strays:
+        tensor.view(-1)[torch.randint(tensor.numel(), (), generator=generator)] = float(number)
     return tensor.contiguous(memory_format=layout) if len(shape) == 4 else tensor
 
 
@@ -62,18 +65,20 @@ def assert_same(got, wanted, dtype):
     assert got.stride() == wanted.stride()
     assert got.dtype == wanted.dtype
     tolerance = TOLERANCES[dtype]
-    largest = wanted.abs().max().item()
-    torch.testing.assert_close(got, wanted, atol=tolerance * (1 + largest), rtol=tolerance)
+    largest = wanted.nan_to_num(0, 0, 0).abs().max().item()
+    torch.testing.assert_close(
+        got, wanted, atol=tolerance * (1 + largest), rtol=tolerance, equal_nan=True
+    )
 
 
 @for_maps
-def test_window_operators(threads, low, high, channels, groups, dtype, layout):
-    ops = torch.ops.sapa_ops
+def test_window_operators(threads, low, high, channels, groups, dtype, layout, strays):
+    ops, kind = torch.ops.sapa_ops, dict(dtype=dtype, layout=layout, strays=strays)
     for kernel_size in (1, 3, 5, 7, 9):
         taps = groups * kernel_size**2
-        x = rand(2, channels, *low, dtype=dtype, layout=layout)
-        y = rand(2, channels, *high, dtype=dtype, layout=layout)
-        weight = rand(2, taps, *high, dtype=dtype, layout=layout)
+        x = rand(2, channels, *low, **kind)
+        y = rand(2, channels, *high, **kind)
+        weight = rand(2, taps, *high, **kind)
         for name, arguments in (
             ('window_similarity', (y, x)),
             ('window_assemble', (weight, x)),
@@ -85,12 +90,12 @@ def test_window_operators(threads, low, high, channels, groups, dtype, layout):
 
 
 @for_maps
-def test_point_operators(threads, low, high, channels, groups, dtype, layout):
-    ops = torch.ops.sapa_ops
-    x = rand(2, channels, *low, dtype=dtype, layout=layout)
-    y = rand(2, channels, *high, dtype=dtype, layout=layout)
-    weight = rand(2, groups, 3, *high, dtype=dtype, layout=layout)
-    offset = rand(2, groups * 6, *high, dtype=dtype, layout=layout) * 3
+def test_point_operators(threads, low, high, channels, groups, dtype, layout, strays):
+    ops, kind = torch.ops.sapa_ops, dict(dtype=dtype, layout=layout, strays=strays)
+    x = rand(2, channels, *low, **kind)
+    y = rand(2, channels, *high, **kind)
+    weight = rand(2, groups, 3, *high, **kind)
+    offset = rand(2, groups * 6, *high, **kind) * 3
     for name, arguments in (
         ('point_similarity', (y, x, offset, groups)),
         ('point_assemble', (weight, x, offset)),

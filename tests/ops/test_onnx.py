@@ -1,5 +1,8 @@
 """The translations to ONNX, each one graph for all sizes, against the float64 oracle."""
 
+import itertools
+from dataclasses import replace
+
 import pytest
 import sapa_ops
 import torch
@@ -35,3 +38,12 @@ def test_all_sizes_in_one_graph(operator, options):
         solution = solve(operator, case(low, high), torch.float32)
         actual = run(*solution.tensors).double()
         torch.testing.assert_close(actual, solution.out, atol=2e-5, rtol=1e-4)
+
+    for index, number in itertools.product(range(len(tensors)), ('nan', 'inf')):
+        odd = replace(case((3, 4), (5, 7)), strays=((index, number),))
+        solution = solve(operator, odd, torch.float32)
+        # Samples come before products: of infinities, one makes NaN where the other does not.
+        actual, wanted = (
+            t.where(t.isfinite(), torch.nan) for t in (run(*solution.tensors), solution.out)
+        )
+        torch.testing.assert_close(actual.double(), wanted, atol=2e-5, rtol=1e-4, equal_nan=True)

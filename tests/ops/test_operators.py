@@ -192,10 +192,10 @@ class TestPlacesOfPoints:
     @pytest.mark.parametrize('form', FORMS)
     @pytest.mark.parametrize('operator', POINT_OPERATORS)
     def test_outside_is_zero(self, operator, form, device):
-        """From -1 down and the size up, whatever the map holds; so is a point at NaN."""
+        """From -1 down and the size up, whatever the map holds."""
         tensors, options = make_inputs(operator, Case((3, 4), (3, 4), points=1))
         *maps, offset = [t.to(device) for t in tensors]
-        for outside in (-4.0, -1e30, 4.0, 1e30, torch.inf, -torch.inf, torch.nan):
+        for outside in (-4.0, -1e30, 4.0, 1e30, torch.inf, -torch.inf):
             offset = torch.full_like(offset, outside).requires_grad_()
             maps = [t.detach().requires_grad_() for t in maps]
             out = call(operator, form, (*maps, offset), options)
@@ -218,6 +218,61 @@ def test_values_that_no_tap_reads_have_no_effect(operator, form, device):
     out = call(operator, form, tensors, options)
     assert torch.equal(out[..., :8], expected[..., :8])
     assert out[..., 14:].isnan().any()
+
+
+@pytest.mark.parametrize('device', DEVICES)
+class TestNumbersThatAreNone:
+    """NaN and infinities in inputs and gradients."""
+
+    @parametrize_pairs(
+        operator__index=[(o, i) for o in OPERATORS for i in range(3 + (o in POINT_OPERATORS))],
+        form=FORMS,
+        number=['nan', 'inf', '-inf'],
+        dtype=TOLERANCES,
+        low__high=[((3, 4), (6, 8)), ((4, 3), (7, 5)), ((3, 5), (5, 7))],
+    )
+    def test_one(self, operator, index, form, device, number, dtype, low, high):
+        """In the outputs and gradients that read it, as in the oracle."""
+        case = Case(low, high, channels=10, strays=((index, number),), seed=index)
+        assert solve(operator, case, dtype).out.isfinite().any()
+        assert_matches_oracle(operator, form, case, dtype, device)
+
+    @pytest.mark.parametrize('number', ['nan', 'inf'])
+    @pytest.mark.parametrize('form', FORMS)
+    @pytest.mark.parametrize('operator', OPERATORS)
+    def test_padding_is_not_read(self, operator, form, device, number):
+        """Queries and weights that are nowhere finite meet no zero outside the map."""
+        tensors, options = make_inputs(operator, Case((3, 4), (3, 4), batch=1))
+        tensors = [t.to(device) for t in tensors]
+        tensors[0].fill_(float(number))
+        if operator in POINT_OPERATORS:
+            tensors[2].fill_(-1)
+            assert not call(operator, form, tensors, options)[..., 0, :].any()
+            assert not call(operator, form, tensors, options)[..., 0].any()
+        elif operator == 'window_similarity':
+            out = call(operator, form, tensors, options)[0, :, 0, 0]
+            assert out.isfinite().tolist() == [True] * 4 + [False, False, True, False, False]
+        else:
+            tensors[0].unflatten(1, (-1, 9))[:, :, 4:].fill_(1)  # the taps above and before
+            assert call(operator, form, tensors, options)[..., 0, 0].isfinite().all()
+
+    @pytest.mark.parametrize('form', FORMS)
+    @pytest.mark.parametrize('operator', POINT_OPERATORS)
+    @pytest.mark.parametrize('other', [0.0, 1e30, torch.inf, torch.nan])
+    @pytest.mark.parametrize('coordinate', [0, 1])
+    def test_a_point_at_nan(self, operator, form, device, other, coordinate):
+        """Whatever its other coordinate, and nowhere else."""
+        tensors, options = make_inputs(operator, Case((3, 4), (6, 8), channels=4, points=2))
+        offset = tensors[2].unflatten(1, (2, 2, 2))  # groups, points, (x, y)
+        offset[1, 0, 1, :, 4, 5] = other
+        offset[1, 0, 1, coordinate, 4, 5] = torch.nan
+        out = call(operator, form, [t.to(device) for t in tensors], options)
+        wanted = torch.zeros(out.shape, dtype=torch.bool)
+        if operator == 'point_similarity':
+            wanted[1, 0, 1, 4, 5] = True
+        else:
+            wanted[1, :2, 4, 5] = True
+        assert torch.equal(out.cpu().isnan(), wanted)
 
 
 @pytest.mark.parametrize('form', FORMS)

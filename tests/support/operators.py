@@ -74,6 +74,8 @@ class Case:
         constant (tuple[int, ...]): Dimensions along which no input changes, to be expanded.
         upstream (str): 'random' gradients of the output, or 'ones', as ``out.sum()`` has them.
         seed (int): Of all values.
+        strays (tuple[tuple[int, str], ...]): Which tensor, by its index (the gradient of the output
+            comes last), has which number, 'nan', 'inf' or '-inf', at a random place.
     """
 
     low: tuple[int, int] = (3, 4)
@@ -87,6 +89,7 @@ class Case:
     constant: tuple[int, ...] = ()
     upstream: str = 'random'
     seed: int = 0
+    strays: tuple[tuple[int, str], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -102,6 +105,12 @@ class Solution:
 
 def make_inputs(operator, case, dtype=torch.float64):
     """Make tensors and options of an operator; values are already rounded to dtype."""
+    tensors, options = _make_inputs(operator, case, dtype)
+    _put_strays(tensors, case)
+    return tensors, options
+
+
+def _make_inputs(operator, case, dtype):
     n, c, g, k, s = case.batch, case.channels, case.groups, case.kernel_size, case.points
     rand = _random(case, dtype)
     if operator == 'window_similarity':
@@ -111,6 +120,15 @@ def make_inputs(operator, case, dtype=torch.float64):
     if operator == 'point_similarity':
         return (rand(n, c, *case.high), rand(n, c, *case.low), make_offset(case, dtype)), (g,)
     return (rand(n, g, s, *case.high), rand(n, c, *case.low), make_offset(case, dtype)), ()
+
+
+def _put_strays(tensors, case, first=0):
+    """Put a case's strays into the tensors, whose indices begin at `first`."""
+    generator = torch.Generator().manual_seed(case.seed)
+    for index, number in case.strays:
+        if 0 <= index - first < len(tensors):
+            flat = tensors[index - first].view(-1)
+            flat[torch.randint(len(flat), (), generator=generator)] = float(number)
 
 
 def make_offset(case, dtype):
@@ -141,6 +159,7 @@ def solve(operator, case, dtype=torch.float64):
     out = getattr(reference, operator)(*own, *options)
     rand = _random(replace(case, seed=case.seed + 1), dtype)
     upstream = rand(*out.shape) if case.upstream == 'random' else torch.ones(out.shape, dtype=dtype)
+    _put_strays([upstream], case, first=len(tensors))
     if case.batch == 0:
         return Solution(tensors, options, out, upstream, own)
     grads = torch.autograd.grad(out, own, upstream.double())
@@ -199,6 +218,8 @@ def assert_matches_oracle(
         grads = torch.autograd.grad(out, tensors, upstream)
     for grad, wanted in zip(grads, known.grads, strict=True):
         assert grad.dtype == dtype
+        if case.strays:  # of infinities, the order of a sum makes one or NaN
+            grad, wanted = (t.where(t.isfinite(), torch.nan) for t in (grad, wanted))
         assert_close(grad, wanted, dtype)
 
 
@@ -207,12 +228,13 @@ def assert_close(actual, wanted, dtype):
     half = dtype in HALF
     tolerance = TOLERANCES[torch.float32 if half else dtype]
     # A sum of many terms: the error scales with the largest.
-    scale = max(1.0, wanted.abs().max().item() if wanted.numel() else 1.0)
+    scale = max([1.0, *wanted.detach().abs().flatten()[wanted.isfinite().flatten()].tolist()])
     torch.testing.assert_close(
         actual.detach().cpu().double(),
         wanted.detach(),
         atol=tolerance * scale,
         rtol=TOLERANCES[dtype] / 2 if half else 0,  # rounding to the nearest
+        equal_nan=True,
     )
 
 

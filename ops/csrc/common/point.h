@@ -9,29 +9,33 @@ namespace sapa {
 SAPA_HD float floor_of(float x) { return __builtin_floorf(x); }
 SAPA_HD double floor_of(double x) { return __builtin_floor(x); }
 
-// The two neighbours of a point along one axis.
+// The two neighbours of a point along one axis. Where one lies in the padding, it is the other once
+// more, and each has half of that one's weight: a zero weight would make NaN of an infinity.
 template <class A>
 struct Neighbours {
-  bool inside;       // in the open interval (-1, size)
-  int64_t index[2];  // clamped to the map
-  A weight[2];       // 0 for a neighbour in the padding
-  A slope[2];        // derivative of the weight by the offset
+  bool inside;       // in the open interval (-1, size), or NaN
+  int64_t index[2];  // on the map
+  A weight[2];
+  A slope[2];  // derivative of the weight by the offset
 
   // The point is at index + offset. Taking the floor of the offset alone keeps the fraction exact,
-  // and comparing before the conversion keeps infinities and NaN away from the integers.
+  // and comparing before the conversion keeps infinities and NaN away from the integers. At NaN the
+  // weights are NaN, and the map's first pixels are read.
   SAPA_HD Neighbours(int64_t centre, A offset, int64_t size) {
-    inside = offset > static_cast<A>(-1 - centre) && offset < static_cast<A>(size - centre);
-    const A whole = inside ? floor_of(offset) : A(0);
+    inside = !(offset <= static_cast<A>(-1 - centre) || offset >= static_cast<A>(size - centre));
+    const bool converts = inside && offset == offset;
+    const A whole = converts ? floor_of(offset) : A(0);
     const A fraction = inside ? offset - whole : A(0);
-    const int64_t first = centre + static_cast<int64_t>(whole);
-    const bool has_first = inside && first >= 0;
-    const bool has_second = inside && first + 1 < size;
-    index[0] = larger<int64_t>(first, 0);
-    index[1] = smaller<int64_t>(first + 1, size - 1);
-    weight[0] = has_first ? 1 - fraction : A(0);
-    weight[1] = has_second ? fraction : A(0);
-    slope[0] = has_first ? A(-1) : A(0);
-    slope[1] = has_second ? A(1) : A(0);
+    const int64_t first = converts ? centre + static_cast<int64_t>(whole) : 0;
+    const bool has_first = first >= 0;
+    const bool has_second = first + 1 < size;
+    const A share = has_first && has_second ? A(1) : A(0.5);
+    index[0] = has_first ? first : 0;
+    index[1] = has_second ? first + 1 : first;
+    weight[0] = share * (has_first ? 1 - fraction : fraction);
+    weight[1] = share * (has_second ? fraction : 1 - fraction);
+    slope[0] = has_first ? -share : share;
+    slope[1] = has_second ? share : -share;
   }
 };
 
@@ -40,6 +44,12 @@ template <class A>
 struct Corners {
   Neighbours<A> y;
   Neighbours<A> x;
+
+  // An offset with NaN in one coordinate is NaN in both.
+  SAPA_HD Corners(int64_t centre_y, A offset_y, int64_t height, int64_t centre_x, A offset_x,
+                  int64_t width)
+      : y(centre_y, offset_x == offset_x ? offset_y : offset_x, height),
+        x(centre_x, offset_y == offset_y ? offset_x : offset_y, width) {}
 
   SAPA_HD bool inside() const { return y.inside && x.inside; }
   SAPA_HD A weight(int k) const { return y.weight[k / 2] * x.weight[k % 2]; }
@@ -92,14 +102,12 @@ SAPA_HD void point_similarity_backward_offset(A& slope_x, A& slope_y, const Sum 
   slope_y = along_y.total();
 }
 
-// low at corner k += factor * high. A corner in the padding has factor 0.
+// low at corner k += factor * high.
 template <class A, class Lane, class AddToLow>
 SAPA_HD void point_assemble_backward_value(const Lane& high, const A (&factor)[4],
                                            const AddToLow& add_to_low) {
   SAPA_UNROLL
-  for (int k = 0; k < 4; ++k) {
-    if (factor[k] != 0) add_to_low(k, factor[k], high);
-  }
+  for (int k = 0; k < 4; ++k) add_to_low(k, factor[k], high);
 }
 
 }  // namespace sapa

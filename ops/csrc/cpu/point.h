@@ -87,7 +87,7 @@ class PointRow {
 
   Corners<A> corners(int64_t j, int64_t point) const {
     const A* offset = row_ + j * offset_.stride_x() + 2 * point;
-    return {{low_row_, offset[1], a_.y.low}, {column_[j], offset[0], a_.x.low}};
+    return {low_row_, offset[1], a_.y.low, column_[j], offset[0], a_.x.low};
   }
 
  private:
@@ -183,7 +183,9 @@ void point_similarity_rows(const PointArguments& a, const Map& similarity, const
         A total = 0;
         A slope_x = 0;
         A slope_y = 0;
+        A factor = 0;
         if (corners.inside()) {
+          if (SLOPES) factor = weight.row(i)[j * weight.stride_x() + s];
           A* const at[4] = {low.corner(corners, 0), low.corner(corners, 1), low.corner(corners, 2),
                             low.corner(corners, 3)};
           for_each_product(query, at, a.channels, [&](const auto& dot) {
@@ -199,7 +201,6 @@ void point_similarity_rows(const PointArguments& a, const Map& similarity, const
         }
         to[s] = total;
         if (SLOPES) {
-          const A factor = weight.row(i)[j * weight.stride_x() + s];
           A* grad = offset_grad.row(i) + j * offset_grad.stride_x() + 2 * s;
           grad[0] = factor * slope_x;
           grad[1] = factor * slope_y;

@@ -42,8 +42,12 @@ template <class T>
 SAPA_HD Corners<Accumulator<T>> corners_at(const PointArguments& a, int64_t n, int64_t g,
                                            int64_t point, int64_t i, int64_t j) {
   const int64_t at = a.offset.offset(n, g, 2 * point, i, j);
-  return {{a.y.low_index(i), load_one<T>(a.offset, at + a.offset.stride_c), a.y.low},
-          {a.x.low_index(j), load_one<T>(a.offset, at), a.x.low}};
+  return {a.y.low_index(i),
+          load_one<T>(a.offset, at + a.offset.stride_c),
+          a.y.low,
+          a.x.low_index(j),
+          load_one<T>(a.offset, at),
+          a.x.low};
 }
 
 template <class A>
@@ -127,7 +131,9 @@ struct PointSimilarity {
     sapa::point_similarity_backward_offset(slope_x, slope_y, dot, corners);
     reduce(slope_x);
     if (reduce(slope_y)) {
-      const A weight = load_one<T>(a.weight, a.weight.offset(p.n, p.g, p.lane, p.y, p.x));
+      // A weight that is not finite must not meet the slopes of 0 outside.
+      const int64_t at = a.weight.offset(p.n, p.g, p.lane, p.y, p.x);
+      const A weight = corners.inside() ? load_one<T>(a.weight, at) : A(0);
       const int64_t grad = a.offset_grad.offset(p.n, p.g, 2 * p.lane, p.y, p.x);
       store_one<T>(a.offset_grad, grad, weight * slope_x);
       store_one<T>(a.offset_grad, grad + a.offset_grad.stride_c, weight * slope_y);

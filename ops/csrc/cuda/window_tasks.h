@@ -83,6 +83,7 @@ struct WindowSimilarityForward {
     const int64_t y = p.y + dy - k / 2;
     const int64_t x = p.x + dx - k / 2;
     const bool row_inside = y >= 0 && y < a.y.low;
+    const auto inside = [&](int tap) { return row_inside && x + tap >= 0 && x + tap < a.x.low; };
     for_each_child(
         a.y.first_child(p.y), a.y.first_child(p.y + 1), a.x.first_child(p.x),
         a.x.first_child(p.x + 1), [&](auto children, const int64_t* i, const int64_t* j) {
@@ -93,8 +94,7 @@ struct WindowSimilarityForward {
             sapa::window_similarity_forward<Lane>(
                 sum,
                 [&](int tap) {
-                  const bool inside = row_inside && x + tap >= 0 && x + tap < a.x.low;
-                  if (!inside) return Lane::zero();
+                  if (!inside(tap)) return Lane::zero();
                   return Access::load(a.low.data, a.low.offset(p.n, p.g, c, y, x + tap),
                                       a.low.stride_c, left);
                 },
@@ -108,9 +108,10 @@ struct WindowSimilarityForward {
             SAPA_UNROLL
             for (int tap = 0; tap < TAPS; ++tap) {
               if (!reduce(sum[child][tap].v)) continue;
+              // Not the sum, where a query that is not finite met the zeros.
               store_one<T>(a.weight,
                            a.weight.offset(p.n, p.g, dy * k + dx + tap, i[child], j[child]),
-                           sum[child][tap].v);
+                           inside(tap) ? sum[child][tap].v : A(0));
             }
           }
         });
