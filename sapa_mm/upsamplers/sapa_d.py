@@ -51,6 +51,7 @@ class SapaD(Sapa, PointUpsampler):
         '4Sdg)'
     )
     weights_of_options = {
+        'query': 'guided=True',
         **Sapa.weights_of_options,
         'channel_compressor': 'guided=False',
         'content_encoder': 'guided=False',

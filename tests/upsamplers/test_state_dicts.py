@@ -135,7 +135,12 @@ REFUSED = {
         dict(type='dysample'),
         r'scope\.bias; build .* with dynamic_scope=True, scope_bias=True$',
     ),
-    'unguided': (
+    'a guide': (
+        functools.partial(foreign.SAPADeform, norm=True),
+        dict(type='sapa_d', guided=False, pre_norm=True),
+        r'query\.weight; build .* with guided=True',
+    ),
+    'no guide': (
         lambda channels: build(dict(type='sapa_d', guided=False), channels),
         dict(type='sapa_d'),
         r'channel_compressor\.weight; build .* with guided=False',
