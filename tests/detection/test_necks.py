@@ -163,6 +163,20 @@ def test_who_guides_whom(upsample_cfg, sizes, kind):
         assert torch.equal(now, when_made)
 
 
+@pytest.mark.parametrize('kind', NECKS)
+@pytest.mark.parametrize(
+    'upsampler',
+    [pytest.param(u, marks=() if u == 'sapa_d' else pytest.mark.extended) for u in UPSAMPLERS],
+)
+def test_traced_at_one_size_runs_at_others(kind, upsampler):
+    """By ``torch.jit.trace``, which sees sizes as tensors."""
+    neck = make_neck(kind, dict(type=upsampler)).eval()
+    with torch.no_grad():
+        traced = torch.jit.trace(neck, (make_inputs('even'),))
+        inputs = make_inputs('odd')
+        torch.testing.assert_close(traced(inputs), neck(inputs))
+
+
 def test_p6_comes_from_the_backbone_and_takes_part():
     neck = make_neck(UpsampleFPNCARAFE, dict(type='sapa_b', embed_dims=8)).eval()
     inputs = make_inputs('odd')

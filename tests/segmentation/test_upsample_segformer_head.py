@@ -16,7 +16,7 @@ from mmseg.registry import MODELS
 from mmseg.structures import SegDataSample
 
 from sapa_mm.segmentation import UpsampleSegformerHead
-from sapa_mm.upsamplers import Bilinear, Nearest, SapaD, Upsampler
+from sapa_mm.upsamplers import UPSAMPLERS, Bilinear, Nearest, SapaD, Upsampler
 
 from ..support import foreign_upsamplers as foreign
 from ..support.foreign_upsamplers import drawn_anew, load_by_mmengine, load_by_torch
@@ -149,6 +149,19 @@ def test_six_upsamplers_and_who_guides_whom(upsample_cfg, sizes):
         assert torch.equal(now, when_made)
     last = [embedded[0][0], calls[5][3], calls[4][3], calls[2][3]]
     assert torch.equal(fused[0], torch.cat(last, 1))
+
+
+@pytest.mark.parametrize(
+    'kind',
+    [pytest.param(k, marks=() if k == 'sapa_d' else pytest.mark.extended) for k in UPSAMPLERS],
+)
+def test_traced_at_one_size_runs_at_others(kind):
+    """By ``torch.jit.trace``, which sees sizes as tensors."""
+    head = make_head(dict(type=kind)).eval()
+    with torch.no_grad():
+        traced = torch.jit.trace(head, (make_features('even'),))
+        features = make_features('odd')
+        torch.testing.assert_close(traced(features), head(features))
 
 
 def test_options_reach_the_upsamplers():

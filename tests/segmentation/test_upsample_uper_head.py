@@ -101,6 +101,19 @@ def test_who_guides_whom(upsample_cfg, sizes):
         assert torch.equal(now, when_made)
 
 
+@pytest.mark.parametrize(
+    'kind',
+    [pytest.param(k, marks=() if k == 'sapa_d' else pytest.mark.extended) for k in UPSAMPLERS],
+)
+def test_traced_at_one_size_runs_at_others(kind):
+    """By ``torch.jit.trace``, which sees sizes as tensors."""
+    head = make_head(dict(type=kind)).eval()
+    with torch.no_grad():
+        traced = torch.jit.trace(head, (make_features('even'),))
+        features = make_features('odd')
+        torch.testing.assert_close(traced(features), head(features))
+
+
 def test_others_need_finer_levels_to_be_larger():
     with pytest.raises(ValueError, match='guide is smaller than x'):
         make_head(dict(type='sapa_b'))(make_features('smaller'))
