@@ -15,6 +15,7 @@ from sapa_mm.reproduction.complexity_tables import make_report
 from sapa_mm.reproduction.paper_tables import PAPER_TABLES
 from sapa_mm.utils.files import check_writable, write_whole
 from sapa_mm.utils.flags import exit_on
+from sapa_mm.utils.text import printable
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -63,7 +64,7 @@ def main() -> None:
     elif report:
         write_whole(out, report)
     for problem in problems:
-        print(f'error: {problem}', file=sys.stderr)
+        print(f'error: {printable(problem)}', file=sys.stderr)
     if problems:
         sys.exit(2)
 

@@ -46,6 +46,59 @@ def target_size(steps: list[dict], height: int, width: int) -> tuple[int, int]:
     return height, width
 
 
+def is_number(value: object, low: float, high: float) -> bool:
+    """Tell whether metadata has a number in a range; NaN is in none."""
+    return type(value) in (int, float) and low <= value <= high
+
+
+def are_numbers(values: object, low: float, high: float, count: int = 3) -> bool:
+    """Tell whether metadata has a list of so many numbers in a range."""
+    return (
+        isinstance(values, list)
+        and len(values) == count
+        and all(is_number(value, low, high) for value in values)
+    )
+
+
+def is_step(step: object) -> bool:
+    """Tell whether metadata has a step of a size rule, to a size that memory may hold."""
+    match step:
+        case {'multiple_of': multiple}:
+            return type(multiple) is int and 1 <= multiple <= 2**12
+        case {'scale_factor': factor}:
+            return is_number(factor, 1e-3, 2**5)
+        case {'scale': scale, 'keep_ratio': bool()}:
+            return are_numbers(scale, 1, 2**14, 2)
+    return False
+
+
+# What tools/export.py writes; the file may be of somebody else.
+RULES = {
+    'classes': lambda names: all(isinstance(name, str) for name in names),
+    'palette': lambda colours: all(are_numbers(colour, 0, 255) for colour in colours),
+    'mean': lambda mean: are_numbers(mean, -1e6, 1e6),
+    'std': lambda std: are_numbers(std, 1e-6, 1e6),
+    'channels': lambda channels: channels in ('rgb', 'bgr'),
+    'resize': lambda steps: all(map(is_step, steps)),
+}
+
+
+def read_metadata(texts: dict, path: str) -> dict:
+    """Read a file's metadata; refuse what cannot be used."""
+    metadata = {}
+    for name, is_right in RULES.items():
+        if name not in texts:
+            raise ValueError(f'{path} was not written by tools/export.py: it has no {name}')
+        try:
+            metadata[name] = json.loads(texts[name])
+            right = is_right(metadata[name])
+        except (TypeError, ValueError, RecursionError):
+            right = False
+        if not right:
+            raise ValueError(f'{path}: its {name} cannot be used: {texts[name][:80]}')
+    return metadata
+
+
 class OnnxSegmentor:
     """An exported segmentor.
 
@@ -56,10 +109,7 @@ class OnnxSegmentor:
     def __init__(self, path: str):
         self.session = onnxruntime.InferenceSession(path, providers=['CPUExecutionProvider'])
         texts = dict(self.session.get_modelmeta().custom_metadata_map)
-        if 'resize' not in texts:
-            raise ValueError(f'{path} was not written by tools/export.py: it has no size rule')
-        texts.pop('sapa_mm', None)
-        self.metadata = {name: json.loads(text) for name, text in texts.items()}
+        self.metadata = read_metadata(texts, path)
 
     def __call__(self, image: np.ndarray) -> np.ndarray:
         """Label every pixel: RGB uint8 (H, W, 3) to class indices (H, W)."""
@@ -81,6 +131,11 @@ def read_image(path: str) -> np.ndarray:
     if image.mode.startswith('I'):
         image = Image.fromarray((np.asarray(image) // 256).astype(np.uint8))
     return np.asarray(image.convert('RGB'))
+
+
+def printable(text: str) -> str:
+    """Escape what terminals may obey: the text comes from a file."""
+    return ''.join(c if c.isprintable() else c.encode('unicode_escape').decode() for c in text)
 
 
 def write_labels(labels: np.ndarray, palette: list, path: str) -> None:
@@ -113,11 +168,12 @@ def main() -> None:
             write_labels(labels, segmentor.metadata['palette'], args.out)
     except Exception as error:
         # onnxruntime and Pillow may raise anything for a bad file.
-        print(f'error: {str(error).strip().partition(chr(10))[0]}', file=sys.stderr)
+        line = str(error).strip().partition('\n')[0]
+        print(f'error: {printable(line)}', file=sys.stderr)
         sys.exit(2)
     for label, pixels in zip(*np.unique(labels, return_counts=True), strict=True):
         name = dict(enumerate(segmentor.metadata['classes'])).get(label, f'class {label}')
-        print(f'{100 * pixels / labels.size:5.1f} %  {name}')
+        print(f'{100 * pixels / labels.size:5.1f} %  {printable(name)}')
 
 
 if __name__ == '__main__':

@@ -17,6 +17,7 @@ from ..utils.coco_panoptic import (
     write_annotations,
     write_id_map,
 )
+from ..utils.text import printable
 from .panoptic_quality import average_quality, count_matches, panoptic_quality
 from .threaded_metric import ThreadedMetric
 
@@ -186,7 +187,8 @@ class PanopticMetric(ThreadedMetric):
 def _format_table(rows: list[tuple]) -> str:
     table = Table('', *_KINDS, 'classes')
     for row in rows:
-        table.add_row(*map(str, row))
-    console = Console(file=io.StringIO(), width=80)
+        table.add_row(*(printable(str(cell)) for cell in row))
+    # A name may look like markup of rich.
+    console = Console(file=io.StringIO(), width=80, markup=False)
     console.print(table)
     return console.file.getvalue()

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from itertools import groupby
 
 from ..utils.files import check_writable, write_whole
-from ..utils.text import fill_page, markdown_table
+from ..utils.text import fill_page, markdown_table, markdown_text
 from .latency import CHANNELS, REFERENCE, SIDE, Latency, figure_12, read_latencies
 from .paper_tables import PaperTable
 from .report import Cell, ReportTable, make_report_table
@@ -95,9 +95,9 @@ def _table_section(table: ReportTable) -> str:
     return '\n\n'.join(
         [
             f'## Table {table.paper.number}: {table.paper.title}',
-            _describe_runs(table),
+            markdown_text(_describe_runs(table)),
             markdown_table(titles, rows),
-            *(f'[{number}] {note}.' for number, note in enumerate(table.notes, 1)),
+            *(f'[{number}] {markdown_text(note)}.' for number, note in enumerate(table.notes, 1)),
         ]
     )
 
@@ -136,7 +136,8 @@ def _latency_section(device: str, latencies: dict[str, Latency]) -> str:
     return '\n\n'.join(
         [
             '## Figure 12: what upsamplers cost by themselves',
-            f'One step of x2 of a {CHANNELS}x{SIDE}x{SIDE} map, float32, forward, on: {device}, '
+            f'One step of x2 of a {CHANNELS}x{SIDE}x{SIDE} map, float32, forward, on: '
+            f'{markdown_text(device)}, '
             'whose milliseconds these are: not those of the paper.',
             markdown_table(titles, rows),
         ]

@@ -7,6 +7,7 @@ import os
 
 from matplotlib.figure import Figure
 
+from ..utils.text import printable
 from .latency import REFERENCE, Latency, figure_12
 from .report import ReportTable, is_metric
 from .training_result import MeanOverSeeds
@@ -102,7 +103,7 @@ def plot_latencies(device: str, latencies: dict[str, Latency]) -> str:
     axis.margins(0.15)
     axis.set_xlabel('G multiply-adds')
     axis.set_ylabel(f'latency / {REFERENCE}')
-    axis.set_title(f'measured on: {device}', fontsize=9)
+    axis.set_title(f'measured on: {printable(device)}', fontsize=9, parse_math=False)
     return _to_svg(figure)
 
 

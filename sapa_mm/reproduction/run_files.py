@@ -8,7 +8,7 @@ import os
 import re
 from typing import IO
 
-from ..utils.files import write_whole
+from ..utils.files import read_json, write_whole
 from .file_lock import file_lock, is_locked
 from .training_result import TrainingResult
 
@@ -124,8 +124,7 @@ class RunFiles:
 
     def read_progress(self) -> Progress | None:
         """Read the progress; None if training has not begun."""
-        text = self._read(_PROGRESS)
-        return text and Progress(**json.loads(text))
+        return self._read_record(Progress, _PROGRESS)
 
     def write_failure(self, reason: str) -> None:
         """Write why the run failed."""
@@ -147,8 +146,16 @@ class RunFiles:
 
     def read_result(self) -> TrainingResult | None:
         """Read the result; None if the run is not finished."""
-        text = self._read(_RESULT)
-        return text and TrainingResult(**json.loads(text))
+        return self._read_record(TrainingResult, _RESULT)
+
+    def _read_record(self, kind, name):
+        if not os.path.isfile(self.path(name)):
+            return None
+        content = read_json(self.path(name), 'out')
+        keys = [field.name for field in dataclasses.fields(kind)]
+        if not isinstance(content, dict) or sorted(content) != sorted(keys):
+            raise ValueError(f'out: {self.path(name)} must have {", ".join(keys)} and nothing else')
+        return kind(**content)
 
     def _read(self, name):
         try:

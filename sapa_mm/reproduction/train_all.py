@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
+from ..utils.text import printable
 from .file_lock import LockTaken
 from .launcher import Launcher
 from .run_files import Progress
@@ -63,7 +64,7 @@ def train_all(
             except Exception as error:
                 # A config is Python: it may raise anything, and the other runs go on.
                 failures.append(f'{run.title}: {describe_error(error)}')
-                print(f'  failed: {failures[-1]}', flush=True)
+                print(f'  failed: {printable(failures[-1])}', flush=True)
             else:
                 if state != 'finished':
                     durations.append(time.monotonic() - start)

@@ -9,6 +9,7 @@ from torch import nn
 
 from ..engine.resume import set_damaged_aside
 from ..engine.training import prepare_training
+from ..utils.text import printable
 from .launcher import Launcher, child_process, find_reason
 from .run_files import IS_SMALL, OtherSettings, Progress, RunFiles
 from .training_result import TrainingResult, train_and_measure
@@ -74,7 +75,7 @@ class TrainingRun:
             return 'finished'
         failure = self.files.read_failure()
         if failure:
-            return f'failed: {failure.splitlines()[0]}'
+            return f'failed: {printable(failure.splitlines()[0])}'
         progress = self.files.read_progress()
         if progress:
             what = 'running, at' if self.files.is_locked else 'stopped at'

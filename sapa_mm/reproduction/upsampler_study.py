@@ -6,7 +6,7 @@ import os
 import statistics
 
 from ..utils.files import check_writable, write_whole
-from ..utils.text import markdown_table
+from ..utils.text import markdown_table, markdown_text
 from .paper_tables import CONFIG_NAMES, paper_order
 from .scenes import make_missing_scenes, scenes_run
 from .train_all import train_all
@@ -116,7 +116,8 @@ def format_study(results: Results) -> str:
         ]
         rows.append(cells)
     devices = {result.device for by_seed in results.values() for result in by_seed.values()}
-    return f'{markdown_table(titles, rows)}\n\nMeasured on: {"; ".join(sorted(devices))}.'
+    measured_on = markdown_text('; '.join(sorted(devices)))
+    return f'{markdown_table(titles, rows)}\n\nMeasured on: {measured_on}.'
 
 
 def _difference(ours: dict[int, TrainingResult], first: dict[int, TrainingResult]) -> str:

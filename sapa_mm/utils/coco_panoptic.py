@@ -6,6 +6,7 @@ import json
 import os
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -137,17 +138,11 @@ class PanopticTruth:
         if seg_prefix is not None and not os.path.isdir(seg_prefix):
             raise FileNotFoundError(f'seg_prefix: no folder {seg_prefix}')
         content = read_json(ann_file, 'ann_file')
-        # A test set has no annotations, only categories.
-        needed = {'categories'} if seg_prefix is None else {'categories', 'annotations'}
-        entry_keys = {'image_id', 'file_name', 'segments_info'}
-        if (
-            not isinstance(content, dict)
-            or not needed <= content.keys()
-            or not all(entry_keys <= entry.keys() for entry in content.get('annotations', []))
-        ):
+        if not _is_panoptic(content, seg_prefix is not None):
             raise ValueError(
-                f"ann_file: {ann_file} is not in COCO's panoptic format: it needs categories, and "
-                'annotations with segments_info, image_id and file_name'
+                f"ann_file: {ann_file} is not in COCO's panoptic format: it needs categories with "
+                'id, name and isthing, annotations with segments_info, image_id and file_name, and '
+                'segments with id and category_id'
             )
         self.categories = content['categories']
         self._folder = seg_prefix or ''
@@ -182,6 +177,32 @@ class PanopticTruth:
             [labels[segment['category_id']] for segment in known],
             [segment.get('iscrowd', 0) for segment in known],
         )
+
+
+def _is_panoptic(content: Any, with_annotations: bool) -> bool:
+    """Whether what a file holds has the lists, keys and types of COCO's panoptic format."""
+    if not isinstance(content, dict):
+        return False
+    # A test set has no annotations, only categories.
+    if not with_annotations and 'annotations' not in content:
+        return _are(content.get('categories'), id=int, name=str)
+    entries: Any = content.get('annotations')
+    return (
+        _are(content.get('categories'), id=int, name=str, isthing=int)
+        and _are(entries, image_id=(int, str), file_name=str, segments_info=list)
+        and all(_are(entry['segments_info'], id=int, category_id=int) for entry in entries)
+    )
+
+
+def _are(entries: Any, **kinds: type | tuple[type, ...]) -> bool:
+    """Whether something is a list of objects with values of these types, integers of 64 bits."""
+    return isinstance(entries, list) and all(
+        isinstance(entry, dict)
+        and isinstance(value := entry.get(key), kind)
+        and not (isinstance(value, int) and value.bit_length() > 63)
+        for entry in entries
+        for key, kind in kinds.items()
+    )
 
 
 def read_id_map(path: str) -> np.ndarray:

@@ -23,6 +23,8 @@ import re
 import sys
 from collections.abc import Iterator
 
+from .text import printable
+
 _ARGUMENT = re.compile(r'^(\w+)(?=: | must | needs | takes )|`(\w+)`')
 
 
@@ -44,6 +46,8 @@ def exit_on(parser: argparse.ArgumentParser, *errors: type[Exception]) -> Iterat
 def name_flags(message: str, parser: argparse.ArgumentParser) -> str:
     """Replace the names of arguments in a message with the flags of a parser.
 
+    Control characters, which may come from a file, are escaped.
+
     Args:
         message (str): A message of the library; the module's docstring says how it names arguments.
         parser (argparse.ArgumentParser): The tool's parser.
@@ -52,6 +56,7 @@ def name_flags(message: str, parser: argparse.ArgumentParser) -> str:
         str: The message for users of the tool.
     """
     flags = _flags(parser)
+    message = printable(message)
     return _ARGUMENT.sub(lambda match: flags.get(match[1] or match[2], match[0]), message)
 
 

@@ -1,6 +1,15 @@
 """Text for people: messages of one line, Markdown tables and HTML pages."""
 
+import re
 from collections.abc import Iterable, Sequence
+
+# Terminals obey these, or show the text in another order; no file can hold lone surrogates.
+_CONTROL = re.compile('[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]')
+
+
+def printable(text: str) -> str:
+    """Escapes control characters, line breaks too: names in files may have any."""
+    return _CONTROL.sub(lambda match: match[0].encode('unicode_escape').decode(), text)
 
 
 def one_line(error: BaseException) -> str:
@@ -30,7 +39,7 @@ def markdown_table(
     Args:
         header (Sequence[str]): The titles of the columns.
         rows (Iterable[Sequence]): The cells of each row, as many as there are titles. Vertical bars
-            are escaped, and line breaks become spaces.
+            are escaped, and line breaks become spaces; see ``markdown_text``.
         align (str, optional): A letter per column: 'l' left, 'r' right. Defaults to None, the
             viewer's alignment.
 
@@ -50,8 +59,14 @@ def markdown_table(
 
 
 def _line(cells: Sequence[object]) -> str:
-    texts = (str(cell).replace('|', '\\|').replace('\n', ' ') for cell in cells)
-    return f'| {" | ".join(texts)} |'
+    return f'| {" | ".join(markdown_text(str(cell)) for cell in cells)} |'
+
+
+def markdown_text(text: str) -> str:
+    """Escapes what would end a line or a cell, and HTML and links; ``<ins>`` and emphasis stay."""
+    text = printable(text.replace('\n', ' '))
+    text = re.sub(r'<(?!/?ins>)', '&lt;', text).replace('](', ']\\(')
+    return re.sub(r'(\\*)\|', r'\1\1\\|', text)
 
 
 def fill_page(package: str, template: str, **content) -> str:

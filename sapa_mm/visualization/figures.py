@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
+import matplotlib
 from matplotlib.figure import Figure
 
 from ..upsamplers import IndexNet, PointUpsampler, WindowUpsampler
@@ -83,6 +84,8 @@ FIGURES = {
 }
 
 
+# Names of classes, modules and files are no formulas.
+@matplotlib.rc_context({'text.parse_math': False})
 def draw(figure: str, image: InputImage, runs: Sequence[ModelRun], **options) -> Figure:
     """Draws a figure.
 

@@ -13,6 +13,7 @@ from ..engine.config import check_upsamplers, in_scope, read_config
 from ..engine.images import image_pipeline
 from ..engine.trained_model import TrainedModel, load_trained
 from ..upsamplers import Upsampler
+from ..utils.text import printable
 from .input_image import InputImage
 from .model_run import ModelRun, explain_failure, run_model
 
@@ -104,7 +105,7 @@ def upsampler_title(model: nn.Module) -> str | None:
 
 
 def _distinct(titles: list[str | None], configs: list[str]) -> list[str]:
-    stems = [Path(config).stem for config in configs]
+    stems = [printable(Path(config).stem) for config in configs]
     names = [
         stem if title is None else f'{title}, {stem}' if titles.count(title) > 1 else title
         for title, stem in zip(titles, stems, strict=True)
@@ -124,4 +125,5 @@ def _complete_meta(meta: dict) -> dict:
     palette = meta.get('palette')
     if not isinstance(palette, (list, tuple)) or len(palette) < len(classes):
         palette = np.random.default_rng(0).integers(40, 256, (len(classes), 3)).tolist()
-    return dict(meta, classes=tuple(classes), palette=[tuple(map(int, rgb)) for rgb in palette])
+    classes = tuple(printable(str(name)) for name in classes)
+    return dict(meta, classes=classes, palette=[tuple(map(int, rgb)) for rgb in palette])

@@ -4,6 +4,7 @@ import json
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -349,7 +350,22 @@ class TestBadInput:
             ('{"images": [', 'is not a complete JSON file'),
             ('{"images": [], "annotations": []}', "not in COCO's panoptic format"),
             ('[]', "not in COCO's panoptic format"),
-            ('{"categories": []}', 'it needs categories, and annotations with segments_info'),
+            ('{"categories": []}', 'it needs categories with id, name and isthing, annotations'),
+            ('{"categories": [], "annotations": 5}', "not in COCO's panoptic format"),
+            ('{"categories": [], "annotations": [5]}', "not in COCO's panoptic format"),
+            ('{"categories": "abc", "annotations": []}', "not in COCO's panoptic format"),
+            ('{"categories": [{"id": 1, "name": "a"}], "annotations": []}', 'and isthing'),
+            (
+                '{"categories": [], "annotations": [{"image_id": [1], "file_name": "a", '
+                '"segments_info": []}]}',
+                "not in COCO's panoptic format",
+            ),
+            (
+                '{"categories": [], "annotations": [{"image_id": 1, "file_name": "a", '
+                f'"segments_info": [{{"id": {10**400}, "category_id": 1}}]}}]}}',
+                "not in COCO's panoptic format",
+            ),
+            ('[' * 10**5, 'is not a complete JSON file'),
             (
                 '{"annotations": [{"image_id": 1, "bbox": []}], "categories": []}',
                 "not in COCO's panoptic format",
@@ -360,6 +376,25 @@ class TestBadInput:
         (tmp_path / 'bad.json').write_text(content)
         with pytest.raises(ValueError, match=message):
             make_metric(root, ann_file=str(tmp_path / 'bad.json'))
+
+    def test_markup_in_the_names_of_classes(self, root, tmp_path):
+        names = ('[/red]', '[bold]', '\x1b[2J', '\ud800')
+        content = json.loads(Path(paths(root)['ann_file']).read_text())
+        for category, name in zip(content['categories'], names, strict=False):
+            category['name'] = name
+        (tmp_path / 'names.json').write_text(json.dumps(content))
+        metric = make_metric(root, ann_file=str(tmp_path / 'names.json'), classwise=True)
+        metric.dataset_meta = dict(classes=(*names, *CLASSES[len(names) :]))
+        assert measure(metric, samples(perfect))['coco_panoptic/[/red]_PQ'] == 100
+
+    def test_writes_into_its_folder_only(self, root, tmp_path):
+        metric = make_metric(root, outfile_prefix=str(tmp_path / 'deep' / 'out'), format_only=True)
+        hostile = ('../../a.png', str(tmp_path / 'b.png'), '..')
+        for sample, path in zip(written := samples(perfect), hostile, strict=False):
+            sample['img_path'] = path
+        measure(metric, written)
+        assert [path.name for path in tmp_path.iterdir()] == ['deep']
+        assert len(list((tmp_path / 'deep' / 'out.panoptic').iterdir())) == len(IDS)
 
     def test_missing_files(self, root):
         with pytest.raises(FileNotFoundError, match='ann_file: nowhere is not a file'):

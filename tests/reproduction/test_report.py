@@ -95,7 +95,7 @@ def test_table_in_both_forms(tmp_path):
     assert rows['SAPA-B, B1']['Params, M: paper'] == '+0.2'
     assert re.fullmatch(r'\+0\.10 \[\d\]', rows['SAPA-B, B1']['Params, M: computed'])
     assert rows['SAPA-B, B1']['FLOPs, G: computed'].startswith('+1.02 [')
-    assert '| seed 0: failed: Oh\\|no <b> |' in text
+    assert '| seed 0: failed: Oh\\|no &lt;b> |' in text
     assert '3 of 4 rows have finished runs, of up to 3 seeds' in text
     assert "the paper's figure is for d=64" in text
     assert 'generated scenes' not in text
@@ -256,3 +256,31 @@ def test_list(tmp_path):
     assert lines[3].strip() == 'seed 7: finished'
     assert lines[5].strip() == 'seed 0: stopped at iteration 1,500 of 80,000'
     assert lines[-1].endswith('upernet_r101_sapa-d_8xb2-80k_ade20k-512x512.py')
+
+
+def test_markup_in_what_runs_recorded(tmp_path):
+    table = part(4, 0)
+    device = '<script>d</script>\n# |e|\x1b[2J$\\frac{$'
+    run = RunFiles(f'{row_dir(str(tmp_path), table.rows[0])}/seed-0')
+    run.write_result(TrainingResult({'mIoU': 40.0}, 1, 0.5, 1, device))
+    failed = RunFiles(f'{row_dir(str(tmp_path), table.rows[0])}/seed-1')
+    failed.write_failure('<script>f</script>\x1b[2J')
+    carafe = latency_name('CARAFE', dict(up_kernel=5, up_group=1))
+    latency._save(str(tmp_path), device, {carafe: Latency(1.0, 1.0, 5, 7)})
+    text, _ = write_report([table], str(CONFIGS), str(tmp_path))
+    page = (tmp_path / 'report.html').read_text()
+    assert '<script' not in text + page
+    assert '\x1b' not in text + list_tables([table], str(tmp_path))
+    assert r'&lt;script>d&lt;/script> # \|e\|\x1b[2J$' in text
+
+
+@pytest.mark.parametrize('text', ['{', '[]', '{"metrics": {}}', '{"a": 1}', '[' * 10**5])
+def test_a_result_that_is_none(tmp_path, text):
+    row = PAPER_TABLES[4].rows[0]
+    files = RunFiles(f'{row_dir(str(tmp_path), row)}/seed-0')
+    for name in ('result.json', 'progress.json'):
+        (tmp_path / files.path(name)).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / files.path(name)).write_text(text)
+        with pytest.raises(ValueError, match=rf'^out: .*{name} (is not a complete|must have)'):
+            list_tables([PAPER_TABLES[4]], str(tmp_path))
+        (tmp_path / files.path(name)).unlink()

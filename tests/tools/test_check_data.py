@@ -10,6 +10,7 @@ pytest.importorskip('mmdet')
 pytest.importorskip('mmseg')
 
 from sapa_mm.datasets import write_scenes
+from sapa_mm.utils.text import printable
 
 from ..support.run_tool import TOOLS, call_tool
 
@@ -305,6 +306,52 @@ def test_malformed_annotations(check, root):
     for line, (_, text) in zip(lines, MALFORMED.values(), strict=False):
         assert f' has {text}' in line
     assert lines[-1].endswith('must be an object, got null')
+
+
+@pytest.mark.parametrize('number', [10**400, -(10**400), 2**63])
+def test_numbers_that_are_too_large(check, root, number):
+    def change(content):
+        content['images'][0]['width'] = number
+        content['images'][1]['id'] = content['categories'][0]['id'] = number
+        one, two, three, *_ = content['annotations']
+        one['id'] = two['area'] = three['bbox'][0] = number
+
+    rewrite(root / 'annotations' / 'instances_training.json', change)
+    lines = ' '.join(check(MASK_RCNN))
+    for text in (
+        'images[0] has the width',
+        'images[1] has the id',
+        'categories[0] needs an id',
+        'annotations[0] has the id',
+        'has the area',
+        'has the box',
+    ):
+        assert text in lines
+
+
+@pytest.mark.parametrize('name', ['../images/validation/{}', '/etc/passwd', '/dev/zero', 'a\0b'])
+def test_files_out_of_the_folder(check, root, name):
+    name = name.format(first(root / 'images' / 'validation').name)
+    for file in ('instances', 'panoptic'):
+        rewrite(
+            root / 'annotations' / f'{file}_training.json',
+            lambda content: content['images'][0].update(file_name=name),
+        )
+    for config in (MASK_RCNN, PANOPTIC):
+        line = check(config)[0]
+        assert 'data_prefix.img: 1 files are missing' in line
+        assert line.endswith(printable(name))
+
+
+@pytest.mark.parametrize('name', ['\x1b[2J\nright: all', '\ud800'])
+def test_names_with_control_characters(check, root, name):
+    def change(content):
+        content['categories'][0]['name'] = name
+
+    rewrite(root / 'annotations' / 'instances_training.json', change)
+    lines = [line for line in check(MASK_RCNN) if 'among the classes' in line]
+    assert lines
+    assert printable(name) in lines[0]
 
 
 @pytest.mark.parametrize(('config', 'kind'), [(MASK_RCNN, 'note'), (PANOPTIC, 'error')])

@@ -1,5 +1,8 @@
 """The one-line messages of tools/export.py and tools/onnx_inference.py about wrong input."""
 
+import json
+import math
+
 import pytest
 
 pytest.importorskip('mmseg')
@@ -66,3 +69,30 @@ def test_onnx_inference(error_of, files, tmp_path):
     model.ir_version = 8
     onnx.save(model, 'other.onnx')
     assert 'was not written by tools/export.py' in error('other.onnx', files[2])
+
+    right = dict(
+        classes=['a'], palette=[], mean=[0, 0, 0], std=[1, 1, 1], channels='rgb', resize=[]
+    )
+    for name, wrong in (
+        *(('classes', names) for names in (5, [1], [['a']])),
+        *(('palette', colours) for colours in ([[1, 2]], [[1, 2, '3']], [[256, 0, 0]])),
+        *(('mean', mean) for mean in ([1], [1, 2, math.nan], ['1', 2, 3], 10**30)),
+        *(('std', std) for std in ([1, 1, 0], [1, math.inf, 1], None)),
+        *(('channels', channels) for channels in ('grey', ['rgb'])),
+        *(('resize', [dict(multiple_of=multiple)]) for multiple in (0, -32, 10**9, True, '32')),
+        *(('resize', [dict(scale_factor=factor)]) for factor in (0, math.nan, 1e9, [1, 1])),
+        *(('resize', [dict(scale=s, keep_ratio=True)]) for s in ([10**9, 10**9], [1], [0, 4])),
+        ('resize', [dict(scale=[64, 64])]),
+        ('resize', ['os.system']),
+    ):
+        onnx.helper.set_model_props(
+            model, {key: json.dumps(value) for key, value in {**right, name: wrong}.items()}
+        )
+        onnx.save(model, 'hostile.onnx')
+        assert f'hostile.onnx: its {name} cannot be used: ' in error('hostile.onnx', files[2])
+    for text in ('{', '[' * 10**5, '\x1b[2J'):
+        onnx.helper.set_model_props(model, {**dict.fromkeys(right, '[]'), 'classes': text})
+        onnx.save(model, 'hostile.onnx')
+        line = error('hostile.onnx', files[2])
+        assert 'its classes cannot be used' in line
+        assert line.isprintable()

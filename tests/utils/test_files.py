@@ -21,10 +21,15 @@ def test_a_file_appears_once_it_is_complete(tmp_path):
 
 def test_nothing_stays_after_an_error(tmp_path):
     write_whole(str(tmp_path / 'a.txt'), 'before')
-    with pytest.raises(UnicodeEncodeError):
-        write_whole(str(tmp_path / 'a.txt'), '\ud800')
+    with pytest.raises(TypeError):
+        write_whole(str(tmp_path / 'a.txt'), 5)
     assert os.listdir(tmp_path) == ['a.txt']
     assert (tmp_path / 'a.txt').read_text() == 'before'
+
+
+def test_what_is_no_text_is_escaped(tmp_path):
+    write_whole(tmp_path / 'a.txt', 'é\udcff')
+    assert (tmp_path / 'a.txt').read_bytes() == 'é\\udcff'.encode()
 
 
 def test_places(tmp_path):

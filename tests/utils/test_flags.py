@@ -42,6 +42,9 @@ def test_an_error_becomes_one_line_and_exit_code_2(parser, capsys):
         raise FileNotFoundError('folder: gone')
     assert end.value.code == 2
     assert capsys.readouterr().err == 'error: --out: gone\n'
+    with pytest.raises(SystemExit), exit_on(parser, ValueError):
+        raise ValueError('folder: \x1b[2J\n\udcff')
+    assert capsys.readouterr().err == 'error: --out: \\x1b[2J\\n\\udcff\n'
     with pytest.raises(KeyError), exit_on(parser, OSError, ValueError):
         raise KeyError('folder')
 

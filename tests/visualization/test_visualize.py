@@ -94,6 +94,33 @@ def test_gallery(models, options, tmp_path):
     assert models[0][0] in page
 
 
+@pytest.mark.parametrize('suffix', ['html', 'svg'])
+def test_markup_in_names(models, photo, tmp_path, suffix):
+    """Of classes, an image and configs: tags, formulas, control characters, no text at all."""
+    config, checkpoint = models[0]
+    content = torch.load(checkpoint)
+    hostile = ['<script>a</script>', '$\\frac{$', '\x1b[2J', '_a_', '\ud800', '[/b]', '`|`\n#']
+    classes = (hostile + list('abcdefghijk'))[:11]
+    content['meta'] = {'dataset_meta': {'classes': classes}}
+    torch.save(content, tmp_path / 'hostile.pth')
+    named = tmp_path / '<script>$\\frac{$\udcff.py'
+    dataset = f'dict(dataset=dict(metainfo=dict(classes={classes!a})))'
+    text = ''.join(f'{split}_dataloader = {dataset}\n' for split in ('train', 'val', 'test'))
+    named.write_text(f'_base_ = {str(config)!r}\n{text}')
+    image = tmp_path / '<script>b<\udcff.png'
+    with Image.open(photo[0]) as opened:
+        opened.save(image)
+    out = tmp_path / f'out.{suffix}'
+    files = [(str(named), str(tmp_path / 'hostile.pth'))] * 2
+    figure = 'gallery' if suffix == 'html' else 'predictions'
+    visualize(figure, files, str(out), image=str(image))
+    page = out.read_text('utf-8')
+    assert '<script' not in page
+    if suffix == 'html':
+        assert '&lt;script&gt;b&lt;\\udcff.png' in page
+        assert '&lt;script&gt;$\\frac{$\\udcff' in page
+
+
 @pytest.mark.parametrize(
     ('config', 'padded'),
     [

@@ -1,6 +1,5 @@
 """Thorough checks of COCO annotation files, of instances or panoptic segments."""
 
-import math
 import reprlib
 from collections import Counter
 from collections.abc import Iterator
@@ -202,7 +201,8 @@ def _is_polygon(polygon: Any) -> bool:
 
 
 def _is_number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+    # Neither NaN, infinity nor an integer that numpy has no type for.
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) < 2**63
 
 
 def _is_id(value: Any) -> bool:
