@@ -8,6 +8,7 @@ from mmengine.config import Config, DictAction
 
 from ..utils.flags import exit_on
 from .checkpoint import CheckpointError, install_safe_loading
+from .config import ConfigError
 
 
 def start_tool(parser: argparse.ArgumentParser) -> argparse.Namespace:
@@ -40,7 +41,7 @@ def run_config_tool(
     local_rank = args.pop('local_rank')
     with exit_on(parser, OSError, ValueError):
         cfg = prepare(**args)
-    with exit_on(parser, CheckpointError):
+    with exit_on(parser, CheckpointError, ConfigError):
         run(cfg, local_rank)
 
 

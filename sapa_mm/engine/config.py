@@ -16,6 +16,10 @@ from .checkpoint import read_checkpoint
 _DATALOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
 
 
+class ConfigError(ValueError):
+    """Nothing can be built from a setting of a config."""
+
+
 def read_config(path: str, options: dict[str, Any] | None = None) -> Config:
     """Read the config of a model.
 
@@ -92,12 +96,14 @@ def check_upsamplers(model: Any, name: str) -> None:
         name (str): The key of this config, for the error message.
 
     Raises:
-        TypeError: If an upsample_cfg is not a dict.
-        ValueError: If its type or an option is unknown.
+        ConfigError: If an upsample_cfg is not a dict, or its type or an option is unknown.
     """
     for key, nested in nested_configs(model, name):
         if 'upsample_cfg' in nested and str(nested.get('type')).startswith('Upsample'):
-            check_upsample_cfg(nested['upsample_cfg'], f'{key}.upsample_cfg')
+            try:
+                check_upsample_cfg(nested['upsample_cfg'], f'{key}.upsample_cfg')
+            except (TypeError, ValueError) as error:
+                raise ConfigError(str(error)) from error
 
 
 def check_checkpoint(path: str, name: str) -> None:

@@ -1,5 +1,6 @@
 """Loading weights into a model, and saying what did not fit."""
 
+import functools
 import logging
 import re
 from collections import Counter
@@ -10,11 +11,12 @@ from typing import Any
 
 from mmengine.config import Config
 from mmengine.logging import print_log
+from mmengine.model import PretrainedInit
 from mmengine.runner import checkpoint as mmengine_checkpoint
 from torch import nn
 
 from ..utils.configs import parse_config
-from ..utils.text import first_of
+from ..utils.text import first_of, one_line
 from .checkpoint import CheckpointError
 from .settings import compare_classes, compare_settings
 
@@ -57,18 +59,26 @@ class LoadedWeights:
             if names
         ]
 
-    @property
-    def hint(self) -> str:
-        """Where the weights are, if nothing was taken over because they are elsewhere."""
-        found = self.found or {}
-        for key, value in found.items():
+    def explain(self, names: Collection[str], advice: str = '') -> str:
+        """Say why nothing was taken over.
+
+        Args:
+            names (Collection[str]): The names in the file.
+            advice (str): What to do where all names have a prefix, with a place for it.
+                Defaults to ''.
+
+        Returns:
+            str: What is there instead, and where the weights are, if they are there.
+        """
+        text = f'has none of the {len(self.wanted)} weights, it has {first_of(list(names))}'
+        for key, value in (self.found or {}).items():
             if isinstance(value, Mapping) and not set(self.wanted).isdisjoint(value):
-                return f'; the weights are under the key {key!r}: save these alone'
-        if prefix := _common_prefix(found, self.wanted):
-            return f"; the names of the weights begin with '{prefix}'"
-        if prefix := _common_prefix(self.wanted, found):
-            return f"; the weights are those of '{prefix}'"
-        return ''
+                return f'{text}; the weights are under the key {key!r}: save these alone'
+        if prefix := _common_prefix(names, self.wanted):
+            return f'{text}; before the names stands {prefix!r}{advice.format(repr(prefix))}'
+        if prefix := _common_prefix(self.wanted, names):
+            return f'{text}; these are the weights of {prefix[:-1]!r}'
+        return text
 
 
 def _common_prefix(longer: Collection[str], shorter: Collection[str]) -> str:
@@ -154,11 +164,7 @@ def load_weights(model: nn.Module, checkpoint: Any, label: str) -> LoadedWeights
         # Upsamplers refuse the weights of options that they were not built with.
         raise CheckpointError(f'{label}: {error}') from error
     if not loaded.taken:
-        loaded.found = weights  # the names as they stand in the file
-        raise CheckpointError(
-            f'{label} has none of the {len(loaded.wanted)} weights of the model, it has '
-            f'{first_of(list(weights))}{loaded.hint}'
-        )
+        raise CheckpointError(f'{label} {loaded.explain(weights)}')
     return loaded
 
 
@@ -218,6 +224,43 @@ def log_taken(loaded: LoadedWeights, label: str) -> None:
         if names:
             texts.append(f'{what}: {len(names)} ({first_of(names)})')
     _log('; '.join(texts), logging.WARNING if loaded.missing or loaded.misfits else logging.INFO)
+
+
+def watch_pretrained(model: nn.Module) -> None:
+    """Say what modules take over from ``init_cfg=dict(type='Pretrained', ...)``, once they do.
+
+    Initialisation then raises a ``CheckpointError`` where that is nothing.
+
+    Args:
+        model (nn.Module): The model, not yet initialised.
+    """
+    for name, module in model.named_modules():
+        init_cfg = getattr(module, 'init_cfg', None) or ()
+        for cfg in [init_cfg] if isinstance(init_cfg, dict) else init_cfg:
+            if cfg.get('type') in ('Pretrained', PretrainedInit):
+                key = '.'.join(filter(None, ('model', name, 'init_cfg.checkpoint')))
+                label = f'{key}: {cfg["checkpoint"]}'
+                module.init_weights = functools.partial(_init_pretrained, module, label)
+
+
+def _init_pretrained(module: Any, label: str) -> None:
+    del module.init_weights  # the class has its own
+    with watch_loading(module) as loaded:
+        try:
+            module.init_weights()
+        except CheckpointError:
+            raise
+        except (AssertionError, RuntimeError, ValueError) as error:
+            # There is no such prefix; torch's own loading found another shape; see load_weights.
+            problem = '; '.join(loaded.problems) or one_line(error)
+            raise CheckpointError(f'{label}: {problem}') from error
+    if loaded.found is None:
+        return  # some modules copy weights by themselves
+    if not loaded.taken:
+        raise CheckpointError(
+            f'{label} {loaded.explain(loaded.found, ": give init_cfg prefix={}")}'
+        )
+    log_taken(loaded, label)
 
 
 def _compare_meta(meta: Mapping, cfg: Config, classes: Any, label: str) -> Iterator[str]:

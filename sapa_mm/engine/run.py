@@ -1,6 +1,7 @@
 """Starting a run: its config, processes and runner."""
 
 import os
+import traceback
 from typing import Any
 
 import torch.distributed
@@ -11,7 +12,8 @@ from mmengine.registry import RUNNERS, init_default_scope
 from mmengine.runner import Runner
 
 from ..utils.files import check_writable
-from .config import read_config
+from ..utils.text import one_line
+from .config import ConfigError, read_config
 
 
 def read_run_config(
@@ -56,13 +58,26 @@ def build_runner(cfg: Config, local_rank: int = 0) -> Runner:
 
     Returns:
         Runner: The runner.
+
+    Raises:
+        ConfigError: If the model or another part cannot be built.
     """
     os.environ.setdefault('LOCAL_RANK', str(local_rank))
     if cfg.get('launcher') == 'pytorch' and get_device() == 'cpu':
         start_processes(cfg)
         _set_cpu_wrapper(cfg)
     init_default_scope(cfg.get('default_scope', 'mmengine'))
-    return RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(cfg)
+    try:
+        return RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(cfg)
+    except Exception as error:
+        # What a wrong setting raises is up to the module that it is for.
+        cause: BaseException = error
+        while cause.__context__ is not None:
+            cause = cause.__context__
+        place = traceback.extract_tb(cause.__traceback__)[-1]
+        raise ConfigError(
+            f'config: {cfg.filename}: {one_line(error)} ({place.filename}, line {place.lineno})'
+        ) from error
 
 
 def start_processes(cfg: Config) -> None:

@@ -11,8 +11,9 @@ from torch import nn
 
 from ..datasets.checks import check_dataset, check_evaluator
 from ..utils.configs import nested_configs
-from .check_loading_hook import CheckLoadingHook
+from .check_loading_hook import CheckLoadingHook, unwrapped
 from .config import check_checkpoint, check_upsamplers, in_scope
+from .loading import watch_pretrained
 from .random_state_hook import RandomStateHook
 from .resume import find_resumable, resumed_seed
 from .run import build_runner, read_run_config
@@ -105,6 +106,7 @@ def build_trainer(cfg: Config, local_rank: int = 0) -> Runner:
     runner = build_runner(cfg, local_rank)
     if not any(isinstance(hook, RandomStateHook) for hook in runner.hooks):
         runner.register_hook(RandomStateHook())
+    watch_pretrained(unwrapped(runner.model))
     argument = 'resume' if cfg.get('resume') else 'load_from'
     runner.register_hook(CheckLoadingHook(argument, cfg.get('allow_partial', False)))
     return runner

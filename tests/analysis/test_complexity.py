@@ -37,7 +37,7 @@ def test_shapes():
     [
         (
             'model = dict(decode_head=dict(upsample_cfg=3))',
-            'TypeError: model.decode_head.upsample_cfg must be a dict',
+            'ConfigError: model.decode_head.upsample_cfg must be a dict',
         ),
         (
             "model = dict(decode_head=dict(upsample_cfg=dict(type='sapa_b', groups=5)))",
