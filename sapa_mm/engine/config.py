@@ -2,12 +2,14 @@
 
 import copy
 import os
+import traceback
 from contextlib import AbstractContextManager
 from typing import Any
 
 from mmengine.config import Config
 from mmengine.registry import DefaultScope
 
+from ..upsamplers.build import __file__ as upsampler_file
 from ..upsamplers.build import check_upsample_cfg
 from ..utils.configs import nested_configs
 from ..utils.text import one_line
@@ -104,6 +106,31 @@ def check_upsamplers(model: Any, name: str) -> None:
                 check_upsample_cfg(nested['upsample_cfg'], f'{key}.upsample_cfg')
             except (TypeError, ValueError) as error:
                 raise ConfigError(str(error)) from error
+
+
+def describe_failure(error: Exception, cfg: Config) -> str:
+    """Describe in one line why something cannot be built from a config.
+
+    What a wrong setting raises is up to the module that it is for.
+
+    Args:
+        error (Exception): The error.
+        cfg (Config): The config.
+
+    Returns:
+        str: The error and, if it is of an upsampler, the keys of these; otherwise file and line.
+    """
+    cause: BaseException = error
+    while cause.__context__ is not None:
+        cause = cause.__context__
+    place = traceback.extract_tb(cause.__traceback__)[-1]
+    where = f'{place.filename}, line {place.lineno}'
+    if os.path.dirname(place.filename) == os.path.dirname(upsampler_file):
+        keys = [
+            key for key, _ in nested_configs(cfg.model, 'model') if key.endswith('upsample_cfg')
+        ]
+        where = ', '.join(keys)
+    return f'{one_line(error)} ({where})'
 
 
 def check_checkpoint(path: str, name: str) -> None:

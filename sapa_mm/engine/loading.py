@@ -116,7 +116,7 @@ def watch_loading(module: nn.Module) -> Iterator[LoadedWeights]:
     def after(module, keys):
         loaded.missing = list(filter(_is_weight, keys.missing_keys))
         loaded.left_over = list(keys.unexpected_keys)
-        loaded.misfits = [_describe_misfit(message) for message in errors]
+        loaded.misfits = [_describe_misfit(text) for text in errors if _is_weight(text)]
 
     handles = [
         module._register_load_state_dict_pre_hook(before),
@@ -131,7 +131,7 @@ def watch_loading(module: nn.Module) -> Iterator[LoadedWeights]:
 
 def _is_weight(name: str) -> bool:
     # Counters of batch norm: mmengine allows them to be missing, torch sets them to 0.
-    return not name.endswith('num_batches_tracked')
+    return 'num_batches_tracked' not in name
 
 
 def _describe_misfit(message: str) -> str:
@@ -198,7 +198,8 @@ def check_model(
     problems += _compare_meta(_mapping(checkpoint.get('meta')), cfg, classes, label)
     if not problems:
         return loaded
-    what = f'{label} is not of the model in {cfg.filename}: {"; ".join(problems)}'
+    place = cfg.filename or 'the config'
+    what = f'{label} is not of the model in {place}: {"; ".join(problems)}'
     if not allow_partial:
         advice = 'give the config and `cfg_options` that it was trained with'
         if allow_partial is not None:

@@ -1,7 +1,6 @@
 """Starting a run: its config, processes and runner."""
 
 import os
-import traceback
 from typing import Any
 
 import torch.distributed
@@ -12,8 +11,7 @@ from mmengine.registry import RUNNERS, init_default_scope
 from mmengine.runner import Runner
 
 from ..utils.files import check_writable
-from ..utils.text import one_line
-from .config import ConfigError, read_config
+from .config import ConfigError, describe_failure, read_config
 
 
 def read_run_config(
@@ -70,14 +68,7 @@ def build_runner(cfg: Config, local_rank: int = 0) -> Runner:
     try:
         return RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(cfg)
     except Exception as error:
-        # What a wrong setting raises is up to the module that it is for.
-        cause: BaseException = error
-        while cause.__context__ is not None:
-            cause = cause.__context__
-        place = traceback.extract_tb(cause.__traceback__)[-1]
-        raise ConfigError(
-            f'config: {cfg.filename}: {one_line(error)} ({place.filename}, line {place.lineno})'
-        ) from error
+        raise ConfigError(f'config: {cfg.filename}: {describe_failure(error, cfg)}') from error
 
 
 def start_processes(cfg: Config) -> None:

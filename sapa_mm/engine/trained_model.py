@@ -9,9 +9,15 @@ from torch import nn
 
 from ..utils.configs import single_datasets
 from ..utils.files import check_writable, read_json
-from ..utils.text import one_line
 from .checkpoint import read_checkpoint
-from .config import check_upsamplers, in_scope, read_config, without_initialisation
+from .config import (
+    ConfigError,
+    check_upsamplers,
+    describe_failure,
+    in_scope,
+    read_config,
+    without_initialisation,
+)
 from .loading import check_model
 from .published import write_published
 
@@ -55,9 +61,8 @@ def load_trained(config: str, checkpoint: str, cfg_options: dict | None = None) 
         with in_scope(cfg):
             model = revert_sync_batchnorm(MODELS.build(without_initialisation(cfg.model)))
     except Exception as error:
-        # What a wrong setting raises is up to the module that it is for.
-        raise ValueError(
-            f'config: the model of {config} cannot be built: {one_line(error)}'
+        raise ConfigError(
+            f'config: the model of {config} cannot be built: {describe_failure(error, cfg)}'
         ) from error
     own = _dataset_meta(cfg)
     with in_scope(cfg):

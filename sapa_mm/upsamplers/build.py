@@ -64,10 +64,7 @@ def build_upsampler(
     """
     upsampler = check_upsample_cfg(cfg)
     options = {name: value for name, value in cfg.items() if name != 'type'}
-    try:
-        return upsampler(in_channels, guide_channels, scale_factor, **options)
-    except (TypeError, ValueError) as error:
-        raise type(error)(f'upsample_cfg: {error}') from error
+    return upsampler(in_channels, guide_channels, scale_factor, **options)
 
 
 def check_upsample_cfg(cfg: dict[str, Any], name: str = 'upsample_cfg') -> type[Upsampler]:
