@@ -1,4 +1,4 @@
-"""The code of the GPU's threads, run on the CPU, against the CPU's kernels.
+"""The code of the GPU's threads, run on the CPU, against the CPU's kernels and the oracle.
 
 Everything but the launch itself: which thread does what, loads of 16 bytes, sums shared by threads.
 """
@@ -7,10 +7,12 @@ from pathlib import Path
 
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from sapa_ops import backend_for, build
 
-from ..support.operators import TOLERANCES
-from ..support.pairs import parametrize_pairs
+from ..support.operators import OPERATORS, TOLERANCES, assert_close, cases, solve
+from ..support.pairs import in_both_tiers, parametrize_pairs
 
 SIZES = [
     ((1, 1), (1, 1)),
@@ -107,3 +109,16 @@ def test_point_operators(threads, low, high, channels, groups, dtype, layout, st
             got, wanted = (got,), (wanted,)
         for one, other in zip(got, wanted, strict=True):
             assert_same(one, other, dtype)
+
+
+@in_both_tiers
+@pytest.mark.parametrize('operator', OPERATORS)
+def test_values_match_the_oracle(threads, operator, examples):
+    @settings(max_examples=examples)
+    @given(cases(), st.sampled_from(list(TOLERANCES)))
+    def holds(case, dtype):
+        known = solve(operator, case, dtype)
+        out = getattr(threads, operator)(*known.tensors, *known.options)
+        assert_close(out, known.out, dtype)
+
+    holds()

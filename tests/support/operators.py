@@ -10,13 +10,15 @@ from functools import cache
 import pytest
 import sapa_ops
 import torch
+from hypothesis import strategies
 from sapa_ops import compiled, reference
 
 OPERATORS = ('window_similarity', 'window_assemble', 'point_similarity', 'point_assemble')
 FORMS = ('eager', 'compiled')
 DEVICES = ('cpu', *(['cuda'] if torch.cuda.is_available() else []))
 
-# (h, w), (H, W): the same size, exact multiples up to 4, odd and uneven sizes, single pixels.
+# (h, w), (H, W): the same size, exact multiples up to 4, multiples short of a row or column, other
+# ratios, single pixels.
 SIZES = [
     ((1, 1), (1, 1)),
     ((1, 1), (2, 3)),
@@ -31,6 +33,9 @@ SIZES = [
     ((6, 1), (11, 4)),
     ((2, 5), (5, 12)),
     ((2, 22), (3, 43)),
+    ((2, 12), (3, 23)),
+    ((5, 7), (13, 7)),
+    ((1, 12), (2, 20)),
 ]
 
 # Against the float64 oracle, for values up to 1. Half types are computed in float32 and rounded
@@ -92,6 +97,35 @@ class Case:
     strays: tuple[tuple[int, str], ...] = ()
 
 
+@strategies.composite
+def axes(draw, most_low=4, most_high=9):
+    """(low, high), the sizes of an axis."""
+    low = draw(strategies.integers(1, most_low))
+    return low, draw(strategies.integers(low, most_high))
+
+
+@strategies.composite
+def cases(draw):
+    """Small cases of every kind."""
+    (low_h, high_h), (low_w, high_w) = draw(axes()), draw(axes())
+    groups = draw(strategies.integers(1, 3))
+    stray = strategies.tuples(
+        strategies.integers(0, 3), strategies.sampled_from(['nan', 'inf', '-inf'])
+    )
+    return Case(
+        low=(low_h, low_w),
+        high=(high_h, high_w),
+        batch=draw(strategies.integers(1, 2)),
+        channels=groups * draw(strategies.sampled_from([1, 2, 3, 8, 17])),
+        kernel_size=draw(strategies.sampled_from([1, 3, 5])),
+        groups=groups,
+        points=draw(strategies.integers(1, 3)),
+        offsets=draw(strategies.sampled_from(['random', 'borders'])),
+        seed=draw(strategies.integers(0, 9)),
+        strays=tuple(draw(strategies.lists(stray, max_size=3))),
+    )
+
+
 @dataclass(frozen=True)
 class Solution:
     """A case's inputs, rounded to the dtype, and the oracle's results in float64."""
@@ -141,7 +175,7 @@ def make_offset(case, dtype):
     offset = torch.empty(shape, dtype=dtype).unflatten(1, (case.groups, case.points, 2))
     for axis in (0, 1):  # x, y
         low, high = case.low[1 - axis], case.high[1 - axis]
-        index = ((2 * torch.arange(high) + 1) * low // (2 * high)).to(dtype)
+        index = torch.tensor([reference._low(i, low, high) for i in range(high)], dtype=dtype)
         borders = _borders(case.offsets, low, index)
         for g in range(case.groups):
             for s in range(case.points):
@@ -160,8 +194,8 @@ def solve(operator, case, dtype=torch.float64):
     rand = _random(replace(case, seed=case.seed + 1), dtype)
     upstream = rand(*out.shape) if case.upstream == 'random' else torch.ones(out.shape, dtype=dtype)
     _put_strays([upstream], case, first=len(tensors))
-    if case.batch == 0:
-        return Solution(tensors, options, out, upstream, own)
+    if case.batch == 0 or not out.requires_grad:  # all points are outside
+        return Solution(tensors, options, out, upstream, [torch.zeros_like(t) for t in own])
     grads = torch.autograd.grad(out, own, upstream.double())
     assert all(t.any() for t in (out, *grads)), 'a case of zeros shows nothing'
     return Solution(tensors, options, out.detach(), upstream, grads)

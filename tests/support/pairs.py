@@ -1,8 +1,14 @@
-"""Which of all combinations of values the quick tier takes: pairs, or each value once."""
+"""Which of all combinations of values the quick tier takes: pairs, or each value once; random
+examples, a few."""
 
 import itertools
 
 import pytest
+
+# For hypothesis: how many examples each tier tries.
+in_both_tiers = pytest.mark.parametrize(
+    'examples', [25, pytest.param(250, marks=pytest.mark.extended)]
+)
 
 
 def pairs(**values):
