@@ -16,7 +16,7 @@ from mmengine.runner import checkpoint as mmengine_checkpoint
 from torch import nn
 
 from ..utils.configs import parse_config
-from ..utils.text import first_of, one_line
+from ..utils.text import first_of, one_line, printable
 from .checkpoint import CheckpointError
 from .settings import compare_classes, compare_settings
 
@@ -290,4 +290,4 @@ def _mapping(value: Any) -> Mapping:
 
 
 def _log(message: str, level: int = logging.INFO) -> None:
-    print_log(message, logger='current', level=level)
+    print_log(printable(message), logger='current', level=level)

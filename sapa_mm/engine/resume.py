@@ -7,6 +7,7 @@ import os
 from mmengine.logging import print_log
 from mmengine.runner import find_latest_checkpoint
 
+from ..utils.text import printable
 from .checkpoint import CheckpointError, DamagedCheckpoint, read_checkpoint
 
 
@@ -36,7 +37,8 @@ def find_resumable(work_dir: str) -> str | None:
             resumed_seed(path)
         except (FileNotFoundError, CheckpointError) as error:
             reasons.append(str(error))
-            print_log(f'Not resuming: {error}', logger='current', level=logging.WARNING)
+            warning = printable(f'Not resuming: {error}')
+            print_log(warning, logger='current', level=logging.WARNING)
         else:
             return path
     if paths:

@@ -1,7 +1,9 @@
 """Loading a checkpoint into the model of its config, and publishing the weights."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
+import numpy as np
 from mmengine.config import Config
 from mmengine.model import revert_sync_batchnorm
 from mmengine.registry import DATASETS, MODELS
@@ -67,8 +69,7 @@ def load_trained(config: str, checkpoint: str, cfg_options: dict | None = None) 
     own = _dataset_meta(cfg)
     with in_scope(cfg):
         check_model(model, content, cfg, own.get('classes'), f'checkpoint: {checkpoint}')
-    meta = (content.get('meta') or {}).get('dataset_meta') or own
-    model.dataset_meta = meta
+    model.dataset_meta = meta = _read_dataset_meta(content) or own
     return TrainedModel(cfg, model.eval(), meta)
 
 
@@ -114,6 +115,20 @@ def _read_metrics(path: str) -> dict[str, float]:
     if not numbers:
         raise ValueError(f'metrics: {path} has no numbers by name, such as {{"mIoU": 45.5}}')
     return numbers
+
+
+def _read_dataset_meta(checkpoint: Mapping) -> dict:
+    """Names and colours of the classes of a checkpoint; empty if it has no names."""
+    meta = checkpoint.get('meta')
+    meta = meta.get('dataset_meta') if isinstance(meta, Mapping) else None
+    names = meta.get('classes') if isinstance(meta, Mapping) else None
+    if not isinstance(names, (list, tuple)) or not all(isinstance(name, str) for name in names):
+        return {}
+    try:
+        np.asarray(meta.get('palette'), np.uint8).reshape(-1, 3)
+    except (TypeError, ValueError, OverflowError):
+        return {**meta, 'palette': None}  # are no colours
+    return dict(meta)
 
 
 def _dataset_meta(cfg: Config) -> dict:
