@@ -82,7 +82,7 @@ def read_checkpoint(
         content = torch.load(
             path, map_location, weights_only=not _trusted(), mmap=True if mmap and is_zip else None
         )
-        return _as_numpy(content, {})
+        return _harmless(content)
 
 
 def _read_published(path: str, name: str) -> dict:
@@ -153,7 +153,7 @@ def _guarded(loader: Callable) -> Callable:
         if _trusted():
             return loader(filename, map_location)
         with _weights_only(), _safe_load(f'checkpoint: {filename}'):
-            return _as_numpy(loader(filename, map_location), {})
+            return _harmless(loader(filename, map_location))
 
     return load
 
@@ -262,6 +262,16 @@ class _Array(np.ndarray):
     def __setstate__(self, state: tuple) -> None:
         version, shape, dtype, *data = state
         super().__setstate__((version, shape, dtype.numpy, *data))
+
+
+def _harmless(checkpoint: Any) -> Any:
+    """Finish what was unpickled, and take out what mmengine would run."""
+    checkpoint = _as_numpy(checkpoint, {})
+    meta = checkpoint.get('meta') if isinstance(checkpoint, dict) else None
+    if isinstance(meta, dict) and not _trusted():
+        # A config as Python, of mmcv 1; resuming runs it, for a setting that mmengine has no more.
+        meta.pop('config', None)
+    return checkpoint
 
 
 def _as_numpy(value: Any, done: dict[int, tuple]) -> Any:

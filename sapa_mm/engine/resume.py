@@ -86,9 +86,10 @@ def resumed_seed(path: str, name: str = 'checkpoint') -> int | None:
             training, such as published weights and the best checkpoints of a run.
     """
     checkpoint = read_checkpoint(path, name=name, mmap=True)
-    if not isinstance(checkpoint, dict) or not {'meta', 'optimizer'} <= checkpoint.keys():
+    meta = checkpoint.get('meta') if isinstance(checkpoint, dict) else None
+    if not isinstance(meta, dict) or 'optimizer' not in checkpoint:
         raise CheckpointError(
             f'{name}: {path} has only weights, no training state; start from it with '
             '`cfg_options` load_from=...'
         )
-    return checkpoint['meta'].get('seed')
+    return meta.get('seed')

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from mmengine.config import Config
@@ -117,11 +118,14 @@ def _read_metrics(path: str) -> dict[str, float]:
     return numbers
 
 
-def _read_dataset_meta(checkpoint: Mapping) -> dict:
+def _read_dataset_meta(checkpoint: Mapping[str, Any]) -> dict:
     """Names and colours of the classes of a checkpoint; empty if it has no names."""
-    meta = checkpoint.get('meta')
-    meta = meta.get('dataset_meta') if isinstance(meta, Mapping) else None
-    names = meta.get('classes') if isinstance(meta, Mapping) else None
+    meta: Any = checkpoint
+    for key in ('meta', 'dataset_meta'):
+        meta = meta.get(key)
+        if not isinstance(meta, Mapping):
+            return {}
+    names = meta.get('classes')
     if not isinstance(names, (list, tuple)) or not all(isinstance(name, str) for name in names):
         return {}
     try:

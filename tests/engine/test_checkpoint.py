@@ -236,6 +236,21 @@ def test_failed_download_names_the_address():
         CheckpointLoader.load_checkpoint('https://nowhere.invalid/a.pth')
 
 
+@pytest.mark.usefixtures('safe_loading')
+@pytest.mark.parametrize('trusted', [True, False])
+def test_resuming_runs_no_config_from_the_file(work_dir, tmp_path, monkeypatch, trusted):
+    marker = tmp_path / 'marker'
+    content = read_checkpoint(str(work_dir / 'iter_6.pth'))
+    for key in ('config', 'cfg'):
+        content['meta'][key] = f'import os\nos.mkdir({str(marker)!r})'
+    torch.save(content, tmp_path / 'evil.pth')
+    if trusted:
+        monkeypatch.setenv('SAPA_MM_TRUST_CHECKPOINTS', '1')
+    path = str(tmp_path / 'evil.pth')
+    build_runner(tmp_path / 'run', resume=True, load_from=path, max_iters=7).train()
+    assert marker.exists() == trusted
+
+
 def test_damaged_files_are_explained(work_dir, tmp_path):
     half = truncated(work_dir / 'iter_6.pth', tmp_path)
     with pytest.raises(CheckpointError, match=r'half.pth is truncated'):
