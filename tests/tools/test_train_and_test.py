@@ -2,6 +2,8 @@
 
 import json
 import pickle
+import re
+import uuid
 
 import numpy as np
 import pytest
@@ -10,8 +12,10 @@ from PIL import Image
 
 from sapa_mm.engine import read_checkpoint
 
-from ..support.run_tool import call_run, run_tool
+from ..support.run_tool import call_run, call_tool, run_tool
 from ..support.tool_configs import MMDET, MMSEG, write_ade, write_coco, write_config
+
+EXTENDED = pytest.mark.extended
 
 
 class Run:
@@ -101,3 +105,86 @@ def test_detections_are_measured_saved_and_drawn(det):
 
 def test_detection_with_test_time_augmentation(det):
     assert 'coco/bbox_mAP' in det.test('tta', '--tta')
+
+
+def fails(capfd, name, *args):
+    """Call a tool that ends with one line of error, and return that line."""
+    assert call_tool(name, *args, f'visualizer.name={uuid.uuid4()}') == 2
+    (line,) = [line for line in capfd.readouterr().err.splitlines() if line.startswith('error: ')]
+    return line
+
+
+@pytest.mark.parametrize(
+    ('host', 'option', 'message'),
+    [
+        ('seg', 'model.decode_head.num_classes=7', 'it has in another shape 2 weights: decode_h'),
+        ('seg', 'model.backbone.num_heads=[1,1,1,1]', 'num_heads.1 is 1, it was trained with 2'),
+        (
+            'det',
+            'model.bbox_head.stacked_convs=2',
+            'it lacks 4 weights: bbox_head.cls_convs.1.conv',
+        ),
+        ('det', 'test_dataloader.dataset.metainfo.classes=["box"]', "0 is 'box', was 'square'"),
+        *(
+            pytest.param(host, f'{key}={value}', f'{key} is {value}, it was', marks=EXTENDED)
+            for host, key, value in (
+                ('seg', 'model.decode_head.align_corners', True),
+                ('det', 'model.bbox_head.anchor_generator.octave_base_scale', 8),
+                ('det', 'model.data_preprocessor.bgr_to_rgb', False),
+            )
+        ),
+    ],
+)
+def test_a_checkpoint_of_another_model(request, host, option, message, tmp_path, capfd):
+    """Resuming looks at the classes of the training's data."""
+    run = request.getfixturevalue(host)
+    checkpoint = run.work_dir / run.last
+    options = ['--work-dir', tmp_path, '--cfg-options', option]
+    error = fails(capfd, 'test', run.config, checkpoint, *options)
+    assert error.startswith(
+        f'error: checkpoint: {checkpoint} is not of the model in {run.config}: '
+    )
+    assert message in error
+    assert error.endswith('with, or --allow-partial to take what fits')
+    options[-1] = option.replace('test_data', 'train_data')
+    error = fails(capfd, 'train', run.config, '--resume', checkpoint, *options)
+    assert error.startswith(f'error: --resume: {checkpoint} is not of the model in {run.config}: ')
+    assert message in error
+
+
+def test_a_partial_checkpoint_is_allowed(seg, tmp_path):
+    """Its optimizer's state is of other parameters."""
+    options = ['train_cfg.max_iters=5', 'model.decode_head.num_classes=151']
+    resume = ['--resume', seg.work_dir / seg.last, '--work-dir', tmp_path, '--allow-partial']
+    call_run('train', seg.config, *resume, options=options)
+    assert (tmp_path / 'iter_5.pth').exists()
+    log = max(tmp_path.glob('*/*.log')).read_text()
+    assert 'WARNING - resume: ' in log
+    assert 'the optimizer starts anew' in log
+    work_dir = ['--work-dir', tmp_path / 'test']
+    call_run('test', seg.config, tmp_path / 'iter_5.pth', *work_dir, '--allow-partial')
+    assert 'weights are taken' in max(tmp_path.glob('test/*/*.log')).read_text()
+
+
+def test_what_a_training_starts_from(seg, tmp_path, capfd):
+    """Weights under another key are refused, those of other classes fit but for the classifier."""
+    start = ['--work-dir', tmp_path / 'run', '--cfg-options', 'train_cfg.max_iters=1']
+    torch.save({'net': seg.weights()}, tmp_path / 'net.pth')
+    error = fails(capfd, 'train', seg.config, *start, f'load_from={tmp_path / "net.pth"}')
+    assert error.startswith(f'error: load_from: {tmp_path / "net.pth"} has none of the ')
+    assert "the weights are under the key 'net'" in error
+    options = [f'load_from={seg.work_dir / seg.last}', 'model.decode_head.num_classes=7']
+    call_run('train', seg.config, *start[:2], options=[*start[3:], *options])
+    log = max((tmp_path / 'run').glob('*/*.log')).read_text()
+    assert re.search(
+        r'WARNING - load_from: .* weights are taken over; of another shape, left as initialised: '
+        r'2 \(decode_head.conv_seg.weight \[150, 8, 1, 1\] instead of \[7, 8, 1, 1\]',
+        log,
+    )
+
+
+def test_a_model_that_cannot_be_built(seg, tmp_path, capfd):
+    options = ['--work-dir', tmp_path, '--cfg-options', 'model.decode_head.chanels=8']
+    error = fails(capfd, 'train', seg.config, *options)
+    assert error.startswith(f'error: config: {seg.config}: TypeError: ')
+    assert "unexpected keyword argument 'chanels'" in error
