@@ -16,6 +16,9 @@ from torch.utils.flop_counter import register_flop_formula
 _DTYPES = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 _HERE = Path(__file__).parent
 
+# Of what the operators compute: csrc/bindings/schemas.cpp has the same number.
+_REVISION = 2
+
 
 def _load() -> str | None:
     """Load the library; return what went wrong, or None."""
@@ -28,6 +31,9 @@ def _load() -> str | None:
     except OSError as error:
         why = error.__cause__ or error
         return f'{libraries[0]} cannot be loaded with torch {torch.__version__}: {why}'
+    revision = getattr(torch.ops.sapa_ops, 'revision', lambda: 1)()
+    if revision != _REVISION:
+        return f'{libraries[0]} was built from other sources of sapa_ops, build it again'
     return None
 
 

@@ -445,6 +445,7 @@ cases = [
     Case((1, 17), (2, 34), batch=1, channels=18),
     Case((1, 2), (2, 3), channels=67, groups=1),
     Case((2, 3), (4, 7), batch=1, channels=4, kernel_size=5),
+    Case((2, 3), (3, 5), batch=1, channels=38, strays=((0, 'nan'), (1, 'inf'), (2, 'nan'))),
 ]
 for case in cases if with_cases == 'True' else []:
     for operator in OPERATORS:
@@ -478,6 +479,13 @@ for case in cases if with_cases == 'True' else []:
             text=True,
         )
         assert result.returncode == 0, result.stderr
+
+
+def test_a_library_of_other_sources_is_refused(monkeypatch):
+    """It would compute something else than the eager form, without a word."""
+    assert compiled._load() is None
+    monkeypatch.setattr(compiled, '_REVISION', compiled._REVISION + 1)
+    assert compiled._load().endswith('was built from other sources of sapa_ops, build it again')
 
 
 def test_other_devices_are_refused_with_a_reason():
