@@ -107,8 +107,7 @@ def _fade(params, x, guide, up_kernel=5, gate=False, **_):
         params, 'content_encoder', _conv(params, 'guide_compressor', guide), padding=1
     )
     from_x = _nearest(_conv(params, 'content_encoder', compressed, padding=1), size)
-    weight = torch.exp(from_guide + from_x)
-    weight = weight / weight.sum(1, keepdim=True)
+    weight = (from_guide + from_x).softmax(1)
     out = reference.window_assemble(weight, x, up_kernel)
     if not gate:
         return out
@@ -293,12 +292,16 @@ def _predicted(params, x, size, scale_factor, dilation=1):
 
 
 def _normalized(similarity, similarity_norm):
-    """h(sim) / sum(h(sim)) over the window; where h is 0 everywhere, so is the kernel."""
+    """h(sim) / sum(h(sim)) over the window; where h is 0 everywhere, so is the kernel.
+
+    The exponential of 'softmax' as torch computes it: an infinite similarity makes all of it NaN.
+    """
     if similarity_norm == 'none':
         return similarity
+    if similarity_norm == 'softmax':
+        return similarity.softmax(1)
     h = {
-        'softmax': torch.exp,
-        'relu': lambda sim: sim * (sim > 0),
+        'relu': lambda sim: torch.where(sim < 0, torch.zeros_like(sim), sim),
         'sigmoid': lambda sim: 1 / (1 + torch.exp(-sim)),
         'softplus': lambda sim: torch.log(1 + torch.exp(sim)),
     }[similarity_norm](similarity)
