@@ -25,15 +25,10 @@ def whole_side(low: int, high: int, scale_factor: int = 1) -> int:
     Returns:
         int: ``s * low`` or ``high``.
     """
-    ratio = ceil_div(high, low)
-    stride = ratio + _fits(low, high, scale_factor) * (scale_factor - ratio)
-    return high + _fits(low, high, stride) * (stride * low - high)
-
-
-def _fits(low: int, high: int, stride: int) -> int:
-    """1 where a stride leads from high to low, else 0: a branch would tie a traced graph to it."""
-    error = ceil_div(high, stride) - low
-    return 1 // (1 + error * error)
+    for stride in (scale_factor, ceil_div(high, low)):
+        if low == ceil_div(high, stride):
+            return stride * low
+    return high
 
 
 def nearest_resize(low: Tensor, size: tuple[int, int], refinement: int = 1) -> Tensor:
@@ -139,10 +134,39 @@ def fit(
     Returns:
         Tensor: (N, C, H, W).
     """
+    if torch.compiler.is_compiling() or torch.jit.is_tracing():
+        for axis, high in zip((2, 3), size, strict=True):
+            feature = _fit_axis(feature, axis, high, scale_factor, align_corners)
+        return feature
     whole = tuple(
         whole_side(side // scale_factor, target, scale_factor)
         for side, target in zip(feature.shape[2:], size, strict=True)
     )
-    if is_traced() or whole != feature.shape[2:]:
+    if whole != feature.shape[2:]:
         feature = F.interpolate(feature, whole, mode='bilinear', align_corners=align_corners)
     return crop(feature, size)
+
+
+def _fit_axis(
+    feature: Tensor, axis: int, high: int, scale_factor: int, align_corners: bool
+) -> Tensor:
+    """``fit`` along one axis, without a branch on the size: one graph serves every size."""
+    side = feature.shape[axis]
+    low = side // scale_factor
+    position = torch.arange(high, device=feature.device)
+    whole = position[-1:] + 1
+    for stride in (ceil_div(high, low), scale_factor):  # the latter wins, see whole_side
+        fits = torch.div(position[-1:], stride, rounding_mode='floor') == low - 1
+        whole = whole + fits * (stride * low - whole)
+    # Each position lies at ``source / unit``; integers keep those of a mere crop exact.
+    if align_corners:
+        source, unit = position * (side - 1), (whole - 1).clamp(min=1)
+    else:
+        source, unit = (2 * position + 1) * side - whole, 2 * whole
+    before = torch.div(source, unit, rounding_mode='floor').clamp(min=0)
+    after = (before + 1).clamp(max=side - 1)
+    dtype = torch.promote_types(feature.dtype, torch.float32)
+    share = ((source - before * unit).clamp(min=0).to(dtype) / unit).to(feature.dtype)
+    share = share.unflatten(0, (-1, *(1,) * (3 - axis)))
+    at, beyond = feature.index_select(axis, before), feature.index_select(axis, after)
+    return torch.where(share > 0, at * (1 - share) + beyond * share, at)

@@ -21,6 +21,7 @@ CASES = [
     ('sapa_d', dict(ALL_TYPES['sapa_d'], shared_offset=True)),
     ('sapa_d', dict(num_points=3, groups=2, guided=False)),
     ('bilinear', dict(crop=True)),
+    ('bilinear', dict(crop=True, align_corners=True)),
 ]
 OPERATORS = {
     'carafe': ['window_assemble'],
