@@ -124,7 +124,9 @@ def read_published(path: str, name: str = 'weights') -> Published:
     text = metadata['config']
     try:
         # Version 0.1 stored the text of a config file.
-        config = Config(json.loads(text) if text.startswith('{') else parse_config(text))
+        settings = json.loads(text) if text.startswith('{') else parse_config(text)
+        as_data(settings, 'config')  # for its keys
+        config = Config(settings)
     except Exception as error:
         # mmengine may raise anything for settings that are none.
         raise PublishedError(
@@ -206,7 +208,7 @@ def as_data(value: Any, name: str) -> Any:
     """
     if isinstance(value, (np.ndarray, np.generic)):
         value = value.tolist()
-    if isinstance(value, dict) and all(isinstance(key, (str, int)) for key in value):
+    if isinstance(value, dict) and all(map(_is_key, value)):
         return {str(key): as_data(item, f'{name}.{key}') for key, item in value.items()}
     if isinstance(value, (list, tuple)):
         return [as_data(item, f'{name}.{index}') for index, item in enumerate(value)]
@@ -219,6 +221,12 @@ def as_data(value: Any, name: str) -> Any:
     raise ValueError(
         f'{name} is {reprlib.repr(value)}; published weights keep numbers, texts, lists and dicts'
     )
+
+
+def _is_key(key: Any) -> bool:
+    # mmengine writes configs as Python with the keys as they are, so that one may hold code.
+    text = str(key)
+    return isinstance(key, (str, int)) and text.isprintable() and not {"'", '\\'} & set(text)
 
 
 def model_settings(cfg: Config) -> dict:

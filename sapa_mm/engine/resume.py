@@ -3,6 +3,7 @@
 import glob
 import logging
 import os
+import reprlib
 
 from mmengine.logging import print_log
 from mmengine.runner import find_latest_checkpoint
@@ -92,4 +93,7 @@ def resumed_seed(path: str, name: str = 'checkpoint') -> int | None:
             f'{name}: {path} has only weights, no training state; start from it with '
             '`cfg_options` load_from=...'
         )
-    return meta.get('seed')
+    seed = meta.get('seed')
+    if seed is not None and not isinstance(seed, int):
+        raise CheckpointError(f'{name}: {path} has the seed {reprlib.repr(seed)}, no integer')
+    return seed

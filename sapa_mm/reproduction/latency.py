@@ -12,6 +12,7 @@ from ..analysis.complexity import count_parameters
 from ..analysis.machine import describe_device
 from ..upsamplers import UPSAMPLERS, PointUpsampler, WindowUpsampler, build_upsampler
 from ..utils.files import check_writable, read_json, write_whole
+from ..utils.text import one_line
 from .complexity_tables import count_upsampler_flops
 from .paper_tables import PAPER_TABLES, paper_order
 
@@ -153,10 +154,13 @@ def read_latencies(out: str) -> dict[str, dict[str, Latency]]:
     path = os.path.join(out, LATENCY_FILE)
     if not os.path.isfile(path):
         return {}
-    return {
-        device: {name: Latency(**values) for name, values in latencies.items()}
-        for device, latencies in read_json(path, 'out').items()
-    }
+    try:
+        return {
+            device: {name: Latency(**values) for name, values in latencies.items()}
+            for device, latencies in read_json(path, 'out').items()
+        }
+    except (AttributeError, TypeError) as error:
+        raise ValueError(f'out: {path} is no file of latencies: {one_line(error)}') from error
 
 
 def figure_12(latencies: dict[str, Latency]) -> dict[str, Latency]:

@@ -137,6 +137,15 @@ def test_a_config_that_is_none(weights, text):
         read_published(weights)
 
 
+def test_no_code_from_a_key(weights):
+    """``Config.dump`` writes keys into a Python file as they are."""
+    for key in ("a': print(0), 'b", 'a\\', 'a\nimport os'):
+        for settings in ({key: 1}, {'model': [{'a': {key: 1}}]}):
+            rewrite(weights, config=json.dumps(settings))
+            with pytest.raises(PublishedError, match='the config of .* cannot be read'):
+                read_published(weights)
+
+
 @pytest.mark.parametrize('key', ['dataset_meta', 'metrics', 'model'])
 @pytest.mark.parametrize('text', ['{', '[' * 10**5, '[]', 'null'])
 def test_metadata_that_is_none(weights, key, text):

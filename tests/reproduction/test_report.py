@@ -284,3 +284,10 @@ def test_a_result_that_is_none(tmp_path, text):
         with pytest.raises(ValueError, match=rf'^out: .*{name} (is not a complete|must have)'):
             list_tables([PAPER_TABLES[4]], str(tmp_path))
         (tmp_path / files.path(name)).unlink()
+
+
+@pytest.mark.parametrize('text', ['{', '[]', '{"a": 1}', '{"a": {"b": {"c": 1}}}'])
+def test_latencies_that_are_none(tmp_path, text):
+    (tmp_path / latency.LATENCY_FILE).write_text(text)
+    with pytest.raises(ValueError, match=r'^out: .*latency.json is (not a complete|no file of)'):
+        read_latencies(str(tmp_path))

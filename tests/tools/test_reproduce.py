@@ -100,7 +100,7 @@ def test_bad_arguments(error_of, monkeypatch, arguments, message):
 
 
 def test_commands_for_a_scheduler(tmp_path, monkeypatch, capsys):
-    out = str(tmp_path / 'a folder')
+    out = str(tmp_path / "a folder; $(b) `c` 'd' & \\")
     row = PAPER_TABLES[3].rows[8]
     RunFiles(f'{row_dir(out, row)}/seed-1').write_result(TrainingResult({}, 1, 1.0, 1, 'a CPU'))
     options = ['--scenes', '--launcher-options=--a --b', '--launcher', 'pytorch', '--out', out]
