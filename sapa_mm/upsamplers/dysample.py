@@ -1,5 +1,7 @@
 """DySample: upsampling by dynamic sampling."""
 
+from typing import Any
+
 import torch
 from sapa_ops import point_assemble
 from torch import Tensor, nn
@@ -35,7 +37,6 @@ class DySample(PointUpsampler):
 
     name = 'dysample'
     title = 'DySample'
-    renamed_keys = {'init_pos': None}
     weights_of_options = {
         'scope.bias': 'dynamic_scope=True, scope_bias=True',
         'scope.weight': 'dynamic_scope=True',
@@ -89,6 +90,24 @@ class DySample(PointUpsampler):
         convs = [conv for conv in (self.offset, self.scope) if conv is not None]
         offsets = sum(positions * conv.in_channels * conv.out_channels for conv in convs)
         return offsets + 8 * children * c
+
+    def adapt_state_dict(self, state_dict: dict[str, Any], prefix: str) -> None:
+        """See ``Upsampler.adapt_state_dict``; theirs have the initial points as a buffer."""
+        super().adapt_state_dict(state_dict, prefix)
+        found = state_dict.pop(f'{prefix}init_pos', None)
+        if found is None or found.is_meta:
+            return
+        # Shapes alone do not tell scale 4 and 4 groups from scale 2 and 16 groups.
+        scale, groups = self.scale_factor, self.groups
+        steps = (torch.arange(scale) - (scale - 1) / 2) / scale
+        axes = torch.stack([steps.repeat(scale), steps.repeat_interleave(scale)])
+        expected = axes.repeat(1, groups).flatten()
+        found = found.flatten().cpu().float()
+        if found.shape != expected.shape or not torch.allclose(found, expected, atol=1e-2):
+            self.fail(
+                f'the points in {prefix}init_pos of the weights are not those of '
+                f'scale_factor={scale} and groups={groups}'
+            )
 
     def upsample(self, x: Tensor, guide: Tensor | None, size: tuple[int, int]) -> Tensor:
         """See ``Upsampler.forward``."""

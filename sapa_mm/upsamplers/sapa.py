@@ -63,13 +63,12 @@ class Sapa(Upsampler):
 
     def adapt_state_dict(self, state_dict: dict[str, Any], prefix: str) -> None:
         """See ``Upsampler.adapt_state_dict``."""
-        weights = [f'{prefix}{conv}.weight' for conv in ('q', 'k', 'offset')]
-        biases = [f'{prefix}{conv}.bias' for conv in ('q', 'k', 'offset')]
         # The authors' modules can be built without biases (qkv_bias=False).
-        if {*weights[:2]} <= state_dict.keys() and not {*biases} & state_dict.keys():
-            for weight, bias in zip(weights, biases, strict=True):
-                if weight in state_dict:
-                    state_dict[bias] = state_dict[weight].new_zeros(len(state_dict[weight]))
+        first = [f'{prefix}{conv}' for conv in ('q', 'k')]
+        if all(f'{c}.weight' in state_dict and f'{c}.bias' not in state_dict for c in first):
+            for conv in (*first, f'{prefix}offset'):
+                if (weight := state_dict.get(f'{conv}.weight')) is not None:
+                    state_dict.setdefault(f'{conv}.bias', weight.new_zeros(len(weight)))
         super().adapt_state_dict(state_dict, prefix)
 
 

@@ -253,6 +253,28 @@ def test_what_does_not_fit_is_named(kind):
         build(cfg).load_state_dict(make())
 
 
+def test_missing_biases_are_zero_whether_or_not_the_offsets_have_one():
+    theirs = drawn_anew(foreign.SAPADeform(CHANNELS)).state_dict()
+    bias = theirs['offset.bias'].clone()
+    del theirs['q.bias'], theirs['k.bias']
+    ours = build(dict(type='sapa_d'))
+    ours.load_state_dict(theirs)
+    assert not ours.query.bias.any()
+    assert not ours.key.bias.any()
+    assert torch.equal(ours.offset.bias, bias.double())
+
+
+def test_points_of_another_scale_are_refused():
+    # By shapes alone it is a DySample by two with 16 groups.
+    theirs = foreign.DySample(CHANNELS, groups=16).state_dict()
+    steps = torch.tensor([-0.375, -0.125, 0.125, 0.375])
+    axes = torch.stack([steps.repeat(4), steps.repeat_interleave(4)])
+    theirs['init_pos'] = axes.repeat(1, 4).view(1, -1, 1, 1)
+    with pytest.raises(ValueError, match='DySample: the points in init_pos .* not those of scale'):
+        build(dict(type='dysample', groups=16)).load_state_dict(theirs)
+    build_upsampler(dict(type='dysample'), CHANNELS, scale_factor=4).load_state_dict(theirs)
+
+
 def test_own_names_stay():
     source, target = drawn_anew(SapaD(8)), build(dict(type='sapa_d'), 8)
     assert {name.partition('.')[0] for name in source.state_dict()} == {'query', 'key', 'offset'}
