@@ -91,7 +91,7 @@ def _read_published(path: str, name: str) -> dict:
         weights, metadata = read_weights(path, name)
     except PublishedError as error:
         raise CheckpointError(str(error)) from error
-    meta = {key: metadata[key] for key in ('dataset_meta', 'model')}
+    meta = {key: metadata[key] for key in ('dataset_meta', 'model', 'geometry')}
     return {'state_dict': weights, 'meta': meta}
 
 

@@ -18,6 +18,7 @@ from torch import nn
 from ..utils.configs import parse_config
 from ..utils.text import first_of, one_line, printable
 from .checkpoint import CheckpointError
+from .older_weights import GEOMETRY, trained_geometry, warn_at_odd_sizes
 from .settings import compare_classes, compare_settings
 
 
@@ -31,6 +32,7 @@ class LoadedWeights:
         missing (list[str]): Weights of the module that were not there.
         left_over (list[str]): What was there, and the module has not.
         misfits (list[str]): Weights of another shape, with the shapes.
+        geometry (str): The rule by which they were trained, see ``trained_geometry``.
     """
 
     wanted: list[str]
@@ -38,6 +40,7 @@ class LoadedWeights:
     missing: list[str] = field(default_factory=list)
     left_over: list[str] = field(default_factory=list)
     misfits: list[str] = field(default_factory=list)
+    geometry: str = GEOMETRY
 
     @property
     def taken(self) -> int:
@@ -165,6 +168,9 @@ def load_weights(model: nn.Module, checkpoint: Any, label: str) -> LoadedWeights
         raise CheckpointError(f'{label}: {error}') from error
     if not loaded.taken:
         raise CheckpointError(f'{label} {loaded.explain(weights)}')
+    loaded.geometry = trained_geometry(checkpoint, model)
+    if loaded.geometry != GEOMETRY:
+        warn_at_odd_sizes(model, label)
     return loaded
 
 

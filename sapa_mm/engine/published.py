@@ -18,6 +18,7 @@ from .. import __version__
 from ..utils.configs import parse_config
 from ..utils.files import whole_file
 from ..utils.text import one_line
+from .older_weights import GEOMETRY
 
 SUFFIX = '.safetensors'
 _HASH_DIGITS = 8
@@ -55,6 +56,7 @@ def write_published(
     state_dict: Mapping[str, Tensor],
     metrics: Mapping[str, float],
     dataset_meta: Mapping,
+    geometry: str = GEOMETRY,
 ) -> str:
     """Write published weights; the file appears complete or not at all.
 
@@ -64,6 +66,8 @@ def write_published(
         state_dict (Mapping[str, Tensor]): The weights.
         metrics (Mapping[str, float]): Metrics that the weights reach.
         dataset_meta (Mapping): Names and colours of the classes.
+        geometry (str): The rule for odd sizes by which they were trained, see
+            ``older_weights.trained_geometry``. Defaults to the current one.
 
     Returns:
         str: The file, named after the config and the beginning of the weights' hash.
@@ -90,6 +94,7 @@ def write_published(
         'metrics': json.dumps(dict(metrics)),
         'dataset_meta': json.dumps(dataset_meta),
         'model': json.dumps(model_settings(cfg)),
+        'geometry': geometry,
         'sha256': sha256,
     }
     metadata['metadata_sha256'] = _hash_metadata(metadata)
@@ -179,6 +184,8 @@ def read_weights(path: str, name: str = 'weights') -> tuple[dict[str, Tensor], d
             raise PublishedError(
                 f'{label} is damaged, its {content} do not match their hash; fetch it again'
             )
+    # Version 0.1 did not write it.
+    metadata.setdefault('geometry', '1')
     return weights, {**metadata, **{key: _read_dict(metadata, key, label) for key in _DICTS}}
 
 
@@ -251,7 +258,8 @@ def model_settings(cfg: Config) -> dict:
 
 
 def _hash_metadata(metadata: Mapping[str, str]) -> str:
-    text = '\n'.join(metadata[name] for name in _HASHED_METADATA)
+    names = (*_HASHED_METADATA, 'geometry')
+    text = '\n'.join(metadata[name] for name in names if name in metadata)
     return hashlib.sha256(text.encode()).hexdigest()
 
 

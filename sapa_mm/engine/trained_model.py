@@ -34,11 +34,14 @@ class TrainedModel:
         model (nn.Module): The model with its weights, on the CPU, in evaluation mode.
         dataset_meta (dict): Names and colours of the classes, from the checkpoint or else from the
             config's dataset; may be empty.
+        geometry (str): The rule for odd sizes by which the weights were trained, see
+            ``trained_geometry``.
     """
 
     cfg: Config
     model: nn.Module
     dataset_meta: dict
+    geometry: str
 
 
 def load_trained(config: str, checkpoint: str, cfg_options: dict | None = None) -> TrainedModel:
@@ -69,9 +72,9 @@ def load_trained(config: str, checkpoint: str, cfg_options: dict | None = None) 
         ) from error
     own = _dataset_meta(cfg)
     with in_scope(cfg):
-        check_model(model, content, cfg, own.get('classes'), f'checkpoint: {checkpoint}')
+        loaded = check_model(model, content, cfg, own.get('classes'), f'checkpoint: {checkpoint}')
     model.dataset_meta = meta = _read_dataset_meta(content) or own
-    return TrainedModel(cfg, model.eval(), meta)
+    return TrainedModel(cfg, model.eval(), meta, loaded.geometry)
 
 
 def publish(
@@ -103,7 +106,12 @@ def publish(
     check_writable(folder, 'folder', is_folder=True)
     trained = load_trained(config, checkpoint, cfg_options)
     return write_published(
-        folder, trained.cfg, trained.model.state_dict(), values, trained.dataset_meta
+        folder,
+        trained.cfg,
+        trained.model.state_dict(),
+        values,
+        trained.dataset_meta,
+        trained.geometry,
     )
 
 

@@ -80,6 +80,10 @@ class Upsampler(nn.Module):
     counter_note: str = 'the formula is for an output of s times the size'
     table_1: tuple[Table1Row, ...] = ()
 
+    # torch keeps it in state dicts. 1: the parent of a high-res position by pixel centres at odd
+    # sizes, too; 2: by the stride, see `sapa_ops.geometry.lowres_index`.
+    _version = 2
+
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         # Subclasses do not inherit what identifies an upsampler.

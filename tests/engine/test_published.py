@@ -244,3 +244,17 @@ def test_metrics_without_a_number(checkpoint, tmp_path, content):
     with pytest.raises(ValueError, match='metrics: .*metrics.json has no numbers by name'):
         publish(CONFIG, checkpoint, str(tmp_path / 'out'), str(path))
     assert not (tmp_path / 'out').exists()
+
+
+def test_the_rule_for_odd_sizes_is_kept(weights, checkpoint, tmp_path):
+    """That of the training, though the weights went through a model of today."""
+    assert read_checkpoint(weights)['meta']['geometry'] == '2'
+    content = torch.load(checkpoint, weights_only=False)
+    content['meta']['cfg'] = "custom_imports = dict(imports=['sapa_mm.segmentation'])"
+    for name, entry in content['state_dict']._metadata.items():
+        if name.startswith('decode_head.upsamplers.'):
+            entry['version'] = 1
+    torch.save(content, checkpoint)
+    older = publish(CONFIG, checkpoint, str(tmp_path / 'older'))
+    assert read_checkpoint(older)['meta']['geometry'] == '1'
+    assert load_trained(CONFIG, older).geometry == '1'

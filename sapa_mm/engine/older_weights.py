@@ -1,0 +1,75 @@
+"""Weights that an older version of this package trained, by another rule for odd sizes."""
+
+import warnings
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from sapa_ops.geometry import ceil_div
+from torch import Tensor, nn
+
+from ..upsamplers import Bilinear, Upsampler
+
+GEOMETRY = str(Upsampler._version)
+"""The rule for the low-res parent of a high-res pixel; '1' is that of 0.1, see ``Upsampler``."""
+
+
+def trained_geometry(checkpoint: Mapping[str, Any], model: nn.Module) -> str:
+    """Find out by which rule a checkpoint of this package was trained.
+
+    Args:
+        checkpoint (Mapping[str, Any]): The checkpoint. Published weights name the rule, torch keeps
+            the version of every module with the weights.
+        model (nn.Module): Its model.
+
+    Returns:
+        str: '1' or '2'; the current one for the checkpoints of others.
+    """
+    meta = checkpoint.get('meta')
+    if not isinstance(meta, Mapping):
+        return GEOMETRY
+    if 'geometry' in meta:
+        return str(meta['geometry'])
+    modules = getattr(checkpoint.get('state_dict'), '_metadata', None)
+    if 'sapa_mm' in str(meta.get('cfg')) and isinstance(modules, Mapping):
+        for name, module in model.named_modules():
+            if isinstance(module, Upsampler) and (modules.get(name) or {}).get('version') == 1:
+                return '1'
+    return GEOMETRY
+
+
+def warn_at_odd_sizes(model: nn.Module, label: str) -> None:
+    """Warn once when an upsampler meets a size at which the rule of 0.1 was another.
+
+    Args:
+        model (nn.Module): A model with weights of version 0.1.
+        label (str): What the warning calls them.
+    """
+    handles: list[Any] = []
+
+    def check(upsampler: nn.Module, inputs: tuple) -> None:
+        if torch.compiler.is_compiling() or torch.jit.is_tracing() or not _is_odd(*inputs):
+            return
+        for handle in handles:
+            handle.remove()
+        low, high = (tuple(feature.shape[2:]) for feature in inputs)
+        warnings.warn(
+            f'{label} was trained before sapa_mm 0.2.0, which upsamples {low} to {high} otherwise: '
+            'as the beginning of the next multiple; results may differ from those of 0.1. Train '
+            'again, or pad images (ResizeToMultiple, pad_size_divisor=32)',
+            stacklevel=2,
+        )
+
+    for module in model.modules():
+        if isinstance(module, Upsampler) and not isinstance(module, Bilinear):
+            handles.append(module.register_forward_pre_hook(check))
+
+
+def _is_odd(x: Any = None, guide: Any = None) -> bool:
+    """Whether backbones would make x of the guide by rounding up."""
+    if not (isinstance(x, Tensor) and isinstance(guide, Tensor) and x.dim() == guide.dim() == 4):
+        return False
+    sides = zip(x.shape[2:], guide.shape[2:], strict=True)
+    return any(
+        low and high % low and low == ceil_div(high, ceil_div(high, low)) for low, high in sides
+    )
