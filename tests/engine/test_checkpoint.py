@@ -242,7 +242,7 @@ def test_resuming_runs_no_config_from_the_file(work_dir, tmp_path, monkeypatch, 
     marker = tmp_path / 'marker'
     content = read_checkpoint(str(work_dir / 'iter_6.pth'))
     for key in ('config', 'cfg'):
-        content['meta'][key] = f'import os\nos.mkdir({str(marker)!r})'
+        content['meta'][key] = f"a = __import__('os').mkdir({str(marker)!r})"
     torch.save(content, tmp_path / 'evil.pth')
     if trusted:
         monkeypatch.setenv('SAPA_MM_TRUST_CHECKPOINTS', '1')
