@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from mmdet.models.necks import FPN
 from mmdet.registry import MODELS
 from mmengine.model import ModuleList
+from sapa_ops.checks import shape
 from torch import Tensor, nn
 
 from ..upsamplers import build_upsampler
@@ -156,7 +157,7 @@ def check_inputs(neck: nn.Module, inputs: Sequence[Tensor]) -> None:
     Raises:
         ValueError: If their number or channels do not match in_channels.
     """
-    got = [feature.shape[1] for feature in inputs]
+    got = [shape(feature)[1] for feature in inputs]
     if got != list(neck.in_channels):
         raise ValueError(
             f'{type(neck).__name__}: expects {len(neck.in_channels)} inputs with in_channels='

@@ -64,6 +64,7 @@ NORMS = 'softmax, none, relu, sigmoid, softplus'
             (dict(type=kind, **{name: value}), f'{name} must be True or False, got {value!r}')
             for kind, name in (
                 ('bilinear', 'align_corners'),
+                ('bilinear', 'crop'),
                 ('fade', 'gate'),
                 ('dysample', 'dynamic_scope'),
                 ('dysample', 'scope_bias'),

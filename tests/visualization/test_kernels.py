@@ -73,13 +73,14 @@ def test_without_a_guide_the_scale_factor_gives_the_size():
     assert compute_kernels(upsampler, x).weights.shape == (1, 25, 10, 8)
 
 
-def test_dysample_resized():
-    upsampler, (x, guide) = upsampler_of('dysample'), inputs((15, 16))
+@pytest.mark.parametrize('size', [(15, 16), (14, 13)])
+def test_dysample_resized(size):
+    upsampler, (x, guide) = upsampler_of('dysample'), inputs(size)
     kernels = compute_kernels(upsampler, x, guide)
-    assert kernels.weights.shape == (4, 1, 15, 16)
+    assert kernels.weights.shape == (4, 1, *size)
     # DySample has 10 x 8 kernels, of which each position has the nearest.
-    assert kernels.rows.tolist() == [row // 3 for row in range(15)]
-    assert kernels.columns.tolist() == [column // 4 for column in range(16)]
+    assert kernels.rows.tolist() == [row // 3 for row in range(size[0])]
+    assert kernels.columns.tolist() == [column // 4 for column in range(size[1])]
 
 
 @pytest.mark.parametrize('kind', sorted(UPSAMPLERS.keys() - set(KERNEL_BASED)))
