@@ -22,6 +22,7 @@ SIZES = [
     ((3, 2), (12, 8)),
     ((5, 4), (7, 9)),
     ((22, 3), (43, 6)),
+    ((12, 5), (20, 13)),
 ]
 
 # Of all groups together: whole 16-byte loads for every dtype, for some, for none.

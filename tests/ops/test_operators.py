@@ -221,7 +221,7 @@ def test_values_that_no_tap_reads_have_no_effect(operator, form, device):
 
 
 @pytest.mark.parametrize('device', DEVICES)
-class TestNumbersThatAreNone:
+class TestNotFinite:
     """NaN and infinities in inputs and gradients."""
 
     @parametrize_pairs(
