@@ -13,6 +13,7 @@ pytest.importorskip('onnxscript')
 from PIL import Image
 
 from ..support.configs import SEGFORMER, model_files
+from ..support.run_tool import call_tool
 
 
 @pytest.fixture
@@ -96,3 +97,23 @@ def test_onnx_inference(error_of, files, tmp_path):
         line = error('hostile.onnx', files[2])
         assert 'its classes cannot be used' in line
         assert line.isprintable()
+
+
+def test_onnx_inference_prints_no_control_characters(files, tmp_path, capsys):
+    import onnx
+
+    image, logits = (
+        onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, [1, 3, 'h', 'w'])
+        for name in ('image', 'logits')
+    )
+    node = onnx.helper.make_node('Identity', ['image'], ['logits'])
+    graph = onnx.helper.make_graph([node], 'hostile', [image], [logits])
+    model = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid('', 18)])
+    model.ir_version = 8
+    metadata = dict(classes=['\x1b[2J\n\ud800'], palette=[], mean=[0, 0, 0], std=[1, 1, 1])
+    metadata |= dict(channels='rgb', resize=[])
+    texts = {name: json.dumps(value) for name, value in metadata.items()}
+    onnx.helper.set_model_props(model, texts)
+    onnx.save(model, tmp_path / 'hostile.onnx')
+    assert call_tool('onnx_inference', tmp_path / 'hostile.onnx', files[2]) == 0
+    assert capsys.readouterr().out == '100.0 %  \\x1b[2J\\n\\ud800\n'
