@@ -104,7 +104,8 @@ def dispatch(operator: str, tensors: tuple[Tensor, ...], *options: Any) -> Tenso
 
 def autocast_enabled(device_type: str) -> bool:
     """Tell whether autocast is on for a type of device ('meta' has none)."""
-    return torch.amp.is_autocast_available(device_type) and torch.is_autocast_enabled(device_type)
+    # (Not by ``torch.amp.is_autocast_available``, which torch.compile cannot trace on torch 2.7.)
+    return device_type != 'meta' and torch.is_autocast_enabled(device_type)
 
 
 def autocast(*tensors: Tensor, dtype: torch.dtype | None = None) -> tuple[Tensor, ...]:

@@ -86,15 +86,20 @@ def ungroup_children(grouped: Tensor, high_h: int, high_w: int) -> Tensor:
     return feature
 
 
+def is_traced() -> bool:
+    """Tell whether ``torch.export`` or ``torch.jit`` traces: what they record must fit any size."""
+    return torch.jit.is_tracing() or torch.compiler.is_exporting()
+
+
 def _is_uneven(low: int, high: int) -> bool:
-    # A traced graph must serve sizes of both kinds.
-    return torch.jit.is_tracing() or high % low != 0
+    return is_traced() or high % low != 0
 
 
 def _child_index(low: int, high: int, device: torch.device) -> Tensor:
     """High-res index of every slot of the grouped layout, (low * ceil(high / low),)."""
     index, pixel = lowres_index(low, high, device), torch.arange(low, device=device)
-    first, end = (torch.searchsorted(index, pixel, right=right) for right in (False, True))
+    # (Not by ``torch.searchsorted``, which has no translation to ONNX.)
+    first, end = (compare(index, pixel[:, None]).sum(1) for compare in (torch.lt, torch.le))
     child = torch.arange(ceil_div(high, low), device=device)
     return torch.minimum(first[:, None] + child, end[:, None] - 1).flatten()
 
@@ -102,5 +107,6 @@ def _child_index(low: int, high: int, device: torch.device) -> Tensor:
 def _slot_index(low: int, high: int, device: torch.device) -> Tensor:
     """Slot of every high-res index in the grouped layout, (high,)."""
     index = lowres_index(low, high, device)
-    child = torch.arange(high, device=device) - torch.searchsorted(index, index)
+    first = (index < torch.arange(low, device=device)[:, None]).sum(1)
+    child = torch.arange(high, device=device) - first[index]
     return index * ceil_div(high, low) + child

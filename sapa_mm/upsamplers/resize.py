@@ -2,13 +2,8 @@
 
 import torch
 import torch.nn.functional as F
-from sapa_ops.geometry import ceil_div, lowres_index
+from sapa_ops.geometry import ceil_div, is_traced, lowres_index
 from torch import Tensor
-
-
-def is_traced() -> bool:
-    """Whether ``torch.export`` or ``torch.jit`` traces: what they record must fit any size."""
-    return torch.jit.is_tracing() or torch.compiler.is_exporting()
 
 
 def whole_side(low: int, high: int, scale_factor: int = 1) -> int:
