@@ -118,8 +118,10 @@ def watch_loading(module: nn.Module) -> Iterator[LoadedWeights]:
 
     def after(module, keys):
         loaded.missing = list(filter(_is_weight, keys.missing_keys))
-        loaded.left_over = list(keys.unexpected_keys)
-        loaded.misfits = [_describe_misfit(text) for text in errors if _is_weight(text)]
+        loaded.left_over = list(filter(_is_weight, keys.unexpected_keys))
+        loaded.misfits = [
+            _describe_misfit(text) for text in errors if 'num_batches_tracked' not in text
+        ]
 
     handles = [
         module._register_load_state_dict_pre_hook(before),
@@ -133,8 +135,12 @@ def watch_loading(module: nn.Module) -> Iterator[LoadedWeights]:
 
 
 def _is_weight(name: str) -> bool:
-    # Counters of batch norm: mmengine allows them to be missing, torch sets them to 0.
-    return 'num_batches_tracked' not in name
+    """Whether a name is of a weight: not a counter of batch norm or the like.
+
+    mmengine allows counters to be missing, torch sets them to 0; version 2 of the hosts kept the
+    averages of ``EMAHook`` under names of their own; the preprocessor's constants are settings.
+    """
+    return not re.match(r'ema_|data_preprocessor\.|.*num_batches_tracked', name)
 
 
 def _describe_misfit(message: str) -> str:

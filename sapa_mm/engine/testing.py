@@ -55,7 +55,9 @@ def prepare_testing(
     check_checkpoint(checkpoint, 'checkpoint')
     cfg.load_from = checkpoint
     cfg.resume = False
-    cfg.allow_partial = allow_partial
+    cfg.pop('allow_partial', None)
+    if allow_partial:
+        cfg.allow_partial = True
     if 'test_dataloader' not in cfg:
         raise ValueError(f'config: {config} has no test_dataloader')
     with in_scope(cfg):

@@ -70,7 +70,9 @@ def prepare_training(
     check_upsamplers(cfg.model, 'model')
     _check_pretrained(cfg.model, 'model')
     _set_resume(cfg, resume)
-    cfg.allow_partial = allow_partial
+    cfg.pop('allow_partial', None)
+    if allow_partial:
+        cfg.allow_partial = True
     return cfg
 
 
