@@ -191,7 +191,7 @@ def read_weights(path: str, name: str = 'weights') -> tuple[dict[str, Tensor], d
 
 def _read_dict(metadata: Mapping[str, str], key: str, label: str) -> dict:
     try:
-        content = json.loads(metadata[key])
+        content = as_data(json.loads(metadata[key]), key)  # no deeper than can be compared
     except (ValueError, RecursionError) as error:
         raise PublishedError(f'{label}: its {key} cannot be read: {one_line(error)}') from error
     if not isinstance(content, dict):

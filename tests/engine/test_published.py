@@ -147,7 +147,9 @@ def test_no_code_from_a_key(weights):
 
 
 @pytest.mark.parametrize('key', ['dataset_meta', 'metrics', 'model'])
-@pytest.mark.parametrize('text', ['{', '[' * 10**5, '[]', 'null'])
+@pytest.mark.parametrize(
+    'text', ['{', '[' * 10**5, '[]', 'null', '{"a": ' + '[' * 900 + ']' * 900 + '}']
+)
 def test_metadata_that_is_none(weights, key, text):
     rewrite(weights, **{key: text})
     for read in (read_published, read_checkpoint):
