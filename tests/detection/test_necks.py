@@ -237,15 +237,6 @@ def test_initialisation(kind):
         assert upsampler.content_encoder.weight.std().item() == pytest.approx(0.001, rel=0.05)
 
 
-@pytest.mark.parametrize('kind', NECKS)
-@pytest.mark.parametrize('upsample_cfg', [dict(type='bilinear'), *UPSAMPLE_CFGS])
-def test_traced_at_another_size(upsample_cfg, kind):
-    neck = make_neck(kind, upsample_cfg).eval()
-    traced = torch.jit.trace(neck, [make_inputs('even')])
-    inputs = make_inputs('odd')
-    torch.testing.assert_close(traced(inputs), neck(inputs))
-
-
 def test_options_reach_the_upsamplers():
     for kind in NECKS:
         for upsampler in upsamplers_of(make_neck(kind, dict(type='sapa_d', groups=2))):

@@ -96,13 +96,6 @@ def test_bilinear_is_the_stock_head_bit_for_bit(upsample_cfg, align_corners, siz
             assert torch.equal(head.get_parameter(name).grad, parameter.grad), name
 
 
-@pytest.mark.parametrize('upsample_cfg', [dict(type='bilinear'), *UPSAMPLE_CFGS])
-def test_traced_at_another_size(upsample_cfg):
-    head = make_head(upsample_cfg).eval()
-    traced = torch.jit.trace(head, [make_features('even')])
-    torch.testing.assert_close(traced(make_features('odd')), head(make_features('odd')))
-
-
 def test_align_corners_of_the_upsampler_wins():
     features = make_features('odd')
     aligned, plain = (

@@ -78,13 +78,6 @@ def test_bilinear_is_the_stock_head_bit_for_bit(upsample_cfg, align_corners, siz
         assert torch.equal(head.get_parameter(name).grad, parameter.grad), name
 
 
-@pytest.mark.parametrize('upsample_cfg', [dict(type='bilinear'), dict(type='sapa_d', groups=1)])
-def test_traced_at_another_size(upsample_cfg):
-    head = make_head(upsample_cfg).eval()
-    traced = torch.jit.trace(head, [make_features('even')])
-    torch.testing.assert_close(traced(make_features('odd')), head(make_features('odd')))
-
-
 @pytest.mark.parametrize('sizes', SIZES)
 @pytest.mark.parametrize(
     'upsample_cfg', [dict(type='sapa_b', embed_dims=8), dict(type='sapa_d', groups=1)]
