@@ -308,8 +308,10 @@ def test_malformed_annotations(check, root):
     assert lines[-1].endswith('must be an object, got null')
 
 
-@pytest.mark.parametrize('number', [10**400, -(10**400), 2**63])
-def test_numbers_that_are_too_large(check, root, number):
+@pytest.mark.parametrize('digits', [400, pytest.param(19, marks=pytest.mark.extended)])
+def test_numbers_that_are_too_large(check, root, digits):
+    number = 10**digits
+
     def change(content):
         content['images'][0]['width'] = number
         content['images'][1]['id'] = content['categories'][0]['id'] = number
@@ -329,7 +331,15 @@ def test_numbers_that_are_too_large(check, root, number):
         assert text in lines
 
 
-@pytest.mark.parametrize('name', ['../images/validation/{}', '/etc/passwd', '/dev/zero', 'a\0b'])
+@pytest.mark.parametrize(
+    'name',
+    [
+        '../images/validation/{}',
+        '/dev/zero',
+        pytest.param('/etc/passwd', marks=pytest.mark.extended),
+        pytest.param('a\0b', marks=pytest.mark.extended),
+    ],
+)
 def test_files_out_of_the_folder(check, root, name):
     name = name.format(first(root / 'images' / 'validation').name)
     for file in ('instances', 'panoptic'):
