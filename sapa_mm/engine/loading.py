@@ -286,11 +286,11 @@ def _compare_meta(meta: Mapping, cfg: Config, classes: Any, label: str) -> Itera
             _log(f"{label}: its meta['cfg'] is not compared: {error}", logging.WARNING)
     given = cfg.to_dict()['model']
     given = given.get('module', given)  # of the wrapper for test time augmentation
-    for difference in compare_settings(trained, given) if trained else ():
-        if difference.is_sure:
-            yield str(difference)
-        else:
-            _log(f'{label}: {difference}, which may matter', logging.WARNING)
+    differences = list(compare_settings(trained, given)) if _mapping(trained) else []
+    if sure := [difference for difference in differences if difference.is_sure]:
+        yield first_of(sure)
+    if perhaps := [difference for difference in differences if not difference.is_sure]:
+        _log(f'{label}: {first_of(perhaps)}; this may matter', logging.WARNING)
     # Before mmengine 0.1 the names were CLASSES.
     data = {str(key).lower(): value for key, value in _mapping(meta.get('dataset_meta')).items()}
     if other_classes := compare_classes(data.get('classes'), classes):

@@ -6,6 +6,7 @@ attention, anchors. A checkpoint that fits by name and shape may still be of ano
 
 import inspect
 import re
+import reprlib
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
@@ -23,6 +24,8 @@ _UNRELATED = re.compile(
 )
 _BATCH_NORM = re.compile(r'(Sync)?B(atch)?N(orm)?(2d)?')
 _UNSET = object()
+_REPR = reprlib.Repr()
+_REPR.maxstring = 80
 
 
 class Difference(NamedTuple):
@@ -42,7 +45,8 @@ class Difference(NamedTuple):
     is_sure: bool
 
     def __str__(self) -> str:
-        texts = ['not set' if v is _UNSET else repr(v) for v in (self.given, self.trained)]
+        values = (self.given, self.trained)
+        texts = ['not set' if value is _UNSET else _REPR.repr(value) for value in values]
         return f'{self.name} is {texts[0]}, it was trained with {texts[1]}'
 
 

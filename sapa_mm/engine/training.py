@@ -108,7 +108,8 @@ def build_trainer(cfg: Config, local_rank: int = 0) -> Runner:
     runner = build_runner(cfg, local_rank)
     if not any(isinstance(hook, RandomStateHook) for hook in runner.hooks):
         runner.register_hook(RandomStateHook())
-    watch_pretrained(unwrapped(runner.model))
+    if isinstance(runner.model, nn.Module):  # FlexibleRunner builds it later
+        watch_pretrained(unwrapped(runner.model))
     argument = 'resume' if cfg.get('resume') else 'load_from'
     runner.register_hook(CheckLoadingHook(argument, cfg.get('allow_partial', False)))
     return runner

@@ -154,9 +154,30 @@ def test_a_config_that_cannot_be_read(weights, text, tmp_path, monkeypatch, log)
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize('content', [3, [], {'dataset_meta': 3}, {'cfg': ''}, {'model': None}])
+@pytest.mark.parametrize(
+    'content', [3, [], {'dataset_meta': 3}, {'cfg': ''}, {'cfg': 'model = 3'}, {'model': None}]
+)
 def test_a_meta_without_anything_to_compare(weights, content):
     assert check({'state_dict': weights, 'meta': content}).problems == []
+
+
+def test_many_settings_differ(weights):
+    """The first three are named."""
+    trained = Config(
+        {'model': {'type': 'Net', 'up': {'type': 'sapa_b'}, **dict.fromkeys('abcd', 1)}}
+    )
+    given = Config({'model': {'type': 'Net', 'up': {'type': 'sapa_b'}, **dict.fromkeys('abcd', 2)}})
+    checkpoint = {'state_dict': weights, 'meta': {'cfg': trained.pretty_text}}
+    with pytest.raises(CheckpointError) as error:
+        check(checkpoint, given)
+    assert 'model.c is 2, it was trained with 1, ...; give the' in str(error.value)
+
+
+def test_what_is_unsure_is_a_warning(weights, log):
+    checkpoint = {'state_dict': weights, 'meta': {'cfg': config(more=1).pretty_text}}
+    assert check(checkpoint).problems == []
+    line = 'checkpoint: f: model.up.more is not set, it was trained with 1; this may matter'
+    assert log == [(logging.WARNING, line)]
 
 
 def test_what_was_taken_is_said(weights, log):
