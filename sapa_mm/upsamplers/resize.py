@@ -15,7 +15,7 @@ def whole_side(low: int, high: int, scale_factor: int = 1) -> int:
     Args:
         low (int): Low-res side.
         high (int): High-res side.
-        scale_factor (int): The s to prefer where several fit (a side of 1). Defaults to 1.
+        scale_factor (int): The s to prefer where several fit, as for a side of 1. Defaults to 1.
 
     Returns:
         int: ``s * low`` or ``high``.
@@ -129,6 +129,8 @@ def fit(
     Returns:
         Tensor: (N, C, H, W).
     """
+    if not is_traced() and feature.shape[2:] == size:
+        return feature
     if torch.compiler.is_compiling() or torch.jit.is_tracing():
         for axis, high in zip((2, 3), size, strict=True):
             feature = _fit_axis(feature, axis, high, scale_factor, align_corners)
@@ -153,7 +155,7 @@ def _fit_axis(
     for stride in (ceil_div(high, low), scale_factor):  # the latter wins, see whole_side
         fits = torch.div(position[-1:], stride, rounding_mode='floor') == low - 1
         whole = whole + fits * (stride * low - whole)
-    # Each position lies at ``source / unit``; integers keep those of a mere crop exact.
+    # Each position lies at source / unit; in integers, so that a mere crop is exact.
     if align_corners:
         source, unit = position * (side - 1), (whole - 1).clamp(min=1)
     else:

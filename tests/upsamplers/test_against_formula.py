@@ -5,6 +5,8 @@ import copy
 import pytest
 import sapa_ops
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
 from ..support.operators import FORMS, relayout, skip_where_not_built
 from ..support.pairs import parametrize_each, parametrize_pairs
@@ -141,6 +143,25 @@ def test_options(kind, options):
 def test_sizes(kind, options, low, high):
     upsampler = make_upsampler(kind, **options)
     assert_follows_formula(upsampler, kind, *make_inputs(upsampler, low, high, 1), **options)
+
+
+@given(
+    case=st.sampled_from(TYPICAL),
+    pre_norm=st.booleans(),
+    low=st.tuples(*2 * [st.integers(1, 5)]),
+    more=st.tuples(*2 * [st.integers(0, 11)]),
+    form=st.sampled_from(FORMS),
+)
+def test_any_size(case, pre_norm, low, more, form):
+    """Whole strides, rounded or not, and any other ratio, each axis with its own."""
+    skip_where_not_built(form)
+    kind, options = case
+    if pre_norm and kind.startswith('sapa'):
+        options = dict(options, pre_norm=True)
+    upsampler = make_upsampler(kind, 64 if 'pre_norm' in options else 4, **options)
+    high = [side + extra for side, extra in zip(low, more, strict=True)]
+    with sapa_ops.use_backend(form):
+        assert_follows_formula(upsampler, kind, *make_inputs(upsampler, low, high, 1), **options)
 
 
 @pytest.mark.parametrize('variant', ['hin', 'm2o'])
