@@ -5,11 +5,11 @@ import copy
 import pytest
 import sapa_ops
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ..support.operators import FORMS, relayout, skip_where_not_built
-from ..support.pairs import parametrize_each, parametrize_pairs
+from ..support.pairs import in_both_tiers, parametrize_each, parametrize_pairs
 from ..support.slow_upsamplers import slow_upsampler
 from ..support.upsamplers import PEER_VARIANTS, keep_points_in_cells, make_inputs, make_upsampler
 
@@ -145,23 +145,31 @@ def test_sizes(kind, options, low, high):
     assert_follows_formula(upsampler, kind, *make_inputs(upsampler, low, high, 1), **options)
 
 
-@given(
-    case=st.sampled_from(TYPICAL),
-    pre_norm=st.booleans(),
-    low=st.tuples(*2 * [st.integers(1, 5)]),
-    more=st.tuples(*2 * [st.integers(0, 11)]),
-    form=st.sampled_from(FORMS),
-)
-def test_any_size(case, pre_norm, low, more, form):
+@in_both_tiers
+def test_any_size(examples):
     """Whole strides, rounded or not, and any other ratio, each axis with its own."""
-    skip_where_not_built(form)
-    kind, options = case
-    if pre_norm and kind.startswith('sapa'):
-        options = dict(options, pre_norm=True)
-    upsampler = make_upsampler(kind, 64 if 'pre_norm' in options else 4, **options)
-    high = [side + extra for side, extra in zip(low, more, strict=True)]
-    with sapa_ops.use_backend(form):
-        assert_follows_formula(upsampler, kind, *make_inputs(upsampler, low, high, 1), **options)
+
+    @settings(max_examples=examples)
+    @given(
+        case=st.sampled_from(TYPICAL),
+        pre_norm=st.booleans(),
+        low=st.tuples(*2 * [st.integers(1, 5)]),
+        more=st.tuples(*2 * [st.integers(0, 11)]),
+        form=st.sampled_from(FORMS),
+    )
+    def holds(case, pre_norm, low, more, form):
+        kind, options = case
+        if pre_norm and kind.startswith('sapa'):
+            options = dict(options, pre_norm=True)
+        upsampler = make_upsampler(kind, 64 if 'pre_norm' in options else 4, **options)
+        high = [side + extra for side, extra in zip(low, more, strict=True)]
+        with sapa_ops.use_backend(form):
+            assert_follows_formula(
+                upsampler, kind, *make_inputs(upsampler, low, high, 1), **options
+            )
+
+    skip_where_not_built('compiled')
+    holds()
 
 
 @pytest.mark.parametrize('variant', ['hin', 'm2o'])

@@ -5,12 +5,13 @@ Backbones round odd sides up, so 12 rows of x go to 23 rows of the guide as they
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sapa_mm.upsamplers import UPSAMPLERS
 from sapa_mm.upsamplers.resize import nearest_resize, whole_side
 
+from ..support.pairs import in_both_tiers
 from ..support.slow_upsamplers import whole_multiple
 from ..support.upsamplers import ALL_TYPES, PEER_VARIANTS, make_inputs, make_upsampler
 
@@ -71,6 +72,7 @@ def sides(scale_factor):
     )
 
 
+@in_both_tiers
 @pytest.mark.parametrize(
     ('kind', 'options', 'scale_factor'),
     [
@@ -80,19 +82,24 @@ def sides(scale_factor):
         for scale_factor in ([2] if kind in BY_TWO_ONLY else [2, 3])
     ],
 )
-@given(data=st.data())
-def test_any_stride(kind, options, scale_factor, data):
+def test_any_stride(kind, options, scale_factor, examples):
     """Whatever the ratio, that of the upsampler or another, and each axis with its own."""
-    low, strides, surplus = zip(*(data.draw(sides(scale_factor)) for _ in 'yx'), strict=True)
-    if kind == 'nearest':
-        strides = [min(stride, 2) for stride in strides]  # stock interpolation is by size beyond
-    whole = [side * stride for side, stride in zip(low, strides, strict=True)]
-    size = [
-        side - min(extra, stride - 1)
-        for side, stride, extra in zip(whole, strides, surplus, strict=True)
-    ]
-    everywhere, inside = difference(kind, options, low, whole, size, scale_factor)
-    assert (inside if kind in AT_THE_BORDER else everywhere) < 1e-12
+
+    @settings(max_examples=examples)
+    @given(sides(scale_factor), sides(scale_factor))
+    def holds(*axes):
+        low, strides, surplus = zip(*axes, strict=True)
+        if kind == 'nearest':
+            strides = [min(stride, 2) for stride in strides]  # by size beyond, as the stock one
+        whole = [side * stride for side, stride in zip(low, strides, strict=True)]
+        size = [
+            side - min(extra, stride - 1)
+            for side, stride, extra in zip(whole, strides, surplus, strict=True)
+        ]
+        everywhere, inside = difference(kind, options, low, whole, size, scale_factor)
+        assert (inside if kind in AT_THE_BORDER else everywhere) < 1e-12
+
+    holds()
 
 
 @given(low=st.integers(1, 60), high=st.integers(1, 200), scale_factor=st.integers(1, 4))
