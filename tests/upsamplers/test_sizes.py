@@ -87,8 +87,8 @@ def test_any_stride(kind, options, scale_factor, examples):
 
     @settings(max_examples=examples)
     @given(sides(scale_factor), sides(scale_factor))
-    def holds(*axes):
-        low, strides, surplus = zip(*axes, strict=True)
+    def holds(rows, columns):
+        low, strides, surplus = zip(rows, columns, strict=True)
         if kind == 'nearest':
             strides = [min(stride, 2) for stride in strides]  # by size beyond, as the stock one
         whole = [side * stride for side, stride in zip(low, strides, strict=True)]
