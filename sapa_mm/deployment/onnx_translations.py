@@ -19,7 +19,7 @@ def adaptive_avg_pool2d(x, output_size):
     return op.MatMul(op.MatMul(rows, x), op.Transpose(columns, perm=[1, 0]))
 
 
-#: For ``custom_translation_table`` of ``torch.onnx.export``.
+#: For ``custom_translation_table`` of ``torch.onnx.export``: these steps, and sapa_ops' operators.
 TRANSLATIONS: dict[Callable, Callable] = {
     **sapa_ops.onnx.TRANSLATIONS,
     torch.ops.aten.adaptive_avg_pool2d.default: adaptive_avg_pool2d,

@@ -24,13 +24,24 @@ GUIDES = [(5, 9), (6, 8), (7, 4), (16, 13), (12, 20)]
 
 # Most of an export's time does not depend on the number of upsamplers.
 @pytest.mark.parametrize(
-    'cases',
+    ('cases', 'form', 'translations'),
     [
-        pytest.param([*ALL_TYPES.items()], id='types'),
-        pytest.param(VARIANTS, id='variants', marks=pytest.mark.extended),
+        pytest.param([*ALL_TYPES.items()], 'compiled', TRANSLATIONS, id='types'),
+        pytest.param(VARIANTS, 'compiled', TRANSLATIONS, id='variants', marks=pytest.mark.extended),
+        # The eager form needs no translations.
+        *(
+            pytest.param(
+                [(kind, ALL_TYPES[kind])],
+                'eager',
+                {},
+                id=f'{kind}-eager',
+                marks=() if kind == 'sapa_b' else pytest.mark.extended,
+            )
+            for kind in ('a2u', 'carafe', 'dysample', 'fade', 'sapa_b', 'sapa_d', 'sapa_i')
+        ),
     ],
 )
-def test_one_graph_for_all_sizes(cases):
+def test_one_graph_for_all_sizes(cases, form, translations):
     upsamplers = [make_upsampler(kind, **options).float().eval() for kind, options in cases]
 
     def inputs(guide):
@@ -40,7 +51,7 @@ def test_one_graph_for_all_sizes(cases):
     def upsample(x, guide):
         return torch.stack([upsampler(x, guide) for upsampler in upsamplers])
 
-    run = run_as_onnx(upsample, inputs(GUIDES[0]), TRANSLATIONS)
+    run = run_as_onnx(upsample, inputs(GUIDES[0]), translations, form)
     for guide in GUIDES:
         with torch.no_grad():
             expected = upsample(*inputs(guide))

@@ -7,14 +7,14 @@ from torch.export import Dim, export
 from .operators import skip_where_not_built
 
 
-def run_as_onnx(module, example, translations):
+def run_as_onnx(module, example, translations, form='compiled'):
     """Export a module with dynamic last two sides of all inputs; return a function that runs it."""
     import onnxruntime
     from sapa_ops.onnx import OPSET
 
-    skip_where_not_built('compiled')
+    skip_where_not_built(form)
     free = tuple({t.dim() - 2: Dim.DYNAMIC, t.dim() - 1: Dim.DYNAMIC} for t in example)
-    with sapa_ops.use_backend('compiled'), torch.no_grad():
+    with sapa_ops.use_backend(form), torch.no_grad():
         program = export(_Call(module), example, dynamic_shapes=(free,))
     graph = torch.onnx.export(
         program,
