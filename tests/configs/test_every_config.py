@@ -5,9 +5,14 @@ import pytest
 pytest.importorskip('mmseg')
 pytest.importorskip('mmdet')
 
+from mmengine.config import Config
+
+from sapa_mm.engine.config import in_scope
 from sapa_mm.engine.run import build_runner
+from sapa_mm.engine.settings import compare_settings
 from sapa_mm.engine.training import prepare_training
 from sapa_mm.upsamplers import UPSAMPLERS, Upsampler
+from sapa_mm.utils.configs import parse_config
 
 from ..support.configs import CONFIGS, PATHS, build_on_meta, load
 from ..support.shrunken import last_metrics, shrunken
@@ -28,6 +33,18 @@ def test_self_contained(path):
     text = path.read_text()
     assert 'mmseg::' not in text
     assert 'mmdet::' not in text
+
+
+@pytest.mark.parametrize(
+    'name', [pytest.param(n, marks=[] if n in LARGE else pytest.mark.extended) for n in PATHS]
+)
+def test_a_checkpoint_keeps_its_settings(name):
+    """As text, which is compared with the config before the checkpoint is tested."""
+    cfg = load(name)
+    text = Config(cfg.to_dict(), format_python_code=False).pretty_text
+    with in_scope(cfg):
+        differences = compare_settings(parse_config(text)['model'], cfg.to_dict()['model'])
+        assert not [str(difference) for difference in differences]
 
 
 @pytest.mark.parametrize('name', PATHS)
