@@ -37,12 +37,14 @@ def _load() -> str | None:
     return None
 
 
-def _why_not_built() -> dict[str, str]:
+def _read_build_record() -> dict[str, str]:
     record = _HERE / '_build.json'
     return json.loads(record.read_text()) if record.exists() else {}
 
 
+# Once, at import: every operator asks, and torch.compile cannot trace the reading of a file.
 _load_error = _load()
+_why_not_built = _read_build_record()
 
 
 def why_not(tensor: Tensor) -> str | None:
@@ -58,10 +60,10 @@ def why_not(tensor: Tensor) -> str | None:
     if device not in ('cpu', 'cuda'):
         return f'it has kernels for cpu and cuda only, the tensor is on {device}'
     if _load_error is not None:
-        reason = _why_not_built().get(device)
+        reason = _why_not_built.get(device)
         return f'{_load_error}: {reason}' if reason else _load_error
     if device == 'cuda' and not _has_cuda:
-        return _why_not_built().get('cuda', 'the library was built without CUDA')
+        return _why_not_built.get('cuda', 'the library was built without CUDA')
     if tensor.dtype not in _DTYPES:
         return f'it has no kernel for {tensor.dtype}'
     return None

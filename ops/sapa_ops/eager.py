@@ -18,8 +18,8 @@ from .geometry import group_children, lowres_index, ungroup_children
 _CHUNK_ELEMENTS = 2**22
 _MAX_KEPT_ELEMENTS = 2**26
 
-# Around the map whose points are sampled, as F.pad takes it: a pixel for corners in the padding,
-# and two more for points outside, which then read only zeros.
+# Around the map whose points are sampled, as F.pad takes it: a pixel on each side for the corners
+# just off the map, and one more before it for points outside: their corners, -2 and -1, are zeros.
 _PADDING = (2, 1, 2, 1)
 
 

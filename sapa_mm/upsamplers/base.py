@@ -125,8 +125,9 @@ class Upsampler(nn.Module):
         else:
             size = (guide.shape[2], guide.shape[3])
         out = self.upsample(x, guide, size)
-        keeps = torch.compiler.is_compiling() or not self._is_channels_last(x)
-        if keeps or self._is_channels_last(out):
+        if torch.compiler.is_compiling() or not self._is_channels_last(x):
+            return out
+        if self._is_channels_last(out):  # a cropped map too, which `contiguous` would copy
             return out
         return out.contiguous(memory_format=torch.channels_last)
 

@@ -64,7 +64,8 @@ def test_a_library_that_cannot_be_loaded_leaves_the_eager_form(content, tmp_path
     script = (
         'import sapa_ops, torch\n'
         'print(sapa_ops.backend_for(torch.zeros(1)))\n'
-        'print(sapa_ops.window_similarity(torch.ones(1, 2, 2, 2), torch.ones(1, 2, 1, 1), 1))'
+        'operator = torch.compile(sapa_ops.window_similarity, backend="eager", fullgraph=True)\n'
+        'print(operator(torch.ones(1, 2, 2, 2), torch.ones(1, 2, 1, 1), 1))'
     )
     result = subprocess.run(
         [sys.executable, '-c', script],
