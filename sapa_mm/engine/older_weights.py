@@ -1,14 +1,14 @@
 """Weights that an older version of this package trained, by another rule for odd sizes."""
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import torch
 from sapa_ops.geometry import ceil_div
 from torch import Tensor, nn
 
-from ..upsamplers import Bilinear, Upsampler
+from ..upsamplers import Upsampler
 
 GEOMETRY = str(Upsampler._version)
 """The rule for the low-res parent of a high-res pixel; '1' is that of 0.1, see ``Upsampler``."""
@@ -32,8 +32,8 @@ def trained_geometry(checkpoint: Mapping[str, Any], model: nn.Module) -> str:
         return str(meta['geometry'])
     modules = getattr(checkpoint.get('state_dict'), '_metadata', None)
     if 'sapa_mm' in str(meta.get('cfg')) and isinstance(modules, Mapping):
-        for name, module in model.named_modules():
-            if isinstance(module, Upsampler) and (modules.get(name) or {}).get('version') == 1:
+        for name, _ in _upsamplers_of_another_rule(model):
+            if (modules.get(name) or {}).get('version') == 1:
                 return '1'
     return GEOMETRY
 
@@ -60,9 +60,15 @@ def warn_at_odd_sizes(model: nn.Module, label: str) -> None:
             stacklevel=2,
         )
 
-    for module in model.modules():
-        if isinstance(module, Upsampler) and not isinstance(module, Bilinear):
-            handles.append(module.register_forward_pre_hook(check))
+    for _, module in _upsamplers_of_another_rule(model):
+        handles.append(module.register_forward_pre_hook(check))
+
+
+def _upsamplers_of_another_rule(model: nn.Module) -> Iterator[tuple[str, Upsampler]]:
+    """The upsamplers that 0.1 computed otherwise at odd sizes, with their names."""
+    for name, module in model.named_modules():
+        if isinstance(module, Upsampler) and module._version == Upsampler._version:
+            yield name, module
 
 
 def _is_odd(x: Any = None, guide: Any = None) -> bool:

@@ -81,7 +81,8 @@ class Upsampler(nn.Module):
     table_1: tuple[Table1Row, ...] = ()
 
     # torch keeps it in state dicts. 1: the parent of a high-res position by pixel centres at odd
-    # sizes, too; 2: by the stride, see `sapa_ops.geometry.lowres_index`.
+    # sizes, too; 2: by the stride, see `sapa_ops.geometry.lowres_index`. Classes that both rules
+    # leave the same by two stay at 1.
     _version = 2
 
     def __init_subclass__(cls, **kwargs: Any) -> None:

@@ -21,6 +21,7 @@ class Deconv(Upsampler):
 
     name = 'deconv'
     title = 'Deconv'
+    _version = 1
     in_mmcv = True
     # mmcv's 'deconv' is the bare convolution.
     renamed_keys = {'weight': 'deconv.weight', 'bias': 'deconv.bias'}

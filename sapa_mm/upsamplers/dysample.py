@@ -37,6 +37,7 @@ class DySample(PointUpsampler):
 
     name = 'dysample'
     title = 'DySample'
+    _version = 1
     weights_of_options = {
         'scope.bias': 'dynamic_scope=True, scope_bias=True',
         'scope.weight': 'dynamic_scope=True',

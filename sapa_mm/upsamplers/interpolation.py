@@ -22,6 +22,7 @@ class Nearest(Upsampler):
 
     name = 'nearest'
     title = 'Nearest'
+    _version = 1
     in_mmcv = True
     any_size = True
 
@@ -52,6 +53,7 @@ class Bilinear(Upsampler):
 
     name = 'bilinear'
     title = 'Bilinear'
+    _version = 1
     in_mmcv = True
     any_size = True
 

@@ -23,6 +23,7 @@ class PixelShuffle(Upsampler):
 
     name = 'pixel_shuffle'
     title = 'PixelShuffle'
+    _version = 1
     in_mmcv = True
     # The authors' is a Sequential of a convolution and nn.PixelShuffle.
     renamed_keys = {'0': 'upsample_conv'}

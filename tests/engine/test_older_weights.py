@@ -72,3 +72,12 @@ def test_others_do_not(content):
     with warnings.catch_warnings():
         warnings.simplefilter('error')
         net(ODD)
+
+
+def test_what_both_rules_leave_the_same_does_not():
+    net = Net('pixel_shuffle')
+    content = {'state_dict': net.state_dict(), 'meta': {'geometry': '1'}}
+    assert load_weights(net, content, 'checkpoint: f').geometry == '1'
+    with warnings.catch_warnings():
+        warnings.simplefilter('error')
+        net(ODD)
