@@ -7,19 +7,18 @@ from mmengine.hooks import Hook
 from mmengine.model import BaseTTAModel, is_model_wrapper
 from torch import nn
 
-from .loading import check_model, load_weights, log_taken
+from .loading import check_model, load_weights, log_loaded
 
 
 class CheckLoadingHook(Hook):
-    """Refuse the checkpoint of another model, before it is tested or trained further.
+    """Refuse a checkpoint that does not fit the model, before testing or further training.
 
-    mmengine loads whatever fits, and only logs what does not. Of weights that a training starts
-    from (``load_from``), it is said what was taken over; only if there is nothing, they are
-    refused.
+    mmengine loads whatever fits, and only logs what does not. Weights to start training from
+    (``load_from``) may fit in part, which is logged; they are refused only if none fits.
 
     Args:
         argument (str): Where the checkpoint comes from: 'checkpoint', 'resume' or 'load_from'.
-        allow_partial (bool): Whether to warn instead. Defaults to False.
+        allow_partial (bool): Whether to warn instead of refusing. Defaults to False.
     """
 
     # Before other hooks use the checkpoint.
@@ -37,12 +36,12 @@ class CheckLoadingHook(Hook):
             checkpoint (dict): The checkpoint, read but not yet loaded into the model.
 
         Raises:
-            CheckpointError: If it is of another model.
+            CheckpointError: If it does not fit.
         """
         label = f'{self._argument}: {runner._load_from}'
         model = unwrapped(runner.model)
         if self._argument == 'load_from':
-            log_taken(load_weights(model, checkpoint, label), label)
+            log_loaded(load_weights(model, checkpoint, label), label)
             return
         resumes = self._argument == 'resume'
         loop = runner.train_loop if resumes else runner.test_loop
@@ -50,9 +49,9 @@ class CheckLoadingHook(Hook):
         classes = (getattr(dataset, 'metainfo', None) or {}).get('classes')
         loaded = check_model(model, checkpoint, runner.cfg, classes, label, self._allow_partial)
         if resumes and (loaded.missing or loaded.misfits or loaded.left_over):
-            # Its states are those of other parameters.
+            # Its states belong to other parameters.
             checkpoint.pop('optimizer', None)
-            runner.logger.log(logging.WARNING, f'{label}: the optimizer starts anew')
+            runner.logger.log(logging.WARNING, f'{label}: the optimizer starts afresh')
 
 
 def unwrapped(model: Any) -> nn.Module:

@@ -19,7 +19,7 @@ _DATALOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
 
 
 class ConfigError(ValueError):
-    """Nothing can be built from a setting of a config."""
+    """A setting of a config from which nothing can be built."""
 
 
 def read_config(path: str, options: dict[str, Any] | None = None) -> Config:
@@ -111,14 +111,15 @@ def check_upsamplers(model: Any, name: str) -> None:
 def describe_failure(error: Exception, cfg: Config) -> str:
     """Describe in one line why something cannot be built from a config.
 
-    What a wrong setting raises is up to the module that it is for.
+    A wrong setting may raise anything: that is up to the module that it is for.
 
     Args:
         error (Exception): The error.
         cfg (Config): The config.
 
     Returns:
-        str: The error and, if it is of an upsampler, the keys of these; otherwise file and line.
+        str: The error and where to look: the keys of the upsamplers in the config if one of them
+        raised it, otherwise file and line.
     """
     cause: BaseException = error
     while cause.__context__ is not None:

@@ -1,4 +1,4 @@
-"""Loading weights into a model, and saying what did not fit."""
+"""Loading weights into a model, and saying what does not fit."""
 
 import functools
 import logging
@@ -24,15 +24,15 @@ from .settings import compare_classes, compare_settings
 
 @dataclass
 class LoadedWeights:
-    """What a module took over when weights were loaded into it.
+    """Which weights were loaded into a module, and which were not.
 
     Attributes:
         wanted (list[str]): Names of the module's weights.
-        found (Mapping[str, Any] | None): What was loaded; None if nothing was.
-        missing (list[str]): Weights of the module that were not there.
-        left_over (list[str]): What was there, and the module has not.
+        found (Mapping[str, Any] | None): The state dict; None if none was loaded.
+        missing (list[str]): Weights of the module that the state dict lacks.
+        left_over (list[str]): Weights that the module lacks.
         misfits (list[str]): Weights of another shape, with the shapes.
-        geometry (str): The rule by which they were trained, see ``trained_geometry``.
+        geometry (str): The rule for odd sizes in training, see ``trained_geometry``.
     """
 
     wanted: list[str]
@@ -43,8 +43,8 @@ class LoadedWeights:
     geometry: str = GEOMETRY
 
     @property
-    def taken(self) -> int:
-        """The number of weights that were taken over."""
+    def count(self) -> int:
+        """The number of weights that were loaded."""
         if self.found is None:
             return 0
         return len(self.wanted) - len(self.missing) - len(self.misfits)
@@ -53,39 +53,39 @@ class LoadedWeights:
     def problems(self) -> list[str]:
         """What does not fit, in words; empty if all does."""
         return [
-            f'{verb} {len(names)} weights: {first_of(names)}'
-            for verb, names in (
-                ('lacks', self.missing),
-                ('has, and the model has not,', self.left_over),
-                ('has in another shape', self.misfits),
+            f'{problem} ({len(names)}): {first_of(names)}'
+            for problem, names in (
+                ('lacks weights of the model', self.missing),
+                ('has weights that the model lacks', self.left_over),
+                ('has weights of another shape', self.misfits),
             )
             if names
         ]
 
     def explain(self, names: Collection[str], advice: str = '') -> str:
-        """Say why nothing was taken over.
+        """Say why no weight was loaded.
 
         Args:
             names (Collection[str]): The names in the file.
-            advice (str): What to do where all names have a prefix, with a place for it.
+            advice (str): What to do if the names have a prefix; ``{}`` stands for it.
                 Defaults to ''.
 
         Returns:
-            str: What is there instead, and where the weights are, if they are there.
+            str: What the file has instead, and where the weights are, if it has them.
         """
-        text = f'has none of the {len(self.wanted)} weights, it has {first_of(list(names))}'
+        text = f'has none of the {len(self.wanted)} weights needed; it has {first_of(list(names))}'
         for key, value in (self.found or {}).items():
             if isinstance(value, Mapping) and not set(self.wanted).isdisjoint(value):
                 return f'{text}; the weights are under the key {key!r}: save these alone'
         if prefix := _common_prefix(names, self.wanted):
-            return f'{text}; before the names stands {prefix!r}{advice.format(repr(prefix))}'
+            return f'{text}; its names have the prefix {prefix!r}{advice.format(repr(prefix))}'
         if prefix := _common_prefix(self.wanted, names):
-            return f'{text}; these are the weights of {prefix[:-1]!r}'
+            return f'{text}; these are the weights of {prefix[:-1]!r} alone'
         return text
 
 
 def _common_prefix(longer: Collection[str], shorter: Collection[str]) -> str:
-    """Find what stands before most of the names."""
+    """Find the prefix that most of the names have."""
     names = set(shorter)
     prefixes = Counter(
         name[: match.end()]
@@ -98,16 +98,15 @@ def _common_prefix(longer: Collection[str], shorter: Collection[str]) -> str:
 
 @contextmanager
 def watch_loading(module: nn.Module) -> Iterator[LoadedWeights]:
-    """Watch what a module takes over from a state dict.
+    """Watch what is loaded into a module, by torch's own loading or mmengine's.
 
-    It works by the hooks of torch, which mmengine's own loading calls, too: after the names of
-    other projects have been mapped to ours.
+    Both call torch's hooks, after modules have renamed the weights of other projects.
 
     Args:
         module (nn.Module): The module.
 
     Yields:
-        LoadedWeights: To be read once weights have been loaded.
+        LoadedWeights: Filled in once weights have been loaded.
     """
     loaded = LoadedWeights(list(filter(_is_weight, module.state_dict())))
     errors: list[str] = []
@@ -158,7 +157,7 @@ def load_weights(model: nn.Module, checkpoint: Any, label: str) -> LoadedWeights
         label (str): What error messages call it: the argument and the file.
 
     Returns:
-        LoadedWeights: What was taken over.
+        LoadedWeights: What was loaded.
 
     Raises:
         CheckpointError: If nothing was.
@@ -172,7 +171,7 @@ def load_weights(model: nn.Module, checkpoint: Any, label: str) -> LoadedWeights
     except ValueError as error:
         # Upsamplers refuse the weights of options that they were not built with.
         raise CheckpointError(f'{label}: {error}') from error
-    if not loaded.taken:
+    if not loaded.count:
         raise CheckpointError(f'{label} {loaded.explain(weights)}')
     loaded.geometry = trained_geometry(checkpoint, model)
     if loaded.geometry != GEOMETRY:
@@ -200,7 +199,7 @@ def check_model(
             no, and the error does not name this argument.
 
     Returns:
-        LoadedWeights: What was taken over.
+        LoadedWeights: What was loaded.
 
     Raises:
         CheckpointError: If no weight fits, or the checkpoint is of another model.
@@ -211,28 +210,28 @@ def check_model(
     if not problems:
         return loaded
     place = cfg.filename or 'the config'
-    what = f'{label} is not of the model in {place}: {"; ".join(problems)}'
+    what = f'{label} does not fit the model in {place}: {"; ".join(problems)}'
     if not allow_partial:
         advice = 'give the config and `cfg_options` that it was trained with'
         if allow_partial is not None:
-            advice += ', or `allow_partial` to take what fits'
+            advice += ', or `allow_partial` to load what fits'
         raise CheckpointError(f'{what}; {advice}')
-    _log(f'{what}; {loaded.taken} of {len(loaded.wanted)} weights are taken', logging.WARNING)
+    _log(f'{what}; loaded {loaded.count} of {len(loaded.wanted)} weights', logging.WARNING)
     return loaded
 
 
-def log_taken(loaded: LoadedWeights, label: str) -> None:
-    """Say in one line what a module took over.
+def log_loaded(loaded: LoadedWeights, label: str) -> None:
+    """Log in one line what was loaded.
 
     Args:
-        loaded (LoadedWeights): What it did.
+        loaded (LoadedWeights): What was.
         label (str): Where the weights come from.
     """
-    texts = [f'{label}: {loaded.taken} of {len(loaded.wanted)} weights are taken over']
+    texts = [f'{label}: loaded {loaded.count} of {len(loaded.wanted)} weights']
     for what, names in (
-        ('left as initialised', loaded.missing),
+        ('missing, left as initialised', loaded.missing),
         ('of another shape, left as initialised', loaded.misfits),
-        ('not taken', loaded.left_over),
+        ('not in the model, ignored', loaded.left_over),
     ):
         if names:
             texts.append(f'{what}: {len(names)} ({first_of(names)})')
@@ -240,9 +239,9 @@ def log_taken(loaded: LoadedWeights, label: str) -> None:
 
 
 def watch_pretrained(model: nn.Module) -> None:
-    """Say what modules take over from ``init_cfg=dict(type='Pretrained', ...)``, once they do.
+    """Log what modules load by ``init_cfg=dict(type='Pretrained', ...)``, once they do.
 
-    Initialisation then raises a ``CheckpointError`` where that is nothing.
+    Initialisation then raises a ``CheckpointError`` if that is nothing.
 
     Args:
         model (nn.Module): The model, not yet initialised.
@@ -264,16 +263,16 @@ def _init_pretrained(module: Any, label: str) -> None:
         except CheckpointError:
             raise
         except (AssertionError, RuntimeError, ValueError) as error:
-            # There is no such prefix; torch's own loading found another shape; see load_weights.
+            # No such prefix, weights of another shape, or of an option of an upsampler.
             problem = '; '.join(loaded.problems) or one_line(error)
             raise CheckpointError(f'{label}: {problem}') from error
     if loaded.found is None:
         return  # some modules copy weights by themselves
-    if not loaded.taken:
+    if not loaded.count:
         raise CheckpointError(
             f'{label} {loaded.explain(loaded.found, ": give init_cfg prefix={}")}'
         )
-    log_taken(loaded, label)
+    log_loaded(loaded, label)
 
 
 def _compare_meta(meta: Mapping, cfg: Config, classes: Any, label: str) -> Iterator[str]:
@@ -283,7 +282,7 @@ def _compare_meta(meta: Mapping, cfg: Config, classes: Any, label: str) -> Itera
         try:
             trained = parse_config(meta['cfg'], keys=('model',)).get('model')
         except ValueError as error:
-            _log(f"{label}: its meta['cfg'] is not compared: {error}", logging.WARNING)
+            _log(f"{label}: its meta['cfg'] cannot be compared: {error}", logging.WARNING)
     given = cfg.to_dict()['model']
     given = given.get('module', given)  # of the wrapper for test time augmentation
     differences = list(compare_settings(trained, given)) if _mapping(trained) else []

@@ -1,4 +1,4 @@
-"""Weights that an older version of this package trained, by another rule for odd sizes."""
+"""Weights that an older version of this package trained, with another rule for odd sizes."""
 
 import warnings
 from collections.abc import Iterator, Mapping
@@ -11,19 +11,19 @@ from torch import Tensor, nn
 from ..upsamplers import Upsampler
 
 GEOMETRY = str(Upsampler._version)
-"""The rule for the low-res parent of a high-res pixel; '1' is that of 0.1, see ``Upsampler``."""
+"""The rule for the low-res parent of a high-res pixel; '1' is 0.1's, see ``Upsampler``."""
 
 
 def trained_geometry(checkpoint: Mapping[str, Any], model: nn.Module) -> str:
-    """Find out by which rule a checkpoint of this package was trained.
+    """Find out with which rule for odd sizes a checkpoint was trained.
 
     Args:
-        checkpoint (Mapping[str, Any]): The checkpoint. Published weights name the rule, torch keeps
+        checkpoint (Mapping[str, Any]): The checkpoint. Published weights name the rule; torch keeps
             the version of every module with the weights.
         model (nn.Module): Its model.
 
     Returns:
-        str: '1' or '2'; the current one for the checkpoints of others.
+        str: '1' or '2'; the current one for checkpoints of other projects.
     """
     meta = checkpoint.get('meta')
     if not isinstance(meta, Mapping):
@@ -39,7 +39,7 @@ def trained_geometry(checkpoint: Mapping[str, Any], model: nn.Module) -> str:
 
 
 def warn_at_odd_sizes(model: nn.Module, label: str) -> None:
-    """Warn once when an upsampler meets a size at which the rule of 0.1 was another.
+    """Warn once when an upsampler meets a size at which 0.1 gave another result.
 
     Args:
         model (nn.Module): A model with weights of version 0.1.
@@ -54,9 +54,9 @@ def warn_at_odd_sizes(model: nn.Module, label: str) -> None:
             handle.remove()
         low, high = (tuple(feature.shape[2:]) for feature in inputs)
         warnings.warn(
-            f'{label} was trained before sapa_mm 0.2.0, which upsamples {low} to {high} otherwise: '
-            'as the beginning of the next multiple; results may differ from those of 0.1. Train '
-            'again, or pad images (ResizeToMultiple, pad_size_divisor=32)',
+            f'{label} was trained before sapa_mm 0.2.0, which upsamples {low} to {high} in another '
+            'way, so results may differ from those of 0.1; train again, or pad images to a '
+            'multiple of 32 (ResizeToMultiple, pad_size_divisor=32)',
             stacklevel=2,
         )
 
@@ -72,7 +72,7 @@ def _upsamplers_of_another_rule(model: nn.Module) -> Iterator[tuple[str, Upsampl
 
 
 def _is_odd(x: Any = None, guide: Any = None) -> bool:
-    """Whether backbones would make x of the guide by rounding up."""
+    """Whether a backbone would get from the guide's size to that of x by rounding up."""
     if not (isinstance(x, Tensor) and isinstance(guide, Tensor) and x.dim() == guide.dim() == 4):
         return False
     sides = zip(x.shape[2:], guide.shape[2:], strict=True)

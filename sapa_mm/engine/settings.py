@@ -15,7 +15,8 @@ from mmengine.registry import MODELS, TASK_UTILS, DefaultScope
 from ..upsamplers.build import UPSAMPLERS
 from ..utils.text import first_of
 
-# Initialisation, losses and regularisation, what only training or only test time has, padding.
+# What the weights' meaning does not depend on: initialisation, losses, regularisation, settings of
+# training or of testing alone, padding.
 _UNRELATED = re.compile(
     r'_scope_|init_cfg|pretrained|offset_init|train_cfg|test_cfg|auxiliary_head|.*loss.*|.*drop.*'
     r'|sampler|assigner|ignore_index|seg_rescale_factor|with_cp|norm_eval|frozen_stages'
@@ -35,8 +36,8 @@ class Difference(NamedTuple):
         name (str): Its dotted key.
         trained (Any): Its value in training.
         given (Any): Its value now.
-        is_sure (bool): Whether the prediction depends on it. It may not where one side leaves it to
-            a default that is unknown here, or the class in training is unknown here.
+        is_sure (bool): Whether it is certain to matter. It is not if one side leaves the setting to
+            an unknown default, or the class in training is unknown here.
     """
 
     name: str
@@ -47,14 +48,14 @@ class Difference(NamedTuple):
     def __str__(self) -> str:
         values = (self.given, self.trained)
         texts = ['not set' if value is _UNSET else _REPR.repr(value) for value in values]
-        return f'{self.name} is {texts[0]}, it was trained with {texts[1]}'
+        return f'{self.name} is {texts[0]}, but was {texts[1]} in training'
 
 
 def compare_settings(trained: Any, given: Any, name: str = 'model') -> Iterator[Difference]:
     """Compare the settings of two models, as far as their predictions depend on them.
 
-    What only one side sets is compared with the default of the class. Batch norms, synchronised or
-    not, are equal, and so are our heads and necks with the stock interpolation and the stock ones.
+    What only one side sets is compared with the default of the class. Batch norms count as equal,
+    synchronised or not; so do our heads and necks with the stock interpolation and the stock ones.
 
     Args:
         trained (Any): The config of a model or of a part, in training.
@@ -105,7 +106,7 @@ def compare_classes(trained: Any, given: Any) -> str | None:
     if not (_is_list(trained) and _is_list(given)):
         return None
     if len(trained) != len(given):
-        return f'the dataset has {len(given)} classes, it was trained with {len(trained)}'
+        return f'the dataset has {len(given)} classes, but had {len(trained)} in training'
     differ = [
         f'{index} is {ours!r}, was {theirs!r}'
         for index, (theirs, ours) in enumerate(zip(trained, given, strict=True))
@@ -113,7 +114,7 @@ def compare_classes(trained: Any, given: Any) -> str | None:
     ]
     if not differ:
         return None
-    return f'{len(differ)} classes are others than in training: {first_of(differ)}'
+    return f'names of classes differ ({len(differ)} of {len(given)}): {first_of(differ)}'
 
 
 def _is_list(value: Any) -> bool:

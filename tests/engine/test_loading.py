@@ -1,4 +1,4 @@
-"""What a module takes over from weights is known, and the weights of another model are refused."""
+"""What was loaded into a module is known, and the weights of another model are refused."""
 
 import logging
 
@@ -12,7 +12,7 @@ from mmengine.model import BaseModule
 from torch import nn
 
 from sapa_mm.engine import CheckpointError
-from sapa_mm.engine.loading import check_model, load_weights, log_taken, watch_pretrained
+from sapa_mm.engine.loading import check_model, load_weights, log_loaded, watch_pretrained
 from sapa_mm.upsamplers import build_upsampler
 
 
@@ -61,7 +61,7 @@ def test_all_of_it(weights):
     for checkpoint in ({'state_dict': weights, 'meta': meta()}, weights):
         model = Net()
         loaded = check_model(model, checkpoint, config(), ('a', 'b'), 'checkpoint: f')
-        assert (loaded.taken, loaded.problems) == (len(loaded.wanted), [])
+        assert (loaded.count, loaded.problems) == (len(loaded.wanted), [])
         assert all(torch.equal(model.state_dict()[name], value) for name, value in weights.items())
 
 
@@ -84,11 +84,11 @@ def test_all_problems_in_one_line(weights):
         check(checkpoint, classes=('a', 'c'))
     (line,) = str(error.value).splitlines()
     for part in (
-        'checkpoint: f is not of the model in the config: it lacks 1 weights: stem.0.weight;',
-        'it has, and the model has not, 1 weights: extra;',
-        'it has in another shape 4 weights: up.query.weight [6, 8, 1, 1] instead of [4, 8, 1, 1],',
-        'model.up.kernel_size is 5, it was trained with 3',
-        "1 classes are others than in training: 1 is 'c', was 'b'",
+        'checkpoint: f does not fit the model in the config: it lacks weights of the model (1)',
+        'it has weights that the model lacks (1): extra;',
+        'it has weights of another shape (4): up.query.weight [6, 8, 1, 1] instead of [4, 8, ',
+        'model.up.kernel_size is 5, but was 3 in training',
+        "names of classes differ (1 of 2): 1 is 'c', was 'b'",
         'give the config and `cfg_options` that it was trained with, or `allow_partial`',
     ):
         assert part in line
@@ -100,8 +100,8 @@ def test_allowed(weights, log):
     assert loaded.missing == ['stem.0.weight']
     ((level, line),) = log
     assert level == logging.WARNING
-    assert 'it lacks 1 weights: stem.0.weight; model.up.kernel_size is' in line
-    assert line.endswith('; 9 of 10 weights are taken')
+    assert 'it lacks weights of the model (1): stem.0.weight; model.up.kernel_size is' in line
+    assert line.endswith('; loaded 9 of 10 weights')
 
 
 @pytest.mark.parametrize(
@@ -112,15 +112,15 @@ def test_allowed(weights, log):
         (lambda w: [w], 'has no state_dict with weights'),
         (lambda w: {'state_dict': [1]}, 'has no state_dict with weights'),
         (lambda w: {'state_dict': {1: torch.zeros(1)}}, 'has no state_dict with weights'),
-        (lambda w: {'epoch': 3}, r'has none of the 10 weights, it has epoch$'),
+        (lambda w: {'epoch': 3}, r'has none of the 10 weights needed; it has epoch$'),
         (lambda w: {'model': w}, "under the key 'model': save these alone"),
         (
             lambda w: {'state_dict': {f'module.net.{n}': v for n, v in w.items()}},
-            "before the names stands 'module.net.'",
+            "its names have the prefix 'module.net.'",
         ),
         (
             lambda w: {n.removeprefix('up.'): v for n, v in w.items() if n.startswith('up.')},
-            "these are the weights of 'up'",
+            "these are the weights of 'up' alone",
         ),
         (lambda w: dict.fromkeys(w, 'text'), 'has none of the 10 weights'),
     ],
@@ -150,7 +150,7 @@ def test_a_config_that_cannot_be_read(weights, text, tmp_path, monkeypatch, log)
     assert check(checkpoint, config(kernel_size=3)).problems == []
     ((level, line),) = log
     assert level == logging.WARNING
-    assert line.startswith("checkpoint: f: its meta['cfg'] is not compared: ")
+    assert line.startswith("checkpoint: f: its meta['cfg'] cannot be compared: ")
     assert not list(tmp_path.iterdir())
 
 
@@ -170,25 +170,25 @@ def test_many_settings_differ(weights):
     checkpoint = {'state_dict': weights, 'meta': {'cfg': trained.pretty_text}}
     with pytest.raises(CheckpointError) as error:
         check(checkpoint, given)
-    assert 'model.c is 2, it was trained with 1, ...; give the' in str(error.value)
+    assert 'model.c is 2, but was 1 in training, ...; give the' in str(error.value)
 
 
 def test_what_is_unsure_is_a_warning(weights, log):
     checkpoint = {'state_dict': weights, 'meta': {'cfg': config(more=1).pretty_text}}
     assert check(checkpoint).problems == []
-    line = 'checkpoint: f: model.up.more is not set, it was trained with 1; this may matter'
+    line = 'checkpoint: f: model.up.more is not set, but was 1 in training; this may matter'
     assert log == [(logging.WARNING, line)]
 
 
-def test_what_was_taken_is_said(weights, log):
+def test_what_was_loaded_is_logged(weights, log):
     del weights['stem.0.weight']
     weights['up.query.bias'] = torch.zeros(3)
     weights['fc.weight'] = torch.zeros(3)
-    log_taken(load_weights(Net(), weights, 'load_from: f'), 'load_from: f')
+    log_loaded(load_weights(Net(), weights, 'load_from: f'), 'load_from: f')
     line = (
-        'load_from: f: 8 of 10 weights are taken over; left as initialised: 1 (stem.0.weight); '
+        'load_from: f: loaded 8 of 10 weights; missing, left as initialised: 1 (stem.0.weight); '
         'of another shape, left as initialised: 1 (up.query.bias [3] instead of [4]); '
-        'not taken: 1 (fc.weight)'
+        'not in the model, ignored: 1 (fc.weight)'
     )
     assert log == [(logging.WARNING, line)]
 
@@ -211,14 +211,14 @@ class TestPretrained:
         model = self.initialise(many, prefix='backbone.')
         saved = torch.load('model.pth')['state_dict']
         assert torch.equal(model.backbone.stem[0].weight, saved['backbone.stem.0.weight'])
-        line = 'model.backbone.init_cfg.checkpoint: model.pth: 10 of 10 weights are taken over'
+        line = 'model.backbone.init_cfg.checkpoint: model.pth: loaded 10 of 10 weights'
         assert log == [(logging.INFO, line)]
         assert 'init_weights' not in vars(model.backbone)
 
     def test_nothing_fits(self):
         message = (
-            'model.backbone.init_cfg.checkpoint: model.pth has none of the 10 weights, .*; '
-            "before the names stands 'backbone.': give init_cfg prefix='backbone.'"
+            'model.backbone.init_cfg.checkpoint: model.pth has none of the 10 weights needed; .*; '
+            "its names have the prefix 'backbone.': give init_cfg prefix='backbone.'"
         )
         with pytest.raises(CheckpointError, match=message):
             self.initialise()
@@ -245,5 +245,7 @@ def test_a_module_that_loads_by_itself(tmp_path):
     torch.save(Net(width=6).state_dict(), tmp_path / 'net.pth')
     model = Strict(init_cfg={'type': 'Pretrained', 'checkpoint': str(tmp_path / 'net.pth')})
     watch_pretrained(model)
-    with pytest.raises(CheckpointError, match='net.pth: has in another shape 4 weights: up.query'):
+    with pytest.raises(
+        CheckpointError, match='net.pth: has weights of another shape .4.: up.query'
+    ):
         model.init_weights()

@@ -206,7 +206,7 @@ def test_a_config_with_another_option(weights):
     assert load_trained(CONFIG, weights, options).model is not None
     changed = {'groups': 2, 'embed_dims': 32, 'num_points': 8}
     options = {f'model.decode_head.upsample_cfg.{key}': value for key, value in changed.items()}
-    with pytest.raises(ValueError, match='upsample_cfg.num_points is 8, it was trained with 4'):
+    with pytest.raises(ValueError, match='upsample_cfg.num_points is 8, but was 4 in training'):
         load_trained(CONFIG, weights, options)
 
 
@@ -218,8 +218,8 @@ def load_file_of(content, path):
 @pytest.mark.parametrize(
     ('config', 'message'),
     [
-        (OTHER, r'is not of the model in .*sapa-b.*: it has, and the model has not, \d+ weights'),
-        (CONFIG.replace('sapa-d', 'fade'), r'it lacks \d+ weights: decode_head.up'),
+        (OTHER, 'does not fit the model in .*sapa-b.*: it has weights that the model lacks'),
+        (CONFIG.replace('sapa-d', 'fade'), 'it lacks weights of the model .*: decode_head.up'),
     ],
 )
 def test_a_config_of_another_model(checkpoint, tmp_path, config, message):
@@ -230,7 +230,9 @@ def test_a_config_of_another_model(checkpoint, tmp_path, config, message):
 
 def test_another_shape_and_no_weights(checkpoint, tmp_path):
     options = {'model.decode_head.num_classes': 7}
-    with pytest.raises(ValueError, match='it has in another shape 2 weights: decode_head.conv_seg'):
+    with pytest.raises(
+        ValueError, match='it has weights of another shape .2.: decode_head.conv_seg'
+    ):
         publish(CONFIG, checkpoint, str(tmp_path / 'out'), cfg_options=options)
     torch.save({'state_dict': {}}, checkpoint)
     with pytest.raises(ValueError, match='has no state_dict'):

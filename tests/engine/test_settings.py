@@ -62,20 +62,20 @@ def test_equal(trained, given):
 
 UPSAMPLER = 'model.upsample_cfg'
 DIFFERENT = {
-    f"{UPSAMPLER}.kernel_size is 3, it was trained with 5": {
+    f"{UPSAMPLER}.kernel_size is 3, but was 5 in training": {
         'upsample_cfg': {'type': 'sapa_b', 'kernel_size': 3}
     },
-    f"{UPSAMPLER}.similarity_norm is 'none', it was trained with 'softmax'": {
+    f"{UPSAMPLER}.similarity_norm is 'none', but was 'softmax' in training": {
         'upsample_cfg': {'type': 'sapa_b', 'similarity_norm': 'none'}
     },
-    f"{UPSAMPLER}.type is 'sapa_i', it was trained with 'sapa_b'": {
+    f"{UPSAMPLER}.type is 'sapa_i', but was 'sapa_b' in training": {
         'upsample_cfg': {'type': 'sapa_i'}
     },
-    "model.align_corners is True, it was trained with False": {'align_corners': True},
-    "model.act_cfg.type is 'GELU', it was trained with 'ReLU'": {'act_cfg': {'type': 'GELU'}},
-    "model.in_channels.1 is 17, it was trained with 16": {'in_channels': [8, 17]},
-    "model.in_channels is [8], it was trained with [8, 16]": {'in_channels': [8]},
-    "model.type is 'UPerHead', it was trained with 'UpsampleSegformerHead'": {'type': 'UPerHead'},
+    "model.align_corners is True, but was False in training": {'align_corners': True},
+    "model.act_cfg.type is 'GELU', but was 'ReLU' in training": {'act_cfg': {'type': 'GELU'}},
+    "model.in_channels.1 is 17, but was 16 in training": {'in_channels': [8, 17]},
+    "model.in_channels is [8], but was [8, 16] in training": {'in_channels': [8]},
+    "model.type is 'UPerHead', but was 'UpsampleSegformerHead' in training": {'type': 'UPerHead'},
 }  # fmt: skip
 
 
@@ -89,12 +89,12 @@ def test_different(message, changes):
 def test_the_stock_head_has_another_interpolation():
     stock = {'type': 'SegformerHead', 'in_channels': [8, 16]}
     (difference,) = compare_settings(stock, head())
-    assert str(difference) == f"{UPSAMPLER}.type is 'sapa_b', it was trained with 'bilinear'"
+    assert str(difference) == f"{UPSAMPLER}.type is 'sapa_b', but was 'bilinear' in training"
 
 
 def test_what_is_left_to_an_unknown_default():
     (difference,) = compare_settings(head(unknown=3), head())
-    assert str(difference) == 'model.unknown is not set, it was trained with 3'
+    assert str(difference) == 'model.unknown is not set, but was 3 in training'
     assert not difference.is_sure
 
 
@@ -114,11 +114,11 @@ def test_a_type_from_a_file_imports_nothing(tmp_path, monkeypatch):
         (None, ['a'], None),
         (['a'], None, None),
         ('a', ['a'], None),
-        (('a', 'b'), ('a', 'b', 'c'), 'the dataset has 3 classes, it was trained with 2'),
+        (('a', 'b'), ('a', 'b', 'c'), 'the dataset has 3 classes, but had 2 in training'),
         (
             ('a', 'b', 'c'),
             ('a', 'c', 'b'),
-            "2 classes are others than in training: 1 is 'c', was 'b', 2 is 'b', was 'c'",
+            "names of classes differ (2 of 3): 1 is 'c', was 'b', 2 is 'b', was 'c'",
         ),
     ],
 )
@@ -131,7 +131,7 @@ def test_the_class_of_another_project_may_matter():
     theirs = {'type': 'SegformerHead_Upsample', 'upsample_cfg': {'type': 'sapa', 'guided': True}}
     (difference,) = compare_settings({'decode_head': theirs}, {'decode_head': head()})
     assert str(difference) == (
-        "model.decode_head.type is 'UpsampleSegformerHead', it was trained with "
-        "'SegformerHead_Upsample'"
+        "model.decode_head.type is 'UpsampleSegformerHead', but was 'SegformerHead_Upsample' in "
+        'training'
     )
     assert not difference.is_sure

@@ -41,7 +41,7 @@ def test_export(error_of, files, tmp_path, monkeypatch):
     assert 'cannot be read as an image' in error(*model, *out, '--images', checkpoint)
     assert 'checked on real images: name some with --images' in error(*model, *out)
     other = config.replace('sapa-b', 'sapa-d')
-    assert 'is not of the model in' in error(other, checkpoint, *out, '--images', photo)
+    assert 'does not fit the model in' in error(other, checkpoint, *out, '--images', photo)
     (tmp_path / 'bad.safetensors').write_bytes(b'no weights')
     line = error(config, 'bad.safetensors', *out, '--images', photo)
     assert 'is damaged or no safetensors file' in line

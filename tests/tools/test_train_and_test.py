@@ -117,16 +117,16 @@ def fails(capfd, name, *args):
 @pytest.mark.parametrize(
     ('host', 'option', 'message'),
     [
-        ('seg', 'model.decode_head.num_classes=7', 'it has in another shape 2 weights: decode_h'),
-        ('seg', 'model.backbone.num_heads=[1,1,1,1]', 'num_heads.1 is 1, it was trained with 2'),
+        ('seg', 'model.decode_head.num_classes=7', 'it has weights of another shape (2): decode_h'),
+        ('seg', 'model.backbone.num_heads=[1,1,1,1]', 'num_heads.1 is 1, but was 2 in training'),
         (
             'det',
             'model.bbox_head.stacked_convs=2',
-            'it lacks 4 weights: bbox_head.cls_convs.1.conv',
+            'it lacks weights of the model (4): bbox_head.cls_convs.1.conv',
         ),
         ('det', 'test_dataloader.dataset.metainfo.classes=["box"]', "0 is 'box', was 'square'"),
         *(
-            pytest.param(host, f'{key}={value}', f'{key} is {value}, it was', marks=EXTENDED)
+            pytest.param(host, f'{key}={value}', f'{key} is {value}, but was', marks=EXTENDED)
             for host, key, value in (
                 ('seg', 'model.decode_head.align_corners', True),
                 ('det', 'model.bbox_head.anchor_generator.octave_base_scale', 8),
@@ -142,13 +142,15 @@ def test_a_checkpoint_of_another_model(request, host, option, message, tmp_path,
     options = ['--work-dir', tmp_path, '--cfg-options', option]
     error = fails(capfd, 'test', run.config, checkpoint, *options)
     assert error.startswith(
-        f'error: checkpoint: {checkpoint} is not of the model in {run.config}: '
+        f'error: checkpoint: {checkpoint} does not fit the model in {run.config}: '
     )
     assert message in error
-    assert error.endswith('with, or --allow-partial to take what fits')
+    assert error.endswith('with, or --allow-partial to load what fits')
     options[-1] = option.replace('test_data', 'train_data')
     error = fails(capfd, 'train', run.config, '--resume', checkpoint, *options)
-    assert error.startswith(f'error: --resume: {checkpoint} is not of the model in {run.config}: ')
+    assert error.startswith(
+        f'error: --resume: {checkpoint} does not fit the model in {run.config}: '
+    )
     assert message in error
 
 
@@ -160,10 +162,10 @@ def test_a_partial_checkpoint_is_allowed(seg, tmp_path):
     assert (tmp_path / 'iter_5.pth').exists()
     log = max(tmp_path.glob('*/*.log')).read_text()
     assert 'WARNING - resume: ' in log
-    assert 'the optimizer starts anew' in log
+    assert 'the optimizer starts afresh' in log
     work_dir = ['--work-dir', tmp_path / 'test']
     call_run('test', seg.config, tmp_path / 'iter_5.pth', *work_dir, '--allow-partial')
-    assert 'weights are taken' in max(tmp_path.glob('test/*/*.log')).read_text()
+    assert '; loaded ' in max(tmp_path.glob('test/*/*.log')).read_text()
 
 
 def test_what_a_training_starts_from(seg, tmp_path, capfd):
@@ -177,7 +179,7 @@ def test_what_a_training_starts_from(seg, tmp_path, capfd):
     call_run('train', seg.config, *start[:2], options=[*start[3:], *options])
     log = max((tmp_path / 'run').glob('*/*.log')).read_text()
     assert re.search(
-        r'WARNING - load_from: .* weights are taken over; of another shape, left as initialised: '
+        r'WARNING - load_from: .*: loaded .* weights; of another shape, left as initialised: '
         r'2 \(decode_head.conv_seg.weight \[150, 8, 1, 1\] instead of \[7, 8, 1, 1\]',
         log,
     )

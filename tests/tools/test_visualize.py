@@ -104,7 +104,7 @@ def test_wrong_checkpoints(complaint, files, tmp_path):
     assert 'no.pth does not exist' in complaint('features', model=('--model', config, 'no.pth'))
     other = config.replace('sapa-b', 'fade')
     error = complaint('features', model=('--model', other, checkpoint))
-    assert 'is not of the model in' in error
+    assert 'does not fit the model in' in error
     (tmp_path / 'weights.safetensors').write_bytes(b'{}')
     error = complaint('features', model=('--model', config, tmp_path / 'weights.safetensors'))
     assert 'is damaged or no safetensors file' in error
