@@ -83,8 +83,8 @@ class UpsampleFPN(FPN):
         return (*outs, *self._extra_levels(used[-1], laterals[-1], outs[-1]))
 
     def _load_from_state_dict(self, state_dict, prefix, *args, **kwargs):
-        # The name in the authors' detection-with-upsamplers, which builds idle ones beside the
-        # convolutions of extra levels.
+        # The name in the authors' detection-with-upsamplers, which has an unused upsampler for each
+        # extra level.
         steps = len(self.upsamplers)
         levels = range(steps, steps + len(self.fpn_convs) - len(self.lateral_convs))
         renamed = {f'upsample_modules.{level}': None for level in levels}

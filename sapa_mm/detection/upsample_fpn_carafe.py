@@ -23,10 +23,10 @@ class UpsampleFPNCARAFE(FPN_CARAFE):
 
         laterals[i - 1] += upsample_modules[i - 1](laterals[i], guide=laterals[i - 1])
 
-    Images are padded to a multiple of 64 (``pad_size_divisor``) in the paper; with any other
-    padding odd levels (P5 of 13, P6 of 7) are the beginning of the doubled ones, as in the stock
-    neck. With 'nearest', 'bilinear' (whose ``crop`` is on here), 'deconv' and 'pixel_shuffle' the
-    neck is the stock one; with 'carafe', too, and the state dicts of both have the same keys.
+    The paper pads images to a multiple of 64 (``pad_size_divisor``). With any other padding a level
+    is doubled and cropped where the next one is odd (P6 of 7, P5 of 13), as in the stock neck.
+    With 'nearest', 'bilinear' (its ``crop`` is on here), 'deconv', 'pixel_shuffle' and 'carafe' the
+    neck equals the stock one; with 'carafe' the state dicts of both have the same keys.
 
     Args:
         in_channels (list[int]): Channels of each input.

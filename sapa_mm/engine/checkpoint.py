@@ -233,7 +233,7 @@ def _get_method(owner: type, name: str) -> Callable:
 
 
 class _Dtype:
-    """Replaces ``numpy.dtype``, which takes any size from a pickle and then reads past the data.
+    """Stands in for ``numpy.dtype``, which believes the sizes in a pickle and reads past the data.
 
     Args:
         code (str): A numeric type, such as 'f4'.
@@ -254,7 +254,7 @@ class _Dtype:
 
 
 class _Array(np.ndarray):
-    """An array whose dtype is a ``_Dtype`` while it is unpickled."""
+    """Stands in for an array while it is unpickled; its dtype is a ``_Dtype``."""
 
     def __new__(cls) -> '_Array':
         return super().__new__(cls, 0)
@@ -265,17 +265,17 @@ class _Array(np.ndarray):
 
 
 def _harmless(checkpoint: Any) -> Any:
-    """Finish what was unpickled, and take out what mmengine would run."""
+    """Replace the stand-ins in a checkpoint, and drop the code that mmengine would run."""
     checkpoint = _as_numpy(checkpoint, {})
     meta = checkpoint.get('meta') if isinstance(checkpoint, dict) else None
     if isinstance(meta, dict) and not _trusted():
-        # A config as Python, of mmcv 1; resuming runs it, for a setting that mmengine has no more.
+        # The config of mmcv 1, as Python: mmengine runs it on resuming.
         meta.pop('config', None)
     return checkpoint
 
 
 def _as_numpy(value: Any, done: dict[int, tuple]) -> Any:
-    """Replace the stand-ins in what was unpickled, in place but for tuples."""
+    """Replace the stand-ins in an unpickled value: in place, except in tuples."""
     if isinstance(value, _Array):
         return np.array(value)
     if isinstance(value, _Dtype):
@@ -285,7 +285,7 @@ def _as_numpy(value: Any, done: dict[int, tuple]) -> Any:
     if not isinstance(value, (dict, list)) and type(value) is not tuple:
         return value
     if id(value) not in done:
-        done[id(value)] = value, value  # the first keeps the id from being given to another
+        done[id(value)] = value, value  # kept, so that no other object gets its id
         if isinstance(value, dict):
             value.update({key: _as_numpy(item, done) for key, item in value.items()})
         elif isinstance(value, list):

@@ -66,8 +66,8 @@ def write_published(
         state_dict (Mapping[str, Tensor]): The weights.
         metrics (Mapping[str, float]): Metrics that the weights reach.
         dataset_meta (Mapping): Names and colours of the classes.
-        geometry (str): The rule for odd sizes by which they were trained, see
-            ``older_weights.trained_geometry``. Defaults to the current one.
+        geometry (str): The rule for odd sizes in training, see ``older_weights.trained_geometry``.
+            Defaults to the current one.
 
     Returns:
         str: The file, named after the config and the beginning of the weights' hash.
@@ -168,7 +168,7 @@ def read_weights(path: str, name: str = 'weights') -> tuple[dict[str, Tensor], d
             weights = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
     except SafetensorError as error:
         raise PublishedError(
-            f'{label} is damaged or no safetensors file ({error}); fetch it again'
+            f'{label} is damaged, or not a safetensors file ({error}); fetch it again'
         ) from error
     missing = {*_HASHED_METADATA, 'sha256', 'metadata_sha256'} - metadata.keys()
     if missing:
@@ -200,7 +200,7 @@ def _read_dict(metadata: Mapping[str, str], key: str, label: str) -> dict:
 
 
 def as_data(value: Any, name: str) -> Any:
-    """Convert a setting to what JSON has.
+    """Convert a setting to what JSON can hold.
 
     Args:
         value (Any): The setting.
@@ -226,12 +226,13 @@ def as_data(value: Any, name: str) -> Any:
         if '<' not in dotted:
             return dotted
     raise ValueError(
-        f'{name} is {reprlib.repr(value)}; published weights keep numbers, texts, lists and dicts'
+        f'{name} is {reprlib.repr(value)}; published weights keep numbers, texts, lists, and dicts '
+        'with plain keys'
     )
 
 
 def _is_key(key: Any) -> bool:
-    # mmengine writes configs as Python with the keys as they are, so that one may hold code.
+    # mmengine writes configs as Python, with keys unescaped: a quote in one would let code in.
     text = str(key)
     return isinstance(key, (str, int)) and text.isprintable() and not {"'", '\\'} & set(text)
 

@@ -95,5 +95,5 @@ def resumed_seed(path: str, name: str = 'checkpoint') -> int | None:
         )
     seed = meta.get('seed')
     if seed is not None and not isinstance(seed, int):
-        raise CheckpointError(f'{name}: {path} has the seed {reprlib.repr(seed)}, no integer')
+        raise CheckpointError(f'{name}: {path} has the seed {reprlib.repr(seed)}, not an integer')
     return seed

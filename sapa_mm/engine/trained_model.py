@@ -34,8 +34,7 @@ class TrainedModel:
         model (nn.Module): The model with its weights, on the CPU, in evaluation mode.
         dataset_meta (dict): Names and colours of the classes, from the checkpoint or else from the
             config's dataset; may be empty.
-        geometry (str): The rule for odd sizes by which the weights were trained, see
-            ``trained_geometry``.
+        geometry (str): The rule for odd sizes in training, see ``trained_geometry``.
     """
 
     cfg: Config
@@ -139,7 +138,7 @@ def _read_dataset_meta(checkpoint: Mapping[str, Any]) -> dict:
     try:
         np.asarray(meta.get('palette'), np.uint8).reshape(-1, 3)
     except (TypeError, ValueError, OverflowError):
-        return {**meta, 'palette': None}  # are no colours
+        return {**meta, 'palette': None}  # not colours
     return dict(meta)
 
 

@@ -160,7 +160,7 @@ def read_latencies(out: str) -> dict[str, dict[str, Latency]]:
             for device, latencies in read_json(path, 'out').items()
         }
     except (AttributeError, TypeError) as error:
-        raise ValueError(f'out: {path} is no file of latencies: {one_line(error)}') from error
+        raise ValueError(f'out: {path} is not a file of latencies: {one_line(error)}') from error
 
 
 def figure_12(latencies: dict[str, Latency]) -> dict[str, Latency]:

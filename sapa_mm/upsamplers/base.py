@@ -80,9 +80,9 @@ class Upsampler(nn.Module):
     counter_note: str = 'the formula is for an output of s times the size'
     table_1: tuple[Table1Row, ...] = ()
 
-    # torch keeps it in state dicts. 1: the parent of a high-res position by pixel centres at odd
-    # sizes, too; 2: by the stride, see `sapa_ops.geometry.lowres_index`. Classes that both rules
-    # leave the same by two stay at 1.
+    # torch keeps it in state dicts. At odd sizes the parent of a high-res position follows from
+    # pixel centres in 1, from the stride in 2; see `sapa_ops.geometry.lowres_index`. Classes for
+    # which both give the same by two stay at 1.
     _version = 2
 
     def __init_subclass__(cls, **kwargs: Any) -> None:

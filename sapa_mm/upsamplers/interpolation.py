@@ -10,9 +10,9 @@ from .resize import fit
 class Nearest(Upsampler):
     """Nearest-neighbour interpolation by size, ``F.interpolate(mode='nearest')``.
 
-    By two this is the beginning of the next even size, as for the other upsamplers: row i of 23
-    is row i // 2 of 12. By three or more it is not, for sizes that are no multiple; mmseg and mmdet
-    interpolate so.
+    By two an odd size is the next even size cropped, as with the other upsamplers: row i of 23 is
+    row i // 2 of 12. By three or more a size that is not a multiple differs from the crop, as in
+    mmseg and mmdet.
 
     Args:
         in_channels (int): C, channels of x.
@@ -43,9 +43,8 @@ class Bilinear(Upsampler):
         guide_channels (int, optional): Unused. Defaults to None.
         scale_factor (int): Upsampling ratio without a guide. Defaults to 2.
         align_corners (bool): As in ``F.interpolate``. Defaults to False.
-        crop (bool): Whether a target that is less than a whole multiple, rounded as backbones do
-            (12 -> 23), is cropped from the multiple, as the other upsamplers do and mmdet's
-            FPN_CARAFE, instead of interpolated to its size. Defaults to False.
+        crop (bool): Whether to interpolate to the next multiple and crop, as the other upsamplers
+            and mmdet's FPN_CARAFE do, where a backbone rounded up (23 -> 12). Defaults to False.
 
     Raises:
         ValueError: If align_corners or crop is not a boolean.

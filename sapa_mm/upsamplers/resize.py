@@ -7,10 +7,10 @@ from torch import Tensor
 
 
 def whole_side(low: int, high: int, scale_factor: int = 1) -> int:
-    """The side that a map is upsampled to before it is cropped to the side that is wanted.
+    """The side that a map is upsampled to before it is cropped to ``high``.
 
     Backbones round odd sides up: where ``low == ceil(high / s)`` for a whole s, the high-res map is
-    the beginning of one of ``s * low``. For any other ratio it is that of the side itself.
+    the beginning of one of ``s * low``. For any other ratio nothing is cropped.
 
     Args:
         low (int): Low-res side.
@@ -34,7 +34,7 @@ def nearest_resize(low: Tensor, size: tuple[int, int], refinement: int = 1) -> T
     Args:
         low (Tensor): (N, C, r * h, r * w).
         size (tuple[int, int]): H and W; they may also be smaller than those of ``low``.
-        refinement (int): r, by which a pixel shuffle has enlarged ``low`` already. Defaults to 1.
+        refinement (int): r, by which a pixel shuffle has enlarged the map. Defaults to 1.
 
     Returns:
         Tensor: (N, C, H, W).
@@ -114,11 +114,10 @@ def crop(feature: Tensor, size: tuple[int, int]) -> Tensor:
 def fit(
     feature: Tensor, size: tuple[int, int], scale_factor: int, align_corners: bool = False
 ) -> Tensor:
-    """Crops an upsampled feature to the target size, where need be from a bilinear resize.
+    """Crops an upsampled feature to the target size; resizes it bilinearly first if it must.
 
-    Where the target is that of a whole multiple of h and w, rounded as backbones do (23 -> 12),
-    the feature is resized to the multiple and its surplus cropped; for s itself there is nothing to
-    resize. For any other ratio it is resized to the target.
+    Along each axis the feature is resized to ``whole_side``, unless s led there already, and
+    cropped.
 
     Args:
         feature (Tensor): (N, C, s * h, s * w).

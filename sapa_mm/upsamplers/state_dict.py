@@ -7,13 +7,13 @@ from typing import Any
 def rename_keys(state_dict: dict[str, Any], prefix: str, renamed: Mapping[str, str | None]) -> None:
     """Renames modules and parameters in a state dict, in place.
 
-    A key whose new name is taken already stays, so that strict loading names it.
+    A key whose new name is taken stays as it is, so that strict loading reports it.
 
     Args:
         state_dict (dict[str, Any]): The state dict.
         prefix (str): What the keys of the module begin with; '' or it ends with a dot.
-        renamed (Mapping[str, str | None]): Their name of a module or parameter, and ours; None
-            leaves out what has no effect on their output.
+        renamed (Mapping[str, str | None]): Their name of a module or parameter, and ours; None to
+            remove one that has no effect on the output.
     """
     for theirs, ours in renamed.items():
         start = f'{prefix}{theirs}'

@@ -180,22 +180,22 @@ class PanopticTruth:
 
 
 def _is_panoptic(content: Any, with_annotations: bool) -> bool:
-    """Whether what a file holds has the lists, keys and types of COCO's panoptic format."""
+    """Whether a file's content has the lists, keys and types of COCO's panoptic format."""
     if not isinstance(content, dict):
         return False
     # A test set has no annotations, only categories.
     if not with_annotations and 'annotations' not in content:
-        return _are(content.get('categories'), id=int, name=str)
+        return _all_have(content.get('categories'), id=int, name=str)
     entries: Any = content.get('annotations')
     return (
-        _are(content.get('categories'), id=int, name=str, isthing=int)
-        and _are(entries, image_id=(int, str), file_name=str, segments_info=list)
-        and all(_are(entry['segments_info'], id=int, category_id=int) for entry in entries)
+        _all_have(content.get('categories'), id=int, name=str, isthing=int)
+        and _all_have(entries, image_id=(int, str), file_name=str, segments_info=list)
+        and all(_all_have(entry['segments_info'], id=int, category_id=int) for entry in entries)
     )
 
 
-def _are(entries: Any, **kinds: type | tuple[type, ...]) -> bool:
-    """Whether something is a list of objects with values of these types, integers of 64 bits."""
+def _all_have(entries: Any, **kinds: type | tuple[type, ...]) -> bool:
+    """Whether it is a list of objects with values of these types, integers within 64 bits."""
     return isinstance(entries, list) and all(
         isinstance(entry, dict)
         and isinstance(value := entry.get(key), kind)

@@ -1,4 +1,4 @@
-"""Reading a config's text as data, and walks through configs."""
+"""Reads a config's text as data, and walks through configs."""
 
 import ast
 import math
@@ -14,7 +14,7 @@ def parse_config(text: str, keys: Collection[str] | None = None) -> dict[str, An
     Args:
         text (str): Assignments of literals and of ``dict(...)`` to names, as mmengine's
             ``Config.pretty_text`` writes them.
-        keys (Collection[str], optional): The names to read; what others are is not looked at.
+        keys (Collection[str], optional): The names to read; others may be assigned anything.
             Defaults to None, all.
 
     Returns:
@@ -31,10 +31,10 @@ def parse_config(text: str, keys: Collection[str] | None = None) -> dict[str, An
                     if keys is None or key in keys:
                         settings[key] = _literal(value)
                 case _:
-                    raise ValueError(f'line {statement.lineno} is no assignment to a name')
+                    raise ValueError(f'line {statement.lineno} is not an assignment to a name')
         return settings
     except (SyntaxError, RecursionError, MemoryError, TypeError) as error:
-        raise ValueError(f'it is no text of a config: {one_line(error)}') from error
+        raise ValueError(f'it is not the text of a config: {one_line(error)}') from error
 
 
 def _literal(node: ast.expr) -> Any:
@@ -59,7 +59,7 @@ def _literal(node: ast.expr) -> Any:
         case ast.Call(func=ast.Name(id='dict'), args=[], keywords=items):
             if all(item.arg for item in items):
                 return {item.arg: _literal(item.value) for item in items}
-    raise ValueError(f'line {node.lineno} has neither a literal nor dict(...)')
+    raise ValueError(f'line {node.lineno} is neither a literal nor dict(...)')
 
 
 def nested_configs(config: Any, name: str) -> Iterator[tuple[str, dict]]:

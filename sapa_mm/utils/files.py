@@ -45,7 +45,7 @@ def _partial_path(path: str | os.PathLike[str], writer: str) -> str:
 
 def write_whole(path: str | os.PathLike[str], text: str) -> None:
     """Writes a text file, whole or not at all; see ``whole_file``."""
-    # Names of files may have bytes that are no text.
+    # Names of files may hold bytes that are not text.
     with (
         whole_file(path) as partial,
         open(partial, 'w', encoding='utf-8', errors='backslashreplace') as file,

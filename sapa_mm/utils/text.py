@@ -3,12 +3,12 @@
 import re
 from collections.abc import Iterable, Sequence
 
-# Terminals obey these, or show the text in another order; no file can hold lone surrogates.
+# Terminals obey these or reverse the text by them; lone surrogates cannot be written to a file.
 _CONTROL = re.compile('[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]')
 
 
 def printable(text: str) -> str:
-    """Escapes control characters, line breaks too: names in files may have any."""
+    """Escapes control characters and line breaks, which names in a file may hold."""
     return _CONTROL.sub(lambda match: match[0].encode('unicode_escape').decode(), text)
 
 
@@ -63,7 +63,7 @@ def _line(cells: Sequence[object]) -> str:
 
 
 def markdown_text(text: str) -> str:
-    """Escapes what would end a line or a cell, and HTML and links; ``<ins>`` and emphasis stay."""
+    """Escapes HTML, links, and what would end a line or cell; ``<ins>`` and emphasis stay."""
     text = printable(text.replace('\n', ' '))
     text = re.sub(r'<(?!/?ins>)', '&lt;', text).replace('](', ']\\(')
     return re.sub(r'(\\*)\|', r'\1\1\\|', text)

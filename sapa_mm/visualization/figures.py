@@ -84,7 +84,7 @@ FIGURES = {
 }
 
 
-# Names of classes, modules and files are no formulas.
+# Names of classes, modules and files are not formulas.
 @matplotlib.rc_context({'text.parse_math': False})
 def draw(figure: str, image: InputImage, runs: Sequence[ModelRun], **options) -> Figure:
     """Draws a figure.

@@ -78,7 +78,7 @@ def test_the_same_weights_have_the_same_name(weights, checkpoint, tmp_path):
 def test_damaged_weights(weights):
     content = Path(weights).read_bytes()
     Path(weights).write_bytes(content[:-50])
-    with pytest.raises(CheckpointError, match='is damaged or no safetensors file'):
+    with pytest.raises(CheckpointError, match='is damaged, or not a safetensors file'):
         read_checkpoint(weights)
     # The last byte of the last value.
     Path(weights).write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
@@ -88,7 +88,7 @@ def test_damaged_weights(weights):
     with pytest.raises(CheckpointError, match='has no config, dataset_meta, metadata_sha256, met'):
         read_checkpoint(weights)
     Path(weights).write_bytes(b'')
-    with pytest.raises(CheckpointError, match='is damaged or no safetensors file'):
+    with pytest.raises(CheckpointError, match='is damaged, or not a safetensors file'):
         read_checkpoint(weights)
 
 

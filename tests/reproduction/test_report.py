@@ -289,5 +289,5 @@ def test_a_result_that_is_none(tmp_path, text):
 @pytest.mark.parametrize('text', ['{', '[]', '{"a": 1}', '{"a": {"b": {"c": 1}}}'])
 def test_latencies_that_are_none(tmp_path, text):
     (tmp_path / latency.LATENCY_FILE).write_text(text)
-    with pytest.raises(ValueError, match=r'^out: .*latency.json is (not a complete|no file of)'):
+    with pytest.raises(ValueError, match=r'^out: .*latency.json is (not a complete|not a file of)'):
         read_latencies(str(tmp_path))

@@ -44,7 +44,7 @@ def test_export(error_of, files, tmp_path, monkeypatch):
     assert 'does not fit the model in' in error(other, checkpoint, *out, '--images', photo)
     (tmp_path / 'bad.safetensors').write_bytes(b'no weights')
     line = error(config, 'bad.safetensors', *out, '--images', photo)
-    assert 'is damaged or no safetensors file' in line
+    assert 'is damaged, or not a safetensors file' in line
     monkeypatch.setitem(__import__('sys').modules, 'onnxscript', None)
     line = error(*model, *out, '--images', photo)
     assert line.endswith('needs onnxscript: pip install onnx onnxruntime onnxscript')

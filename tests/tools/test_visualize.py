@@ -107,7 +107,7 @@ def test_wrong_checkpoints(complaint, files, tmp_path):
     assert 'does not fit the model in' in error
     (tmp_path / 'weights.safetensors').write_bytes(b'{}')
     error = complaint('features', model=('--model', config, tmp_path / 'weights.safetensors'))
-    assert 'is damaged or no safetensors file' in error
+    assert 'is damaged, or not a safetensors file' in error
     os.truncate(checkpoint, 1000)
     assert 'is truncated' in complaint('features')
 

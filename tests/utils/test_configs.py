@@ -73,7 +73,7 @@ def test_a_config_of_mmengine():
 )
 def test_anything_else_is_refused(value, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(ValueError, match='it is no text of a config: |line 2 has neither'):
+    with pytest.raises(ValueError, match='it is not the text of a config: |line 2 is neither'):
         parse_config(f'b = 1\na = {value}')
     assert not list(tmp_path.iterdir())
 
@@ -83,13 +83,13 @@ def test_anything_else_is_refused(value, tmp_path, monkeypatch):
     ['import os', 'a.b = 1', 'a = b = 1', 'a, b = 1, 2', 'a: int = 1', 'a += 1', 'open("x")'],
 )
 def test_statements(text):
-    with pytest.raises(ValueError, match='line 1 is no assignment to a name'):
+    with pytest.raises(ValueError, match='line 1 is not an assignment to a name'):
         parse_config(text, keys=())
 
 
 @pytest.mark.parametrize('text', [None, 3, {'a': 1}])
 def test_no_text(text):
-    with pytest.raises(ValueError, match='it is no text of a config: TypeError'):
+    with pytest.raises(ValueError, match='it is not the text of a config: TypeError'):
         parse_config(text)
 
 
