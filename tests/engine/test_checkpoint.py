@@ -348,11 +348,11 @@ def test_weights_cannot_be_resumed(tmp_path, content):
         find_resumable(str(tmp_path))
 
 
-@pytest.mark.parametrize('meta', [5, [1], {'seed': 'a'}, {'seed': {"a': print(0), 'b": 1}}])
-def test_training_state_that_is_none(run, meta):
+@pytest.mark.parametrize('meta', [5, [1], {'seed': 'a'}, {'seed': {'a': 1}}])
+def test_a_training_state_that_cannot_be_used(run, meta):
     content = read_checkpoint(str(run / 'iter_6.pth'))
     torch.save({**content, 'meta': meta}, run / 'changed.pth')
     with pytest.raises(
-        CheckpointError, match=r'changed.pth has (only weights|the seed .*, no int)'
+        CheckpointError, match=r'changed.pth has (only weights|the seed .*, not an int)'
     ):
         resumed_seed(str(run / 'changed.pth'))
