@@ -9,7 +9,7 @@ from typing import Any
 from mmengine.config import Config
 from mmengine.registry import DefaultScope
 
-from ..upsamplers.build import __file__ as upsampler_file
+from .. import upsamplers
 from ..upsamplers.build import check_upsample_cfg
 from ..utils.configs import nested_configs
 from ..utils.text import one_line
@@ -126,7 +126,7 @@ def describe_failure(error: Exception, cfg: Config) -> str:
         cause = cause.__context__
     place = traceback.extract_tb(cause.__traceback__)[-1]
     where = f'{place.filename}, line {place.lineno}'
-    if os.path.dirname(place.filename) == os.path.dirname(upsampler_file):
+    if os.path.dirname(place.filename) in upsamplers.__path__:
         keys = [
             key for key, _ in nested_configs(cfg.model, 'model') if key.endswith('upsample_cfg')
         ]
