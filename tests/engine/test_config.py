@@ -4,9 +4,16 @@ import os
 from pathlib import Path
 
 import pytest
+from mmengine.config import Config
 from mmengine.registry import DefaultScope
 
-from sapa_mm.engine.config import in_scope, read_config, without_initialisation
+from sapa_mm.engine.config import (
+    describe_failure,
+    in_scope,
+    read_config,
+    without_initialisation,
+)
+from sapa_mm.upsamplers import build_upsampler
 
 MODEL = dict(
     type='Model',
@@ -61,3 +68,14 @@ def test_a_model_without_initialisation(path):
     assert model.pretrained is model.backbone.init_cfg is model.heads[0].init_cfg is None
     assert model.heads[0].channels == 3
     assert cfg.model.to_dict() == MODEL
+
+
+def test_where_to_look_when_a_model_cannot_be_built():
+    cfg = Config({'model': {'neck': {'type': 'UpsampleFPN', 'upsample_cfg': {'type': 'sapa_d'}}}})
+    with pytest.raises(ValueError) as of_an_upsampler:
+        build_upsampler({'type': 'sapa_d', 'groups': 3}, 32)
+    line = describe_failure(of_an_upsampler.value, cfg)
+    assert line.endswith('groups=3 must divide the 32 channels of x (model.neck.upsample_cfg)')
+    with pytest.raises(TypeError) as of_another:
+        int([])
+    assert f'({__file__}, line ' in describe_failure(of_another.value, cfg)
