@@ -16,7 +16,7 @@ from torch.utils.flop_counter import register_flop_formula
 _DTYPES = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 _HERE = Path(__file__).parent
 
-# Of what the operators compute: csrc/bindings/schemas.cpp has the same number.
+# The revision of what the operators compute; csrc/bindings/schemas.cpp has the same number.
 _REVISION = 2
 
 

@@ -8,7 +8,7 @@ float32 and float64, in any memory layout. Under autocast, assembly casts its in
 dtype, and similarity casts them to float32, like the softmax that follows it: the inner product of
 many channels is not scaled and can leave float16's range.
 
-NaN and infinity show in every result that reads them. What lies outside the map is not read: it
+NaN and infinity show in every result that reads them. What lies outside the map is not read and
 counts 0, whatever the query or weight. A point whose offset is NaN gives NaN.
 """
 

@@ -1,9 +1,9 @@
 """The oracle: every operator as literal loops in float64.
 
 Written to be read beside the paper, differentiable through autograd, slow, and never
-dispatched to: the tests compare the other forms with it. It also says what NaN and infinities do:
-what lies outside the map is not read and counts 0 whatever it would be multiplied with, all else
-is multiplied as it stands, a corner of weight 0 too.
+dispatched to: the tests compare the other forms with it. It also defines
+what NaN and infinities do: what lies outside the map is not read and counts 0 whatever its factor,
+and everything else is multiplied as it is, even a corner of weight 0.
 """
 
 import math

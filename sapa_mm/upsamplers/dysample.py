@@ -106,7 +106,7 @@ class DySample(PointUpsampler):
         found = found.flatten().cpu().float()
         if found.shape != expected.shape or not torch.allclose(found, expected, atol=1e-2):
             self.fail(
-                f'the points in {prefix}init_pos of the weights are not those of '
+                f'the initial points in the weights, {prefix}init_pos, do not match '
                 f'scale_factor={scale} and groups={groups}'
             )
 

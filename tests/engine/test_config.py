@@ -72,10 +72,10 @@ def test_a_model_without_initialisation(path):
 
 def test_where_to_look_when_a_model_cannot_be_built():
     cfg = Config({'model': {'neck': {'type': 'UpsampleFPN', 'upsample_cfg': {'type': 'sapa_d'}}}})
-    with pytest.raises(ValueError) as of_an_upsampler:
+    with pytest.raises(ValueError, match='groups=3') as of_an_upsampler:
         build_upsampler({'type': 'sapa_d', 'groups': 3}, 32)
     line = describe_failure(of_an_upsampler.value, cfg)
     assert line.endswith('groups=3 must divide the 32 channels of x (model.neck.upsample_cfg)')
-    with pytest.raises(TypeError) as of_another:
+    with pytest.raises(TypeError, match='int') as of_another:
         int([])
     assert f'({__file__}, line ' in describe_failure(of_another.value, cfg)

@@ -1,5 +1,4 @@
-"""Which of all combinations of values the quick tier takes: pairs, or each value once; random
-examples, a few."""
+"""What the quick tier takes: pairs of values, or each value once; few random examples."""
 
 import itertools
 
