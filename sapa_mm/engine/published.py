@@ -24,7 +24,6 @@ SUFFIX = '.safetensors'
 _HASH_DIGITS = 8
 _HASHED_METADATA = ('config', 'dataset_meta', 'metrics', 'model')
 _DICTS = ('dataset_meta', 'metrics', 'model')
-_UNRELATED_TO_WEIGHTS = ('init_cfg', 'pretrained', 'train_cfg', 'test_cfg')
 
 
 class PublishedError(ValueError):
@@ -93,7 +92,7 @@ def write_published(
         'config': json.dumps(settings),
         'metrics': json.dumps(dict(metrics)),
         'dataset_meta': json.dumps(dataset_meta),
-        'model': json.dumps(model_settings(cfg)),
+        'model': json.dumps(settings['model']),
         'geometry': geometry,
         'sha256': sha256,
     }
@@ -235,27 +234,6 @@ def _is_key(key: Any) -> bool:
     # mmengine writes configs as Python, with keys unescaped: a quote in one would let code in.
     text = str(key)
     return isinstance(key, (str, int)) and text.isprintable() and not {"'", '\\'} & set(text)
-
-
-def model_settings(cfg: Config) -> dict:
-    """Select the settings of a config's model that its weights depend on.
-
-    Args:
-        cfg (Config): The config.
-
-    Returns:
-        dict: The settings, as JSON types.
-    """
-
-    def settings(value):
-        if isinstance(value, dict):
-            return {k: settings(v) for k, v in value.items() if k not in _UNRELATED_TO_WEIGHTS}
-        if isinstance(value, (list, tuple)):
-            return [settings(item) for item in value]
-        # Both batch norms have the same weights.
-        return str(value).replace('SyncBN', 'BN') if isinstance(value, str) else value
-
-    return json.loads(json.dumps(settings(cfg.to_dict()['model']), default=str))
 
 
 def _hash_metadata(metadata: Mapping[str, str]) -> str:

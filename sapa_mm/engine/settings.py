@@ -66,6 +66,8 @@ def compare_settings(trained: Any, given: Any, name: str = 'model') -> Iterator[
         Difference: Each setting that differs.
     """
     if isinstance(trained, Mapping) and isinstance(given, Mapping):
+        # Keys are texts in a file.
+        trained, given = ({str(k): v for k, v in side.items()} for side in (trained, given))
         kinds = [_kind(config) for config in (trained, given)]
         if kinds[0] != kinds[1]:
             # The classes of another project are unknown here; their weights tell whether they fit.
@@ -122,16 +124,18 @@ def _is_list(value: Any) -> bool:
 
 
 def _plain(value: Any) -> Any:
-    """A hashable value to compare: classes by name, lists as tuples."""
+    """A hashable value to compare: lists as tuples, classes and functions as files name them."""
     if isinstance(value, (type(None), bool, int, float, str)) or value is _UNSET:
         return value
-    return tuple(map(_plain, value)) if _is_list(value) else _name(value)
+    if inspect.isclass(value) or inspect.isroutine(value):
+        return f'{value.__module__}.{value.__qualname__}'
+    return tuple(map(_plain, value)) if _is_list(value) else str(value)
 
 
 def _name(kind: Any) -> str:
-    """The name of a class, without the scope or module that may stand before it."""
+    """The name of a class, without a scope or module before it."""
     name = kind.__name__ if inspect.isclass(kind) else str(kind)
-    return name.rpartition('.')[2]
+    return name.rpartition('.')[2].removesuffix("'>")  # 0.1 published classes as <class 'a.B'>
 
 
 def _kind(config: Mapping) -> str:

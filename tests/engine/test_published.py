@@ -17,7 +17,14 @@ from safetensors.torch import load_file, save_file
 from sapa_mm.datasets.scenes.categories import CLASSES
 from sapa_mm.engine import CheckpointError, read_checkpoint
 from sapa_mm.engine.config import in_scope, read_config
-from sapa_mm.engine.published import PublishedError, _hash_metadata, read_published, write_published
+from sapa_mm.engine.published import (
+    PublishedError,
+    _hash_metadata,
+    read_published,
+    read_weights,
+    write_published,
+)
+from sapa_mm.engine.settings import compare_settings
 from sapa_mm.engine.trained_model import load_trained, publish
 
 FOLDER = Path(__file__).parents[2] / 'configs' / 'segformer'
@@ -186,6 +193,7 @@ def test_what_is_no_data_is_not_published(tmp_path):
         'names': {0: None},
     }
     path = write_published(str(tmp_path), Config({'model': settings}), {}, {}, {})
+    assert not list(compare_settings(read_weights(path)[1]['model'], settings))
     assert read_published(path).config.model == {
         'type': 'torch.nn.modules.conv.Conv2d',
         'scale': [2, 3],

@@ -35,6 +35,7 @@ EQUAL = {
     'scopes': ({'type': 'mmseg.UpsampleSegformerHead'}, {}),
     'classes': ({'type': UpsampleSegformerHead}, {}),
     'modules': ({'type': 'sapa_mm.segmentation.UpsampleSegformerHead'}, {}),
+    'classes, as 0.1 published them': ({'type': str(UpsampleSegformerHead)}, {}),
     'batch norms': (
         {'norm_cfg': {'type': 'SyncBN', 'requires_grad': True}},
         {'norm_cfg': {'type': 'BN', 'eps': 1e-5}},
