@@ -18,7 +18,7 @@ def parse_config(text: str, keys: Collection[str] | None = None) -> dict[str, An
             Defaults to None, all.
 
     Returns:
-        dict[str, Any]: The settings.
+        dict[str, Any]: The settings, with dotted names, such as those of classes, as texts.
 
     Raises:
         ValueError: If the text is anything else.
@@ -54,6 +54,12 @@ def _literal(node: ast.expr) -> Any:
         case ast.Dict(keys=keys, values=values) if all(keys):  # None stands for `**`
             pairs = zip(keys, values, strict=True)
             return {_literal(key): _literal(value) for key, value in pairs if key}
+        case ast.Attribute(
+            value=ast.Name() | ast.Attribute()
+        ):  # OneDL's mmengine writes classes so
+            dotted = ast.unparse(node)
+            if all(part.isidentifier() for part in dotted.split('.')):
+                return dotted
         case ast.Call(func=ast.Name(id='dict'), args=[ast.Dict() as mapping], keywords=[]):
             return _literal(mapping)
         case ast.Call(func=ast.Name(id='dict'), args=[], keywords=items):

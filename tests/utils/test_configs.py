@@ -10,6 +10,7 @@ b = dict(
     c=(1, -2.5, inf, -inf),
     type='SapaD', none=None, on=True)
 c = dict({'a b': [dict(x=()), {1: 'one'}]})
+d = [dict(type=torch.nn.GELU)]
 """
 
 
@@ -19,6 +20,7 @@ def test_what_mmengine_writes():
         'a': 1,
         'b': {'c': (1, -2.5, inf, -inf), 'type': 'SapaD', 'none': None, 'on': True},
         'c': {'a b': [{'x': ()}, {1: 'one'}]},
+        'd': [{'type': 'torch.nn.GELU'}],
     }
     assert parse_config(TEXT) == expected
 
@@ -43,6 +45,8 @@ def test_a_config_of_mmengine():
         '{open("ran", "w"): 1}',
         '{[]: 1}',
         '().__class__',
+        '().a.b',
+        'open("ran", "w").a.b',
         '__builtins__',
         'type',
         'b',
