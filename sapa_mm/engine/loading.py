@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
 from mmengine.config import Config
 from mmengine.logging import print_log
 from mmengine.model import PretrainedInit
@@ -290,10 +291,32 @@ def _compare_meta(meta: Mapping, cfg: Config, classes: Any, label: str) -> Itera
         yield first_of(sure)
     if perhaps := [difference for difference in differences if not difference.is_sure]:
         _log(f'{label}: {first_of(perhaps)}; this may matter', logging.WARNING)
-    # Before mmengine 0.1 the names were CLASSES.
-    data = {str(key).lower(): value for key, value in _mapping(meta.get('dataset_meta')).items()}
-    if other_classes := compare_classes(data.get('classes'), classes):
+    if other_classes := compare_classes(read_dataset_meta(meta).get('classes'), classes):
         yield other_classes
+
+
+def read_dataset_meta(meta: Any) -> dict[str, Any]:
+    """Read names and colours of the classes from what a checkpoint says of its training.
+
+    Args:
+        meta (Any): Its ``meta``. mmseg 0.x and mmdet 2 kept CLASSES and PALETTE there.
+
+    Returns:
+        dict[str, Any]: The metadata of the dataset; empty if there are no names.
+    """
+    meta = _mapping(meta)
+    old = {key: meta[key] for key in ('CLASSES', 'PALETTE') if key in meta}
+    data = {
+        str(key).lower(): value for key, value in _mapping(meta.get('dataset_meta', old)).items()
+    }
+    names = data.get('classes')
+    if not isinstance(names, (list, tuple)) or not all(isinstance(name, str) for name in names):
+        return {}
+    try:
+        np.asarray(data.get('palette'), np.uint8).reshape(-1, 3)
+    except (TypeError, ValueError, OverflowError):
+        data['palette'] = None  # not colours
+    return data
 
 
 def _mapping(value: Any) -> Mapping:

@@ -83,8 +83,8 @@ def resumed_seed(path: str, name: str = 'checkpoint') -> int | None:
 
     Raises:
         FileNotFoundError: If there is no such file.
-        CheckpointError: If it cannot be loaded, or has only weights without the state of a
-            training, such as published weights and the best checkpoints of a run.
+        CheckpointError: If it cannot be loaded, or has not the state of a training with mmengine,
+            such as published weights and the best checkpoints of a run.
     """
     checkpoint = read_checkpoint(path, name=name, mmap=True)
     meta = checkpoint.get('meta') if isinstance(checkpoint, dict) else None
@@ -92,6 +92,13 @@ def resumed_seed(path: str, name: str = 'checkpoint') -> int | None:
         raise CheckpointError(
             f'{name}: {path} has only weights, no training state; start from it with '
             '`cfg_options` load_from=...'
+        )
+    counts = [key for key in ('epoch', 'iter') if not isinstance(meta.get(key), int)]
+    if counts or 'message_hub' not in checkpoint:
+        raise CheckpointError(
+            f'{name}: {path} was not saved by mmengine (mmseg 0.x and mmdet 2 used mmcv): it has '
+            f'no {" and ".join(counts) or "message_hub"}; start from it with `cfg_options` '
+            'load_from=...'
         )
     seed = meta.get('seed')
     if seed is not None and not isinstance(seed, int):

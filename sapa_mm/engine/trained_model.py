@@ -1,10 +1,7 @@
 """Loading a checkpoint into the model of its config, and publishing the weights."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
-import numpy as np
 from mmengine.config import Config
 from mmengine.model import revert_sync_batchnorm
 from mmengine.registry import DATASETS, MODELS
@@ -21,7 +18,7 @@ from .config import (
     read_config,
     without_initialisation,
 )
-from .loading import check_model
+from .loading import check_model, read_dataset_meta
 from .published import write_published
 
 
@@ -72,7 +69,7 @@ def load_trained(config: str, checkpoint: str, cfg_options: dict | None = None) 
     own = _dataset_meta(cfg)
     with in_scope(cfg):
         loaded = check_model(model, content, cfg, own.get('classes'), f'checkpoint: {checkpoint}')
-    model.dataset_meta = meta = _read_dataset_meta(content) or own
+    model.dataset_meta = meta = read_dataset_meta(content.get('meta')) or own
     return TrainedModel(cfg, model.eval(), meta, loaded.geometry)
 
 
@@ -123,23 +120,6 @@ def _read_metrics(path: str) -> dict[str, float]:
     if not numbers:
         raise ValueError(f'metrics: {path} has no numbers by name, such as {{"mIoU": 45.5}}')
     return numbers
-
-
-def _read_dataset_meta(checkpoint: Mapping[str, Any]) -> dict:
-    """Names and colours of the classes of a checkpoint; empty if it has no names."""
-    meta: Any = checkpoint
-    for key in ('meta', 'dataset_meta'):
-        meta = meta.get(key)
-        if not isinstance(meta, Mapping):
-            return {}
-    names = meta.get('classes')
-    if not isinstance(names, (list, tuple)) or not all(isinstance(name, str) for name in names):
-        return {}
-    try:
-        np.asarray(meta.get('palette'), np.uint8).reshape(-1, 3)
-    except (TypeError, ValueError, OverflowError):
-        return {**meta, 'palette': None}  # not colours
-    return dict(meta)
 
 
 def _dataset_meta(cfg: Config) -> dict:

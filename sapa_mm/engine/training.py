@@ -165,6 +165,8 @@ def _set_resume(cfg: Config, resume: str | None) -> None:
     if '://' in checkpoint:
         return
     seed = resumed_seed(checkpoint, 'resume')
+    if seed is None:
+        return
     own_seed = cfg.get('randomness', {}).get('seed')
     if own_seed not in (None, seed):
         print_log(

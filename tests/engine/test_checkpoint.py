@@ -9,6 +9,7 @@ import zipfile
 import numpy as np
 import pytest
 import torch
+from mmengine.config import Config
 from mmengine.runner import CheckpointLoader, load_checkpoint
 from torch import nn
 
@@ -19,6 +20,7 @@ from sapa_mm.engine import (
     read_checkpoint,
 )
 from sapa_mm.engine.resume import resumed_seed, set_damaged_aside
+from sapa_mm.engine.training import _set_resume as set_resume
 
 from ..support.tiny_run import build_runner
 
@@ -348,10 +350,29 @@ def test_weights_cannot_be_resumed(tmp_path, content):
         find_resumable(str(tmp_path))
 
 
+@pytest.mark.parametrize(('saved', 'expected'), [(3, 3), (None, 7)])
+def test_the_seed_of_a_resumed_run(run, saved, expected):
+    content = read_checkpoint(str(run / 'iter_6.pth'))
+    torch.save({**content, 'meta': {**content['meta'], 'seed': saved}}, run / 'changed.pth')
+    cfg = Config({'work_dir': str(run), 'randomness': {'seed': 7}})
+    set_resume(cfg, str(run / 'changed.pth'))
+    assert (cfg.resume, cfg.randomness.seed) == (True, expected)
+
+
+@pytest.mark.parametrize('missing', ['message_hub', 'epoch', 'iter'])
+def test_the_training_state_of_another_runner(run, missing):
+    content = read_checkpoint(str(run / 'iter_6.pth'))
+    (content if missing in content else content['meta']).pop(missing)
+    torch.save(content, run / 'changed.pth')
+    with pytest.raises(CheckpointError, match=f'^resume: .* not saved by mmengine.* no {missing};'):
+        resumed_seed(str(run / 'changed.pth'), 'resume')
+
+
 @pytest.mark.parametrize('meta', [5, [1], {'seed': 'a'}, {'seed': {'a': 1}}])
 def test_a_training_state_that_cannot_be_used(run, meta):
     content = read_checkpoint(str(run / 'iter_6.pth'))
-    torch.save({**content, 'meta': meta}, run / 'changed.pth')
+    state = {**content['meta'], **meta} if isinstance(meta, dict) else meta
+    torch.save({**content, 'meta': state}, run / 'changed.pth')
     with pytest.raises(
         CheckpointError, match=r'changed.pth has (only weights|the seed .*, not an int)'
     ):

@@ -161,6 +161,15 @@ def test_a_meta_without_anything_to_compare(weights, content):
     assert check({'state_dict': weights, 'meta': content}).problems == []
 
 
+@pytest.mark.parametrize(
+    'content', [{'CLASSES': ('b', 'a')}, {'dataset_meta': {'CLASSES': ['b', 'a']}}]
+)
+def test_the_classes_of_an_older_checkpoint(weights, content):
+    """mmseg 0.x and mmdet 2 had them elsewhere."""
+    with pytest.raises(CheckpointError, match="2 classes are others than in training: 0 is 'a', w"):
+        check({'state_dict': weights, 'meta': content})
+
+
 def test_many_settings_differ(weights):
     """The first three are named."""
     trained = Config(
