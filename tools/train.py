@@ -26,7 +26,7 @@ def make_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         '--allow-partial',
         action='store_true',
-        help='resume from a checkpoint of another model as far as it fits, with a warning',
+        help='resume with what fits of a checkpoint that does not fit the model, and warn',
     )
     add_run_arguments(parser)
     return parser

@@ -176,9 +176,8 @@ def _find_class(kind: Any) -> type | None:
 
 def _upsample_cfg(config: Mapping) -> Any:
     """The upsample_cfg of our head or neck; that of a stock one, in our terms."""
-    own = config.get('upsample_cfg')
-    if isinstance(own, Mapping) and 'type' in own:
+    own = config.get('upsample_cfg') or {}
+    if not isinstance(own, Mapping) or 'type' in own:
         return own
-    mode = (own or {}).get('mode') if isinstance(own or {}, Mapping) else own
     default = 'nearest' if _kind(config).startswith('FPN') else 'bilinear'
-    return {'type': mode or config.get('interpolate_mode') or default}
+    return {'type': own.get('mode') or config.get('interpolate_mode') or default}

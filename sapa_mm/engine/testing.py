@@ -38,8 +38,8 @@ def prepare_testing(
         cfg_options (dict, optional): Settings to override, with dotted keys. Defaults to None.
         launcher (str): The job launcher: 'none', 'pytorch', 'slurm' or 'mpi'.
             Defaults to 'none'.
-        allow_partial (bool): Whether to test a checkpoint that does not fit the model: what fits is
-            loaded, a warning says what does not. Defaults to False.
+        allow_partial (bool): Whether to load what fits of a checkpoint that does not fit the model,
+            and warn. Defaults to False.
 
     Returns:
         Config: The config.
@@ -84,7 +84,7 @@ def run_testing(cfg: Config, local_rank: int = 0) -> dict[str, float]:
         dict: The metrics, which are also logged and written to a JSON file in the work directory.
 
     Raises:
-        CheckpointError: If the checkpoint cannot be loaded, or is of another model.
+        CheckpointError: If the checkpoint cannot be loaded, or does not fit the model.
     """
     runner = build_runner(cfg, local_rank)
     runner.register_hook(CheckLoadingHook('checkpoint', cfg.get('allow_partial', False)))

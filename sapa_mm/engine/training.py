@@ -43,8 +43,8 @@ def prepare_training(
         cfg_options (dict, optional): Settings to override, with dotted keys. Defaults to None.
         launcher (str): The job launcher: 'none', 'pytorch', 'slurm' or 'mpi'.
             Defaults to 'none'.
-        allow_partial (bool): Whether to resume from a checkpoint that does not fit the model: what
-            fits is loaded, a warning says what does not. Defaults to False.
+        allow_partial (bool): Whether to resume with what fits of a checkpoint that does not fit the
+            model, and warn. Defaults to False.
 
     Returns:
         Config: The config.
@@ -87,16 +87,14 @@ def run_training(cfg: Config, local_rank: int = 0) -> nn.Module:
         nn.Module: The trained model.
 
     Raises:
-        CheckpointError: If a checkpoint cannot be loaded, is of another model than the config's
-            (``resume``), or has no weight of it.
+        CheckpointError: If a checkpoint cannot be loaded, does not fit the model (``resume``), or
+            has no weight of it.
     """
     return build_trainer(cfg, local_rank).train()
 
 
 def build_trainer(cfg: Config, local_rank: int = 0) -> Runner:
-    """Build a runner with the hooks of ours that every training has.
-
-    Its checkpoints keep the random states, and what it loads is checked.
+    """Build a runner that keeps the random states in its checkpoints, and checks what it loads.
 
     Args:
         cfg (Config): The config, from ``prepare_training``.
