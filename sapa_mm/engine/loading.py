@@ -135,12 +135,12 @@ def watch_loading(module: nn.Module) -> Iterator[LoadedWeights]:
 
 
 def _is_weight(name: str) -> bool:
-    """Whether a name is of a weight: not a counter of batch norm or the like.
+    """Whether a name is that of a weight, which must be there.
 
-    mmengine allows counters to be missing, torch sets them to 0; version 2 of the hosts kept the
-    averages of ``EMAHook`` under names of their own; the preprocessor's constants are settings.
+    Counters of batch norm may be missing in mmengine, and torch sets them to 0; mmcv 1 kept the
+    averages of its ``EMAHook`` under names without dots; the preprocessor's constants are settings.
     """
-    return not re.match(r'ema_|data_preprocessor\.|.*num_batches_tracked', name)
+    return not re.match(r'ema_[^.]*$|data_preprocessor\.|.*num_batches_tracked', name)
 
 
 def _describe_misfit(message: str) -> str:

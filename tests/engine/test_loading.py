@@ -76,6 +76,13 @@ def test_what_does_not_matter(weights):
     assert check({'state_dict': changed}).problems == []
 
 
+def test_a_module_may_be_called_ema():
+    model = nn.ModuleDict({name: nn.Linear(1, 1) for name in ('ema_head', 'neck')})
+    weights = {f'neck.{name}': value for name, value in model['neck'].state_dict().items()}
+    loaded = load_weights(model, weights, 'checkpoint: f')
+    assert loaded.missing == ['ema_head.weight', 'ema_head.bias']
+
+
 def test_all_problems_in_one_line(weights):
     state_dict = {**Net(width=6).state_dict(), 'extra': torch.zeros(1)}
     del state_dict['stem.0.weight']
