@@ -83,8 +83,8 @@ def resumed_seed(path: str, name: str = 'checkpoint') -> int | None:
 
     Raises:
         FileNotFoundError: If there is no such file.
-        CheckpointError: If it cannot be loaded, or has not the state of a training with mmengine,
-            such as published weights and the best checkpoints of a run.
+        CheckpointError: If it cannot be loaded, or lacks mmengine's training state, as published
+            weights and the best checkpoints of a run do.
     """
     checkpoint = read_checkpoint(path, name=name, mmap=True)
     meta = checkpoint.get('meta') if isinstance(checkpoint, dict) else None
