@@ -174,6 +174,14 @@ def load_weights(model: nn.Module, checkpoint: Any, label: str) -> LoadedWeights
         raise CheckpointError(f'{label}: {error}') from error
     if not loaded.count:
         raise CheckpointError(f'{label} {loaded.explain(weights)}')
+    if not_finite := [
+        name
+        for name, value in model.state_dict().items()
+        if value.is_floating_point() and not value.isfinite().all()
+    ]:
+        # A class is the largest of its scores, whatever they are: the metrics look plausible.
+        text = f'{label} has weights with NaN or infinity ({len(not_finite)}):'
+        _log(f'{text} {first_of(not_finite)}', logging.WARNING)
     loaded.geometry = trained_geometry(checkpoint, model)
     if loaded.geometry != GEOMETRY:
         warn_at_odd_sizes(model, label)

@@ -177,6 +177,14 @@ def test_the_classes_of_an_older_checkpoint(weights, content):
         check({'state_dict': weights, 'meta': content})
 
 
+@pytest.mark.parametrize('value', [float('nan'), float('inf')])
+def test_weights_of_a_training_that_diverged(weights, value, log):
+    weights['stem.0.weight'][0] = value
+    assert check({'state_dict': weights}).problems == []
+    line = 'checkpoint: f has weights with NaN or infinity (1): stem.0.weight'
+    assert log == [(logging.WARNING, line)]
+
+
 def test_many_settings_differ(weights):
     """The first three are named."""
     trained = Config(

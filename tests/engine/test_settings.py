@@ -43,6 +43,10 @@ EQUAL = {
     'losses': ({'loss_decode': {'type': 'CrossEntropyLoss', 'loss_weight': 0.4}}, {}),
     'regularisation': ({'dropout_ratio': 0.3}, {'dropout_ratio': 0.1}),
     'initialisation': ({'init_cfg': {'type': 'Pretrained', 'checkpoint': 'a'}}, {}),
+    'initialisation by a switch': (
+        {'zero_init_residual': True, 'convert_weights': True},
+        {'zero_init_residual': False, 'convert_weights': False},
+    ),
     'the stock head': (
         {'type': 'SegformerHead', 'upsample_cfg': None},
         {'upsample_cfg': {'type': 'bilinear'}},
