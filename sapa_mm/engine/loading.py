@@ -74,7 +74,10 @@ class LoadedWeights:
         Returns:
             str: What the file has instead, and where the weights are, if it has them.
         """
-        text = f'has none of the {len(self.wanted)} weights needed; it has {first_of(list(names))}'
+        text = f'has none of the {len(self.wanted)} weights needed'
+        if self.misfits:
+            return f'{text}; those of their names have another shape: {first_of(self.misfits)}'
+        text += f'; it has {first_of(list(names))}'
         for key, value in (self.found or {}).items():
             if isinstance(value, Mapping) and not set(self.wanted).isdisjoint(value):
                 return f'{text}; the weights are under the key {key!r}: save these alone'

@@ -130,6 +130,10 @@ def test_allowed(weights, log):
             "these are the weights of 'up' alone",
         ),
         (lambda w: dict.fromkeys(w, 'text'), 'has none of the 10 weights'),
+        (
+            lambda w: dict.fromkeys(w, torch.zeros(7)),
+            r'another shape: stem.0.weight \[7\] instead of \[8, 3, 1, 1\], ',
+        ),
     ],
 )
 def test_nothing_fits(weights, wrap, message):
