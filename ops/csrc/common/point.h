@@ -19,23 +19,31 @@ struct Neighbours {
   A slope[2];  // derivative of the weight by the offset
 
   // The point is at index + offset. Taking the floor of the offset alone keeps the fraction exact,
-  // and comparing before the conversion keeps infinities and NaN away from the integers. At NaN the
-  // weights are NaN, and the map's first pixels are read.
+  // and comparing before the conversion keeps infinities and NaN away from the integers.
   SAPA_HD Neighbours(int64_t centre, A offset, int64_t size) {
-    inside = !(offset <= static_cast<A>(-1 - centre) || offset >= static_cast<A>(size - centre));
-    const bool converts = inside && offset == offset;
-    const A whole = converts ? floor_of(offset) : A(0);
+    inside = offset > static_cast<A>(-1 - centre) && offset < static_cast<A>(size - centre);
+    const A whole = inside ? floor_of(offset) : A(0);
     const A fraction = inside ? offset - whole : A(0);
-    const int64_t first = converts ? centre + static_cast<int64_t>(whole) : 0;
-    const bool has_first = first >= 0;
-    const bool has_second = first + 1 < size;
-    const A share = has_first && has_second ? A(1) : A(0.5);
-    index[0] = has_first ? first : 0;
-    index[1] = has_second ? first + 1 : first;
-    weight[0] = share * (has_first ? 1 - fraction : fraction);
-    weight[1] = share * (has_second ? fraction : 1 - fraction);
-    slope[0] = has_first ? -share : share;
-    slope[1] = has_second ? share : -share;
+    const int64_t first = centre + static_cast<int64_t>(whole);
+    index[0] = larger<int64_t>(first, 0);
+    index[1] = smaller<int64_t>(first + 1, size - 1);
+    weight[0] = 1 - fraction;
+    weight[1] = fraction;
+    slope[0] = A(-1);
+    slope[1] = A(1);
+    if (__builtin_expect(index[0] == index[1], 0)) {
+      const bool rises = first < 0;
+      weight[0] = weight[1] = A(0.5) * (rises ? fraction : 1 - fraction);
+      slope[0] = slope[1] = rises ? A(0.5) : A(-0.5);
+    }
+  }
+
+  // At NaN the weights are NaN, and the map's first pixels are read.
+  SAPA_HD void set_nan(int64_t size) {
+    inside = true;
+    index[0] = 0;
+    index[1] = smaller<int64_t>(1, size - 1);
+    weight[0] = weight[1] = A(__builtin_nanf(""));
   }
 };
 
@@ -45,11 +53,15 @@ struct Corners {
   Neighbours<A> y;
   Neighbours<A> x;
 
-  // An offset with NaN in one coordinate is NaN in both.
   SAPA_HD Corners(int64_t centre_y, A offset_y, int64_t height, int64_t centre_x, A offset_x,
                   int64_t width)
-      : y(centre_y, offset_x == offset_x ? offset_y : offset_x, height),
-        x(centre_x, offset_y == offset_y ? offset_x : offset_y, width) {}
+      : y(centre_y, offset_y, height), x(centre_x, offset_x, width) {
+    // An offset with NaN in one coordinate is NaN in both.
+    if (__builtin_expect(offset_y != offset_y || offset_x != offset_x, 0)) {
+      y.set_nan(height);
+      x.set_nan(width);
+    }
+  }
 
   SAPA_HD bool inside() const { return y.inside && x.inside; }
   SAPA_HD A weight(int k) const { return y.weight[k / 2] * x.weight[k % 2]; }
