@@ -4,9 +4,10 @@ from dataclasses import dataclass
 
 from mmengine.config import Config
 from mmengine.model import revert_sync_batchnorm
-from mmengine.registry import DATASETS, MODELS
+from mmengine.registry import MODELS
 from torch import nn
 
+from ..datasets.checks.files import find_dataset
 from ..utils.configs import single_datasets
 from ..utils.files import check_writable, read_json
 from .checkpoint import read_checkpoint
@@ -126,6 +127,6 @@ def _dataset_meta(cfg: Config) -> dict:
     for key in ('test_dataloader', 'val_dataloader', 'train_dataloader'):
         for _, dataset in single_datasets((cfg.get(key) or {}).get('dataset'), key):
             with in_scope(cfg):
-                defaults = getattr(DATASETS.get(dataset['type']), 'METAINFO', {})
+                defaults = getattr(find_dataset(dataset.get('type')), 'METAINFO', {})
             return {**defaults, **dataset.get('metainfo', {})}
     return {}

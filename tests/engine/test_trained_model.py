@@ -8,6 +8,7 @@ import pytest
 pytest.importorskip('mmseg')
 
 import torch
+from mmseg.datasets import ADE20KDataset
 
 from sapa_mm.engine import CheckpointError
 from sapa_mm.engine.published import read_published
@@ -70,6 +71,11 @@ def test_no_module_is_imported_by_a_type(with_meta, tmp_path, monkeypatch, key):
         with contextlib.suppress(CheckpointError):
             load_trained(*with_meta(meta))
         assert 'hostile_module' not in sys.modules
+
+
+def test_a_dataset_given_by_its_class(with_meta):
+    options = {'test_dataloader.dataset.type': ADE20KDataset}
+    assert load_trained(*with_meta({}), options).dataset_meta['palette']
 
 
 @pytest.mark.parametrize('meta', [5, [1], {'dataset_meta': [1]}, {'dataset_meta': {'classes': 5}}])

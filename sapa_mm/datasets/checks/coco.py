@@ -5,10 +5,9 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
-from mmengine.registry import DATASETS
-
 from ...utils.files import read_json
 from ...utils.text import first_of
+from .files import find_dataset
 from .report import ReportLine, shorten
 
 _LISTS = ('images', 'annotations', 'categories')
@@ -145,7 +144,8 @@ class _CocoFile:
     def _compare_classes(self) -> Iterator[ReportLine]:
         classes = (self._config.get('metainfo') or {}).get('classes')
         if classes is None:
-            classes = DATASETS.get(self._config['type']).METAINFO.get('classes', ())
+            metainfo = getattr(find_dataset(self._config.get('type')), 'METAINFO', {})
+            classes = metainfo.get('classes', ())
         missing = sorted(set(classes) - set(self._categories.values()))
         if missing:
             text = f'has no category for {len(missing)} of the classes: {first_of(missing)}'

@@ -22,6 +22,21 @@ _PARSED_BYTES = 64 * 2**20
 Check = Generator[Exception, None, str | None]
 
 
+def find_dataset(kind: Any) -> type | None:
+    """Find the class of a dataset, in the current scope.
+
+    Args:
+        kind (Any): The ``type`` in its config: a name, or in newer configs the class.
+
+    Returns:
+        type or None: The class, or None if there is none of that name.
+    """
+    if not isinstance(kind, str):
+        return kind
+    with DATASETS.switch_scope_and_registry(None) as registry:
+        return registry.get(kind)
+
+
 def check_dataset(dataset: Any, name: str = 'dataset') -> None:
     """Check that the files named by a dataset config exist. No image is opened.
 
@@ -119,14 +134,7 @@ class _Files:
     def __init__(self, dataset: dict, name: str) -> None:
         self.name = name
         self._dataset = dataset
-        self._class = self._find_class(dataset.get('type'))
-
-    @staticmethod
-    def _find_class(kind: Any) -> type | None:
-        if not isinstance(kind, str):
-            return kind
-        with DATASETS.switch_scope_and_registry(None) as registry:
-            return registry.get(kind)
+        self._class = find_dataset(dataset.get('type'))
 
     @property
     def loader(self) -> str | None:
