@@ -1,5 +1,7 @@
 """torch.compile, torch.export and torch.jit see one graph; the compiled operators stay whole."""
 
+import subprocess
+import sys
 import warnings
 
 import pytest
@@ -157,6 +159,19 @@ def test_jit_trace_of_a2u_is_for_one_batch_size():
     for batch in (1, 4):
         with pytest.raises(RuntimeError, match='groups=2'):
             traced(*make_inputs(upsampler, (3, 4), (6, 8), batch=batch))
+
+
+@pytest.mark.extended
+def test_jit_trace_in_another_process(tmp_path, on_compiled):
+    """A saved trace loads after ``import sapa_ops``, and not without its operators."""
+    upsampler = make_upsampler('sapa_d')
+    inputs = make_inputs(upsampler, (3, 4), (6, 8))
+    torch.jit.trace(upsampler, inputs).save(tmp_path / 'traced.pt')
+    load = f'import torch; torch.jit.load({str(tmp_path / "traced.pt")!r})'
+    for code, succeeds in ((f'import sapa_ops; {load}', True), (load, False)):
+        done = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True)
+        assert (done.returncode == 0) is succeeds, done.stderr
+        assert succeeds or 'sapa_ops::point_similarity' in done.stderr
 
 
 @pytest.mark.parametrize(('kind', 'options'), CASES)
