@@ -24,7 +24,7 @@ from sapa_mm.engine.published import (
     read_weights,
     write_published,
 )
-from sapa_mm.engine.settings import compare_settings
+from sapa_mm.engine.compare_settings import compare_settings
 from sapa_mm.engine.trained_model import load_trained, publish
 
 FOLDER = Path(__file__).parents[2] / 'configs' / 'segformer'

@@ -8,7 +8,7 @@ from mmengine.registry import DefaultScope
 from mmseg.models import EncoderDecoder
 from mmseg.utils import register_all_modules
 
-from sapa_mm.engine.settings import compare_classes, compare_settings
+from sapa_mm.engine.compare_settings import compare_classes, compare_settings
 from sapa_mm.segmentation import UpsampleSegformerHead
 
 
