@@ -64,7 +64,7 @@ def build_runner(cfg: Config, local_rank: int = 0) -> Runner:
     if cfg.get('launcher') == 'pytorch' and get_device() == 'cpu':
         start_processes(cfg)
         _set_cpu_wrapper(cfg)
-    init_default_scope(cfg.get('default_scope', 'mmengine'))
+    init_default_scope(cfg.get('default_scope') or 'mmengine')
     try:
         return RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(cfg)
     except Exception as error:
