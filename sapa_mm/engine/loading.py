@@ -19,8 +19,8 @@ from torch import nn
 from ..utils.configs import parse_config
 from ..utils.text import first_of, one_line, printable
 from .checkpoint import CheckpointError
-from .older_weights import GEOMETRY, trained_geometry, warn_at_odd_sizes
 from .compare_settings import compare_classes, compare_settings
+from .older_weights import GEOMETRY, trained_geometry, warn_at_odd_sizes
 
 
 @dataclass

@@ -7,9 +7,9 @@ pytest.importorskip('mmdet')
 
 from mmengine.config import Config
 
+from sapa_mm.engine.compare_settings import compare_settings
 from sapa_mm.engine.config import in_scope
 from sapa_mm.engine.run import build_runner
-from sapa_mm.engine.compare_settings import compare_settings
 from sapa_mm.engine.training import prepare_training
 from sapa_mm.upsamplers import UPSAMPLERS, Upsampler
 from sapa_mm.utils.configs import parse_config

@@ -16,6 +16,7 @@ from safetensors.torch import load_file, save_file
 
 from sapa_mm.datasets.scenes.categories import CLASSES
 from sapa_mm.engine import CheckpointError, read_checkpoint
+from sapa_mm.engine.compare_settings import compare_settings
 from sapa_mm.engine.config import in_scope, read_config
 from sapa_mm.engine.published import (
     PublishedError,
@@ -24,7 +25,6 @@ from sapa_mm.engine.published import (
     read_weights,
     write_published,
 )
-from sapa_mm.engine.compare_settings import compare_settings
 from sapa_mm.engine.trained_model import load_trained, publish
 
 FOLDER = Path(__file__).parents[2] / 'configs' / 'segformer'
