@@ -12,6 +12,7 @@ from mmengine.runner import Runner
 
 from ..utils.files import check_writable
 from .config import ConfigError, describe_failure, read_config
+from .finite_scores_hook import FiniteScoresHook
 
 
 def read_run_config(
@@ -47,7 +48,8 @@ def read_run_config(
 def build_runner(cfg: Config, local_rank: int = 0) -> Runner:
     """Build the runner of a config, of the type that the config asks for.
 
-    The default scope of the process becomes that of the config.
+    The default scope of the process becomes that of the config. Scores that are not numbers are
+    warned of.
 
     Args:
         cfg (Config): The config.
@@ -66,9 +68,11 @@ def build_runner(cfg: Config, local_rank: int = 0) -> Runner:
         _set_cpu_wrapper(cfg)
     init_default_scope(cfg.get('default_scope') or 'mmengine')
     try:
-        return RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(cfg)
+        runner = RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(cfg)
     except Exception as error:
         raise ConfigError(f'config: {cfg.filename}: {describe_failure(error, cfg)}') from error
+    runner.register_hook(FiniteScoresHook())
+    return runner
 
 
 def start_processes(cfg: Config) -> None:

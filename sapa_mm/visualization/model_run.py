@@ -11,6 +11,7 @@ import torch
 from mmengine.dataset import pseudo_collate
 from torch import Tensor, nn
 
+from ..engine.finite_scores_hook import check_scores
 from ..upsamplers import Upsampler
 from ..utils.text import one_line
 from .canvas import Extent
@@ -115,6 +116,7 @@ def run_model(
     model.eval()
     with explain_failure(name, pixels):
         prediction, calls, extent = predict_recorded(model, sample)
+    check_scores([prediction])
     labels = label_map(prediction, 'pred', len(meta['classes']))
     return ModelRun(name, pixels, extent, calls, _slides(model), prediction, labels, meta)
 

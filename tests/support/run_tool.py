@@ -53,6 +53,7 @@ def call_script(path, *args):
 
 def call_run(name, *args, options=()):
     """Train or test in this process, with settings of the config."""
-    # mmengine keeps one visualizer of a name for the whole process.
-    options = [*options, f'visualizer.name={uuid.uuid4()}']
+    # mmengine keeps one visualizer of a name, and one logger of a name and second, in a process.
+    name_of_run = uuid.uuid4()
+    options = [*options, f'visualizer.name={name_of_run}', f'experiment_name={name_of_run}']
     assert not call_tool(name, *args, '--cfg-options', *options)

@@ -168,6 +168,16 @@ def test_a_partial_checkpoint_is_allowed(seg, tmp_path):
     assert '; loaded ' in max(tmp_path.glob('test/*/*.log')).read_text()
 
 
+def test_scores_that_overflow_are_said(seg, tmp_path):
+    """Their label map is of the first class, as one might be."""
+    weights = seg.weights()
+    weights['decode_head.conv_seg.weight'].fill_(3e38)
+    torch.save({'state_dict': weights}, tmp_path / 'large.pth')
+    call_run('test', seg.config, tmp_path / 'large.pth', '--work-dir', tmp_path / 'test')
+    log = max(tmp_path.glob('test/*/*.log')).read_text()
+    assert len(re.findall('WARNING - The scores of .* are NaN or infinite', log)) == 1
+
+
 def test_what_a_training_starts_from(seg, tmp_path, capfd):
     """Weights under another key are refused, those of other classes fit but for the classifier."""
     start = ['--work-dir', tmp_path / 'run', '--cfg-options', 'train_cfg.max_iters=1']
