@@ -7,7 +7,7 @@ Needs only torch. ``sapa_ops.reference`` is the float64 oracle of the tests;
 from .backends import BackendReport, backend_for, use_backend
 from .operators import point_assemble, point_similarity, window_assemble, window_similarity
 
-__version__ = '0.1.0'
+__version__ = '0.2.0.dev0'
 
 __all__ = [
     'BackendReport',
