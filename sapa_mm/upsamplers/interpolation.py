@@ -52,7 +52,6 @@ class Bilinear(Upsampler):
 
     name = 'bilinear'
     title = 'Bilinear'
-    _version = 1
     in_mmcv = True
     any_size = True
 
@@ -68,6 +67,7 @@ class Bilinear(Upsampler):
         self.check_switch(align_corners=align_corners, crop=crop)
         self.align_corners = align_corners
         self.crop = crop
+        self._version = 2 if crop else 1  # see Upsampler
 
     def flops_per_position(self) -> int:
         """See ``Upsampler.flops_per_position``."""

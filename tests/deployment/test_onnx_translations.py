@@ -28,12 +28,12 @@ GUIDES = [(5, 9), (6, 8), (7, 4), (16, 13), (12, 20)]
     [
         pytest.param([*ALL_TYPES.items()], 'compiled', TRANSLATIONS, id='types'),
         pytest.param(VARIANTS, 'compiled', TRANSLATIONS, id='variants', marks=pytest.mark.extended),
-        # The eager form needs no translations.
+        # The eager form needs no translations, but for A2U's adaptive pooling.
         *(
             pytest.param(
                 [(kind, ALL_TYPES[kind])],
                 'eager',
-                {},
+                TRANSLATIONS if kind == 'a2u' else {},
                 id=f'{kind}-eager',
                 marks=() if kind == 'sapa_b' else pytest.mark.extended,
             )

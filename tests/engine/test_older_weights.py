@@ -18,9 +18,10 @@ EVEN, ODD, SAME, LESS = (24, 24), (23, 24), (12, 12), (13, 13)
 
 
 class Net(nn.Module):
-    def __init__(self, kind='sapa_b'):
+    def __init__(self, kind='sapa_b', **options):
         super().__init__()
-        self.ups = nn.ModuleList(build_upsampler({'type': kind}, 8) for _ in range(2))
+        cfg = {'type': kind, **options}
+        self.ups = nn.ModuleList(build_upsampler(cfg, 8) for _ in range(2))
 
     def forward(self, size):
         for up in self.ups:
@@ -81,3 +82,9 @@ def test_what_both_rules_leave_the_same_does_not():
     with warnings.catch_warnings():
         warnings.simplefilter('error')
         net(ODD)
+
+
+@pytest.mark.parametrize(('crop', 'version'), [(False, 1), (True, 2)])
+def test_bilinear_is_changed_where_it_crops(crop, version):
+    """As in UpsampleFPNCARAFE."""
+    assert Net('bilinear', crop=crop).state_dict()._metadata['ups.0']['version'] == version
