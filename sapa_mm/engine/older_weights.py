@@ -5,10 +5,10 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import torch
-from sapa_ops.geometry import ceil_div
 from torch import Tensor, nn
 
 from ..upsamplers import Upsampler
+from ..upsamplers.resize import whole_side
 
 GEOMETRY = str(Upsampler._version)
 """The rule for the low-res parent of a high-res pixel; '1' is 0.1's, see ``Upsampler``."""
@@ -76,6 +76,4 @@ def _is_odd(x: Any = None, guide: Any = None) -> bool:
     if not (isinstance(x, Tensor) and isinstance(guide, Tensor) and x.dim() == guide.dim() == 4):
         return False
     sides = zip(x.shape[2:], guide.shape[2:], strict=True)
-    return any(
-        low and high % low and low == ceil_div(high, ceil_div(high, low)) for low, high in sides
-    )
+    return any(low and whole_side(low, high) != high for low, high in sides)
