@@ -18,6 +18,7 @@ from sapa_mm.upsamplers import UPSAMPLERS, SapaD
 
 from ..support import foreign_upsamplers as foreign
 from ..support.foreign_upsamplers import drawn_anew, load_by_mmengine, load_by_torch
+from ..support.upsamplers import SAPA_D_FIRST, assert_trace_serves
 
 CHANNELS = [4, 8, 12, 16]
 SIZES = {
@@ -164,17 +165,10 @@ def test_who_guides_whom(upsample_cfg, sizes, kind):
 
 
 @pytest.mark.parametrize('kind', NECKS)
-@pytest.mark.parametrize(
-    'upsampler',
-    [pytest.param(u, marks=() if u == 'sapa_d' else pytest.mark.extended) for u in UPSAMPLERS],
-)
+@pytest.mark.parametrize('upsampler', SAPA_D_FIRST)
 def test_traced_at_one_size_runs_at_others(kind, upsampler):
-    """By ``torch.jit.trace``, which sees sizes as tensors."""
     neck = make_neck(kind, dict(type=upsampler)).eval()
-    with torch.no_grad():
-        traced = torch.jit.trace(neck, (make_inputs('even'),))
-        inputs = make_inputs('odd')
-        torch.testing.assert_close(traced(inputs), neck(inputs))
+    assert_trace_serves(neck, make_inputs('even'), make_inputs('odd'))
 
 
 def test_p6_comes_from_the_backbone_and_takes_part():

@@ -16,10 +16,11 @@ from mmseg.registry import MODELS
 from mmseg.structures import SegDataSample
 
 from sapa_mm.segmentation import UpsampleSegformerHead
-from sapa_mm.upsamplers import UPSAMPLERS, Bilinear, Nearest, SapaD, Upsampler
+from sapa_mm.upsamplers import Bilinear, Nearest, SapaD, Upsampler
 
 from ..support import foreign_upsamplers as foreign
 from ..support.foreign_upsamplers import drawn_anew, load_by_mmengine, load_by_torch
+from ..support.upsamplers import SAPA_D_FIRST, assert_trace_serves
 
 CHANNELS = (4, 8, 12, 16)
 SIZES = {
@@ -151,17 +152,10 @@ def test_six_upsamplers_and_who_guides_whom(upsample_cfg, sizes):
     assert torch.equal(fused[0], torch.cat(last, 1))
 
 
-@pytest.mark.parametrize(
-    'kind',
-    [pytest.param(k, marks=() if k == 'sapa_d' else pytest.mark.extended) for k in UPSAMPLERS],
-)
+@pytest.mark.parametrize('kind', SAPA_D_FIRST)
 def test_traced_at_one_size_runs_at_others(kind):
-    """By ``torch.jit.trace``, which sees sizes as tensors."""
     head = make_head(dict(type=kind)).eval()
-    with torch.no_grad():
-        traced = torch.jit.trace(head, (make_features('even'),))
-        features = make_features('odd')
-        torch.testing.assert_close(traced(features), head(features))
+    assert_trace_serves(head, make_features('even'), make_features('odd'))
 
 
 def test_options_reach_the_upsamplers():

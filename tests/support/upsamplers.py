@@ -2,6 +2,7 @@
 
 import inspect
 
+import pytest
 import torch
 
 from sapa_mm.upsamplers import UPSAMPLERS, build_upsampler
@@ -19,6 +20,12 @@ def _small_options(kind):
 
 # Every type with a tiny build of it.
 ALL_TYPES = {name: _small_options(kind) for name, kind in UPSAMPLERS.items()}
+
+# Every type by name; all but SAPA-D in the extended tier.
+SAPA_D_FIRST = [
+    pytest.param(kind, marks=() if kind == 'sapa_d' else pytest.mark.extended)
+    for kind in UPSAMPLERS
+]
 
 # What the tables do not use, or not in the main rows, with code of its own.
 PEER_VARIANTS = [
@@ -62,3 +69,10 @@ def keep_points_in_cells(upsampler):
     with torch.no_grad():
         upsampler.offset.weight *= 0.05
         upsampler.offset.bias.floor_().add_(0.5)
+
+
+def assert_trace_serves(module, example, other):
+    """Hold a module that ``torch.jit.trace`` records at one size to its results at another."""
+    with torch.no_grad():
+        traced = torch.jit.trace(module, (example,))
+        torch.testing.assert_close(traced(other), module(other))
