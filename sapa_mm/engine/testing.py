@@ -6,7 +6,7 @@ from typing import Any
 
 from mmengine.config import Config
 
-from ..datasets.checks import check_dataset, check_evaluator
+from ..datasets.checks import check_data
 from ..utils.files import check_writable
 from .check_loading_hook import CheckLoadingHook
 from .config import check_checkpoint, check_upsamplers, in_scope
@@ -45,10 +45,10 @@ def prepare_testing(
         Config: The config.
 
     Raises:
-        OSError: If the config, the dataset's folder or the checkpoint is missing, or ``work_dir``,
-            ``out`` or ``show_dir`` cannot be written to.
-        ValueError: If an argument does not suit the config, or the dataset or the checkpoint is
-            damaged.
+        OSError: If the config or the checkpoint is missing, or ``work_dir``, ``out`` or
+            ``show_dir`` cannot be written to.
+        ValueError: If an argument does not suit the config, files of the dataset are missing or
+            wrong, or the checkpoint is damaged.
     """
     cfg = read_run_config(config, work_dir, cfg_options, launcher)
     check_upsamplers(cfg.model, 'model')
@@ -61,8 +61,7 @@ def prepare_testing(
     if 'test_dataloader' not in cfg:
         raise ValueError(f'config: {config} has no test_dataloader')
     with in_scope(cfg):
-        check_dataset(cfg.test_dataloader.get('dataset'), 'test_dataloader.dataset')
-    check_evaluator(cfg.get('test_evaluator'), 'test_evaluator')
+        check_data(cfg, ['test'])
     if out is not None:
         _save_predictions(cfg, out)
     if show_dir is not None:

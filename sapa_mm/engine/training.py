@@ -9,7 +9,7 @@ from mmengine.logging import print_log
 from mmengine.runner import Runner
 from torch import nn
 
-from ..datasets.checks import check_dataset, check_evaluator
+from ..datasets.checks import check_data
 from ..utils.configs import nested_configs
 from .check_loading_hook import CheckLoadingHook, unwrapped
 from .config import check_checkpoint, check_upsamplers, in_scope
@@ -50,10 +50,9 @@ def prepare_training(
         Config: The config.
 
     Raises:
-        OSError: If the config, a dataset's folder or a checkpoint is missing, or ``work_dir``
-            cannot be written to.
-        ValueError: If an argument does not suit the config or this machine, or a dataset or a
-            checkpoint is damaged.
+        OSError: If the config or a checkpoint is missing, or ``work_dir`` cannot be written to.
+        ValueError: If an argument does not suit the config or this machine, files of a dataset are
+            missing or wrong, or a checkpoint is damaged.
     """
     cfg = read_run_config(config, work_dir, cfg_options, launcher)
     if 'train_dataloader' not in cfg:
@@ -63,10 +62,7 @@ def prepare_training(
     if auto_scale_lr:
         _use_auto_scale_lr(cfg)
     with in_scope(cfg):
-        for key in ('train_dataloader', 'val_dataloader'):
-            if cfg.get(key):
-                check_dataset(cfg[key].get('dataset'), f'{key}.dataset')
-    check_evaluator(cfg.get('val_evaluator'), 'val_evaluator')
+        check_data(cfg, ('train', 'val'))
     check_upsamplers(cfg.model, 'model')
     _check_pretrained(cfg.model, 'model')
     _set_resume(cfg, resume)

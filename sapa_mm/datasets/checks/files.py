@@ -1,4 +1,4 @@
-"""Quick checks of a config's files, before a model is built and trained."""
+"""Whether the files exist that datasets and evaluators name."""
 
 import inspect
 import json
@@ -11,15 +11,16 @@ from typing import Any
 from mmengine.fileio import list_dir_or_file
 from mmengine.registry import DATASETS
 
-from ...utils.configs import nested_configs, single_datasets
+from ...utils.configs import nested_configs
 from ...utils.files import read_json
 from ...utils.text import first_of
+from .report import ReportLine
 
 # Larger annotation files are not parsed here; only their end is checked.
 _PARSED_BYTES = 64 * 2**20
 
 #: Yields problems and returns a path, if any.
-Check = Generator[Exception, None, str | None]
+Check = Generator[ReportLine, None, str | None]
 
 
 def find_dataset(kind: Any) -> type | None:
@@ -37,72 +38,39 @@ def find_dataset(kind: Any) -> type | None:
         return registry.get(kind)
 
 
-def check_dataset(dataset: Any, name: str = 'dataset') -> None:
-    """Check that the files named by a dataset config exist. No image is opened.
+def find_dataset_problems(dataset: dict, name: str) -> Iterator[ReportLine]:
+    """Find problems with the files that a dataset config names. No image is opened.
+
+    Segmentation datasets of mmseg and COCO datasets of mmdet are checked. Other datasets and data
+    that is not on a local disk pass.
 
     Args:
-        dataset (dict or Any): See ``find_problems``.
-        name (str): The key of this config, for the error message. Defaults to 'dataset'.
-
-    Raises:
-        FileNotFoundError: If a folder or an annotation file is missing.
-        ValueError: If a folder has no images or images without annotations, an annotation file is
-            not complete JSON, not a COCO file or names missing images, or something cannot be
-            read.
-    """
-    for problem in find_problems(dataset, name):
-        raise problem
-
-
-def find_problems(dataset: Any, name: str = 'dataset') -> Iterator[Exception]:
-    """Find problems with the files named by a dataset config. No image is opened.
-
-    Segmentation datasets of mmseg and COCO datasets of mmdet are checked, also inside wrappers such
-    as ``RepeatDataset`` and ``ConcatDataset``. Other datasets and data that is not on a local disk
-    pass.
-
-    Args:
-        dataset (dict or Any): The config of a dataset. Anything else passes.
-        name (str): The key of this config, for the error message. Defaults to 'dataset'.
+        dataset (dict): The config of a dataset that is no wrapper of others.
+        name (str): The key of this config.
 
     Yields:
-        Exception: Each problem, see ``check_dataset``.
+        ReportLine: An error for each folder or file that is missing, cannot be read, or does not
+        fit the others.
     """
-    for key, single in single_datasets(dataset, name):
-        files = _Files(single, key)
-        check = _CHECKS.get(files.loader)
-        if check is not None and not single.get('backend_args'):
-            try:
-                yield from check(files)
-            except (OSError, UnicodeDecodeError) as error:
-                place = getattr(error, 'filename', None) or 'a list of images'
-                yield ValueError(f'{key}: {place} cannot be read: {error}')
+    files = _Files(dataset, name)
+    check = _CHECKS.get(files.loader)
+    if check is not None and not dataset.get('backend_args'):
+        try:
+            yield from check(files)
+        except (OSError, UnicodeDecodeError) as error:
+            place = getattr(error, 'filename', None) or 'a list of images'
+            yield ReportLine('error', f'{name}: {place} cannot be read: {error}')
 
 
-def check_evaluator(evaluator: Any, name: str) -> None:
-    """Check that the files of an evaluator's metrics exist.
+def find_evaluator_problems(evaluator: Any, name: str) -> Iterator[ReportLine]:
+    """Find problems with the files that an evaluator names.
 
     Args:
         evaluator (dict or list or Any): The config of a metric, of several, or of an evaluator.
-        name (str): The key of this config, for the error message.
-
-    Raises:
-        FileNotFoundError: If an ``ann_file`` or the folder ``seg_prefix`` is missing.
-        ValueError: If an ``ann_file`` is not a complete JSON file.
-    """
-    for problem in find_evaluator_problems(evaluator, name):
-        raise problem
-
-
-def find_evaluator_problems(evaluator: Any, name: str) -> Iterator[Exception]:
-    """Find problems with the files of an evaluator; see ``check_evaluator``.
-
-    Args:
-        evaluator (dict or list or Any): The config of a metric, of several, or of an evaluator.
-        name (str): The key of this config, for the error message.
+        name (str): The key of this config.
 
     Yields:
-        Exception: Each problem.
+        ReportLine: An error for each file that is missing or not complete.
     """
     for key, metric in nested_configs(evaluator, name):
         if metric.get('backend_args'):
@@ -112,15 +80,14 @@ def find_evaluator_problems(evaluator: Any, name: str) -> Iterator[Exception]:
             if not isinstance(path, str):
                 continue
             if not exists(path):
-                yield FileNotFoundError(
-                    f'{key}.{argument}: {path} does not exist; give its path, which is usually '
-                    f"in the dataloader's data_root, with `cfg_options` {key}.{argument}=PATH"
-                )
+                text = f'{key}.{argument}: {path} does not exist; give its path, which is usually '
+                text += f"in the dataloader's data_root, with `cfg_options` {key}.{argument}=PATH"
+                yield ReportLine('error', text)
             elif argument == 'ann_file':
                 try:
                     _check_json(path, f'{key}.ann_file')
                 except ValueError as error:
-                    yield error
+                    yield ReportLine('error', str(error))
 
 
 class _Files:
@@ -175,7 +142,8 @@ class _Files:
     def _existing(self, key: str, kind: str, exists: Callable[[str], bool]) -> Check:
         path = self.path(key)
         if path is not None and not exists(path):
-            yield FileNotFoundError(f'{self.name}.{key}: no {kind} {path}; {self._advice()}')
+            text = f'{self.name}.{key}: no {kind} {path}; {self._advice()}'
+            yield ReportLine('error', text)
             return None
         return path
 
@@ -192,7 +160,7 @@ class _Files:
         return advice
 
 
-def _check_segmentation(files: _Files) -> Iterator[Exception]:
+def _check_segmentation(files: _Files) -> Iterator[ReportLine]:
     image_dir = yield from files.folder('data_prefix.img_path')
     suffix = files.setting('img_suffix')
     if files.path('ann_file') is not None and not os.path.isdir(files.path('ann_file')):
@@ -204,7 +172,8 @@ def _check_segmentation(files: _Files) -> Iterator[Exception]:
     else:
         images = _list(image_dir, suffix)
     if image_dir is not None and not images:
-        yield ValueError(f'{files.name}.data_prefix.img_path: no images (*{suffix}) in {image_dir}')
+        text = f'{files.name}.data_prefix.img_path: no images (*{suffix}) in {image_dir}'
+        yield ReportLine('error', text)
 
     if files.loads_annotations():
         map_dir = yield from files.folder('data_prefix.seg_map_path')
@@ -214,7 +183,7 @@ def _check_segmentation(files: _Files) -> Iterator[Exception]:
             yield from _missing(files, missing, 'data_prefix.seg_map_path', map_dir)
 
 
-def _check_coco(files: _Files) -> Iterator[Exception]:
+def _check_coco(files: _Files) -> Iterator[ReportLine]:
     annotations = yield from files.file('ann_file')
     image_dir = yield from files.folder('data_prefix.img')
     map_dir = None
@@ -225,7 +194,7 @@ def _check_coco(files: _Files) -> Iterator[Exception]:
     try:
         named = _image_names(annotations, f'{files.name}.ann_file')
     except ValueError as error:
-        yield error
+        yield ReportLine('error', str(error))
         return
     if image_dir is not None:
         yield from _missing(files, named - _list(image_dir), 'data_prefix.img', image_dir)
@@ -297,15 +266,15 @@ def _list(folder: str | None, suffix: str | None = None) -> set[str]:
     return set(list_dir_or_file(folder, list_dir=False, suffix=suffix, recursive=True))
 
 
-def _missing(files: _Files, missing: set[str], key: str, folder: str) -> Iterator[Exception]:
+def _missing(files: _Files, missing: set[str], key: str, folder: str) -> Iterator[ReportLine]:
     if missing:
         text = f'{len(missing)} files are missing in {folder}: {first_of(sorted(missing))}'
-        yield ValueError(f'{files.name}.{key}: {text}')
+        yield ReportLine('error', f'{files.name}.{key}: {text}')
 
 
 # By the class whose ``load_data_list`` a dataset uses. A subclass that overrides it may expect
 # other files, so it is not checked.
-_CHECKS: dict[str, Callable[[_Files], Iterator[Exception]]] = {
+_CHECKS: dict[str, Callable[[_Files], Iterator[ReportLine]]] = {
     'BaseSegDataset': _check_segmentation,
     'CocoDataset': _check_coco,
     'CocoPanopticDataset': _check_coco,

@@ -1,22 +1,16 @@
-"""Thorough checks of a config's data, which read annotations and open images."""
+"""Checks of a sample of a dataset's images and label maps, which are opened."""
 
 import contextlib
 import io
-import os
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from mmengine.config import Config
 from mmengine.registry import DATASETS
 from PIL import Image, UnidentifiedImageError
 
 from ...utils.coco_panoptic import IGNORE_INDEX, rgb2id
-from ...utils.configs import single_datasets
 from ...utils.text import first_of, one_line
-from .coco import inspect_coco
-from .files import find_evaluator_problems, find_problems
 from .report import ReportLine, shorten
 
 #: Numbers of images in the complete datasets, by class and by a part of their paths.
@@ -27,40 +21,21 @@ _COMPLETE_SIZES = {
 }
 
 
-def inspect_data(cfg: Config, samples: int = 200, seed: int = 0) -> Iterator[ReportLine]:
-    """Check the data that a config trains and validates on.
+def inspect_samples(
+    config: dict, name: str, samples: int, seed: int, has_errors: bool
+) -> Iterator[ReportLine]:
+    """Check a sample of a dataset's images, with their annotations.
 
     Args:
-        cfg (Config): The config. Its default scope must be the current one.
-        samples (int): Number of images per dataset to open, with their annotations.
-            Defaults to 200.
-        seed (int): Seed for choosing the samples. Defaults to 0.
+        config (dict): The config of a dataset whose files all exist.
+        name (str): The key of this config.
+        samples (int): Number of images to open.
+        seed (int): Seed for choosing them.
+        has_errors (bool): Whether errors of this dataset were found before.
 
     Yields:
-        ReportLine: An error for each problem, notes, and one line per dataset without errors.
+        ReportLine: Errors and notes, and one line if there is no error.
     """
-    for split in ('train', 'val'):
-        key = f'{split}_dataloader'
-        for name, dataset in single_datasets((cfg.get(key) or {}).get('dataset'), f'{key}.dataset'):
-            problems = [str(problem) for problem in find_problems(dataset, name)]
-            yield from (ReportLine('error', problem) for problem in problems)
-            if not problems:
-                yield from _inspect_dataset(dataset, name, samples, seed)
-    for problem in find_evaluator_problems(cfg.get('val_evaluator'), 'val_evaluator'):
-        yield ReportLine('error', str(problem))
-
-
-def _inspect_dataset(config: dict, name: str, samples: int, seed: int) -> Iterator[ReportLine]:
-    """Check a dataset whose files all exist."""
-    lines = []
-    if str(config.get('ann_file', '')).endswith('.json'):
-        path = os.path.join(config.get('data_root') or '', config['ann_file'])
-        lines = [
-            replace(line, text=f'{name}.ann_file: {line.text}')
-            for line in inspect_coco(path, config)
-        ]
-        yield from lines
-    has_errors = any(line.kind == 'error' for line in lines)
     try:
         # Include images without annotations. pycocotools prints its progress.
         with contextlib.redirect_stdout(io.StringIO()):

@@ -1,11 +1,25 @@
-"""``check_dataset`` names the problems with a dataset's files."""
+"""Missing and damaged files of datasets and evaluators are named."""
 
 import json
 
 import pytest
 from mmengine.registry import DATASETS, init_default_scope
 
-from sapa_mm.datasets.checks import check_dataset, check_evaluator
+from sapa_mm.datasets.checks.files import find_dataset_problems, find_evaluator_problems
+from sapa_mm.utils.configs import single_datasets
+
+
+def check_dataset(dataset, name='dataset'):
+    for key, single in single_datasets(dataset, name):
+        for line in find_dataset_problems(single, key):
+            assert line.kind == 'error'
+            raise ValueError(line.text)
+
+
+def check_evaluator(evaluator, name):
+    for line in find_evaluator_problems(evaluator, name):
+        raise ValueError(line.text)
+
 
 LOADING = [{'type': 'LoadImageFromFile'}, {'type': 'LoadAnnotations'}]
 
@@ -48,12 +62,12 @@ def test_missing_folder_is_named_through_wrappers(seg, tmp_path):
     seg['data_prefix']['img_path'] = 'nowhere'
     wrapped = {'type': 'ConcatDataset', 'datasets': [{'type': 'RepeatDataset', 'dataset': seg}]}
     message = rf'train\.datasets\.0\.dataset\.data_prefix\.img_path: no folder {tmp_path}/nowhere'
-    with pytest.raises(FileNotFoundError, match=message):
+    with pytest.raises(ValueError, match=message):
         check_dataset(wrapped, 'train')
 
 
 def test_missing_scenes_can_be_made(seg):
-    with pytest.raises(FileNotFoundError, match=r'python tools/make_scenes\.py data/scenes$'):
+    with pytest.raises(ValueError, match=r'python tools/make_scenes\.py data/scenes$'):
         check_dataset({**seg, 'data_root': 'data/scenes'})
 
 
@@ -101,7 +115,7 @@ def test_detection(det, tmp_path):
     (tmp_path / 'boxes.json').write_text('{"images": [')
     with pytest.raises(ValueError, match=r'ann_file: .*boxes\.json is not a complete JSON file'):
         check_dataset(det)
-    with pytest.raises(FileNotFoundError, match=r'ann_file: no file .*/other\.json'):
+    with pytest.raises(ValueError, match=r'ann_file: no file .*/other\.json'):
         check_dataset({**det, 'ann_file': 'other.json'})
 
 
@@ -116,7 +130,7 @@ def test_large_annotation_file_is_judged_by_its_end(det, tmp_path, monkeypatch):
 
 def test_detection_images(det):
     det['data_prefix']['img'] = 'nowhere'
-    with pytest.raises(FileNotFoundError, match=r'data_prefix\.img: no folder .*/nowhere'):
+    with pytest.raises(ValueError, match=r'data_prefix\.img: no folder .*/nowhere'):
         check_dataset(det)
 
 
@@ -170,9 +184,9 @@ def test_evaluators(tmp_path):
     for evaluator in (None, {'type': 'IoUMetric'}, good, [good, good], {'metrics': [good]}):
         check_evaluator(evaluator, 'val_evaluator')
     check_evaluator({'ann_file': 's3://x', 'backend_args': {'backend': 'petrel'}}, 'val_evaluator')
-    with pytest.raises(FileNotFoundError, match=r'^val_evaluator\.1\.ann_file: nowhere\.json does'):
+    with pytest.raises(ValueError, match=r'^val_evaluator\.1\.ann_file: nowhere\.json does'):
         check_evaluator([good, {**good, 'ann_file': 'nowhere.json'}], 'val_evaluator')
-    with pytest.raises(FileNotFoundError, match=r'val_evaluator\.seg_prefix=PATH$'):
+    with pytest.raises(ValueError, match=r'val_evaluator\.seg_prefix=PATH$'):
         check_evaluator({**good, 'seg_prefix': 'nowhere'}, 'val_evaluator')
     with pytest.raises(ValueError, match=r'val_evaluator\.ann_file: .*bad\.json is not a complete'):
         check_evaluator({'ann_file': str(tmp_path / 'bad.json')}, 'val_evaluator')

@@ -1,0 +1,108 @@
+"""What is wrong with the data of a config, told before a model is built."""
+
+import logging
+import os
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from typing import Any
+
+from mmengine.config import Config
+from mmengine.logging import print_log
+
+from ...utils.configs import single_datasets
+from ...utils.text import printable
+from .coco import inspect_coco
+from .files import find_dataset_problems, find_evaluator_problems
+from .report import ReportLine
+from .samples import inspect_samples
+
+SPLITS = ('train', 'val', 'test')
+
+
+def check_data(cfg: Config, splits: Iterable[str]) -> None:
+    """Check the data that a run will read. No image is opened.
+
+    Args:
+        cfg (Config): The config. Its default scope must be the current one.
+        splits (Iterable[str]): Those that it reads: 'train', 'val', 'test'.
+
+    Raises:
+        ValueError: With the first error. Notes are logged as warnings.
+    """
+    for split in splits:
+        _raise_error(_problems_of_split(cfg, split))
+
+
+def check_dataset(dataset: Any, name: str) -> None:
+    """Check the files of one dataset; see ``check_data``.
+
+    Args:
+        dataset (dict or Any): The config of a dataset or a wrapper. Anything else passes.
+        name (str): The key of this config.
+
+    Raises:
+        ValueError: With the first error. Notes are logged as warnings.
+    """
+    for key, single in single_datasets(dataset, name):
+        _raise_error(_problems_of_dataset(single, key))
+
+
+def inspect_data(cfg: Config, samples: int = 200, seed: int = 0) -> Iterator[ReportLine]:
+    """Check all data of a config, and open a sample of the images.
+
+    Args:
+        cfg (Config): The config. Its default scope must be the current one.
+        samples (int): Number of images per dataset to open, with their annotations.
+            Defaults to 200.
+        seed (int): Seed for choosing the samples. Defaults to 0.
+
+    Yields:
+        ReportLine: An error for each problem, notes, and one line per dataset without errors.
+    """
+    for split in SPLITS[:2]:
+        for name, dataset in _datasets(cfg, split):
+            files = list(find_dataset_problems(dataset, name))
+            yield from files
+            if not files:
+                lines = list(_inspect_annotations(dataset, name))
+                yield from lines
+                has_errors = any(line.kind == 'error' for line in lines)
+                yield from inspect_samples(dataset, name, samples, seed, has_errors)
+        yield from _problems_of_evaluator(cfg, split)
+
+
+def _datasets(cfg: Config, split: str) -> Iterator[tuple[str, dict]]:
+    key = f'{split}_dataloader'
+    return single_datasets((cfg.get(key) or {}).get('dataset'), f'{key}.dataset')
+
+
+def _problems_of_split(cfg: Config, split: str) -> Iterator[ReportLine]:
+    for name, dataset in _datasets(cfg, split):
+        yield from _problems_of_dataset(dataset, name)
+    yield from _problems_of_evaluator(cfg, split)
+
+
+def _problems_of_dataset(dataset: dict, name: str) -> Iterator[ReportLine]:
+    files = list(find_dataset_problems(dataset, name))
+    yield from files
+    if not files:
+        yield from _inspect_annotations(dataset, name)
+
+
+def _problems_of_evaluator(cfg: Config, split: str) -> Iterator[ReportLine]:
+    key = f'{split}_evaluator'
+    yield from find_evaluator_problems(cfg.get(key), key)
+
+
+def _inspect_annotations(dataset: dict, name: str) -> Iterator[ReportLine]:
+    if str(dataset.get('ann_file', '')).endswith('.json'):
+        path = os.path.join(dataset.get('data_root') or '', dataset['ann_file'])
+        for line in inspect_coco(path, dataset):
+            yield replace(line, text=f'{name}.ann_file: {line.text}')
+
+
+def _raise_error(lines: Iterable[ReportLine]) -> None:
+    for line in lines:
+        if line.kind == 'error':
+            raise ValueError(line.text)
+        print_log(printable(line.text), logger='current', level=logging.WARNING)
