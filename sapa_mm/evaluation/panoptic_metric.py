@@ -31,7 +31,8 @@ class PanopticMetric(ThreadedMetric):
     Follows COCO's rules and takes mmdet's arguments, without ``panopticapi``. In percent, averaged
     over the classes that occur: all, things (``_th``) and stuff (``_st``); 0 if none occurs.
     Images are evaluated in threads while the model runs. A distributed run gives exactly the
-    metrics of a single process.
+    metrics of a single process. Labels are numbered as mmdet's datasets and metrics do it: in the
+    order of the file's categories, whatever the order of the dataset's classes.
 
     Args:
         ann_file (str): The truth, a JSON file in COCO's panoptic format.
@@ -49,7 +50,8 @@ class PanopticMetric(ThreadedMetric):
     Raises:
         FileNotFoundError: If ann_file or seg_prefix is missing.
         ValueError: If ann_file is damaged, an argument is missing, a class of the dataset is not
-            in it, or an image's annotation or PNG file is missing, damaged or does not fit.
+            in it or there twice, or an image's annotation or PNG file is missing, damaged or does
+            not fit.
     """
 
     default_prefix = 'coco_panoptic'
@@ -120,8 +122,8 @@ class PanopticMetric(ThreadedMetric):
         report('Things', *average_quality(counts, things), after='_th')
         report('Stuff', *average_quality(counts, ~things), after='_st')
         if self.classwise:
-            for name, quality in zip(self._classes, panoptic_quality(counts), strict=True):
-                report(name, quality, '', before=f'{name}_')
+            for category, quality in zip(self._categories, panoptic_quality(counts), strict=True):
+                report(category['name'], quality, '', before=f'{category["name"]}_')
         print_log(f'Panoptic quality:\n{_format_table(rows)}', logger='current')
         return metrics
 
@@ -131,15 +133,20 @@ class PanopticMetric(ThreadedMetric):
 
     @property
     def _categories(self) -> list[dict]:
-        """Category of each label."""
-        by_name = {category['name']: category for category in self._truth.categories}
-        missing = [name for name in self._classes if name not in by_name]
-        if missing:
+        """Category of each label, in the order in which mmdet's datasets number them."""
+        chosen = [one for one in self._truth.categories if one['name'] in self._classes]
+        names = [category['name'] for category in chosen]
+        if missing := [name for name in self._classes if name not in names]:
+            others = ', '.join(category['name'] for category in self._truth.categories)
             raise ValueError(
-                f'ann_file has no category {", ".join(missing)}, which the '
-                f'dataset has; it has {", ".join(by_name)}'
+                f'ann_file has no category {", ".join(missing)}, which the dataset has; it has '
+                f'{others}'
             )
-        return [by_name[name] for name in self._classes]
+        if len(names) > len(self._classes):
+            twice = next(name for name in names if names.count(name) > 1)
+            ids = ', '.join(str(one['id']) for one in chosen if one['name'] == twice)
+            raise ValueError(f'ann_file has two categories named {twice}, with the ids {ids}')
+        return chosen
 
     def evaluate_image(
         self, image_id: int, image_path: str, values: np.ndarray, void: set[int]

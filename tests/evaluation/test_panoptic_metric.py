@@ -214,19 +214,34 @@ def test_another_ignore_index(root):
     assert measure(make_metric(root), predictions) == expected
 
 
-def test_classes_in_another_order(root):
-    """Stuff first: then label + instance * 1000 is 0 for a segment."""
-    metric = make_metric(root)
-    metric.dataset_meta = dict(classes=CLASSES[::-1])
+def reordered(root, tmp_path, order):
+    """The metric whose file has its categories in another order."""
+    with open(paths(root)['ann_file']) as file:
+        content = json.load(file)
+    content['categories'] = [content['categories'][label] for label in order]
+    (tmp_path / 'reordered.json').write_text(json.dumps(content))
+    return make_metric(root, classwise=True, ann_file=str(tmp_path / 'reordered.json'))
 
-    def reverse(index):
+
+STUFF_FIRST = [*range(6, VOID), *range(6)]
+
+
+@pytest.mark.parametrize('order', [range(VOID)[::-1], STUFF_FIRST])
+def test_labels_are_in_the_order_of_the_file(root, tmp_path, order):
+    """As mmdet's datasets number them, whatever the order of the dataset's classes."""
+
+    def renumbered(index):
+        label_of = np.append(np.argsort(order), VOID)
         values = disturbed(index)
-        label = values % 1000
-        return np.where(label == VOID, VOID, values - label + VOID - 1 - label)
+        return values - values % 1000 + label_of[values % 1000]
 
-    assert any((reverse(index) == 0).any() for index in IDS)
-    expected = measure(make_metric(root), samples(disturbed))
-    assert measure(metric, samples(reverse)) == pytest.approx(expected, abs=1e-9)
+    # A stuff segment of label 0 is 0 in the map.
+    assert any((renumbered(index) == 0).any() for index in IDS)
+    expected = measure(make_metric(root, classwise=True), samples(disturbed))
+    for classes in (CLASSES, CLASSES[::-1]):
+        metric = reordered(root, tmp_path, order)
+        metric.dataset_meta = dict(classes=classes)
+        assert measure(metric, samples(renumbered)) == pytest.approx(expected, abs=1e-9)
 
 
 def test_crowd_in_the_file(root, tmp_path):
@@ -325,6 +340,11 @@ class TestBadInput:
     def test_image_without_annotation(self, root, tmp_path):
         with pytest.raises(ValueError, match=f'no annotation of the image with id {IDS[2]}'):
             self.broken(root, tmp_path, lambda entry: entry.update(image_id=1))
+
+    def test_two_categories_of_one_name(self, root, tmp_path):
+        metric = reordered(root, tmp_path, [*range(VOID), 2])
+        with pytest.raises(ValueError, match=r'two categories named ring, with the ids 3, 3$'):
+            measure(metric, samples(perfect))
 
     def test_class_without_category(self, root):
         metric = make_metric(root)
