@@ -68,6 +68,18 @@ def _literal(node: ast.expr) -> Any:
     raise ValueError(f'line {node.lineno} is neither a literal nor dict(...)')
 
 
+def type_name(kind: Any) -> str:
+    """Get the name of a ``type`` in a config, without its scope or module.
+
+    Args:
+        kind (Any): A name such as 'mmseg.IoUMetric', in newer configs the class; None for none.
+
+    Returns:
+        str: The name, such as 'IoUMetric'.
+    """
+    return kind.__name__ if isinstance(kind, type) else str(kind).rpartition('.')[2]
+
+
 def nested_configs(config: Any, name: str) -> Iterator[tuple[str, dict]]:
     """Walk through a config and the configs nested in it, outer ones first.
 

@@ -13,6 +13,7 @@ from ...utils.configs import single_datasets
 from ...utils.text import printable
 from .coco import inspect_coco
 from .files import find_dataset_problems, find_evaluator_problems
+from .ignored_labels import find_ignored_problems
 from .report import ReportLine
 from .samples import inspect_samples
 
@@ -29,8 +30,10 @@ def check_data(cfg: Config, splits: Iterable[str]) -> None:
     Raises:
         ValueError: With the first error. Notes are logged as warnings.
     """
+    splits = tuple(splits)
     for split in splits:
         _raise_error(_problems_of_split(cfg, split))
+    _raise_error(find_ignored_problems(cfg, splits))
 
 
 def check_dataset(dataset: Any, name: str) -> None:
@@ -69,6 +72,7 @@ def inspect_data(cfg: Config, samples: int = 200, seed: int = 0) -> Iterator[Rep
                 has_errors = any(line.kind == 'error' for line in lines)
                 yield from inspect_samples(dataset, name, samples, seed, has_errors)
         yield from _problems_of_evaluator(cfg, split)
+    yield from find_ignored_problems(cfg, SPLITS[:2])
 
 
 def _datasets(cfg: Config, split: str) -> Iterator[tuple[str, dict]]:
