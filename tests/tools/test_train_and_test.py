@@ -124,7 +124,6 @@ def fails(capfd, name, *args):
             'model.bbox_head.stacked_convs=2',
             'it lacks weights of the model (4): bbox_head.cls_convs.1.conv',
         ),
-        ('det', 'test_dataloader.dataset.metainfo.classes=["box"]', "0 is 'box', was 'square'"),
         *(
             pytest.param(host, f'{key}={value}', f'{key} is {value}, but was', marks=EXTENDED)
             for host, key, value in (
