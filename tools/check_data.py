@@ -8,7 +8,7 @@ import argparse
 import sys
 
 from sapa_mm.datasets.checks import inspect_data
-from sapa_mm.engine.arguments import add_cfg_options, start_tool
+from sapa_mm.engine.arguments import add_cfg_options, add_data_root, start_tool
 from sapa_mm.engine.config import in_scope, read_config
 from sapa_mm.utils.flags import exit_on, name_flags
 
@@ -26,9 +26,9 @@ def make_parser() -> argparse.ArgumentParser:
         help='images of each dataset to open, with their annotations (default: 200)',
     )
     parser.add_argument('--seed', type=int, default=0, help='seed of the sample (default: 0)')
+    add_data_root(parser)
     add_cfg_options(
-        parser,
-        'override settings of the configs, such as train_dataloader.dataset.data_root=FOLDER',
+        parser, 'override settings of the configs, such as train_dataloader.dataset.ann_file=FILE'
     )
     return parser
 
@@ -42,7 +42,7 @@ def main() -> None:
     errors = 0
     for config in args.configs:
         with exit_on(parser, FileNotFoundError, ValueError):
-            cfg = read_config(config, args.cfg_options)
+            cfg = read_config(config, args.cfg_options, args.data_root)
         print(config)
         with in_scope(cfg):
             for line in inspect_data(cfg, args.samples, args.seed):

@@ -8,7 +8,7 @@ Example:
 import argparse
 
 from sapa_mm.deployment.export_model import export_model
-from sapa_mm.engine.arguments import add_cfg_options, start_tool
+from sapa_mm.engine.arguments import add_cfg_options, add_data_root, start_tool
 from sapa_mm.utils.flags import exit_on
 
 
@@ -26,6 +26,7 @@ def make_parser() -> argparse.ArgumentParser:
         default=[],
         help="images to check it on (default: the first of the config's test set)",
     )
+    add_data_root(parser)
     add_cfg_options(parser, 'settings with which it was trained')
     return parser
 

@@ -7,7 +7,7 @@ Example:
 
 import argparse
 
-from sapa_mm.engine.arguments import add_cfg_options, start_tool
+from sapa_mm.engine.arguments import add_cfg_options, add_data_root, start_tool
 from sapa_mm.engine.trained_model import publish
 from sapa_mm.utils.flags import exit_on
 
@@ -21,6 +21,7 @@ def make_parser() -> argparse.ArgumentParser:
     parser.add_argument('checkpoint', help='checkpoint')
     parser.add_argument('--metrics', help='JSON file of metrics, as tools/test.py writes it')
     parser.add_argument('--out', dest='folder', default='weights', help='folder (default: weights)')
+    add_data_root(parser)
     add_cfg_options(parser, 'settings with which it was trained')
     return parser
 

@@ -8,7 +8,7 @@ Example:
 
 import argparse
 
-from sapa_mm.engine.arguments import add_cfg_options, start_tool
+from sapa_mm.engine.arguments import add_cfg_options, add_data_root, start_tool
 from sapa_mm.utils.flags import exit_on
 from sapa_mm.visualization.visualize import CHOICES, visualize
 
@@ -55,6 +55,7 @@ def make_parser() -> argparse.ArgumentParser:
         type=int,
         help='single channels of the features (default: the mean of all)',
     )
+    add_data_root(parser)
     add_cfg_options(parser, 'override settings of all configs')
     return parser
 

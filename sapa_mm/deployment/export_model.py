@@ -34,6 +34,7 @@ def export_model(
     out: str,
     images: Sequence[str] = (),
     cfg_options: dict | None = None,
+    data_root: str | None = None,
 ) -> str:
     """Exports a segmentor after comparing the file with the model on real images of five sizes.
 
@@ -44,6 +45,8 @@ def export_model(
         images (Sequence[str]): Image files to check it on. Defaults to (), the first three of the
             config's test set.
         cfg_options (dict, optional): Settings to override. Defaults to None.
+        data_root (str, optional): Folder of the data in place of the config's, see
+            ``read_config``. Defaults to None.
 
     Returns:
         str: A table of the comparisons.
@@ -60,7 +63,7 @@ def export_model(
     check_writable(out, 'out')
     for path in images:
         read_image(path, 'images')
-    trained = load_trained(config, checkpoint, cfg_options)
+    trained = load_trained(config, checkpoint, cfg_options, data_root)
     check_exportable(trained.model)
     description = describe(trained.cfg, trained.model, trained.dataset_meta)
     inputs = _prepare(trained.cfg, trained.model, images or _test_images(trained.cfg))

@@ -67,6 +67,20 @@ def add_cfg_options(parser: argparse.ArgumentParser, text: str) -> None:
     )
 
 
+def add_data_root(parser: argparse.ArgumentParser) -> None:
+    """Add ``--data-root``, which moves the data of a config.
+
+    Args:
+        parser (argparse.ArgumentParser): The tool's parser.
+    """
+    parser.add_argument(
+        '--data-root',
+        metavar='FOLDER',
+        help="folder of the data, in place of the config's data_root: for all datasets, and the "
+        "evaluators' files in it",
+    )
+
+
 def add_run_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options that training and testing share.
 
@@ -76,6 +90,7 @@ def add_run_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--work-dir', help='where logs and results go (default: ./work_dirs/<name of the config>)'
     )
+    add_data_root(parser)
     add_cfg_options(
         parser, 'override settings of the config, such as train_cfg.max_iters=100 or key="[a,b]"'
     )

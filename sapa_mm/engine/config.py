@@ -14,6 +14,7 @@ from ..upsamplers.build import check_upsample_cfg
 from ..utils.configs import nested_configs
 from ..utils.text import one_line
 from .checkpoint import read_checkpoint
+from .data_root import move_data
 
 _DATALOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
 
@@ -22,7 +23,9 @@ class ConfigError(ValueError):
     """A setting of a config from which nothing can be built."""
 
 
-def read_config(path: str, options: dict[str, Any] | None = None) -> Config:
+def read_config(
+    path: str, options: dict[str, Any] | None = None, data_root: str | None = None
+) -> Config:
     """Read the config of a model.
 
     The modules in its ``custom_imports`` are imported; nothing else changes in the process. Use
@@ -31,14 +34,16 @@ def read_config(path: str, options: dict[str, Any] | None = None) -> Config:
     Args:
         path (str): The config file.
         options (dict, optional): Settings to override, with dotted keys. Defaults to None.
+        data_root (str, optional): Folder of the data, see ``move_data``; ``options`` win over it.
+            Defaults to None, the config's own.
 
     Returns:
         Config: The config.
 
     Raises:
-        FileNotFoundError: If there is no such file.
-        ValueError: If the file is not the config of a model, or an option does not fit it. Messages
-            call the arguments ``config`` and ``cfg_options``, as callers do.
+        FileNotFoundError: If there is no such file or folder.
+        ValueError: If the file is not the config of a model, or an option or ``data_root`` does not
+            fit it. Messages call the first arguments ``config`` and ``cfg_options``, as callers do.
     """
     if not os.path.isfile(path):
         raise FileNotFoundError(f'config: {path} is not a file')
@@ -49,15 +54,24 @@ def read_config(path: str, options: dict[str, Any] | None = None) -> Config:
         raise ValueError(f'config: {path} cannot be read: {one_line(error)}') from error
     if 'model' not in cfg:
         raise ValueError(f'config: {path} has no model')
+    if data_root is not None:
+        if '://' not in data_root and not os.path.isdir(data_root):
+            raise FileNotFoundError(f'data_root: {data_root!r} is not a folder')
+        _check_dicts(cfg)
+        cfg.merge_from_dict(move_data(cfg, data_root, options or ()))
     if options:
         try:
             cfg.merge_from_dict(options)
         except (KeyError, TypeError, IndexError) as error:
             raise ValueError(f'`cfg_options` do not fit {path}: {error}') from error
+    _check_dicts(cfg)
+    return cfg
+
+
+def _check_dicts(cfg: Config) -> None:
     for key in ('model', *_DATALOADERS):
         if not isinstance(cfg.get(key) or {}, dict):
-            raise ValueError(f'config: {path}: {key} must be a dict(...), got {cfg[key]!r}')
-    return cfg
+            raise ValueError(f'config: {cfg.filename}: {key} must be a dict(...), got {cfg[key]!r}')
 
 
 def in_scope(cfg: Config) -> AbstractContextManager[None]:

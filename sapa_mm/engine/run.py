@@ -16,7 +16,11 @@ from .finite_scores_hook import FiniteScoresHook
 
 
 def read_run_config(
-    path: str, work_dir: str | None, options: dict[str, Any] | None, launcher: str
+    path: str,
+    work_dir: str | None,
+    options: dict[str, Any] | None,
+    launcher: str,
+    data_root: str | None = None,
 ) -> Config:
     """Read a config for training or testing, and set its work directory and launcher.
 
@@ -26,15 +30,17 @@ def read_run_config(
             ``work_dir``, or ``./work_dirs/<name of the config>`` if it has none.
         options (dict, optional): Settings to override, with dotted keys.
         launcher (str): The job launcher: 'none', 'pytorch', 'slurm' or 'mpi'.
+        data_root (str, optional): Folder of the data in place of the config's. Defaults to None.
 
     Returns:
         Config: The config.
 
     Raises:
-        OSError: If there is no config file, or ``work_dir`` cannot be written to.
+        OSError: If there is no config file, no folder ``data_root``, or ``work_dir`` cannot be
+            written to.
         ValueError: See ``read_config``.
     """
-    cfg = read_config(path, options)
+    cfg = read_config(path, options, data_root)
     cfg.launcher = launcher
     if work_dir is not None:
         cfg.work_dir = work_dir

@@ -21,6 +21,7 @@ def prepare_testing(
     show_dir: str | None = None,
     tta: bool = False,
     cfg_options: dict | None = None,
+    data_root: str | None = None,
     launcher: str = 'none',
     allow_partial: bool = False,
 ) -> Config:
@@ -36,6 +37,8 @@ def prepare_testing(
         show_dir (str, optional): A folder to draw the predictions into. Defaults to None.
         tta (bool): Whether to use test time augmentation. Defaults to False.
         cfg_options (dict, optional): Settings to override, with dotted keys. Defaults to None.
+        data_root (str, optional): Folder of the data in place of the config's, see
+            ``read_config``. Defaults to None.
         launcher (str): The job launcher: 'none', 'pytorch', 'slurm' or 'mpi'.
             Defaults to 'none'.
         allow_partial (bool): Whether to load what fits of a checkpoint that does not fit the model,
@@ -50,7 +53,7 @@ def prepare_testing(
         ValueError: If an argument does not suit the config, files of the dataset are missing or
             wrong, or the checkpoint is damaged.
     """
-    cfg = read_run_config(config, work_dir, cfg_options, launcher)
+    cfg = read_run_config(config, work_dir, cfg_options, launcher, data_root)
     check_upsamplers(cfg.model, 'model')
     check_checkpoint(checkpoint, 'checkpoint')
     cfg.load_from = checkpoint

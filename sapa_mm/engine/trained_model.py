@@ -41,13 +41,20 @@ class TrainedModel:
     geometry: str
 
 
-def load_trained(config: str, checkpoint: str, cfg_options: dict | None = None) -> TrainedModel:
+def load_trained(
+    config: str,
+    checkpoint: str,
+    cfg_options: dict | None = None,
+    data_root: str | None = None,
+) -> TrainedModel:
     """Build the model of a config and load a checkpoint, or published weights, into it.
 
     Args:
         config (str): The config file that the checkpoint was trained with.
         checkpoint (str): The checkpoint file.
         cfg_options (dict, optional): Settings to override. Defaults to None.
+        data_root (str, optional): Folder of the data in place of the config's, see
+            ``read_config``. Defaults to None.
 
     Returns:
         TrainedModel: The model, with plain batch norms in place of synchronised ones.
@@ -57,7 +64,7 @@ def load_trained(config: str, checkpoint: str, cfg_options: dict | None = None) 
         ValueError: If the config or the checkpoint cannot be read, or the weights are not those of
             the config's model.
     """
-    cfg = read_config(config, cfg_options)
+    cfg = read_config(config, cfg_options, data_root)
     check_upsamplers(cfg.model, 'model')
     content = read_checkpoint(checkpoint, 'cpu')
     try:
@@ -80,6 +87,7 @@ def publish(
     folder: str,
     metrics: str | None = None,
     cfg_options: dict | None = None,
+    data_root: str | None = None,
 ) -> str:
     """Write a checkpoint's weights, without the optimizer's state, as safetensors.
 
@@ -90,6 +98,8 @@ def publish(
         metrics (str, optional): A JSON file of metrics, such as ``tools/test.py`` writes, or the
             ``result.json`` of ``tools/reproduce.py``. Defaults to None.
         cfg_options (dict, optional): Settings to override. Defaults to None.
+        data_root (str, optional): Folder of the data in place of the config's, see
+            ``read_config``. Defaults to None.
 
     Returns:
         str: The file, see ``write_published``.
@@ -101,7 +111,7 @@ def publish(
     """
     values = _read_metrics(metrics) if metrics else {}
     check_writable(folder, 'folder', is_folder=True)
-    trained = load_trained(config, checkpoint, cfg_options)
+    trained = load_trained(config, checkpoint, cfg_options, data_root)
     return write_published(
         folder,
         trained.cfg,

@@ -26,6 +26,7 @@ def prepare_training(
     amp: bool = False,
     auto_scale_lr: bool = False,
     cfg_options: dict | None = None,
+    data_root: str | None = None,
     launcher: str = 'none',
     allow_partial: bool = False,
 ) -> Config:
@@ -41,6 +42,8 @@ def prepare_training(
         auto_scale_lr (bool): Whether to scale the learning rate to the batch size.
             Defaults to False.
         cfg_options (dict, optional): Settings to override, with dotted keys. Defaults to None.
+        data_root (str, optional): Folder of the data in place of the config's, see
+            ``read_config``. Defaults to None.
         launcher (str): The job launcher: 'none', 'pytorch', 'slurm' or 'mpi'.
             Defaults to 'none'.
         allow_partial (bool): Whether to resume with what fits of a checkpoint that does not fit the
@@ -54,7 +57,7 @@ def prepare_training(
         ValueError: If an argument does not suit the config or this machine, files of a dataset are
             missing or wrong, or a checkpoint is damaged.
     """
-    cfg = read_run_config(config, work_dir, cfg_options, launcher)
+    cfg = read_run_config(config, work_dir, cfg_options, launcher, data_root)
     if 'train_dataloader' not in cfg:
         raise ValueError(f'config: {config} has no train_dataloader')
     if amp:

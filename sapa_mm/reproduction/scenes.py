@@ -6,7 +6,7 @@ from mmengine.config import Config
 
 from ..datasets.scenes.writers import RECORD, write_scenes
 from ..engine.config import read_config
-from ..utils.configs import nested_configs
+from ..engine.data_root import move_data
 from ..utils.files import check_writable
 from .file_lock import file_lock
 from .training_run import TrainingRun
@@ -43,17 +43,6 @@ def make_missing_scenes(data_root: str) -> None:
                 write_scenes(data_root)
 
 
-def _scenes_options(cfg: Config, data_root: str) -> dict[str, str]:
-    """Settings that point training and validation of a config on scenes at another folder."""
-    options = {f'{split}_dataloader.dataset.data_root': data_root for split in ('train', 'val')}
-    for key, metric in nested_configs(cfg.val_evaluator, 'val_evaluator'):
-        for argument in ('ann_file', 'seg_prefix'):
-            if argument in metric:
-                inside = os.path.relpath(metric[argument], cfg.data_root)
-                options[f'{key}.{argument}'] = os.path.join(data_root, inside)
-    return options
-
-
 def find_stand_in(
     configs: str, config: str, data_root: str, iterations: int
 ) -> tuple[str, dict[str, object]]:
@@ -75,7 +64,7 @@ def find_stand_in(
     path = os.path.join(configs, _STAND_INS[os.path.dirname(config)])
     paper = read_config(os.path.join(configs, config))
     small = read_config(path)
-    options = {**_scenes_options(small, data_root), **_schedule_options(small, iterations)}
+    options = {**move_data(small, data_root), **_schedule_options(small, iterations)}
     for part in ('decode_head', 'neck'):
         for name, value in paper.model.get(part, {}).get('upsample_cfg', {}).items():
             options[f'model.{part}.upsample_cfg.{name}'] = value
@@ -121,5 +110,5 @@ def scenes_run(
         FileNotFoundError: If there is no such config.
         ValueError: If the config cannot be read.
     """
-    options = _scenes_options(read_config(config), data_root)
+    options = move_data(read_config(config), data_root)
     return TrainingRun(title, config, work_dir, {**options, **(cfg_options or {})})

@@ -46,13 +46,17 @@ class NamedModel:
 
 
 def read_configs(
-    models: Sequence[tuple[str, str]], cfg_options: dict | None = None
+    models: Sequence[tuple[str, str]],
+    cfg_options: dict | None = None,
+    data_root: str | None = None,
 ) -> list[Config]:
     """Reads and checks the configs of models, before anything is built.
 
     Args:
         models (Sequence[tuple[str, str]]): Config and checkpoint of each model.
         cfg_options (dict, optional): Settings to override in all configs. Defaults to None.
+        data_root (str, optional): Folder of the data in place of the configs', see
+            ``read_config``. Defaults to None.
 
     Returns:
         list[Config]: The configs.
@@ -63,7 +67,7 @@ def read_configs(
     """
     configs = []
     for config, _ in models:
-        cfg = read_config(config, cfg_options)
+        cfg = read_config(config, cfg_options, data_root)
         check_upsamplers(cfg.model, 'model')
         if cfg.get('default_scope') not in _SCOPES:
             raise ValueError(
@@ -77,13 +81,17 @@ def read_configs(
 
 
 def load_models(
-    models: Sequence[tuple[str, str]], cfg_options: dict | None = None
+    models: Sequence[tuple[str, str]],
+    cfg_options: dict | None = None,
+    data_root: str | None = None,
 ) -> list[NamedModel]:
     """Builds models and names them by the titles of their upsamplers.
 
     Args:
         models (Sequence[tuple[str, str]]): Config and checkpoint of each model.
         cfg_options (dict, optional): Settings to override in all configs. Defaults to None.
+        data_root (str, optional): Folder of the data in place of the configs', see
+            ``read_config``. Defaults to None.
 
     Returns:
         list[NamedModel]: The models, with distinct names.
@@ -92,7 +100,7 @@ def load_models(
         FileNotFoundError: If a file is missing.
         ValueError: If a file cannot be read, or weights do not fit their config.
     """
-    trained = [load_trained(*files, cfg_options) for files in models]
+    trained = [load_trained(*files, cfg_options, data_root) for files in models]
     configs = [config for config, _ in models]
     names = _distinct([upsampler_title(model.model) for model in trained], configs)
     return list(map(NamedModel, names, configs, trained))

@@ -25,6 +25,7 @@ def visualize(
     upsampler: int | None = None,
     channels: Sequence[int] | None = None,
     cfg_options: dict | None = None,
+    data_root: str | None = None,
 ) -> None:
     """Draws a figure of trained models on an image.
 
@@ -40,6 +41,8 @@ def visualize(
         upsampler (int, optional): See ``.figures.draw``.
         channels (Sequence[int], optional): See ``.figures.draw``.
         cfg_options (dict, optional): Settings to override in all configs. Defaults to None.
+        data_root (str, optional): Folder of the data in place of the configs', see
+            ``read_config``. Defaults to None.
 
     Raises:
         FileNotFoundError: If a file is missing.
@@ -55,10 +58,10 @@ def visualize(
     if truth is not None and image is None:
         raise ValueError('`truth` goes with `image`; a `sample` has its own')
 
-    configs = read_configs(models, cfg_options)
+    configs = read_configs(models, cfg_options, data_root)
     input_image = open_image(configs[0], image, truth, sample)
     _check_position(position, input_image)
-    loaded = load_models(models, cfg_options)
+    loaded = load_models(models, cfg_options, data_root)
     runs = [model.run(input_image) for model in loaded]
     if figure == 'gallery':
         write_whole(out, make_gallery(input_image, loaded, runs, **options))

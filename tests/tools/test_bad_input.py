@@ -47,7 +47,7 @@ def test_missing_images(error_of, seg, tmp_path):
     error = error_of('train', seg, '--cfg-options', 'val_dataloader.dataset.data_root=elsewhere')
     assert 'val_dataloader.dataset.data_prefix.img_path: no folder' in error
     assert str(tmp_path / 'elsewhere' / 'images' / 'validation') in error
-    assert '--cfg-options val_dataloader.dataset.data_root=FOLDER' in error
+    assert 'point at the data with --data-root FOLDER' in error
 
 
 def test_truncated_annotations(error_of, det, tmp_path):

@@ -32,18 +32,7 @@ def check(capsys, root):
     """Run the tool on the scenes and return its lines, after checking the exit code."""
 
     def run(config, *arguments, code=1):
-        options = [f'{split}_dataloader.dataset.data_root={root}' for split in ('train', 'val')]
-        annotations = root / 'annotations'
-        options += {
-            MASK_RCNN: [f'val_evaluator.ann_file={annotations}/instances_validation.json'],
-            PANOPTIC: [
-                f'val_evaluator.0.ann_file={annotations}/panoptic_validation.json',
-                f'val_evaluator.0.seg_prefix={root}/panoptic/validation',
-                f'val_evaluator.1.ann_file={annotations}/instances_validation.json',
-            ],
-        }.get(config, [])
-        command = ['check_data', CONFIGS / config, *arguments, '--cfg-options', *options]
-        assert call_tool(*command) == code
+        assert call_tool('check_data', CONFIGS / config, *arguments, '--data-root', root) == code
         lines = capsys.readouterr().out.replace(str(root), '').splitlines()
         # The host libraries print too.
         return [line for line in lines if line.startswith(('error: ', 'note: ', 'right: '))]

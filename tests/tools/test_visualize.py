@@ -93,7 +93,7 @@ def test_samples_that_are_not_there(complaint, tmp_path):
     error = complaint('features', image=('--sample', 0))
     assert 'val_dataloader.dataset.data_prefix.img_path: no folder' in error
     write_scenes(tmp_path / 'scenes', num_train=1, num_val=2, size=(64, 64))
-    root = ('--cfg-options', f'val_dataloader.dataset.data_root={tmp_path / "scenes"}')
+    root = ('--data-root', tmp_path / 'scenes')
     for number in (2, -1):
         error = complaint('features', *root, image=('--sample', number))
         assert f'--sample must be in 0..1: the validation set has 2 images, got {number}' in error

@@ -80,8 +80,8 @@ def find_evaluator_problems(evaluator: Any, name: str) -> Iterator[ReportLine]:
             if not isinstance(path, str):
                 continue
             if not exists(path):
-                text = f'{key}.{argument}: {path} does not exist; give its path, which is usually '
-                text += f"in the dataloader's data_root, with `cfg_options` {key}.{argument}=PATH"
+                text = f'{key}.{argument}: {path} does not exist; point at the data with '
+                text += f'`data_root` FOLDER, or at this with `cfg_options` {key}.{argument}=PATH'
                 yield ReportLine('error', text)
             elif argument == 'ann_file':
                 try:
@@ -153,7 +153,10 @@ class _Files:
         return any('Annotations' in str(step.get('type')) for step in steps)
 
     def _advice(self) -> str:
-        advice = f'point at the data with `cfg_options` {self.name}.data_root=FOLDER'
+        option = '`data_root` FOLDER'
+        if '.datasets.' in self.name:
+            option = f'`cfg_options` {self.name}.data_root=FOLDER'
+        advice = f'point at the data with {option}'
         root = self.setting('data_root') or ''
         if 'scenes' in root:
             advice += f', or make the generated scenes: python tools/make_scenes.py {root}'
