@@ -8,6 +8,7 @@ from torch import nn
 
 from .. import __version__
 from ..engine.images import image_pipeline
+from ..utils.configs import type_name
 
 
 @dataclass(frozen=True)
@@ -73,7 +74,7 @@ def describe(cfg: Config, model: nn.Module, meta: dict) -> Description:
 def _size_rule(pipeline: list[dict]) -> list[dict]:
     rule = []
     for step in pipeline:
-        kind = str(step['type']).rpartition('.')[2]
+        kind = type_name(step['type'])
         if kind == 'Resize' and step.get('interpolation', 'bilinear') == 'bilinear':
             if step.get('scale') is not None:
                 scale = step['scale']

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 from mmengine.registry import MODELS, TASK_UTILS, DefaultScope
 
 from ..upsamplers.build import UPSAMPLERS
+from ..utils.configs import type_name
 from ..utils.text import first_of
 
 # What the weights' meaning does not depend on: initialisation, losses, regularisation, settings of
@@ -133,14 +134,8 @@ def _plain(value: Any) -> Any:
     return tuple(map(_plain, value)) if _is_list(value) else str(value)
 
 
-def _name(kind: Any) -> str:
-    """The name of a class, without a scope or module before it."""
-    name = kind.__name__ if inspect.isclass(kind) else str(kind)
-    return name.rpartition('.')[2].removesuffix("'>")  # 0.1 published classes as <class 'a.B'>
-
-
 def _kind(config: Mapping) -> str:
-    name = _name(config.get('type'))
+    name = type_name(config.get('type'))
     if _BATCH_NORM.fullmatch(name):
         return 'BN'
     # UpsampleFPNCARAFE is FPN_CARAFE with an upsample_cfg.

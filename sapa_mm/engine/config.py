@@ -1,6 +1,7 @@
 """Reading configs, checking them, and preparing to build from them."""
 
 import copy
+import inspect
 import os
 import traceback
 from contextlib import AbstractContextManager
@@ -11,7 +12,7 @@ from mmengine.registry import DefaultScope
 
 from .. import upsamplers
 from ..upsamplers.build import check_upsample_cfg
-from ..utils.configs import nested_configs
+from ..utils.configs import nested_configs, type_name
 from ..utils.text import one_line
 from .checkpoint import read_checkpoint
 from .data_root import move_data
@@ -29,7 +30,7 @@ def read_config(
     """Read the config of a model.
 
     The modules in its ``custom_imports`` are imported; nothing else changes in the process. Use
-    ``in_scope`` to build parts of it.
+    ``in_scope`` to build parts of it. Without a ``default_scope`` it gets that of its model.
 
     Args:
         path (str): The config file.
@@ -65,6 +66,8 @@ def read_config(
         except (KeyError, TypeError, IndexError) as error:
             raise ValueError(f'`cfg_options` do not fit {path}: {error}') from error
     _check_dicts(cfg)
+    if cfg.get('default_scope') is None and (scope := _model_scope(cfg.model.get('type'))):
+        cfg.default_scope = scope
     return cfg
 
 
@@ -72,6 +75,15 @@ def _check_dicts(cfg: Config) -> None:
     for key in ('model', *_DATALOADERS):
         if not isinstance(cfg.get(key) or {}, dict):
             raise ValueError(f'config: {cfg.filename}: {key} must be a dict(...), got {cfg[key]!r}')
+
+
+def _model_scope(kind: Any) -> str | None:
+    """Find the library of a model: pure Python configs need no default scope."""
+    modules = (
+        [base.__module__ for base in inspect.getmro(kind)] if inspect.isclass(kind) else [kind]
+    )
+    libraries = [str(module).partition('.')[0] for module in modules]
+    return next((library for library in libraries if library in ('mmseg', 'mmdet')), None)
 
 
 def in_scope(cfg: Config) -> AbstractContextManager[None]:
@@ -115,7 +127,7 @@ def check_upsamplers(model: Any, name: str) -> None:
         ConfigError: If an upsample_cfg is not a dict, or its type or an option is unknown.
     """
     for key, nested in nested_configs(model, name):
-        if 'upsample_cfg' in nested and str(nested.get('type')).startswith('Upsample'):
+        if 'upsample_cfg' in nested and type_name(nested.get('type')).startswith('Upsample'):
             try:
                 check_upsample_cfg(nested['upsample_cfg'], f'{key}.upsample_cfg')
             except (TypeError, ValueError) as error:

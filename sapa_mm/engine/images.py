@@ -7,7 +7,7 @@ import numpy as np
 from mmengine.config import Config
 from PIL import Image
 
-from ..utils.configs import single_datasets
+from ..utils.configs import single_datasets, type_name
 
 
 def read_image(path: str, name: str) -> np.ndarray:
@@ -56,6 +56,8 @@ def image_pipeline(cfg: Config) -> list[dict]:
         for _, dataset in single_datasets((cfg.get(key) or {}).get('dataset'), key):
             if dataset.get('pipeline'):
                 return [
-                    step for step in dataset['pipeline'] if 'Annotations' not in str(step['type'])
+                    step
+                    for step in dataset['pipeline']
+                    if 'Annotations' not in type_name(step['type'])
                 ]
     raise ValueError('the config has no test_dataloader with a pipeline')

@@ -12,11 +12,10 @@ from typing import Any
 import numpy as np
 from mmengine.config import Config
 from mmengine.logging import print_log
-from mmengine.model import PretrainedInit
 from mmengine.runner import checkpoint as mmengine_checkpoint
 from torch import nn
 
-from ..utils.configs import parse_config
+from ..utils.configs import parse_config, type_name
 from ..utils.text import first_of, one_line, printable
 from .checkpoint import CheckpointError
 from .compare_settings import compare_classes, compare_settings
@@ -261,7 +260,7 @@ def watch_pretrained(model: nn.Module) -> None:
     for name, module in model.named_modules():
         init_cfg = getattr(module, 'init_cfg', None) or ()
         for cfg in [init_cfg] if isinstance(init_cfg, dict) else init_cfg:
-            if cfg.get('type') in ('Pretrained', PretrainedInit):
+            if type_name(cfg.get('type')) in ('Pretrained', 'PretrainedInit'):
                 key = '.'.join(filter(None, ('model', name, 'init_cfg.checkpoint')))
                 label = f'{key}: {cfg["checkpoint"]}'
                 module.init_weights = functools.partial(_init_pretrained, module, label)

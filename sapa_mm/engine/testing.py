@@ -7,6 +7,7 @@ from typing import Any
 from mmengine.config import Config
 
 from ..datasets.checks import check_data
+from ..utils.configs import type_name
 from ..utils.files import check_writable
 from .check_loading_hook import CheckLoadingHook
 from .config import check_checkpoint, check_upsamplers, in_scope
@@ -118,7 +119,7 @@ def _save_predictions(cfg: Config, out: str) -> None:
         raise ValueError(f'out takes a folder (of label maps) for an mmseg config, got {out}')
     check_writable(out, 'out', is_folder=True)
     writers = ('IoUMetric', 'CityscapesMetric')
-    kinds = [str(metric['type']).rpartition('.')[2] for metric in metrics]
+    kinds = [type_name(metric['type']) for metric in metrics]
     for metric, kind in zip(metrics, kinds, strict=True):
         if kind in writers:
             metric.update(output_dir=out, keep_results=True)

@@ -10,7 +10,7 @@ from mmengine.runner import Runner
 from torch import nn
 
 from ..datasets.checks import check_data
-from ..utils.configs import nested_configs
+from ..utils.configs import nested_configs, type_name
 from .check_loading_hook import CheckLoadingHook, unwrapped
 from .config import check_checkpoint, check_upsamplers, in_scope
 from .loading import watch_pretrained
@@ -118,7 +118,7 @@ def _use_amp(cfg: Config) -> None:
             f'amp needs an accelerator (cuda, npu, mlu or musa), this machine has {get_device()};'
             ' train without `amp`'
         )
-    kind = cfg.optim_wrapper.get('type', 'OptimWrapper')
+    kind = type_name(cfg.optim_wrapper.get('type', 'OptimWrapper'))
     if kind not in ('OptimWrapper', 'AmpOptimWrapper'):
         raise ValueError(f'amp needs optim_wrapper.type OptimWrapper, the config has {kind}')
     cfg.optim_wrapper.type = 'AmpOptimWrapper'
@@ -136,7 +136,8 @@ def _use_auto_scale_lr(cfg: Config) -> None:
 def _check_pretrained(model: Any, name: str) -> None:
     """Check the local files named by ``init_cfg`` and ``pretrained`` in a model's config."""
     for key, nested in nested_configs(model, name):
-        if nested.get('type') == 'Pretrained' and isinstance(nested.get('checkpoint'), str):
+        is_pretrained = type_name(nested.get('type')) in ('Pretrained', 'PretrainedInit')
+        if is_pretrained and isinstance(nested.get('checkpoint'), str):
             check_checkpoint(nested['checkpoint'], f'{key}.checkpoint')
         if isinstance(nested.get('pretrained'), str):
             check_checkpoint(nested['pretrained'], f'{key}.pretrained')

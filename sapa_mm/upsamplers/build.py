@@ -7,6 +7,7 @@ import pkgutil
 import sys
 from typing import Any
 
+from ..utils.configs import type_name
 from .base import Upsampler
 
 try:
@@ -90,7 +91,7 @@ def check_upsample_cfg(cfg: dict[str, Any], name: str = 'upsample_cfg') -> type[
     unknown = [option for option in cfg if option not in ('type', *allowed)]
     if unknown:
         raise ValueError(
-            f'{name}: {cfg["type"]} has no option {", ".join(unknown)}; '
+            f'{name}: {type_name(cfg["type"])} has no option {", ".join(unknown)}; '
             f'allowed are {", ".join(allowed) or "none"}'
         )
     return upsampler

@@ -77,7 +77,8 @@ def type_name(kind: Any) -> str:
     Returns:
         str: The name, such as 'IoUMetric'.
     """
-    return kind.__name__ if isinstance(kind, type) else str(kind).rpartition('.')[2]
+    name = getattr(kind, '__name__', None) or str(kind)
+    return name.rpartition('.')[2].removesuffix("'>")  # 0.1 published classes as <class 'a.B'>
 
 
 def nested_configs(config: Any, name: str) -> Iterator[tuple[str, dict]]:

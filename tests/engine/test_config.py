@@ -79,3 +79,16 @@ def test_where_to_look_when_a_model_cannot_be_built():
     with pytest.raises(TypeError, match='int') as of_another:
         int([])
     assert f'({__file__}, line ' in describe_failure(of_another.value, cfg)
+
+
+@pytest.mark.parametrize('scope', ['', 'default_scope = None\n'])
+def test_without_a_scope_it_is_that_of_the_model(tmp_path, scope):
+    pytest.importorskip('mmseg')
+    path = tmp_path / 'config.py'
+    model = 'from mmseg.models import EncoderDecoder\n\nmodel = dict(type=EncoderDecoder)\n'
+    path.write_text(model + scope)
+    assert read_config(str(path)).default_scope == 'mmseg'
+    path.write_text(f"model = dict(type='mmdet.FasterRCNN')\n{scope}")
+    assert read_config(str(path)).default_scope == 'mmdet'
+    path.write_text(f"model = dict(type='FasterRCNN')\n{scope}")
+    assert read_config(str(path)).get('default_scope') is None

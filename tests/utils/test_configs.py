@@ -1,8 +1,10 @@
 """A config's text is read as data: literals and dict(...), and nothing is run."""
 
+from fractions import Fraction
+
 import pytest
 
-from sapa_mm.utils.configs import parse_config
+from sapa_mm.utils.configs import parse_config, type_name
 
 TEXT = """
 a = 1
@@ -99,3 +101,9 @@ def test_no_text(text):
 
 def test_only_some_keys():
     assert parse_config('a = open("x")\nb = 1', keys=('b', 'c')) == {'b': 1}
+
+
+def test_the_name_of_a_type():
+    assert type_name('FPN') == type_name('mmdet.FPN') == 'FPN'
+    assert type_name(Fraction) == type_name(str(Fraction)) == 'Fraction'
+    assert type_name(None) == 'None'

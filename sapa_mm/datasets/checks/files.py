@@ -11,7 +11,7 @@ from typing import Any
 from mmengine.fileio import list_dir_or_file
 from mmengine.registry import DATASETS
 
-from ...utils.configs import nested_configs
+from ...utils.configs import nested_configs, type_name
 from ...utils.files import read_json
 from ...utils.text import first_of
 from .report import ReportLine
@@ -150,7 +150,7 @@ class _Files:
     def loads_annotations(self) -> bool:
         """Tell whether the pipeline reads annotations; a test set may lack them."""
         steps = self._dataset.get('pipeline', [])
-        return any('Annotations' in str(step.get('type')) for step in steps)
+        return any('Annotations' in type_name(step.get('type')) for step in steps)
 
     def _advice(self) -> str:
         option = '`data_root` FOLDER'

@@ -10,6 +10,7 @@ from mmengine.registry import DATASETS
 from PIL import Image, UnidentifiedImageError
 
 from ...utils.coco_panoptic import IGNORE_INDEX, rgb2id
+from ...utils.configs import type_name
 from ...utils.text import first_of, one_line
 from .report import ReportLine, shorten
 
@@ -48,8 +49,8 @@ def inspect_samples(
     count = len(dataset)
     complete = _complete_size(config)
     if complete is not None and count != complete:
-        text = f'{count:,} images; the whole {config["type"]} has {complete:,} in this split'
-        yield ReportLine('note', f'{name}: {text}')
+        whole = f'the whole {type_name(config["type"])} has {complete:,} in this split'
+        yield ReportLine('note', f'{name}: {count:,} images; {whole}')
     chosen = np.random.default_rng(seed).choice(count, min(samples, count), replace=False)
     opened = [_sample_problems(dataset, int(index)) for index in sorted(chosen)]
     problems = shorten([f'{name}: {problem}' for problems in opened for problem in problems])
@@ -61,7 +62,7 @@ def inspect_samples(
 
 def _complete_size(config: dict) -> int | None:
     paths = f'{config.get("ann_file", "")} {config.get("data_prefix", "")}'
-    sizes = _COMPLETE_SIZES.get(str(config.get('type')).rpartition('.')[2], {})
+    sizes = _COMPLETE_SIZES.get(type_name(config.get('type')), {})
     return next((size for fragment, size in sizes.items() if fragment in paths), None)
 
 
