@@ -56,7 +56,8 @@ def main() -> None:
     args = parser.parse_args()
     with exit_on(parser, ValueError, OSError):
         settings = BenchmarkSettings(**vars(args))
-    run_benchmark(settings)
+    with exit_on(parser):
+        run_benchmark(settings)
 
 
 if __name__ == '__main__':

@@ -43,8 +43,8 @@ def main() -> None:
     for config in args.configs:
         with exit_on(parser, FileNotFoundError, ValueError):
             cfg = read_config(config, args.cfg_options, args.data_root)
-        print(config)
-        with in_scope(cfg):
+            print(config)
+        with exit_on(parser), in_scope(cfg):
             for line in inspect_data(cfg, args.samples, args.seed):
                 print(f'{line.kind}: {name_flags(line.text, parser)}', flush=True)
                 errors += line.kind == 'error'

@@ -59,10 +59,10 @@ def main() -> None:
         if out is not None:
             check_writable(out, 'out')
         report, problems = make_report(**args)
-    if out is None:
-        print(report, end='')
-    elif report:
-        write_whole(out, report)
+        if out is None:
+            print(report, end='')
+        elif report:
+            write_whole(out, report)
     for problem in problems:
         print(f'error: {printable(problem)}', file=sys.stderr)
     if problems:

@@ -37,7 +37,7 @@ def main() -> None:
     args = start_tool(parser)
     with exit_on(parser, OSError, ValueError, RuntimeError, ImportError):
         table = export_model(**vars(args))
-    print(f'{table}\n\nWritten: {args.out}')
+        print(f'{table}\n\nWritten: {args.out}')
 
 
 if __name__ == '__main__':

@@ -65,7 +65,14 @@ def make_parser() -> argparse.ArgumentParser:
         help='folder of the configs (default: those beside this tool)',
     )
     training.add_argument('--launcher', choices=LAUNCHERS, default='none', help='default: none')
-    training.add_argument('--gpus', type=int, default=1, help='GPUs on each node (default: 1)')
+    training.add_argument(
+        '--gpus',
+        type=int,
+        help='GPUs on each node, a process for each (default: 1, or 0 with --processes)',
+    )
+    training.add_argument(
+        '--processes', type=int, help='processes on each node without GPUs (default: 1)'
+    )
     training.add_argument(
         '--nodes', type=int, default=1, help='with --launcher slurm: nodes of each row (default: 1)'
     )
@@ -148,7 +155,9 @@ def check_args(parser: argparse.ArgumentParser, args: argparse.Namespace) -> Non
 
 def run(parser: argparse.ArgumentParser, args: argparse.Namespace, tables: list[PaperTable]) -> int:
     """Train rows, or print the commands that do; return the exit code."""
-    launcher = Launcher(args.launcher, args.gpus, args.nodes, tuple(args.launcher_options))
+    launcher = Launcher(
+        args.launcher, args.gpus, args.processes, args.nodes, tuple(args.launcher_options)
+    )
     scenes = None
     if args.scenes:
         iterations = ITERATIONS if args.iterations is None else args.iterations

@@ -5,6 +5,8 @@ import os
 from typing import Any
 
 from mmengine.config import Config
+from mmengine.dist import master_only
+from mmengine.hooks import LoggerHook
 
 from ..datasets.checks import check_data
 from ..utils.configs import type_name
@@ -90,6 +92,10 @@ def run_testing(cfg: Config, local_rank: int = 0) -> dict[str, float]:
         CheckpointError: If the checkpoint cannot be loaded, or does not fit the model.
     """
     runner = build_runner(cfg, local_rank)
+    for hook in runner.hooks:
+        if isinstance(hook, LoggerHook):
+            # mmengine has every process write the metrics, over those of the others.
+            hook.after_test_epoch = master_only(hook.after_test_epoch)
     runner.register_hook(CheckLoadingHook('checkpoint', cfg.get('allow_partial', False)))
     return runner.test()
 

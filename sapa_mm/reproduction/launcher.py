@@ -22,6 +22,8 @@ _ERROR_LINE = re.compile(
 )
 #: As torchrun reports it; by SIGTERM torchrun itself ends the other processes.
 _SIGNAL_LINE = re.compile(r'Signal (\d+) \((?!SIGTERM\))SIG\w+\) received by PID')
+#: What Slurm prints of a job that was cancelled, ran out of time or lost a node.
+_CANCELLED_LINE = re.compile(r'\*\*\* ((?:STEP|JOB) .* CANCELLED AT .*) \*\*\*')
 
 
 @dataclass(frozen=True)
@@ -31,30 +33,51 @@ class Launcher:
     Attributes:
         kind (str): 'none', one process; 'pytorch', torchrun on this node; or 'slurm', srun.
             Defaults to 'none'.
-        gpus (int): Processes, and GPUs, on each node. Defaults to 1.
+        gpus (int): GPUs on each node, a process for each; 0 hides them from the processes.
+            Defaults to 1, or 0 if ``processes`` is given.
+        processes (int): Processes on each node, if without GPUs. Defaults to ``gpus`` or 1.
         nodes (int): Nodes; more than one with 'slurm' only. Defaults to 1.
         options (tuple[str, ...]): More options of torchrun or srun, such as
             ``--partition=gpu``. Defaults to none.
 
     Raises:
-        ValueError: If the kind is unknown, a number is not positive, 'none' is asked for more
-            than one process or given options, or 'pytorch' is asked for several nodes.
+        ValueError: If the kind is unknown, a number is too low, the processes are not one for each
+            GPU, 'none' is asked for more than one process or given options, or 'pytorch' is asked
+            for several nodes.
     """
 
     kind: str = 'none'
-    gpus: int = 1
+    gpus: int | None = None
+    processes: int | None = None
     nodes: int = 1
     options: tuple[str, ...] = ()
 
     def __post_init__(self):
         if self.kind not in LAUNCHERS:
             raise ValueError(f'launcher must be one of {", ".join(LAUNCHERS)}, got {self.kind!r}')
-        for name, value in (('gpus', self.gpus), ('nodes', self.nodes)):
-            if value < 1:
-                raise ValueError(f'{name} must be 1 or more, got {value}')
-        if self.kind == 'none' and self.processes > 1:
+        gpus, processes = self.gpus, self.processes
+        if gpus is None:
+            gpus = 1 if processes is None else 0
+        if processes is None:
+            processes = gpus or 1
+        for name, value, lowest in (
+            ('gpus', gpus, 0),
+            ('processes', processes, 1),
+            ('nodes', self.nodes, 1),
+        ):
+            if value < lowest:
+                raise ValueError(f'{name} must be {lowest} or more, got {value}')
+        if gpus and processes != gpus:
             raise ValueError(
-                f"launcher 'none' starts one process, got gpus {self.gpus} and nodes {self.nodes}; "
+                f'processes must be one for each of {gpus} `gpus`, got {processes}; '
+                'give `processes` alone for processes without GPUs'
+            )
+        object.__setattr__(self, 'gpus', gpus)
+        object.__setattr__(self, 'processes', processes)
+        if self.kind == 'none' and self.world_size > 1:
+            what = f'gpus {gpus}' if gpus else f'processes {processes}'
+            raise ValueError(
+                f"launcher 'none' starts one process, got {what} and nodes {self.nodes}; "
                 "choose 'pytorch' or 'slurm'"
             )
         if self.kind == 'none' and self.options:
@@ -70,9 +93,9 @@ class Launcher:
             )
 
     @property
-    def processes(self) -> int:
+    def world_size(self) -> int:
         """Number of processes on all nodes."""
-        return self.gpus * self.nodes
+        return self.processes * self.nodes
 
     def check_program(self) -> None:
         """Check that the launcher is installed.
@@ -93,22 +116,25 @@ class Launcher:
         Returns:
             list[str]: The command line; it names the launcher unless the kind is 'none'.
         """
+        # Slurm leaves all GPUs of a node to a task that asked for none, unless cgroups hide them.
+        python = ['env', 'CUDA_VISIBLE_DEVICES=-1'] if self.gpus == 0 else []
+        python.append(sys.executable)
         run = ['-m', module, *arguments]
         if self.kind == 'none':
-            return [sys.executable, *run]
+            return [*python, *run]
         run += ['--launcher', self.kind]
         if self.kind == 'pytorch':
-            torchrun = ['-m', 'torch.distributed.run', f'--nproc-per-node={self.gpus}']
-            return [sys.executable, *torchrun, '--standalone', *self.options, *run]
+            torchrun = ['-m', 'torch.distributed.run', f'--nproc-per-node={self.processes}']
+            return [*python, *torchrun, '--standalone', *self.options, *run]
         srun = [
             'srun',
             f'--nodes={self.nodes}',
-            f'--ntasks={self.processes}',
-            f'--ntasks-per-node={self.gpus}',
-            f'--gres=gpu:{self.gpus}',
+            f'--ntasks={self.world_size}',
+            f'--ntasks-per-node={self.processes}',
+            *([f'--gres=gpu:{self.gpus}'] if self.gpus else []),
             '--kill-on-bad-exit=1',
         ]
-        return [*srun, *self.options, sys.executable, '-u', *run]
+        return [*srun, *self.options, *python, '-u', *run]
 
 
 @contextlib.contextmanager
@@ -147,11 +173,15 @@ def find_reason(output: str, exit_code: int) -> str:
         exit_code (int): Negative for a signal, as in ``subprocess``.
 
     Returns:
-        str: The signal that killed them, or the last error that they printed, or the exit code.
+        str: Why Slurm cancelled them, the signal that killed them, the last error that they
+            printed, or the exit code.
     """
     killed = _SIGNAL_LINE.search(output)
     number = int(killed[1]) if killed else -exit_code if exit_code < 0 else exit_code - 128
     if killed or exit_code < 0 or exit_code > 128:
+        cancelled = _CANCELLED_LINE.search(output)
+        if cancelled and number == signal.SIGTERM:
+            return cancelled[1]
         with contextlib.suppress(ValueError):
             return f'killed by signal {number} ({signal.Signals(number).name})'
     errors = _ERROR_LINE.findall(output)

@@ -169,7 +169,7 @@ class TrainingRun:
         for key in ('work_dir', 'launcher'):
             del settings[key]
         # The batch size, and with it the learning rate, follow from the number of processes.
-        return {**settings, 'processes': launcher.processes, IS_SMALL: self.is_small}
+        return {**settings, 'processes': launcher.world_size, IS_SMALL: self.is_small}
 
     def _start(self, launcher, on_progress, lock):
         # A run that was killed in its first save has no other checkpoint and starts anew.

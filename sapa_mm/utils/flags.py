@@ -19,7 +19,9 @@ is, so positional arguments keep their names.
 
 import argparse
 import contextlib
+import os
 import re
+import select
 import sys
 from collections.abc import Iterator
 
@@ -32,15 +34,37 @@ _ARGUMENT = re.compile(r'^(\w+)(?=: | must | needs | takes )|`(\w+)`')
 def exit_on(parser: argparse.ArgumentParser, *errors: type[Exception]) -> Iterator[None]:
     """End the program with one line and exit code 2 on errors that the user can mend.
 
+    It ends without a word, with exit code 1, when nobody reads what it prints any more, as after
+    ``| head``.
+
     Args:
         parser (argparse.ArgumentParser): The tool's parser, whose flags the message names.
         *errors (type): The kinds of errors.
     """
     try:
-        yield
-    except errors as error:
+        try:
+            yield
+        finally:
+            # At its exit, Python would report what it cannot write.
+            sys.stdout.flush()
+    except Exception as error:
+        if isinstance(error, BrokenPipeError) and _lost_reader():
+            sys.exit(1)
+        if not isinstance(error, errors):
+            raise
         print(f'error: {name_flags(str(error), parser)}', file=sys.stderr)
         sys.exit(2)
+
+
+def _lost_reader() -> bool:
+    """Whether standard output is a pipe that nobody reads; what is left then goes nowhere."""
+    output = sys.stdout.fileno()
+    poll = select.poll()
+    poll.register(output, 0)
+    if not any(event & select.POLLERR for _, event in poll.poll(0)):
+        return False
+    os.dup2(os.open(os.devnull, os.O_WRONLY), output)
+    return True
 
 
 def name_flags(message: str, parser: argparse.ArgumentParser) -> str:

@@ -19,7 +19,7 @@ def test_torchrun():
     command = launcher.command('a.b', ['c'])
     assert command[1:5] == ['-m', 'torch.distributed.run', '--nproc-per-node=8', '--standalone']
     assert command[5:] == ['--max-restarts=1', '-m', 'a.b', 'c', '--launcher', 'pytorch']
-    assert launcher.processes == 8
+    assert launcher.world_size == 8
 
 
 def test_slurm():
@@ -29,14 +29,37 @@ def test_slurm():
     assert {'--nodes=2', '--ntasks=8', '--ntasks-per-node=4', '--gres=gpu:4'} < set(command)
     assert command[-6:] == ['-u', '-m', 'a.b', 'c', '--launcher', 'slurm']
     assert command.index('--partition=gpu') < command.index(sys.executable)
+    assert launcher.world_size == 8
+
+
+@pytest.mark.parametrize(
+    ('arguments', 'processes'),
+    [(dict(processes=2), 2), (dict(gpus=0), 1), (dict(gpus=0, processes=2), 2)],
+)
+def test_without_gpus(arguments, processes):
+    """They are not asked for, and hidden where Slurm shows them or torchrun starts processes."""
+    hidden = ['env', 'CUDA_VISIBLE_DEVICES=-1', sys.executable]
+    command = Launcher('slurm', nodes=3, options=('--exclusive',), **arguments).command('a', [])
+    assert {f'--ntasks={3 * processes}', f'--ntasks-per-node={processes}'} < set(command)
+    assert not [part for part in command if 'gres' in part]
+    start = command.index('--exclusive') + 1
+    assert command[start:] == [*hidden, '-u', '-m', 'a', '--launcher', 'slurm']
+    command = Launcher('pytorch', **arguments).command('a', [])
+    assert command[:3] == hidden
+    assert f'--nproc-per-node={processes}' in command
+    assert Launcher(gpus=0, processes=1).command('a', []) == [*hidden, '-m', 'a']
 
 
 @pytest.mark.parametrize(
     ('arguments', 'message'),
     [
         (dict(kind='mpi'), 'launcher must be one of none, pytorch, slurm'),
-        (dict(gpus=0), 'gpus must be 1 or more, got 0'),
-        (dict(gpus=2), "launcher 'none' starts one process"),
+        (dict(gpus=-1), 'gpus must be 0 or more, got -1'),
+        (dict(processes=0), 'processes must be 1 or more, got 0'),
+        (dict(nodes=0), 'nodes must be 1 or more, got 0'),
+        (dict(gpus=2, processes=3), 'processes must be one for each of 2 `gpus`, got 3'),
+        (dict(gpus=2), "launcher 'none' starts one process, got gpus 2 and nodes 1"),
+        (dict(processes=2), "launcher 'none' starts one process, got processes 2 and nodes 1"),
         (dict(kind='pytorch', nodes=2), "^nodes must be 1 with launcher 'pytorch', got 2; choose"),
         (dict(options=('--partition=gpu',)), "'none' takes no options, got --partition=gpu"),
     ],

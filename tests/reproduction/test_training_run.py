@@ -129,6 +129,11 @@ def test_the_reason_is_of_this_attempt(options, tmp_path):
 
 _SIGNAL, _KILLED = 'Signal {} (SIG{}) received by PID 7', 'killed by signal 9 (SIGKILL)'
 
+_CANCELLED = (
+    'slurmstepd-n1: error: *** STEP 4.0 ON n1 CANCELLED AT 2026-11-26T02:45:19 DUE TO TIME LIMIT '
+    '***\nsrun: error: n1: tasks 0-1: Terminated'
+)
+
 
 @pytest.mark.parametrize(
     ('printed', 'code', 'reason'),
@@ -142,6 +147,8 @@ _SIGNAL, _KILLED = 'Signal {} (SIG{}) received by PID 7', 'killed by signal 9 (S
         ('\n'.join([_SIGNAL.format(15, 'TERM'), _SIGNAL.format(9, 'KILL')]), 1, _KILLED),
         ('ValueError: before', -11, 'killed by signal 11 (SIGSEGV)'),
         ('', 137, _KILLED),
+        (_CANCELLED, 143, 'STEP 4.0 ON n1 CANCELLED AT 2026-11-26T02:45:19 DUE TO TIME LIMIT'),
+        (_CANCELLED, 137, _KILLED),  # as Slurm does with the others
         ('', 0, 'exit code 0'),
     ],
 )

@@ -1,6 +1,8 @@
 import argparse
 import ast
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -47,6 +49,38 @@ def test_an_error_becomes_one_line_and_exit_code_2(parser, capsys):
     assert capsys.readouterr().err == 'error: --out: \\x1b[2J\\n\\udcff\n'
     with pytest.raises(KeyError), exit_on(parser, OSError, ValueError):
         raise KeyError('folder')
+
+
+@pytest.mark.parametrize('lines', [1, 100_000])
+@pytest.mark.parametrize('errors', ['', ', OSError'])
+@pytest.mark.parametrize('end', ['', 'sys.exit(3)'])
+def test_nobody_reads_the_output(lines, errors, end):
+    """As after ``| head``: whether print notices, or the flush at the end."""
+    script = f"""
+import argparse, sys, time
+from sapa_mm.utils.flags import exit_on
+sys.stdin.read()
+with exit_on(argparse.ArgumentParser(){errors}):
+    for _ in range({lines}):
+        print('a line')
+    {end}
+"""
+    with subprocess.Popen(
+        [sys.executable, '-c', script],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    ) as process:  # fmt: skip
+        process.stdout.close()
+        process.stdout = None
+        assert process.communicate() == (None, b'')
+    assert process.returncode == 1
+
+
+def test_another_broken_pipe_is_an_error(parser, capfd):
+    with pytest.raises(BrokenPipeError), exit_on(parser, ValueError):
+        raise BrokenPipeError
+    with pytest.raises(SystemExit), exit_on(parser, OSError):
+        raise BrokenPipeError('a socket')
+    assert capfd.readouterr().err == 'error: a socket\n'
 
 
 def option_strings(path):
