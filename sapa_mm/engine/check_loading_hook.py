@@ -5,9 +5,11 @@ from typing import Any
 
 from mmengine.hooks import Hook
 from mmengine.model import BaseTTAModel, is_model_wrapper
+from mmengine.runner import Runner
 from torch import nn
 
 from .loading import check_model, load_weights, log_loaded
+from .training_state import check_training_state
 
 
 class CheckLoadingHook(Hook):
@@ -52,6 +54,8 @@ class CheckLoadingHook(Hook):
             # Its states belong to other parameters.
             checkpoint.pop('optimizer', None)
             runner.logger.log(logging.WARNING, f'{label}: the optimizer starts afresh')
+        if resumes and isinstance(runner, Runner):  # FlexibleRunner has strategies of its own
+            check_training_state(runner, checkpoint, label, self._allow_partial)
 
 
 def unwrapped(model: Any) -> nn.Module:

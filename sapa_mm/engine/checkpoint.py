@@ -264,6 +264,27 @@ class _Array(np.ndarray):
         super().__setstate__((version, shape, dtype.numpy, *data))
 
 
+class _Lazy:
+    """Stands in for what a new-style config imports; it becomes its dotted name."""
+
+    _module: Any = ''
+    _imported: str | None = None
+    source: '_Lazy | None' = None
+    name = ''
+
+    def __str__(self) -> str:
+        if self.source is not None:
+            return f'{self.source}.{self.name}'
+        module = self._module if isinstance(self._module, str) else self._module[0]
+        return module if self._imported is None else f'{module}.{self._imported}'
+
+
+_LAZY = [
+    type(name, (_Lazy,), {'__module__': 'mmengine.config.lazy'})
+    for name in ('LazyObject', 'LazyAttr')
+]
+
+
 def _harmless(checkpoint: Any) -> Any:
     """Replace the stand-ins in a checkpoint, and drop the code that mmengine would run."""
     checkpoint = _as_numpy(checkpoint, {})
@@ -280,6 +301,8 @@ def _as_numpy(value: Any, done: dict[int, tuple]) -> Any:
         return np.array(value)
     if isinstance(value, _Dtype):
         return value.numpy
+    if isinstance(value, _Lazy):
+        return str(value)
     if isinstance(value, (HistoryBuffer, OneCycleParamScheduler)):
         _as_numpy(vars(value), done)
     if not isinstance(value, (dict, list)) and type(value) is not tuple:
@@ -300,6 +323,9 @@ def _new_scalar(dtype: _Dtype, data: bytes) -> np.generic:
 
 
 _HARMLESS_GLOBALS = [
+    # The settings of a dataset, as far as they are nested: dict(metainfo=dict(source=dict(...))).
+    _known_as('mmengine.config.config.ConfigDict', dict),
+    *_LAZY,
     HistoryBuffer,  # the message hub's logs: arrays, and the names of the methods that reduce them
     OneCycleParamScheduler,
     _known_as('builtins.getattr', _get_method),

@@ -53,8 +53,10 @@ class Difference(NamedTuple):
         return f'{self.name} is {texts[0]}, but was {texts[1]} in training'
 
 
-def compare_settings(trained: Any, given: Any, name: str = 'model') -> Iterator[Difference]:
-    """Compare the settings of two models, as far as their predictions depend on them.
+def compare_settings(
+    trained: Any, given: Any, name: str = 'model', ignored: re.Pattern = _UNRELATED
+) -> Iterator[Difference]:
+    """Compare settings; by default those of two models, as far as predictions depend on them.
 
     What only one side sets is compared with the default of the class. Batch norms count as equal,
     synchronised or not; so do our heads and necks with the stock interpolation and the stock ones.
@@ -63,6 +65,8 @@ def compare_settings(trained: Any, given: Any, name: str = 'model') -> Iterator[
         trained (Any): The config of a model or of a part, in training.
         given (Any): The config now.
         name (str): Its dotted key. Defaults to 'model'.
+        ignored (re.Pattern): Names of settings to leave out. Defaults to those on which no
+            prediction depends.
 
     Yields:
         Difference: Each setting that differs.
@@ -86,11 +90,11 @@ def compare_settings(trained: Any, given: Any, name: str = 'model') -> Iterator[
                 values = [_upsample_cfg(side) for side in sides]
             else:
                 values = [side.get(key, _UNSET) for side in sides]
-            if key != 'type' and not _UNRELATED.fullmatch(str(key)):
-                yield from compare_settings(values[0], values[1], f'{name}.{key}')
+            if key != 'type' and not ignored.fullmatch(str(key)):
+                yield from compare_settings(values[0], values[1], f'{name}.{key}', ignored)
     elif _is_list(trained) and _is_list(given) and len(trained) == len(given):
         for index, (theirs, ours) in enumerate(zip(trained, given, strict=True)):
-            yield from compare_settings(theirs, ours, f'{name}.{index}')
+            yield from compare_settings(theirs, ours, f'{name}.{index}', ignored)
     elif _plain(trained) != _plain(given):
         yield Difference(
             name, trained, given, not {None, _UNSET} & {_plain(trained), _plain(given)}

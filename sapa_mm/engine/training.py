@@ -15,8 +15,9 @@ from .check_loading_hook import CheckLoadingHook, unwrapped
 from .config import check_checkpoint, check_upsamplers, in_scope
 from .loading import watch_pretrained
 from .random_state_hook import RandomStateHook
-from .resume import find_resumable, resumed_seed
+from .resume import checkpoint_folder, find_resumable, resumed_seed
 from .run import build_runner, read_run_config
+from .run_record_hook import RunRecordHook
 
 
 def prepare_training(
@@ -105,6 +106,7 @@ def build_trainer(cfg: Config, local_rank: int = 0) -> Runner:
     runner = build_runner(cfg, local_rank)
     if not any(isinstance(hook, RandomStateHook) for hook in runner.hooks):
         runner.register_hook(RandomStateHook())
+    runner.register_hook(RunRecordHook())
     if isinstance(runner.model, nn.Module):  # FlexibleRunner builds it later
         watch_pretrained(unwrapped(runner.model))
     argument = 'resume' if cfg.get('resume') else 'load_from'
@@ -149,12 +151,14 @@ def _set_resume(cfg: Config, resume: str | None) -> None:
     mmengine also takes the seed from the checkpoint, but only after building the samplers.
     """
     if resume is None and cfg.get('resume'):
-        resume = cfg.get('load_from') or 'auto'
-    checkpoint = find_resumable(cfg.work_dir) if resume == 'auto' else resume
+        named = cfg.resume if isinstance(cfg.resume, str) else cfg.get('load_from')
+        resume = named or 'auto'
+    folder = checkpoint_folder(cfg)
+    checkpoint = find_resumable(cfg.work_dir, folder) if resume == 'auto' else resume
     cfg.resume = checkpoint is not None
     if checkpoint is None:
         if resume == 'auto':
-            print_log(f'Nothing to resume in {cfg.work_dir}: training starts', logger='current')
+            print_log(f'Nothing to resume in {folder}: training starts', logger='current')
         if cfg.get('load_from'):
             check_checkpoint(cfg.load_from, 'load_from')
         return

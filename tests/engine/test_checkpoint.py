@@ -9,7 +9,8 @@ import zipfile
 import numpy as np
 import pytest
 import torch
-from mmengine.config import Config
+from mmengine.config import Config, ConfigDict
+from mmengine.config.lazy import LazyAttr, LazyObject
 from mmengine.runner import CheckpointLoader, load_checkpoint
 from torch import nn
 
@@ -60,6 +61,26 @@ class ByName:
 
     def __reduce__(self):
         return getattr, (self.owner, self.name)
+
+
+NESTED = ConfigDict(
+    lens={'name': 'a', 'kinds': [{'f': 1.5}, (1, {'g': None})]},
+    model=LazyAttr('Linear', LazyObject('torch', 'nn')),
+    module=LazyObject(['torch.nn', 'torch.optim']),
+)
+
+
+def test_nested_settings_load_as_plain_data(tmp_path):
+    """As mmengine writes them, in metainfo for example."""
+    torch.save({'meta': {'dataset_meta': {'source': NESTED, 'all': [NESTED.lens]}}}, tmp_path / 'a')
+    source = read_checkpoint(str(tmp_path / 'a'))['meta']['dataset_meta']['source']
+    assert repr(source) == repr(
+        {
+            'lens': {'name': 'a', 'kinds': [{'f': 1.5}, (1, {'g': None})]},
+            'model': 'torch.nn.Linear',
+            'module': 'torch.nn',
+        }
+    )
 
 
 def truncated(path, tmp_path):
@@ -304,15 +325,77 @@ def test_resumes_from_the_one_before_a_truncated_one(run, monkeypatch):
     monkeypatch.setattr('sapa_mm.engine.resume.print_log', lambda text, **_: warnings.append(text))
     truncated(run / 'iter_6.pth', run).replace(run / 'iter_6.pth')
     assert find_resumable(str(run)) == str(run / 'iter_3.pth')
-    assert 'iter_6.pth is truncated' in warnings[0]
     # The best checkpoint of that iteration is complete, but has only weights.
-    assert all('has only weights' in warning for warning in warnings[1:])
+    assert 'iter_6.pth is truncated' in warnings[0]
+    assert warnings[1:] == [f'Resuming from {run}/iter_3.pth, iteration 3']
 
 
 @pytest.mark.parametrize('pointer', ['gone/iter_9.pth', ''])
 def test_resumes_although_the_pointer_leads_nowhere(run, pointer):
     (run / 'last_checkpoint').write_text(pointer)
     assert find_resumable(str(run)) == str(run / 'iter_6.pth')
+
+
+def saved_as(run, name, time=None, **meta):
+    """A copy of iter_6.pth with another name, and other values in its meta."""
+    content = read_checkpoint(str(run / 'iter_6.pth'))
+    content['meta'].update(meta, **({'time': time} if time else {}))
+    torch.save(content, run / name)
+    return str(run / name)
+
+
+def test_resumes_in_a_copy_from_its_own(run, tmp_path_factory):
+    """Whatever last_checkpoint names, and whichever file was written last."""
+    copy = tmp_path_factory.mktemp('a copy [1]')
+    os.link(run / 'iter_3.pth', copy / 'iter_3.pth')
+    (copy / 'last_checkpoint').write_text(str(run / 'iter_6.pth'))
+    assert find_resumable(str(copy)) == str(copy / 'iter_3.pth')
+    os.link(run / 'iter_6.pth', copy / 'iter_6.pth')
+    os.utime(run / 'iter_3.pth', (9e9, 9e9))
+    assert find_resumable(str(copy)) == str(copy / 'iter_6.pth')
+    (copy / 'last_checkpoint').unlink()
+    assert find_resumable(str(copy)) == str(copy / 'iter_6.pth')
+
+
+@pytest.mark.parametrize('name', ['epoch_1.pth', 'iter_100.pth', 'best_a_iter_9.pth', 'mine.pth'])
+def test_resumes_by_iteration_not_by_name(run, name):
+    assert find_resumable(str(run)) == str(run / 'iter_6.pth')
+    later = saved_as(run, name, iter=7)
+    assert find_resumable(str(run)) == later
+
+
+def test_resumes_from_what_was_saved_without_a_pointer(run):
+    """A run that was killed between the checkpoint and the file that names it."""
+    (run / 'last_checkpoint').write_text(str(run / 'iter_3.pth'))
+    assert find_resumable(str(run)) == str(run / 'iter_6.pth')
+
+
+def test_resumes_the_run_that_replaced_a_longer_one(run, monkeypatch):
+    lines = []
+    monkeypatch.setattr('sapa_mm.engine.resume.print_log', lambda text, **_: lines.append(text))
+    saved_as(run, 'iter_80000.pth', '20200101_000000', iter=80000)
+    assert find_resumable(str(run)) == str(run / 'iter_6.pth')
+    assert lines == [
+        f'Not resuming: {run}/iter_80000.pth has more iterations than {run}/iter_6.pth, '
+        'but was saved before it',
+        f'Resuming from {run}/iter_6.pth, iteration 6',
+    ]
+
+
+def test_resumes_from_the_folder_of_the_checkpoint_hook(run, tmp_path_factory):
+    """Its name is that of the work directory."""
+    work_dir = tmp_path_factory.mktemp('work')
+    (work_dir / 'last_checkpoint').write_text(str(run / 'iter_6.pth'))
+    hooks = {'checkpoint': {'type': 'CheckpointHook', 'out_dir': str(run.parent)}}
+    cfg = Config({'work_dir': str(work_dir.parent / run.name), 'default_hooks': hooks})
+    set_resume(cfg, 'auto')
+    assert cfg.load_from == str(run / 'iter_6.pth')
+
+
+def test_resume_in_a_config_may_name_a_file(run):
+    cfg = Config({'work_dir': str(run), 'resume': str(run / 'iter_3.pth')})
+    set_resume(cfg, None)
+    assert (cfg.resume, cfg.load_from) == (True, str(run / 'iter_3.pth'))
 
 
 def test_nothing_to_resume(run):

@@ -3,6 +3,7 @@
 import json
 import pickle
 import re
+import shutil
 import uuid
 
 import numpy as np
@@ -165,6 +166,79 @@ def test_a_partial_checkpoint_is_allowed(seg, tmp_path):
     work_dir = ['--work-dir', tmp_path / 'test']
     call_run('test', seg.config, tmp_path / 'iter_5.pth', *work_dir, '--allow-partial')
     assert '; loaded ' in max(tmp_path.glob('test/*/*.log')).read_text()
+
+
+@pytest.mark.parametrize(
+    ('setting', 'message'),
+    [
+        ("optim_wrapper['optimizer'] = dict(type='SGD', lr=0.1)", "is 'SGD', but was 'AdamW'"),
+        (
+            "optim_wrapper['paramwise_cfg'] = dict(custom_keys=dict(head=dict(lr_mult=10)))",
+            'optimizer does not fit the config: ValueError: loaded state dict has a different',
+        ),
+        ('param_scheduler = []', 'it has 1 schedules, the config 0 in param_scheduler'),
+        (
+            "param_scheduler = [dict(type='CosineAnnealingLR', by_epoch=False)]",
+            'param_schedulers does not fit the config: CosineAnnealingLR needs T_max, eta_min',
+        ),
+    ],
+)
+def test_a_checkpoint_of_another_optimizer(seg, setting, message, tmp_path, capfd):
+    """mmengine and torch fail in the first step, or go on with another schedule."""
+    config = tmp_path / 'config.py'
+    config.write_text(f'{seg.config.read_text()}\n{setting}\n')
+    resume = ['--resume', seg.work_dir / 'iter_2.pth', '--work-dir', tmp_path / 'run']
+    option = ['--cfg-options', 'train_cfg.max_iters=3']
+    error = fails(capfd, 'train', config, *resume, *option)
+    assert error.startswith(f'error: --resume: {seg.work_dir / "iter_2.pth"}: its ')
+    assert message in error
+    assert error.endswith('was trained with, or --allow-partial to start it afresh')
+    call_run('train', config, *resume, '--allow-partial', options=option[1:])
+    assert 'starts afresh' in max(tmp_path.glob('run/*/*.log')).read_text()
+
+
+def test_a_resumed_run_with_other_settings(seg, tmp_path):
+    """A batch size counts; the learning rate of the checkpoint goes on."""
+    options = [
+        'train_cfg.max_iters=3',
+        'train_dataloader.batch_size=3',
+        'train_dataloader.dataset.indices=3',
+        'optim_wrapper.optimizer.lr=0.1',
+        'param_scheduler.0.end=9',
+    ]
+    resume = ['--resume', seg.work_dir / 'iter_2.pth', '--work-dir', tmp_path]
+    call_run('train', seg.config, *resume, options=options)
+    warnings = re.findall('WARNING - resume: (.*)', max(tmp_path.glob('*/*.log')).read_text())
+    label = seg.work_dir / 'iter_2.pth'
+    assert warnings == [
+        f'{label}: train_dataloader.batch_size is 3, but was 2 in training; '
+        'the number of training samples is 3, but was 4',
+        f'{label}: optim_wrapper.optimizer.lr is 0.1, but was 0.001 in training, '
+        'param_scheduler.0.end is 9, but was 4 in training; a resumed run goes on with the former',
+    ]
+
+
+def test_a_copied_run_leaves_the_original_alone(seg, tmp_path):
+    """Its nested metainfo is no other one; a better checkpoint replaces its own best only."""
+    options = [
+        'default_hooks.checkpoint.save_best=mIoU',
+        'train_dataloader.dataset.metainfo.source.lens.name=mine',
+        'train_cfg.max_iters=2',
+    ]
+    first, copy = tmp_path / 'first', tmp_path / 'copy'
+    call_run('train', seg.config, '--work-dir', first, options=options)
+    content = read_checkpoint(str(first / 'iter_2.pth'))
+    content['message_hub']['runtime_info']['best_score'] = -1.0
+    torch.save(content, first / 'iter_2.pth')
+    shutil.copytree(first, copy)
+    before = sorted(path.name for path in first.iterdir())
+    options[-1] = 'train_cfg.max_iters=4'
+    call_run('train', seg.config, '--work-dir', copy, '--resume', options=options)
+    assert sorted(path.name for path in first.iterdir()) == before
+    assert [path.name for path in copy.glob('best*')] == ['best_mIoU_iter_4.pth']
+    log = max(copy.glob('*/*.log')).read_text()
+    assert f'Load checkpoint from {copy}/iter_2.pth' in log
+    assert 'metainfo from the resumed checkpoint is different' not in log
 
 
 def test_scores_that_overflow_are_said(seg, tmp_path):
