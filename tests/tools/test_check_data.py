@@ -122,7 +122,7 @@ def test_damaged_files(check, root):
     (images / f'{one}.jpg').write_bytes((images / f'{one}.jpg').read_bytes()[:300])
     Image.fromarray(np.zeros((48, 60), np.uint8)).save(maps / f'{two}.png')
     Image.fromarray(np.zeros((48, 64, 3), np.uint8)).save(maps / f'{three}.png')
-    (maps / f'{four}.png').write_bytes(b'')
+    (maps / f'{four}.png').write_bytes(b'no image')
     lines = check(SEGFORMER)
     assert [line.startswith('error: train_dataloader.dataset: /') for line in lines[:4]] == [
         True
@@ -239,10 +239,10 @@ def test_large_json_cut_after_a_brace(check, root, monkeypatch):
 def test_unreadable_folder(check, monkeypatch):
     """Simulated, since root may read every folder."""
 
-    def refuse(folder, **_):
+    def refuse(listing, folder, prefix):
         raise PermissionError(13, 'Permission denied', folder)
 
-    monkeypatch.setattr('sapa_mm.datasets.checks.files.list_dir_or_file', refuse)
+    monkeypatch.setattr('sapa_mm.datasets.checks.files._Folder._walk', refuse)
     lines = check(SEGFORMER)
     assert len(lines) == 2
     assert all(' cannot be read: [Errno 13] Permission denied' in line for line in lines)

@@ -14,6 +14,7 @@ from ...utils.text import printable
 from .coco import inspect_coco
 from .files import find_dataset_problems, find_evaluator_problems
 from .ignored_labels import find_ignored_problems
+from .label_maps import find_label_problems
 from .report import ReportLine
 from .samples import inspect_samples
 
@@ -66,11 +67,10 @@ def inspect_data(cfg: Config, samples: int = 200, seed: int = 0) -> Iterator[Rep
         for name, dataset in _datasets(cfg, split):
             files = list(find_dataset_problems(dataset, name))
             yield from files
-            if not files:
-                lines = list(_inspect_annotations(dataset, name))
+            if not _has_errors(files):
+                lines = [*_inspect_annotations(dataset, name), *find_label_problems(dataset, name)]
                 yield from lines
-                has_errors = any(line.kind == 'error' for line in lines)
-                yield from inspect_samples(dataset, name, samples, seed, has_errors)
+                yield from inspect_samples(dataset, name, samples, seed, _has_errors(lines))
         yield from _problems_of_evaluator(cfg, split)
     yield from find_ignored_problems(cfg, SPLITS[:2])
 
@@ -89,8 +89,13 @@ def _problems_of_split(cfg: Config, split: str) -> Iterator[ReportLine]:
 def _problems_of_dataset(dataset: dict, name: str) -> Iterator[ReportLine]:
     files = list(find_dataset_problems(dataset, name))
     yield from files
-    if not files:
+    if not _has_errors(files):
         yield from _inspect_annotations(dataset, name)
+        yield from find_label_problems(dataset, name)
+
+
+def _has_errors(lines: Iterable[ReportLine]) -> bool:
+    return any(line.kind == 'error' for line in lines)
 
 
 def _problems_of_evaluator(cfg: Config, split: str) -> Iterator[ReportLine]:

@@ -5,11 +5,12 @@ import json
 import mmap
 import os
 import re
+import unicodedata
+from collections import Counter
 from collections.abc import Callable, Generator, Iterator
 from typing import Any
 
-from mmengine.fileio import list_dir_or_file
-from mmengine.registry import DATASETS
+from mmengine.registry import DATASETS, TRANSFORMS, Registry
 
 from ...utils.configs import nested_configs, type_name
 from ...utils.files import read_json
@@ -18,6 +19,20 @@ from .report import ReportLine
 
 # Larger annotation files are not parsed here; only their end is checked.
 _PARSED_BYTES = 64 * 2**20
+
+#: Endings of files that somebody may take for images of a dataset.
+_IMAGE_ENDINGS = (
+    '.jpg',
+    '.jpeg',
+    '.png',
+    '.bmp',
+    '.tif',
+    '.tiff',
+    '.webp',
+    '.jp2',
+    '.heic',
+    '.npy',
+)
 
 #: Yields problems and returns a path, if any.
 Check = Generator[ReportLine, None, str | None]
@@ -32,10 +47,19 @@ def find_dataset(kind: Any) -> type | None:
     Returns:
         type or None: The class, or None if there is none of that name.
     """
+    return _find_class(DATASETS, kind)
+
+
+def find_transform(kind: Any) -> type | None:
+    """Find the class of a step of a pipeline, in the current scope; see ``find_dataset``."""
+    return _find_class(TRANSFORMS, kind)
+
+
+def _find_class(registry: Registry, kind: Any) -> type | None:
     if not isinstance(kind, str):
         return kind
-    with DATASETS.switch_scope_and_registry(None) as registry:
-        return registry.get(kind)
+    with registry.switch_scope_and_registry(None) as scoped:
+        return scoped.get(kind)
 
 
 def find_dataset_problems(dataset: dict, name: str) -> Iterator[ReportLine]:
@@ -163,27 +187,122 @@ class _Files:
         return advice
 
 
-def _check_segmentation(files: _Files) -> Iterator[ReportLine]:
-    image_dir = yield from files.folder('data_prefix.img_path')
-    suffix = files.setting('img_suffix')
-    if files.path('ann_file') is not None and not os.path.isdir(files.path('ann_file')):
-        names = yield from files.file('ann_file')
-        images = _read_names(names, suffix)
-        if image_dir is not None:
-            missing = images - _list(image_dir)
-            yield from _missing(files, missing, 'data_prefix.img_path', image_dir)
-    else:
-        images = _list(image_dir, suffix)
-    if image_dir is not None and not images:
-        text = f'{files.name}.data_prefix.img_path: no images (*{suffix}) in {image_dir}'
-        yield ReportLine('error', text)
+class _Folder:
+    """The files in a folder and its subfolders, as the datasets list them.
 
+    Args:
+        path (str, optional): The folder. None for none.
+
+    Attributes:
+        files (set[str]): Their paths in the folder; hidden files are left out.
+        broken (set[str]): Links that lead nowhere; datasets leave them out without a word.
+    """
+
+    def __init__(self, path: str | None) -> None:
+        self.path = path or ''
+        self.files: set[str] = set()
+        self.broken: set[str] = set()
+        if path is not None:
+            self._walk(path, '')
+
+    def _walk(self, path: str, prefix: str) -> None:
+        with os.scandir(path) as entries:
+            for entry in entries:
+                if entry.is_dir():
+                    self._walk(entry.path, f'{prefix}{entry.name}/')
+                elif not entry.name.startswith('.'):
+                    names = self.files if entry.is_file() else self.broken
+                    names.add(prefix + entry.name)
+
+
+def _check_segmentation(files: _Files) -> Iterator[ReportLine]:
+    endings = {key: files.setting(key) for key in ('img_suffix', 'seg_map_suffix')}
+    for key, ending in endings.items():
+        if not isinstance(ending, str):
+            # mmseg cuts as many letters off a name as the tuple has endings.
+            yield ReportLine('error', f'{files.name}.{key} takes one ending, got {ending!r}')
+            return
+    suffix, map_suffix = endings.values()
+    image_dir = yield from files.folder('data_prefix.img_path')
+    map_dir = None
     if files.loads_annotations():
         map_dir = yield from files.folder('data_prefix.seg_map_path')
-        if map_dir is not None:
-            maps = {image[: -len(suffix)] + files.setting('seg_map_suffix') for image in images}
-            missing = maps - _list(map_dir)
-            yield from _missing(files, missing, 'data_prefix.seg_map_path', map_dir)
+    found = _Folder(image_dir)
+    has_list = files.path('ann_file') is not None and not os.path.isdir(files.path('ann_file'))
+    if has_list:
+        names = yield from files.file('ann_file')
+        images = yield from _listed_images(files, names, suffix)
+        if image_dir is not None:
+            hint = ''
+            if any(name.endswith(suffix * 2) for name in images - found.files):
+                hint = f'; ann_file must list names without {suffix}'
+            yield from _missing(files, images - found.files, 'data_prefix.img_path', found, hint)
+    else:
+        images = {name for name in found.files if name.endswith(suffix)}
+        if image_dir is not None:
+            yield from _unread_images(files, found, images, suffix, map_dir, map_suffix)
+
+    if map_dir is not None:
+        maps = {image[: -len(suffix)] + map_suffix for image in images}
+        found_maps = _Folder(map_dir)
+        hint = '' if '.' in suffix else f'; img_suffix is {suffix!r}, without a dot'
+        missing = maps - found_maps.files
+        yield from _missing(files, missing, 'data_prefix.seg_map_path', found_maps, hint)
+        if missing:
+            return
+        yield from _empty(files, maps, 'data_prefix.seg_map_path', found_maps)
+        left = {n for n in found_maps.files if n.endswith(map_suffix)} - maps
+        left -= images if map_dir == image_dir else set()
+        if left and images and not has_list:
+            text = f'{len(left):,} label maps in {map_dir} have no image: {first_of(sorted(left))}'
+            yield ReportLine('note', f'{files.name}.data_prefix.seg_map_path: {text}')
+
+
+def _unread_images(
+    files: _Files, found: _Folder, images: set[str], suffix: str, map_dir: str | None, maps: str
+) -> Iterator[ReportLine]:
+    """Tell which images of a folder are left out, as a dataset does not."""
+    key = f'{files.name}.data_prefix.img_path'
+    others = [n for n in found.files - images if n.lower().endswith(_IMAGE_ENDINGS)]
+    if os.path.commonpath([map_dir or os.sep, found.path]) == found.path:
+        others = [name for name in others if not name.endswith(maps)]
+    counts = Counter(os.path.splitext(name)[1] for name in others).most_common()
+    endings = ', '.join(f'{count:,} {ending}' for ending, count in counts)
+    if not images:
+        there = f'; it has {endings}' if others else ''
+        yield ReportLine('error', f'{key}: no images (*{suffix}) in {found.path}{there}')
+    elif others:
+        text = f'{len(others):,} images in {found.path} are not read, since img_suffix is {suffix}'
+        yield ReportLine('note', f'{key}: {text}: {endings} (such as {min(others)})')
+    if found.broken:
+        text = f'{len(found.broken):,} links in {found.path} lead nowhere'
+        yield ReportLine('note', f'{key}: {text}: {first_of(sorted(found.broken))}')
+    yield from _empty(files, images, 'data_prefix.img_path', found)
+
+
+def _listed_images(
+    files: _Files, path: str | None, suffix: str
+) -> Generator[ReportLine, None, set[str]]:
+    """Read the images that a text file lists without their suffix, as mmseg does."""
+    if path is None:
+        return set()
+    with open(path, encoding='utf-8', newline='\n') as lines:
+        names = [line.strip() for line in lines]
+    key = f'{files.name}.ann_file'
+    blank = [number for number, name in enumerate(names, 1) if not name]
+    if not names:
+        yield ReportLine('error', f'{key}: {path} lists no images')
+    elif blank:
+        text = f'is blank, mmseg takes it for an image {suffix}; delete it'
+        yield ReportLine('error', f'{key}: line {blank[0]} of {path} {text}')
+    elif names[0].startswith('\ufeff'):
+        text = 'begins with a byte-order mark, mmseg takes it for a part of the first name'
+        yield ReportLine('error', f'{key}: {path} {text}; save it as UTF-8 without')
+    repeated = [name for name, count in Counter(names).items() if count > 1 and name]
+    if repeated:
+        text = f'lists {len(repeated):,} images more than once: {first_of(repeated)}'
+        yield ReportLine('note', f'{key}: {path} {text}')
+    return {name.lstrip('\ufeff') + suffix for name in names if name}
 
 
 def _check_coco(files: _Files) -> Iterator[ReportLine]:
@@ -200,11 +319,13 @@ def _check_coco(files: _Files) -> Iterator[ReportLine]:
         yield ReportLine('error', str(error))
         return
     if image_dir is not None:
-        yield from _missing(files, named - _list(image_dir), 'data_prefix.img', image_dir)
+        found = _Folder(image_dir)
+        yield from _missing(files, named - found.files, 'data_prefix.img', found)
     if map_dir is not None:
         # As CocoPanopticDataset derives them.
         maps = {name.replace('.jpg', '.png') for name in named}
-        yield from _missing(files, maps - _list(map_dir), 'data_prefix.seg', map_dir)
+        found = _Folder(map_dir)
+        yield from _missing(files, maps - found.files, 'data_prefix.seg', found)
 
 
 def _check_json(path: str, key: str) -> Any:
@@ -227,14 +348,6 @@ def _check_json(path: str, key: str) -> Any:
 
 def _is_large(path: str) -> bool:
     return os.path.getsize(path) > _PARSED_BYTES
-
-
-def _read_names(path: str | None, suffix: str) -> set[str]:
-    """Read the images that a text file lists without their suffix."""
-    if path is None:
-        return set()
-    with open(path) as lines:
-        return {line.strip() + suffix for line in lines}
 
 
 def _image_names(path: str, key: str) -> set[str]:
@@ -262,16 +375,31 @@ def _image_names(path: str, key: str) -> set[str]:
     return set(names)
 
 
-def _list(folder: str | None, suffix: str | None = None) -> set[str]:
-    """List files the way the datasets do."""
-    if folder is None:
-        return set()
-    return set(list_dir_or_file(folder, list_dir=False, suffix=suffix, recursive=True))
+def _missing(
+    files: _Files, missing: set[str], key: str, found: _Folder, hint: str = ''
+) -> Iterator[ReportLine]:
+    if not missing:
+        return
+    text = f'{len(missing):,} files are missing in {found.path}: {first_of(sorted(missing))}'
+    broken = missing & found.broken
+    alike = {_loosely(name): name for name in found.files}
+    other = next((alike[k] for k in map(_loosely, sorted(missing)) if k in alike), None)
+    if broken:
+        text += f'; {len(broken):,} are links that lead nowhere'
+    elif not hint and other is not None:
+        text += f'; there is {other}'
+    yield ReportLine('error', f'{files.name}.{key}: {text}{hint}')
 
 
-def _missing(files: _Files, missing: set[str], key: str, folder: str) -> Iterator[ReportLine]:
-    if missing:
-        text = f'{len(missing)} files are missing in {folder}: {first_of(sorted(missing))}'
+def _loosely(name: str) -> str:
+    """Write names alike that differ in capitals, their ending, or the form of an accent."""
+    return unicodedata.normalize('NFC', os.path.splitext(name)[0]).casefold()
+
+
+def _empty(files: _Files, names: set[str], key: str, found: _Folder) -> Iterator[ReportLine]:
+    empty = [name for name in names if not os.path.getsize(os.path.join(found.path, name))]
+    if empty:
+        text = f'{len(empty):,} files in {found.path} are empty: {first_of(sorted(empty))}'
         yield ReportLine('error', f'{files.name}.{key}: {text}')
 
 
