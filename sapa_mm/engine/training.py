@@ -14,6 +14,7 @@ from ..utils.configs import nested_configs, type_name
 from .check_loading_hook import CheckLoadingHook, unwrapped
 from .config import check_checkpoint, check_upsamplers, in_scope
 from .loading import watch_pretrained
+from .monitored_metrics import MonitoredMetricsHook, set_rules
 from .random_state_hook import RandomStateHook
 from .resume import checkpoint_folder, find_resumable, resumed_seed
 from .run import build_runner, read_run_config
@@ -69,6 +70,7 @@ def prepare_training(
         check_data(cfg, ('train', 'val'))
     check_upsamplers(cfg.model, 'model')
     _check_pretrained(cfg.model, 'model')
+    set_rules(cfg)
     _set_resume(cfg, resume)
     cfg.pop('allow_partial', None)
     if allow_partial:
@@ -107,6 +109,7 @@ def build_trainer(cfg: Config, local_rank: int = 0) -> Runner:
     if not any(isinstance(hook, RandomStateHook) for hook in runner.hooks):
         runner.register_hook(RandomStateHook())
     runner.register_hook(RunRecordHook())
+    runner.register_hook(MonitoredMetricsHook(cfg))
     if isinstance(runner.model, nn.Module):  # FlexibleRunner builds it later
         watch_pretrained(unwrapped(runner.model))
     argument = 'resume' if cfg.get('resume') else 'load_from'

@@ -16,7 +16,9 @@ pytest.importorskip('mmdet')
 import mmdet
 from PIL import Image
 
-from ..support.configs import write_with_safe_loading
+from sapa_mm.engine.monitored_metrics import metric_names
+
+from ..support.configs import load, write_with_safe_loading
 from ..support.run_tool import TOOLS, call_run, environment, finish
 from ..support.scenes import MIXED_SIZES, write_mixed_scenes
 
@@ -89,6 +91,9 @@ def test_boxes_masks_and_panoptic_maps_are_measured(root, trained, tmp_path):
     metrics, before = metrics_in(tmp_path / 'test'), validated(trained)
     for name in METRICS:
         assert metrics[name] == pytest.approx(before[name], abs=1e-3), name
+    names, is_all = metric_names(load(PANOPTIC.stem).val_evaluator)
+    assert is_all
+    assert set(names) <= metrics.keys()
     assert metrics['coco_panoptic/PQ_st'] > 0
     assert len(list((tmp_path / 'drawn').iterdir())) == len(MIXED_SIZES)
     assert (tmp_path / 'out.pkl').stat().st_size > 0

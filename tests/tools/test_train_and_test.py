@@ -12,6 +12,7 @@ import torch
 from PIL import Image
 
 from sapa_mm.engine import read_checkpoint
+from sapa_mm.engine.monitored_metrics import metric_names
 
 from ..support.run_tool import call_run, call_tool, run_tool
 from ..support.tool_configs import MMDET, MMSEG, write_ade, write_coco, write_config
@@ -216,6 +217,22 @@ def test_a_resumed_run_with_other_settings(seg, tmp_path):
         f'{label}: optim_wrapper.optimizer.lr is 0.1, but was 0.001 in training, '
         'param_scheduler.0.end is 9, but was 4 in training; a resumed run goes on with the former',
     ]
+
+
+def test_the_best_checkpoints_of_our_metrics(seg, tmp_path):
+    """Without a rule; the names are known before."""
+    config = tmp_path / 'config.py'
+    evaluators = [{'type': 'BoundaryIoUMetric'}, {'type': 'IoUMetric'}]
+    imports = "custom_imports = dict(imports=['sapa_mm.evaluation'])"
+    config.write_text(f'{seg.config.read_text()}\n{imports}\nval_evaluator = {evaluators}\n')
+    for best in ('[mIoU,bIoU]', 'auto'):
+        work_dir = tmp_path / best
+        option = f'default_hooks.checkpoint.save_best={best}'
+        call_run('train', config, '--work-dir', work_dir, options=[option])
+        names = {path.name.split('_')[1] for path in work_dir.glob('best_*.pth')}
+        assert names == ({'bIoU'} if best == 'auto' else {'mIoU', 'bIoU'})
+        log = max(work_dir.glob('*/vis_data/scalars.json')).read_text().splitlines()
+        assert set(metric_names(evaluators)[0]) <= json.loads(log[-1]).keys()
 
 
 def test_a_copied_run_leaves_the_original_alone(seg, tmp_path):
