@@ -22,8 +22,12 @@ _ERROR_LINE = re.compile(
 )
 #: As torchrun reports it; by SIGTERM torchrun itself ends the other processes.
 _SIGNAL_LINE = re.compile(r'Signal (\d+) \((?!SIGTERM\))SIG\w+\) received by PID')
-#: What Slurm prints of a job that was cancelled, ran out of time or lost a node.
-_CANCELLED_LINE = re.compile(r'\*\*\* ((?:STEP|JOB) .* CANCELLED AT .*) \*\*\*')
+#: What srun prints of tasks that failed, and not of those that it ended for that, and what Slurm
+#: prints of a job that was cancelled, ran out of time or lost a node.
+_SLURM_LINES = (
+    re.compile(r'^(srun: error: \S+: tasks? \S+: (?!Terminated).+)', re.M),
+    re.compile(r'\*\*\* ((?:STEP|JOB) .* CANCELLED AT .*) \*\*\*'),
+)
 
 
 @dataclass(frozen=True)
@@ -179,9 +183,10 @@ def find_reason(output: str, exit_code: int) -> str:
     killed = _SIGNAL_LINE.search(output)
     number = int(killed[1]) if killed else -exit_code if exit_code < 0 else exit_code - 128
     if killed or exit_code < 0 or exit_code > 128:
-        cancelled = _CANCELLED_LINE.search(output)
-        if cancelled and number == signal.SIGTERM:
-            return cancelled[1]
+        if number == signal.SIGTERM:
+            # srun itself ends the other tasks by SIGTERM, and its exit code is the highest of all.
+            for found in filter(None, (line.search(output) for line in _SLURM_LINES)):
+                return found[1]
         with contextlib.suppress(ValueError):
             return f'killed by signal {number} ({signal.Signals(number).name})'
     errors = _ERROR_LINE.findall(output)

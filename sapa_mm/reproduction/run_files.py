@@ -6,14 +6,16 @@ import itertools
 import json
 import os
 import re
+from collections.abc import Iterator
 from typing import IO
 
 from ..utils.files import read_json, write_whole
-from .file_lock import file_lock, is_locked
+from .file_lock import LockTaken, file_lock, is_locked
 from .training_result import TrainingResult
 
 # In a folder of its own, since mmengine writes an extended copy to the work directory.
-_SETTINGS, _CONSOLE, _LOCK = 'settings/config.py', 'console.log', 'run.lock'
+_SETTINGS, _CONSOLE = 'settings/config.py', 'console.log'
+_LOCK, _WORKER_LOCK = 'run.lock', 'worker.lock'
 _OUR_IMPORT = re.compile(r"\s+'sapa_mm\.[\w.]+',")
 #: Key in a run's settings: whether it is a small model in place of the paper's.
 IS_SMALL = 'is_small'
@@ -105,18 +107,27 @@ class RunFiles:
         """Whether a small model was trained in place of the paper's."""
         return f'{IS_SMALL}=True' in (self.read_settings() or '').splitlines()
 
-    def lock(self) -> contextlib.AbstractContextManager[IO]:
+    @contextlib.contextmanager
+    def lock(self) -> Iterator[IO]:
         """Lock the run, so that no other process trains it; see ``file_lock``.
 
         Raises:
-            LockTaken: If another process holds it.
+            LockTaken: If another process holds it, or workers are left of one that is gone.
         """
-        return file_lock(self.path(_LOCK), wait=False)
+        with file_lock(self.path(_LOCK), wait=False) as lock:
+            if is_locked(self.path(_WORKER_LOCK)):
+                raise LockTaken(f'another process holds {self.path(_WORKER_LOCK)}')
+            yield lock
+
+    def worker_lock(self) -> contextlib.AbstractContextManager[IO]:
+        """Lock the run in its first worker, which may outlive an srun that was killed."""
+        # Waits: whoever asks whether it is locked locks it for a moment.
+        return file_lock(self.path(_WORKER_LOCK))
 
     @property
     def is_locked(self) -> bool:
         """Whether a process is training the run."""
-        return is_locked(self.path(_LOCK))
+        return is_locked(self.path(_LOCK)) or is_locked(self.path(_WORKER_LOCK))
 
     def write_progress(self, progress: Progress) -> None:
         """Write the progress."""

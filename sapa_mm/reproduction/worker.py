@@ -1,6 +1,7 @@
 """The process of a training run: ``python -m sapa_mm.reproduction.worker``."""
 
 import argparse
+import contextlib
 import hashlib
 import os
 import time
@@ -9,6 +10,7 @@ from mmengine.config import Config
 from mmengine.dist import all_gather_object, is_main_process
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
+from torch.distributed import DistError
 
 from ..engine.checkpoint import install_safe_loading
 from ..engine.run import start_processes
@@ -55,8 +57,8 @@ def main() -> None:
     try:
         _train(files, args.launcher)
     except Exception as error:
-        # The first process to fail knows why; others fail because it is gone.
-        if files.read_failure() is None:
+        # The first process to fail knows why; others fail because it is gone, or was killed.
+        if files.read_failure() is None and not _is_of_another_process(error):
             files.write_failure(describe_error(error))
         raise
 
@@ -69,10 +71,16 @@ def _train(files: RunFiles, launcher: str) -> None:
         launcher=launcher,
     )
     start_processes(cfg)
-    _check_same_run(files, cfg)
-    _, result = train_and_measure(cfg, [_ProgressHook(files)])
-    if is_main_process():
-        files.write_result(result)
+    with files.worker_lock() if is_main_process() else contextlib.nullcontext():
+        _check_same_run(files, cfg)
+        _, result = train_and_measure(cfg, [_ProgressHook(files)])
+        if is_main_process():
+            files.write_result(result)
+
+
+def _is_of_another_process(error: Exception) -> bool:
+    """Whether an error is that of a lost connection between processes."""
+    return isinstance(error, DistError) or '/gloo/' in str(error)
 
 
 def _check_same_run(files: RunFiles, cfg: Config) -> None:

@@ -5,6 +5,7 @@ import pytest
 pytest.importorskip('mmdet')
 pytest.importorskip('mmseg')
 
+from sapa_mm.reproduction.file_lock import LockTaken
 from sapa_mm.reproduction.launcher import Launcher
 from sapa_mm.reproduction.paper_tables import PAPER_TABLES
 from sapa_mm.reproduction.run_files import OtherSettings, RunFiles
@@ -55,6 +56,16 @@ def test_the_number_of_processes_is_kept(run_of):
     with pytest.raises(OtherSettings, match='processes=1; now: processes=2'):
         run_of(0).train(Launcher('pytorch', gpus=2))
     assert run_of(0).train(Launcher('pytorch')) == RESULT
+
+
+def test_workers_that_are_left_of_a_call_hold_the_run(run_of):
+    """As Slurm's do if srun was killed with its child."""
+    run = run_of(0)
+    with run.files.worker_lock():
+        assert run.state == 'running'
+        with pytest.raises(LockTaken, match='worker.lock'):
+            run.train()
+    assert run.train() == RESULT
 
 
 def test_a_finished_row_stays_finished_without_its_config(run_of, tmp_path):

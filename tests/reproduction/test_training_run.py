@@ -129,10 +129,9 @@ def test_the_reason_is_of_this_attempt(options, tmp_path):
 
 _SIGNAL, _KILLED = 'Signal {} (SIG{}) received by PID 7', 'killed by signal 9 (SIGKILL)'
 
-_CANCELLED = (
-    'slurmstepd-n1: error: *** STEP 4.0 ON n1 CANCELLED AT 2026-11-26T02:45:19 DUE TO TIME LIMIT '
-    '***\nsrun: error: n1: tasks 0-1: Terminated'
-)
+_CANCELLED = 'slurmstepd-n1: error: *** STEP 4.0 ON n1 CANCELLED AT 12:00 DUE TO TIME LIMIT ***'
+_CANCELLED += '\nsrun: error: n1: tasks 0-1: Terminated'
+_FAILED = f'srun: error: n1: task 1: Out Of Memory\n{_CANCELLED}'
 
 
 @pytest.mark.parametrize(
@@ -147,8 +146,8 @@ _CANCELLED = (
         ('\n'.join([_SIGNAL.format(15, 'TERM'), _SIGNAL.format(9, 'KILL')]), 1, _KILLED),
         ('ValueError: before', -11, 'killed by signal 11 (SIGSEGV)'),
         ('', 137, _KILLED),
-        (_CANCELLED, 143, 'STEP 4.0 ON n1 CANCELLED AT 2026-11-26T02:45:19 DUE TO TIME LIMIT'),
-        (_CANCELLED, 137, _KILLED),  # as Slurm does with the others
+        (_CANCELLED, 143, 'STEP 4.0 ON n1 CANCELLED AT 12:00 DUE TO TIME LIMIT'),
+        (_FAILED, 143, 'srun: error: n1: task 1: Out Of Memory'),
         ('', 0, 'exit code 0'),
     ],
 )

@@ -1,10 +1,13 @@
 """The checks among the processes of a run, and the reasons that they record."""
 
+from unittest import mock
+
 import pytest
 
 pytest.importorskip('mmseg')
 
 from mmengine.config import Config
+from torch.distributed import DistError
 
 from sapa_mm.reproduction import worker
 from sapa_mm.reproduction.run_files import RunFiles
@@ -44,3 +47,15 @@ def test_the_first_reason_is_kept(files, monkeypatch):
         with pytest.raises(LookupError, match=text):
             worker.main()
     assert files.read_failure() == 'LookupError: cause'
+
+
+@pytest.mark.parametrize(
+    'lost', [RuntimeError('[/pytorch/third_party/gloo/pair.cc:537] reset by peer'), DistError('x')]
+)
+def test_a_lost_process_is_no_reason(files, monkeypatch, lost):
+    """Why it was lost is known to what started it: the kernel killed it, for example."""
+    monkeypatch.setattr('sys.argv', ['worker', files.work_dir])
+    monkeypatch.setattr(worker, '_train', mock.Mock(side_effect=lost))
+    with pytest.raises(RuntimeError):
+        worker.main()
+    assert files.read_failure() is None
