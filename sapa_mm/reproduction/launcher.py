@@ -15,18 +15,19 @@ _PR_SET_PDEATHSIG = 1
 
 _ERROR_LINE = re.compile(
     r'^(?:\[rank\d+\]:\s*)?'
-    # torchrun's ChildFailedError only says that there was another error.
-    r'((?!\S*ChildFailedError)(?:\w+\.)*(?:\w*(?:Error|Exception)|(?<=\.)error)\b.*'
-    r'|(?:\w+: )?error: .*)$',
+    # torchrun's ChildFailedError and srun's line of a task only say that there was another error.
+    r'(?!\S*ChildFailedError|srun: error: \S+: tasks? )'
+    r'((?:\w+\.)*(?:\w*(?:Error|Exception)|(?<=\.)error)\b.*|(?:\w+: )?error: .*)$',
     re.M,
 )
 #: As torchrun reports it; by SIGTERM torchrun itself ends the other processes.
 _SIGNAL_LINE = re.compile(r'Signal (\d+) \((?!SIGTERM\))SIG\w+\) received by PID')
-#: What srun prints of tasks that failed, and not of those that it ended for that, and what Slurm
-#: prints of a job that was cancelled, ran out of time or lost a node.
-_SLURM_LINES = (
-    re.compile(r'^(srun: error: \S+: tasks? \S+: (?!Terminated).+)', re.M),
-    re.compile(r'\*\*\* ((?:STEP|JOB) .* CANCELLED AT .*) \*\*\*'),
+#: Of a task that failed, after which srun ends the others, and of a job that was cancelled, ran out
+#: of time or lost a node: what Slurm prints first.
+_SLURM_LINE = re.compile(
+    r'^(?P<task>srun: error: \S+: tasks? \S+: (?!Terminated).+)'
+    r'|\*\*\* (?P<step>(?:STEP|JOB) .* CANCELLED AT .*) \*\*\*',
+    re.M,
 )
 
 
@@ -180,14 +181,14 @@ def find_reason(output: str, exit_code: int) -> str:
         str: Why Slurm cancelled them, the signal that killed them, the last error that they
             printed, or the exit code.
     """
+    slurm = _SLURM_LINE.search(output)
+    said = slurm and (slurm['task'] or slurm['step'])
+    if said and ': Exited with ' not in said:
+        return said
     killed = _SIGNAL_LINE.search(output)
     number = int(killed[1]) if killed else -exit_code if exit_code < 0 else exit_code - 128
-    if killed or exit_code < 0 or exit_code > 128:
-        if number == signal.SIGTERM:
-            # srun itself ends the other tasks by SIGTERM, and its exit code is the highest of all.
-            for found in filter(None, (line.search(output) for line in _SLURM_LINES)):
-                return found[1]
+    if not said and (killed or exit_code < 0 or exit_code > 128):
         with contextlib.suppress(ValueError):
             return f'killed by signal {number} ({signal.Signals(number).name})'
     errors = _ERROR_LINE.findall(output)
-    return errors[-1].removeprefix('error: ') if errors else f'exit code {exit_code}'
+    return errors[-1].removeprefix('error: ') if errors else said or f'exit code {exit_code}'

@@ -129,9 +129,9 @@ def test_the_reason_is_of_this_attempt(options, tmp_path):
 
 _SIGNAL, _KILLED = 'Signal {} (SIG{}) received by PID 7', 'killed by signal 9 (SIGKILL)'
 
-_CANCELLED = 'slurmstepd-n1: error: *** STEP 4.0 ON n1 CANCELLED AT 12:00 DUE TO TIME LIMIT ***'
-_CANCELLED += '\nsrun: error: n1: tasks 0-1: Terminated'
-_FAILED = f'srun: error: n1: task 1: Out Of Memory\n{_CANCELLED}'
+_STEP = 'STEP 4.0 ON n1 CANCELLED AT 12:00 DUE TO TIME LIMIT'
+_CANCELLED = f'slurmstepd-n1: error: *** {_STEP} ***\nsrun: error: n1: tasks 0-1: '
+_TASK = 'srun: error: n1: task 1: '
 
 
 @pytest.mark.parametrize(
@@ -146,8 +146,11 @@ _FAILED = f'srun: error: n1: task 1: Out Of Memory\n{_CANCELLED}'
         ('\n'.join([_SIGNAL.format(15, 'TERM'), _SIGNAL.format(9, 'KILL')]), 1, _KILLED),
         ('ValueError: before', -11, 'killed by signal 11 (SIGSEGV)'),
         ('', 137, _KILLED),
-        (_CANCELLED, 143, 'STEP 4.0 ON n1 CANCELLED AT 12:00 DUE TO TIME LIMIT'),
-        (_FAILED, 143, 'srun: error: n1: task 1: Out Of Memory'),
+        (f'{_CANCELLED}Terminated', 143, _STEP),
+        (f'{_CANCELLED}Killed', 137, _STEP),
+        (f'{_TASK}Out Of Memory\n{_CANCELLED}Terminated', 143, f'{_TASK}Out Of Memory'),
+        (f'{_TASK}Exited with exit code 3', 3, f'{_TASK}Exited with exit code 3'),
+        (f'KeyError: 1\n{_TASK}Exited with exit code 1\n{_CANCELLED}Killed', 137, 'KeyError: 1'),
         ('', 0, 'exit code 0'),
     ],
 )
