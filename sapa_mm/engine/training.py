@@ -63,7 +63,8 @@ def prepare_training(
     if 'train_dataloader' not in cfg:
         raise ValueError(f'config: {config} has no train_dataloader')
     if amp:
-        _use_amp(cfg)
+        _check_accelerator()
+        use_amp(cfg)
     if auto_scale_lr:
         _use_auto_scale_lr(cfg)
     with in_scope(cfg):
@@ -117,12 +118,23 @@ def build_trainer(cfg: Config, local_rank: int = 0) -> Runner:
     return runner
 
 
-def _use_amp(cfg: Config) -> None:
+def _check_accelerator() -> None:
     if get_device() in ('cpu', 'mps'):
         raise ValueError(
             f'amp needs an accelerator (cuda, npu, mlu or musa), this machine has {get_device()};'
             ' train without `amp`'
         )
+
+
+def use_amp(cfg: Config) -> None:
+    """Let a config train with automatic mixed precision, on whatever machine.
+
+    Args:
+        cfg (Config): The config.
+
+    Raises:
+        ValueError: If its ``optim_wrapper`` is of another type.
+    """
     kind = type_name(cfg.optim_wrapper.get('type', 'OptimWrapper'))
     if kind not in ('OptimWrapper', 'AmpOptimWrapper'):
         raise ValueError(f'amp needs optim_wrapper.type OptimWrapper, the config has {kind}')

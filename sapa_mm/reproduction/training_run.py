@@ -8,7 +8,7 @@ from mmengine.config import Config
 from torch import nn
 
 from ..engine.resume import set_damaged_aside
-from ..engine.training import prepare_training
+from ..engine.training import prepare_training, use_amp
 from ..utils.text import printable
 from .launcher import Launcher, child_process, find_reason
 from .run_files import IS_SMALL, OtherSettings, Progress, RunFiles
@@ -152,20 +152,23 @@ class TrainingRun:
         """
         return train_and_measure(self._prepare())
 
-    def _prepare(self, **cfg_options) -> Config:
+    def _prepare(self, is_elsewhere: bool = False, **cfg_options) -> Config:
         config, own_options = self.recipe()
-        return prepare_training(
+        cfg = prepare_training(
             config,
             work_dir=self.work_dir,
             auto_scale_lr=self.auto_scale_lr,
-            amp=self.amp,
+            amp=self.amp and not is_elsewhere,
             cfg_options={**own_options, **cfg_options},
         )
+        if self.amp and is_elsewhere:
+            use_amp(cfg)  # whatever this machine has
+        return cfg
 
     def _settings(self, launcher: Launcher) -> dict:
         """The whole config and the number of processes, without work directory and launcher."""
         # The worker decides whether to resume; that is not part of the settings.
-        settings = self._prepare(resume=False).to_dict()
+        settings = self._prepare(launcher.kind == 'slurm', resume=False).to_dict()
         for key in ('work_dir', 'launcher'):
             del settings[key]
         # The batch size, and with it the learning rate, follow from the number of processes.

@@ -1,5 +1,7 @@
 """The settings of a run, and runs that are refused because of them. Nothing is trained."""
 
+import dataclasses
+
 import pytest
 
 pytest.importorskip('mmdet')
@@ -56,6 +58,16 @@ def test_the_number_of_processes_is_kept(run_of):
     with pytest.raises(OtherSettings, match='processes=1; now: processes=2'):
         run_of(0).train(Launcher('pytorch', gpus=2))
     assert run_of(0).train(Launcher('pytorch')) == RESULT
+
+
+def test_mixed_precision_on_the_gpus_of_other_machines(run_of, monkeypatch):
+    """Slurm's login node may have none."""
+    monkeypatch.setattr('sapa_mm.engine.training.get_device', lambda: 'cpu')
+    run = dataclasses.replace(run_of(0), amp=True)
+    with pytest.raises(ValueError, match='^amp needs an accelerator'):
+        run.train()
+    run.train(Launcher('slurm'))
+    assert "type='AmpOptimWrapper'" in run.files.read_settings()
 
 
 def test_workers_that_are_left_of_a_call_hold_the_run(run_of):
