@@ -13,7 +13,7 @@ from ...utils.configs import single_datasets
 from ...utils.text import printable
 from .coco import inspect_coco
 from .files import find_dataset_problems, find_evaluator_problems
-from .ignored_labels import find_ignored_problems
+from .ignored_labels import find_ignored_problems, ignored_labels
 from .label_maps import find_label_problems
 from .report import ReportLine
 from .samples import inspect_samples
@@ -63,15 +63,25 @@ def inspect_data(cfg: Config, samples: int = 200, seed: int = 0) -> Iterator[Rep
     Yields:
         ReportLine: An error for each problem, notes, and one line per dataset without errors.
     """
-    for split in SPLITS[:2]:
+    seen: list[Any] = []
+    for split in SPLITS:
+        ignored = set(ignored_labels(cfg, split).values())
         for name, dataset in _datasets(cfg, split):
+            if dataset in seen:  # mostly the test set, which is that of validation
+                continue
+            seen.append(dataset)
             files = list(find_dataset_problems(dataset, name))
             yield from files
             if not _has_errors(files):
                 lines = [*_inspect_annotations(dataset, name), *find_label_problems(dataset, name)]
                 yield from lines
-                yield from inspect_samples(dataset, name, samples, seed, _has_errors(lines))
-        yield from _problems_of_evaluator(cfg, split)
+                yield from inspect_samples(
+                    dataset, name, samples, seed, _has_errors(lines), ignored, cfg.get('model')
+                )
+        evaluator = cfg.get(f'{split}_evaluator')
+        if evaluator not in seen:
+            seen.append(evaluator)
+            yield from _problems_of_evaluator(cfg, split)
     yield from find_ignored_problems(cfg, SPLITS[:2])
 
 

@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Generator, Iterator
 from typing import Any
 
-from mmengine.registry import DATASETS, TRANSFORMS, Registry
+from mmengine.registry import DATASETS, Registry
 
 from ...utils.configs import nested_configs, type_name
 from ...utils.files import read_json
@@ -47,15 +47,11 @@ def find_dataset(kind: Any) -> type | None:
     Returns:
         type or None: The class, or None if there is none of that name.
     """
-    return _find_class(DATASETS, kind)
+    return find_class(DATASETS, kind)
 
 
-def find_transform(kind: Any) -> type | None:
-    """Find the class of a step of a pipeline, in the current scope; see ``find_dataset``."""
-    return _find_class(TRANSFORMS, kind)
-
-
-def _find_class(registry: Registry, kind: Any) -> type | None:
+def find_class(registry: Registry, kind: Any) -> type | None:
+    """Find a class by its name in a registry, in the current scope; see ``find_dataset``."""
     if not isinstance(kind, str):
         return kind
     with registry.switch_scope_and_registry(None) as scoped:

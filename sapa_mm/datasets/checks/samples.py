@@ -1,17 +1,24 @@
-"""Checks of a sample of a dataset's images and label maps, which are opened."""
+"""Checks of a sample of a dataset's images, opened as its pipeline reads them."""
 
 import contextlib
 import io
-from collections.abc import Iterator
+import os
+import tempfile
+import warnings
+from collections import defaultdict
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from mmengine.registry import DATASETS
-from PIL import Image, UnidentifiedImageError
+from mmengine.registry import DATASETS, TRANSFORMS
+from PIL import Image
 
-from ...utils.coco_panoptic import IGNORE_INDEX, rgb2id
+from ...utils.coco_panoptic import read_id_map
 from ...utils.configs import type_name
 from ...utils.text import first_of, one_line
+from .channels import find_channel_problems
+from .label_maps import LabelCounts, read_labels
 from .report import ReportLine, shorten
 
 #: Numbers of images in the complete datasets, by class and by a part of their paths.
@@ -21,9 +28,20 @@ _COMPLETE_SIZES = {
     'CocoPanopticDataset': {'train2017': 118_287, 'val2017': 5_000},
 }
 
+#: Larger images are not opened: in three channels, they fill a gigabyte.
+_MOST_PIXELS = 2**28
+
+_ORIENTATION = 0x0112
+
 
 def inspect_samples(
-    config: dict, name: str, samples: int, seed: int, has_errors: bool
+    config: dict,
+    name: str,
+    samples: int,
+    seed: int,
+    has_errors: bool = False,
+    ignored: Collection[int] = (),
+    model: Any = None,
 ) -> Iterator[ReportLine]:
     """Check a sample of a dataset's images, with their annotations.
 
@@ -32,15 +50,21 @@ def inspect_samples(
         name (str): The key of this config.
         samples (int): Number of images to open.
         seed (int): Seed for choosing them.
-        has_errors (bool): Whether errors of this dataset were found before.
+        has_errors (bool): Whether errors of this dataset were found before. Defaults to False.
+        ignored (Collection[int]): Labels of pixels to ignore, numbered as the pipeline passes them
+            on; none for the host's default, 255.
+        model (dict, optional): The config of the model, whose channels are compared.
+            Defaults to None.
 
     Yields:
         ReportLine: Errors and notes, and one line if there is no error.
     """
     try:
         # Include images without annotations. pycocotools prints its progress.
-        with contextlib.redirect_stdout(io.StringIO()):
+        with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():
+            warnings.simplefilter('ignore')
             dataset = DATASETS.build({**config, 'pipeline': [], 'filter_cfg': None})
+            sample = _Sample(dataset, config, name, ignored)
     except Exception as error:
         # The host libraries parse files without validating their content.
         if not has_errors:
@@ -49,14 +73,20 @@ def inspect_samples(
     count = len(dataset)
     complete = _complete_size(config)
     if complete is not None and count != complete:
-        whole = f'the whole {type_name(config["type"])} has {complete:,} in this split'
-        yield ReportLine('note', f'{name}: {count:,} images; {whole}')
+        kind = type_name(config['type'])
+        text = f'{count:,} images; the whole {kind} has {complete:,} in this split'
+        yield ReportLine('note', f'{name}: {text}')
     chosen = np.random.default_rng(seed).choice(count, min(samples, count), replace=False)
-    opened = [_sample_problems(dataset, int(index)) for index in sorted(chosen)]
+    opened = [list(sample.open(int(index))) for index in sorted(chosen)]
     problems = shorten([f'{name}: {problem}' for problems in opened for problem in problems])
-    yield from (ReportLine('error', text) for text in problems)
-    if not problems and not has_errors:
-        text = f'{name}: {count:,} images, {len(chosen):,} of them opened, with their annotations'
+    lines = [ReportLine('error', text) for text in problems]
+    lines += sample.summarize(is_complete=len(chosen) == count)
+    if not lines and not has_errors:
+        lines += find_channel_problems(config, name, dataset, sample.channels, model)
+    yield from lines
+    if not has_errors and not any(line.kind == 'error' for line in lines):
+        text = f'{name}: {count:,} images, {len(chosen):,} of them opened'
+        text += ', with their annotations' if sample.with_annotations else ''
         yield ReportLine('right', text)
 
 
@@ -66,72 +96,228 @@ def _complete_size(config: dict) -> int | None:
     return next((size for fragment, size in sizes.items() if fragment in paths), None)
 
 
-def _sample_problems(dataset: Any, index: int) -> Iterator[str]:
-    """Find problems with an image and its annotation, given the dataset's description."""
-    info = dataset.get_data_info(index)
-    try:
-        size = _open(info['img_path']).size
-    except ValueError as error:
-        yield str(error)
-        return
-    stated = (info.get('width'), info.get('height'))
-    if None not in stated and size != stated:
-        yield (
-            f'{info["img_path"]} is {_format_size(size)}, its annotation says '
-            f'{_format_size(stated)} (width x height)'
+@dataclass(frozen=True)
+class _Header:
+    """What an image file says of itself, if Pillow knows its format.
+
+    Attributes:
+        format (str): 'JPEG' and so on, or '' if Pillow does not know it.
+        size (tuple[int, int]): Width and height in pixels, as they are stored.
+        mode (str): Pillow's mode, such as 'RGB'.
+        orientation (int): By EXIF; 1 is upright, 5 and above swap width and height.
+    """
+
+    format: str = ''
+    size: tuple[int, int] = (0, 0)
+    mode: str = ''
+    orientation: int = 1
+
+    @classmethod
+    def read(cls, path: str) -> '_Header':
+        limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
+        try:
+            with Image.open(path) as image:
+                orientation = image.getexif().get(_ORIENTATION, 1)
+                return cls(image.format or '', image.size, image.mode, orientation)
+        except Exception:
+            return cls()
+        finally:
+            Image.MAX_IMAGE_PIXELS = limit
+
+
+class _Sample:
+    """Images of a dataset and their label maps, opened by the loading steps of its pipeline.
+
+    Args:
+        dataset (BaseDataset): The dataset.
+        config (dict): Its config.
+        name (str): The key of the config.
+        ignored (Collection[int]): Labels of pixels to ignore; none for 255.
+
+    Attributes:
+        channels (dict[int, list[int]]): The images, by their number of channels.
+        with_annotations (bool): Whether annotations were seen.
+    """
+
+    def __init__(self, dataset: Any, config: dict, name: str, ignored: Collection[int]) -> None:
+        self._dataset, self._name = dataset, name
+        self._image_step = _Step.find('Image', config, name)
+        self._label_step = _Step.find('Annotation', config, name)
+        self._labels = LabelCounts(dataset, ignored)
+        self._turned: list[str] = []
+        self._unopened: list[str] = []
+        self._turns: dict[str, bool] = {}
+        self.channels: dict[int, list[int]] = defaultdict(list)
+        self.with_annotations = False
+
+    def open(self, index: int) -> Iterator[str]:
+        """Open an image and its annotation, and find what is wrong with them."""
+        info = self._dataset.get_data_info(index)
+        path = info['img_path']
+        self.with_annotations |= 'instances' in info
+        header = _Header.read(path)
+        if self._image_step is None or header.size[0] * header.size[1] > _MOST_PIXELS:
+            self._unopened.append(path)
+            return
+        try:
+            _check_whole(path, header)
+            image = self._image_step.run(info)['img']
+        except Exception as error:
+            yield self._image_step.explain(error, path, header)
+            return
+        size = image.shape[1::-1]
+        turned = header.orientation > 1 and self._obeys_orientation(path, header.format)
+        if turned:
+            self._turned.append(path)
+        self.channels[image.shape[2] if image.ndim == 3 else 1].append(index)
+        stated = (info.get('width'), info.get('height'))
+        if None not in stated and size != stated:
+            sizes = f'is {_format_size(size)}, its annotation says {_format_size(stated)}'
+            reason = _orientation_reason(stated, size, header, turned)
+            yield f'{path} {sizes} (width x height){reason}'
+        if image.dtype.kind == 'f' and not np.isfinite(image).all():
+            yield f'{path} has pixels that are NaN or infinite'
+        shape = image.shape
+        del image
+        yield from self._check_annotation(info, shape, header, turned)
+
+    def _check_annotation(
+        self, info: dict, shape: tuple[int, ...], header: _Header, turned: bool
+    ) -> Iterator[str]:
+        path = info.get('seg_map_path')
+        is_panoptic = 'segments_info' in info
+        if is_panoptic and path is not None and self._label_step is None:
+            # Nothing reads the name that mmdet derives; metrics take that of the JSON file.
+            path = os.path.splitext(path)[0] + '.png'
+            path = path if os.path.isfile(path) else None
+        if path is None or (self._label_step is None and not is_panoptic):
+            return
+        self.with_annotations = True
+        map_header = _Header.read(path)
+        try:
+            _check_whole(path, map_header)
+            if is_panoptic:
+                stored = loaded = read_id_map(path)
+            else:
+                stored, loaded = read_labels(self._label_step.transform, info)
+        except Exception as error:
+            if self._label_step is None:
+                yield f'{path} cannot be read: {one_line(error)}'
+            else:
+                yield self._label_step.explain(error, path, map_header)
+            return
+        size, map_size = shape[1::-1], loaded.shape[1::-1]
+        if size != map_size:
+            reason = _orientation_reason(map_size, size, header, turned)
+            if shape[1:] == loaded.shape:
+                reason = f': its array is {shape}, and channels must be last'
+            sizes = f'is {_format_size(map_size)}, its image {_format_size(size)}'
+            yield f'{path} {sizes} (width x height){reason}'
+        if is_panoptic:
+            yield from _segment_problems(loaded, path, info)
+        else:
+            yield from self._labels.add(path, stored, loaded, map_header.mode)
+
+    def _obeys_orientation(self, path: str, kind: str) -> bool:
+        """Ask the loading step itself whether it turns images of a format, with a small one."""
+        if kind not in self._turns:
+            self._turns[kind] = self._image_step.turns(os.path.splitext(path)[1], kind)
+        return self._turns[kind]
+
+    def summarize(self, is_complete: bool) -> Iterator[ReportLine]:
+        """Tell what is seen in all images together."""
+        count = sum(map(len, self.channels.values()))
+        if self._turned:
+            text = f'{len(self._turned):,} of {count:,} images opened are turned by their EXIF '
+            text += 'orientation when they are read, and annotations must fit them so'
+            yield ReportLine('note', f'{self._name}: {text} (such as {self._turned[0]})')
+        if self._unopened and self._image_step is None:
+            text = 'no image was opened: no step of the pipeline is named LoadImage...'
+            yield ReportLine('note', f'{self._name}: {text}')
+        elif self._unopened:
+            text = f'of more than {_MOST_PIXELS // 10**6} megapixels were not opened'
+            paths = first_of(self._unopened)
+            yield ReportLine('note', f'{self._name}: {len(self._unopened)} images {text}: {paths}')
+        yield from self._labels.summarize(self._name, is_complete)
+
+
+@dataclass(frozen=True)
+class _Step:
+    """A loading step of a pipeline, with its key."""
+
+    key: str
+    transform: Any
+
+    @classmethod
+    def find(cls, part: str, config: dict, name: str) -> '_Step | None':
+        """Find and build the first step whose name begins with Load and contains a word."""
+        for index, step in enumerate(config.get('pipeline') or []):
+            kind = type_name(step.get('type'))
+            if kind.startswith('Load') and part in kind and kind != 'LoadEmptyAnnotations':
+                return cls(f'{name}.pipeline.{index}', TRANSFORMS.build(step))
+        return None
+
+    def run(self, info: dict) -> dict:
+        with warnings.catch_warnings():
+            warnings.simplefilter('ignore')
+            results = self.transform({**info})
+        if results is None:
+            raise ValueError('the pipeline skips it, since it cannot be read')
+        return results
+
+    def turns(self, ending: str, kind: str) -> bool:
+        exif = Image.Exif()
+        exif[_ORIENTATION] = 6
+        with tempfile.TemporaryDirectory() as folder:
+            path = os.path.join(folder, f'image{ending}')
+            try:
+                kind = 'JPEG' if kind == 'MPO' else kind
+                Image.new('RGB', (16, 8)).save(path, format=kind, exif=exif)
+                return self.run({'img_path': path})['img'].shape[:2] == (16, 8)
+            except Exception:
+                return False
+
+    def explain(self, error: Exception, path: str, header: _Header) -> str:
+        if isinstance(error, Image.DecompressionBombError):
+            text = f'is {_format_size(header.size)} (width x height), more than Pillow opens'
+            return f"{path} {text}; set {self.key}.imdecode_backend='cv2'"
+        text = str(error) if isinstance(error, (OSError, SyntaxError)) else one_line(error)
+        return f'{path} cannot be read: {text}'
+
+
+def _check_whole(path: str, header: _Header) -> None:
+    """Decode a file with Pillow, too: OpenCV fills what is missing with grey, without an error."""
+    width, height = header.size
+    if header.format in ('JPEG', 'MPO', 'PNG') and width * height < (Image.MAX_IMAGE_PIXELS or 0):
+        with Image.open(path) as image:
+            image.load()
+
+
+def _orientation_reason(
+    size: tuple[int, ...], image_size: tuple[int, ...], header: _Header, turned: bool
+) -> str:
+    """Explain a difference of sizes by EXIF, if that is what it is."""
+    if header.orientation < 5 or size != image_size[::-1]:
+        return ''
+    orientation = f'the EXIF orientation {header.orientation} of the image'
+    if turned:
+        return (
+            f': {orientation} turns it when it is read, and the annotation must be turned, too; or '
+            "read images with color_type='color_ignore_orientation'"
         )
-    if info.get('seg_map_path') is None:
-        return
-    try:
-        annotation = _open(info['seg_map_path'])
-    except ValueError as error:
-        yield str(error)
-        return
-    if annotation.size != size:
-        yield (
-            f'{info["seg_map_path"]} is {_format_size(annotation.size)}, its image '
-            f'{_format_size(size)} (width x height)'
-        )
-    check = _segment_problems if 'segments_info' in info else _label_problems
-    yield from check(annotation, info, dataset)
+    return f': {orientation} is not obeyed when it is read (imdecode_backend, color_type)'
 
 
-def _label_problems(annotation: Image.Image, info: dict, dataset: Any) -> Iterator[str]:
-    path = info['seg_map_path']
-    if annotation.mode not in ('L', 'P', '1'):
-        yield f'{path} has mode {annotation.mode}, a label map has one channel of 8 bits'
-        return
-    # If a config selects some classes, the files still have the labels of all.
-    metainfo = dataset.METAINFO if info.get('label_map') else dataset.metainfo
-    classes = len(metainfo['classes'])
-    # With reduce_zero_label, 0 is "other" and the classes begin at 1.
-    highest = classes if info.get('reduce_zero_label') else classes - 1
-    labels = np.unique(np.asarray(annotation))
-    wrong = [label for label in labels if highest < label != IGNORE_INDEX]
-    if wrong:
-        yield f'{path} has label {wrong[-1]}, allowed are 0 to {highest} and {IGNORE_INDEX}'
-
-
-def _segment_problems(annotation: Image.Image, info: dict, dataset: Any) -> Iterator[str]:
-    ids = set(np.unique(rgb2id(np.asarray(annotation.convert('RGB')))).tolist()) - {0}
+def _segment_problems(id_map: np.ndarray, path: str, info: dict) -> Iterator[str]:
+    ids = set(np.unique(id_map).tolist()) - {0}
     stated = {segment['id'] for segment in info['segments_info']}
     for text, difference in (
         ('segments that the JSON file lacks', ids - stated),
         ('no pixel of segments in the JSON file', stated - ids),
     ):
         if difference:
-            yield f'{info["seg_map_path"]} has {text}: {first_of(sorted(difference))}'
+            yield f'{path} has {text}: {first_of(sorted(difference))}'
 
 
-def _open(path: str) -> Image.Image:
-    """Open and decode an image."""
-    try:
-        image = Image.open(path)
-        image.load()
-    except (OSError, SyntaxError, UnidentifiedImageError, ValueError) as error:
-        raise ValueError(f'{path} cannot be read: {error}') from error
-    return image
-
-
-def _format_size(size: tuple[int, int]) -> str:
+def _format_size(size: tuple[int, ...]) -> str:
     return f'{size[0]}x{size[1]}'

@@ -1,0 +1,75 @@
+"""Whether a model takes the channels of a dataset's images."""
+
+import inspect
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import torch
+from mmengine.dataset import Compose
+from mmengine.registry import MODELS
+
+from ...utils.text import one_line
+from .files import find_class
+from .report import ReportLine
+
+
+def find_channel_problems(
+    config: dict, name: str, dataset: Any, images: Mapping[int, Sequence[int]], model: Any
+) -> Iterator[ReportLine]:
+    """Send one image of each number of channels through the whole pipeline, up to the backbone.
+
+    Args:
+        config (dict): The config of the dataset.
+        name (str): The key of this config.
+        dataset (BaseDataset): The dataset.
+        images (dict[int, list[int]]): Its images, by their number of channels.
+        model (dict, optional): The config of the model.
+
+    Yields:
+        ReportLine: An error if a step fails, or channels do not fit.
+    """
+    count = sum(map(len, images.values()))
+    expected = _in_channels(model)
+    for channels, indices in images.items():
+        path = dataset.get_data_info(indices[0])['img_path']
+        try:
+            data = Compose(config.get('pipeline') or [])(dataset.get_data_info(indices[0]))
+        except Exception as error:
+            yield ReportLine('error', f'{name}.pipeline fails for {path}: {one_line(error)}')
+            return
+        if expected is None or data is None or not isinstance(data.get('inputs'), torch.Tensor):
+            continue
+        some = (
+            f'{len(indices):,} of {count:,} images opened have {channels} channels (such as {path})'
+        )
+        try:
+            given = _preprocess(model, data)
+        except Exception as error:
+            text = f'{some}, for which model.data_preprocessor fails: {one_line(error)}'
+            yield ReportLine('error', f'{name}: {text}; mean and std have one value per channel')
+            continue
+        if given != expected:
+            text = f'{given} reach model.backbone, whose in_channels is {expected}'
+            yield ReportLine('error', f'{name}: {some}, {text}')
+
+
+def _in_channels(model: Any) -> int | None:
+    """Get ``in_channels`` of the backbone, from its config or the default of its class."""
+    backbone = (model or {}).get('backbone') or {}
+    if 'in_channels' in backbone:
+        return backbone['in_channels']
+    for base in inspect.getmro(find_class(MODELS, backbone.get('type')) or object):
+        parameter = inspect.signature(base.__init__).parameters.get('in_channels')
+        if parameter is not None:
+            return parameter.default if isinstance(parameter.default, int) else None
+    return None
+
+
+def _preprocess(model: dict, data: dict) -> int:
+    """Normalize a corner of an image, and count its channels."""
+    inputs = data['inputs'][..., :32, :32]
+    if model.get('data_preprocessor') is None:
+        return len(inputs)
+    preprocessor = MODELS.build(model['data_preprocessor'])
+    batch = {'inputs': [inputs], 'data_samples': [data.get('data_samples')]}
+    return preprocessor(batch, training=False)['inputs'].shape[1]
