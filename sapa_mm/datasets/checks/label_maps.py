@@ -215,9 +215,10 @@ class LabelCounts:
         labels = sorted(self._stored)
         reason = f': their labels are {first_of(labels, 5)}'
         if self._reduces and 0 in labels:
-            reason += ', and reduce_zero_label ignores 0'
-        if {*labels} <= {0, IGNORE_INDEX} and IGNORE_INDEX in self._ignored.intersection(labels):
-            reason += f', and {IGNORE_INDEX} is ignored: write 1 for the second class'
+            reason += '; reduce_zero_label ignores 0'
+        if labels == [0, IGNORE_INDEX] and IGNORE_INDEX in self._ignored:
+            advice = ' and set reduce_zero_label=False' if self._reduces else ''
+            reason += f'; {IGNORE_INDEX} is ignored, write 1 for the second class{advice}'
         return reason
 
 

@@ -85,7 +85,8 @@ def inspect_samples(
         lines += find_channel_problems(config, name, dataset, sample.channels, model)
     yield from lines
     if not has_errors and not any(line.kind == 'error' for line in lines):
-        text = f'{name}: {count:,} images, {len(chosen):,} of them opened'
+        opened_count = len(chosen) - len(sample.unopened)
+        text = f'{name}: {count:,} images, {opened_count:,} of them opened'
         text += ', with their annotations' if sample.with_annotations else ''
         yield ReportLine('right', text)
 
@@ -135,7 +136,8 @@ class _Sample:
         ignored (Collection[int]): Labels of pixels to ignore; none for 255.
 
     Attributes:
-        channels (dict[int, list[int]]): The images, by their number of channels.
+        unopened (list[str]): Images that were not opened.
+        channels (dict[int, list[int]]): The others, by their number of channels.
         with_annotations (bool): Whether annotations were seen.
     """
 
@@ -145,8 +147,9 @@ class _Sample:
         self._label_step = _Step.find('Annotation', config, name)
         self._labels = LabelCounts(dataset, ignored)
         self._turned: list[str] = []
-        self._unopened: list[str] = []
+        self._unproved = 0
         self._turns: dict[str, bool] = {}
+        self.unopened: list[str] = []
         self.channels: dict[int, list[int]] = defaultdict(list)
         self.with_annotations = False
 
@@ -157,7 +160,7 @@ class _Sample:
         self.with_annotations |= 'instances' in info
         header = _Header.read(path)
         if self._image_step is None or header.size[0] * header.size[1] > _MOST_PIXELS:
-            self._unopened.append(path)
+            self.unopened.append(path)
             return
         try:
             _check_whole(path, header)
@@ -169,6 +172,7 @@ class _Sample:
         turned = header.orientation > 1 and self._obeys_orientation(path, header.format)
         if turned:
             self._turned.append(path)
+            self._unproved += header.orientation < 5 or size[0] == size[1]
         self.channels[image.shape[2] if image.ndim == 3 else 1].append(index)
         stated = (info.get('width'), info.get('height'))
         if None not in stated and size != stated:
@@ -229,15 +233,18 @@ class _Sample:
         count = sum(map(len, self.channels.values()))
         if self._turned:
             text = f'{len(self._turned):,} of {count:,} images opened are turned by their EXIF '
-            text += 'orientation when they are read, and annotations must fit them so'
-            yield ReportLine('note', f'{self._name}: {text} (such as {self._turned[0]})')
-        if self._unopened and self._image_step is None:
+            text += f'orientation when they are read (such as {self._turned[0]}), and annotations '
+            text += 'must fit the upright images'
+            if self._unproved:
+                text += f'; for {self._unproved:,}, sizes cannot tell whether they do'
+            yield ReportLine('note', f'{self._name}: {text}')
+        if self.unopened and self._image_step is None:
             text = 'no image was opened: no step of the pipeline is named LoadImage...'
             yield ReportLine('note', f'{self._name}: {text}')
-        elif self._unopened:
+        elif self.unopened:
             text = f'of more than {_MOST_PIXELS // 10**6} megapixels were not opened'
-            paths = first_of(self._unopened)
-            yield ReportLine('note', f'{self._name}: {len(self._unopened)} images {text}: {paths}')
+            paths = first_of(self.unopened)
+            yield ReportLine('note', f'{self._name}: {len(self.unopened)} images {text}: {paths}')
         yield from self._labels.summarize(self._name, is_complete)
 
 
