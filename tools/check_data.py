@@ -5,11 +5,13 @@ Example:
 """
 
 import argparse
+import itertools
 import sys
 
 from sapa_mm.datasets.checks import inspect_data
 from sapa_mm.engine.arguments import add_cfg_options, add_data_root, start_tool
 from sapa_mm.engine.config import in_scope, read_config
+from sapa_mm.engine.settings import inspect_settings
 from sapa_mm.utils.flags import exit_on, name_flags
 
 
@@ -45,7 +47,8 @@ def main() -> None:
             cfg = read_config(config, args.cfg_options, args.data_root)
             print(config)
         with exit_on(parser), in_scope(cfg):
-            for line in inspect_data(cfg, args.samples, args.seed):
+            data = inspect_data(cfg, args.samples, args.seed)
+            for line in itertools.chain(data, inspect_settings(cfg)):
                 print(f'{line.kind}: {name_flags(line.text, parser)}', flush=True)
                 errors += line.kind == 'error'
     sys.exit(1 if errors else 0)

@@ -72,7 +72,7 @@ def measure_cost(config: str, shape: tuple[int, int] | None = None) -> Cost:
     with _prefixing_errors(config, AssertionError):
         cfg = read_config(config)
     with _prefixing_errors(config, Exception), in_scope(cfg):
-        check_upsamplers(cfg.model, 'model')
+        check_upsamplers(cfg)
         model = MODELS.build(without_initialisation(cfg.model))
         is_detector = cfg.get('default_scope') == 'mmdet'
         run = model.extract_feat if is_detector else partial(model, mode='tensor')

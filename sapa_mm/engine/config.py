@@ -1,5 +1,6 @@
 """Reading configs, checking them, and preparing to build from them."""
 
+import contextlib
 import copy
 import inspect
 import os
@@ -8,15 +9,25 @@ from contextlib import AbstractContextManager
 from typing import Any
 
 from mmengine.config import Config
-from mmengine.registry import DefaultScope
+from mmengine.registry import MODELS, DefaultScope
+from torch import nn
 
 from .. import upsamplers
-from ..upsamplers.build import check_upsample_cfg
+from ..upsamplers import Upsampler
+from ..upsamplers.build import UPSAMPLERS, check_upsample_cfg
 from ..utils.configs import nested_configs, type_name
 from ..utils.text import one_line
 from .checkpoint import read_checkpoint
 from .data_root import move_data
 
+#: Stock heads and necks that have a counterpart with an upsampler, and the room of that.
+_COUNTERPARTS = {
+    'FPN': 'sapa_mm.detection',
+    'FPN_CARAFE': 'sapa_mm.detection',
+    'SegformerHead': 'sapa_mm.segmentation',
+    'UPerHead': 'sapa_mm.segmentation',
+}
+_LIBRARIES = ('mmseg', 'mmdet')
 _DATALOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
 
 
@@ -53,7 +64,7 @@ def read_config(
     except Exception as error:
         # A config is Python and may raise anything.
         raise ValueError(f'config: {path} cannot be read: {one_line(error)}') from error
-    if 'model' not in cfg:
+    if cfg.get('model') is None:
         raise ValueError(f'config: {path} has no model')
     if data_root is not None:
         if '://' not in data_root and not os.path.isdir(data_root):
@@ -83,7 +94,7 @@ def _model_scope(kind: Any) -> str | None:
         [base.__module__ for base in inspect.getmro(kind)] if inspect.isclass(kind) else [kind]
     )
     libraries = [str(module).partition('.')[0] for module in modules]
-    return next((library for library in libraries if library in ('mmseg', 'mmdet')), None)
+    return next((library for library in libraries if library in _LIBRARIES), None)
 
 
 def in_scope(cfg: Config) -> AbstractContextManager[None]:
@@ -116,22 +127,80 @@ def without_initialisation(model: dict) -> dict:
     return model
 
 
-def check_upsamplers(model: Any, name: str) -> None:
-    """Check the ``upsample_cfg`` of our heads and necks in a model's config.
+def build_model(cfg: Config) -> nn.Module:
+    """Build the model of a config, without initialising its weights.
 
     Args:
-        model (Any): The config of the model or a part of it.
-        name (str): The key of this config, for the error message.
+        cfg (Config): The config.
+
+    Returns:
+        nn.Module: The model.
 
     Raises:
-        ConfigError: If an upsample_cfg is not a dict, or its type or an option is unknown.
+        ConfigError: If it cannot be built.
     """
-    for key, nested in nested_configs(model, name):
-        if 'upsample_cfg' in nested and type_name(nested.get('type')).startswith('Upsample'):
-            try:
+    check_upsamplers(cfg)
+    try:
+        with in_scope(cfg):
+            return MODELS.build(without_initialisation(cfg.model))
+    except Exception as error:
+        raise ConfigError(
+            f'config: the model of {cfg.filename} cannot be built: {describe_failure(error, cfg)}'
+        ) from error
+
+
+def check_upsamplers(cfg: Config) -> None:
+    """Check each ``upsample_cfg`` in the model of a config.
+
+    Args:
+        cfg (Config): The config.
+
+    Raises:
+        ConfigError: If an upsample_cfg of our heads and necks is not a dict, or its type or an
+            option is unknown; or if one stands in a head or neck of mmseg or mmdet that cannot
+            take it.
+    """
+    for key, nested in nested_configs(cfg.model, 'model'):
+        if nested.get('upsample_cfg') is None:
+            continue
+        try:
+            if type_name(nested.get('type')).startswith('Upsample'):
                 check_upsample_cfg(nested['upsample_cfg'], f'{key}.upsample_cfg')
-            except (TypeError, ValueError) as error:
-                raise ConfigError(str(error)) from error
+            else:
+                with in_scope(cfg):
+                    _check_stock_module(nested, key)
+        except (TypeError, ValueError) as error:
+            raise ConfigError(str(error)) from error
+
+
+def _check_stock_module(config: dict, key: str) -> None:
+    cls = config.get('type')
+    if isinstance(cls, str):
+        # An unknown name is reported when the model is built; a module may fail to import.
+        with MODELS.switch_scope_and_registry(None) as registry, contextlib.suppress(Exception):
+            cls = registry.get(cls)
+    if not inspect.isclass(cls) or cls.__module__.partition('.')[0] not in _LIBRARIES:
+        return
+    upsample_cfg = config['upsample_cfg']
+    parameters = [inspect.signature(base).parameters for base in inspect.getmro(cls)[:-1]]
+    defaults = [p['upsample_cfg'].default for p in parameters if 'upsample_cfg' in p]
+    fits = bool(defaults) and isinstance(upsample_cfg, dict)
+    if fits and 'type' in upsample_cfg:
+        kind = upsample_cfg['type']
+        own = UPSAMPLERS.get(kind) if isinstance(kind, str) else kind
+        is_own = inspect.isclass(own) and issubclass(own, Upsampler) and not own.in_mmcv
+        # Stock modules without a type hand their options to torch's interpolation.
+        fits = not is_own and isinstance(defaults[0], dict) and 'type' in defaults[0]
+    if not fits:
+        room = _COUNTERPARTS.get(cls.__name__)
+        advice = ', '.join(f'Upsample{name.replace("_", "")}' for name in _COUNTERPARTS)
+        if room is not None:
+            name = cls.__name__.replace('_', '')
+            advice = f"type='Upsample{name}', with {room} in custom_imports"
+        raise ValueError(
+            f'{key}.upsample_cfg: {cls.__name__} of {cls.__module__.partition(".")[0]} does not '
+            f'take {upsample_cfg!r}; the upsamplers of sapa_mm are for {advice}'
+        )
 
 
 def describe_failure(error: Exception, cfg: Config) -> str:

@@ -3,6 +3,7 @@
 import datetime
 import os
 import subprocess
+from collections.abc import Iterable
 from typing import Any
 
 import torch.distributed
@@ -14,7 +15,9 @@ from mmengine.runner import Runner
 
 from ..utils.files import check_writable
 from .config import ConfigError, describe_failure, read_config
+from .cpu_wrapper import CPUDistributedDataParallel
 from .finite_scores_hook import FiniteScoresHook
+from .settings import idle_worker_options
 
 #: What starts the processes of each launcher, and the variables that it tells them: their rank,
 #: their rank on the node and their number come first.
@@ -75,16 +78,18 @@ def read_run_config(
     return cfg
 
 
-def build_runner(cfg: Config, local_rank: int = 0) -> Runner:
+def build_runner(cfg: Config, local_rank: int = 0, loops: Iterable[str] = ()) -> Runner:
     """Build the runner of a config, of the type that the config asks for.
 
     The default scope of the process becomes that of the config. Scores that are not numbers are
-    warned of.
+    warned of. Options for worker processes are dropped from dataloaders that have none.
 
     Args:
         cfg (Config): The config.
         local_rank (int): The rank on this machine, for launchers that do not set the environment
             variable ``LOCAL_RANK``. Defaults to 0.
+        loops (Iterable[str]): Attributes of the runner to build with it, such as 'train_loop', for
+            what else may be wrong in the config. Defaults to ().
 
     Returns:
         Runner: The runner.
@@ -99,8 +104,12 @@ def build_runner(cfg: Config, local_rank: int = 0) -> Runner:
             start_processes(cfg)
             _set_cpu_wrapper(cfg)
     init_default_scope(cfg.get('default_scope') or 'mmengine')
+    for dataloader, option in list(idle_worker_options(cfg)):
+        cfg[dataloader].pop(option)
     try:
         runner = RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(cfg)
+        for loop in loops:
+            getattr(runner, loop)
     except Exception as error:
         raise ConfigError(f'config: {cfg.filename}: {describe_failure(error, cfg)}') from error
     runner.register_hook(FiniteScoresHook())
@@ -182,7 +191,7 @@ def _first_host(nodes: str) -> str:
 
 def _set_cpu_wrapper(cfg: Config) -> None:
     """Set up the wrapper that mmengine uses, which it does on CUDA devices only."""
-    wrapper = {'type': 'MMDistributedDataParallel', 'device_ids': None}
+    wrapper = {'type': CPUDistributedDataParallel.__name__, 'device_ids': None}
     own = cfg.get('model_wrapper_cfg') or {
         'broadcast_buffers': False,
         'find_unused_parameters': cfg.get('find_unused_parameters', False),

@@ -12,8 +12,9 @@ from ..datasets.checks import check_data
 from ..utils.configs import type_name
 from ..utils.files import check_writable
 from .check_loading_hook import CheckLoadingHook
-from .config import check_checkpoint, check_upsamplers, in_scope
+from .config import check_checkpoint, in_scope
 from .run import build_runner, read_run_config
+from .settings import check_settings
 
 
 def prepare_testing(
@@ -57,17 +58,17 @@ def prepare_testing(
             wrong, or the checkpoint is damaged.
     """
     cfg = read_run_config(config, work_dir, cfg_options, launcher, data_root)
-    check_upsamplers(cfg.model, 'model')
     check_checkpoint(checkpoint, 'checkpoint')
     cfg.load_from = checkpoint
     cfg.resume = False
     cfg.pop('allow_partial', None)
     if allow_partial:
         cfg.allow_partial = True
-    if 'test_dataloader' not in cfg:
+    if cfg.get('test_dataloader') is None:
         raise ValueError(f'config: {config} has no test_dataloader')
     with in_scope(cfg):
         check_data(cfg, ['test'])
+        check_settings(cfg, ['test'])
     if out is not None:
         _save_predictions(cfg, out)
     if show_dir is not None:
@@ -91,7 +92,7 @@ def run_testing(cfg: Config, local_rank: int = 0) -> dict[str, float]:
     Raises:
         CheckpointError: If the checkpoint cannot be loaded, or does not fit the model.
     """
-    runner = build_runner(cfg, local_rank)
+    runner = build_runner(cfg, local_rank, ('test_loop',))
     for hook in runner.hooks:
         if isinstance(hook, LoggerHook):
             # mmengine has every process write the metrics, over those of the others.

@@ -4,7 +4,6 @@ from dataclasses import dataclass
 
 from mmengine.config import Config
 from mmengine.model import revert_sync_batchnorm
-from mmengine.registry import MODELS
 from torch import nn
 
 from ..datasets.checks.files import find_dataset
@@ -12,12 +11,9 @@ from ..utils.configs import single_datasets
 from ..utils.files import check_writable, read_json
 from .checkpoint import read_checkpoint
 from .config import (
-    ConfigError,
-    check_upsamplers,
-    describe_failure,
+    build_model,
     in_scope,
     read_config,
-    without_initialisation,
 )
 from .loading import check_model, read_dataset_meta
 from .published import write_published
@@ -65,15 +61,8 @@ def load_trained(
             the config's model.
     """
     cfg = read_config(config, cfg_options, data_root)
-    check_upsamplers(cfg.model, 'model')
     content = read_checkpoint(checkpoint, 'cpu')
-    try:
-        with in_scope(cfg):
-            model = revert_sync_batchnorm(MODELS.build(without_initialisation(cfg.model)))
-    except Exception as error:
-        raise ConfigError(
-            f'config: the model of {config} cannot be built: {describe_failure(error, cfg)}'
-        ) from error
+    model = revert_sync_batchnorm(build_model(cfg))
     own = _dataset_meta(cfg)
     with in_scope(cfg):
         loaded = check_model(model, content, cfg, own.get('classes'), f'checkpoint: {checkpoint}')

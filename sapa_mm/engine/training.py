@@ -11,14 +11,16 @@ from torch import nn
 
 from ..datasets.checks import check_data
 from ..utils.configs import nested_configs, type_name
+from .batch_norm import explain_single_values
 from .check_loading_hook import CheckLoadingHook, unwrapped
-from .config import check_checkpoint, check_upsamplers, in_scope
+from .config import check_checkpoint, in_scope
 from .loading import watch_pretrained
 from .monitored_metrics import MonitoredMetricsHook, set_rules
 from .random_state_hook import RandomStateHook
 from .resume import checkpoint_folder, find_resumable, resumed_seed
 from .run import build_runner, read_run_config
 from .run_record_hook import RunRecordHook
+from .settings import check_settings
 
 
 def prepare_training(
@@ -60,7 +62,7 @@ def prepare_training(
             missing or wrong, or a checkpoint is damaged.
     """
     cfg = read_run_config(config, work_dir, cfg_options, launcher, data_root)
-    if 'train_dataloader' not in cfg:
+    if cfg.get('train_dataloader') is None:
         raise ValueError(f'config: {config} has no train_dataloader')
     if amp:
         _check_accelerator()
@@ -69,7 +71,7 @@ def prepare_training(
         _use_auto_scale_lr(cfg)
     with in_scope(cfg):
         check_data(cfg, ('train', 'val'))
-    check_upsamplers(cfg.model, 'model')
+        check_settings(cfg, ('train', 'val'))
     _check_pretrained(cfg.model, 'model')
     set_rules(cfg)
     _set_resume(cfg, resume)
@@ -93,7 +95,9 @@ def run_training(cfg: Config, local_rank: int = 0) -> nn.Module:
         CheckpointError: If a checkpoint cannot be loaded, does not fit the model (``resume``), or
             has no weight of it.
     """
-    return build_trainer(cfg, local_rank).train()
+    trainer = build_trainer(cfg, local_rank)
+    with explain_single_values(cfg):
+        return trainer.train()
 
 
 def build_trainer(cfg: Config, local_rank: int = 0) -> Runner:
@@ -106,7 +110,7 @@ def build_trainer(cfg: Config, local_rank: int = 0) -> Runner:
     Returns:
         Runner: The runner.
     """
-    runner = build_runner(cfg, local_rank)
+    runner = build_runner(cfg, local_rank, ('train_loop', 'val_loop'))
     if not any(isinstance(hook, RandomStateHook) for hook in runner.hooks):
         runner.register_hook(RandomStateHook())
     runner.register_hook(RunRecordHook())

@@ -68,7 +68,7 @@ def read_configs(
     configs = []
     for config, _ in models:
         cfg = read_config(config, cfg_options, data_root)
-        check_upsamplers(cfg.model, 'model')
+        check_upsamplers(cfg)
         if cfg.get('default_scope') not in _SCOPES:
             raise ValueError(
                 f'models: {config} has default_scope {cfg.get("default_scope")}; only models of '

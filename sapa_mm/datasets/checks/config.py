@@ -1,21 +1,18 @@
 """What is wrong with the data of a config, told before a model is built."""
 
-import logging
 import os
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import Any
 
 from mmengine.config import Config
-from mmengine.logging import print_log
 
 from ...utils.configs import single_datasets
-from ...utils.text import printable
 from .coco import inspect_coco
 from .files import find_dataset_problems, find_evaluator_problems
 from .ignored_labels import find_ignored_problems, ignored_labels
 from .label_maps import find_label_problems
-from .report import ReportLine
+from .report import ReportLine, raise_error
 from .samples import inspect_samples
 
 SPLITS = ('train', 'val', 'test')
@@ -33,8 +30,8 @@ def check_data(cfg: Config, splits: Iterable[str]) -> None:
     """
     splits = tuple(splits)
     for split in splits:
-        _raise_error(_problems_of_split(cfg, split))
-    _raise_error(find_ignored_problems(cfg, splits))
+        raise_error(_problems_of_split(cfg, split))
+    raise_error(find_ignored_problems(cfg, splits))
 
 
 def check_dataset(dataset: Any, name: str) -> None:
@@ -48,7 +45,7 @@ def check_dataset(dataset: Any, name: str) -> None:
         ValueError: With the first error. Notes are logged as warnings.
     """
     for key, single in single_datasets(dataset, name):
-        _raise_error(_problems_of_dataset(single, key))
+        raise_error(_problems_of_dataset(single, key))
 
 
 def inspect_data(cfg: Config, samples: int = 200, seed: int = 0) -> Iterator[ReportLine]:
@@ -118,10 +115,3 @@ def _inspect_annotations(dataset: dict, name: str) -> Iterator[ReportLine]:
         path = os.path.join(dataset.get('data_root') or '', dataset['ann_file'])
         for line in inspect_coco(path, dataset):
             yield replace(line, text=f'{name}.ann_file: {line.text}')
-
-
-def _raise_error(lines: Iterable[ReportLine]) -> None:
-    for line in lines:
-        if line.kind == 'error':
-            raise ValueError(line.text)
-        print_log(printable(line.text), logger='current', level=logging.WARNING)

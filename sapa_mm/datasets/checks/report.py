@@ -1,6 +1,12 @@
 """The lines of a report on data."""
 
+import logging
+from collections.abc import Iterable
 from dataclasses import dataclass
+
+from mmengine.logging import print_log
+
+from ...utils.text import printable
 
 _SHOWN = 10
 """Number of problems of one kind that are spelled out."""
@@ -32,3 +38,19 @@ def shorten(problems: list[str]) -> list[str]:
     if left_out <= 0:
         return problems
     return [*problems[:_SHOWN], f'{problems[_SHOWN]} ... and {left_out:,} more']
+
+
+def raise_error(lines: Iterable[ReportLine]) -> None:
+    """Raise the first error of a report, and log the notes before it as warnings.
+
+    Args:
+        lines (Iterable[ReportLine]): The report.
+
+    Raises:
+        ValueError: The error.
+    """
+    for line in lines:
+        if line.kind == 'error':
+            raise ValueError(line.text)
+        if line.kind == 'note':
+            print_log(printable(line.text), logger='current', level=logging.WARNING)

@@ -1,0 +1,29 @@
+"""The wrapper of a model that several processes train or test on CPUs."""
+
+import logging
+
+from mmengine.logging import print_log
+from mmengine.model import MMDistributedDataParallel, revert_sync_batchnorm
+from mmengine.registry import MODEL_WRAPPERS
+from torch import nn
+
+
+@MODEL_WRAPPERS.register_module()
+class CPUDistributedDataParallel(MMDistributedDataParallel):
+    """mmengine's wrapper, with plain batch norms in place of synchronised ones.
+
+    torch synchronises batch norms only on GPUs.
+
+    Args:
+        module (nn.Module): The model.
+        **kwargs: Arguments of ``MMDistributedDataParallel``.
+    """
+
+    def __init__(self, module: nn.Module, **kwargs) -> None:
+        if any(isinstance(part, nn.SyncBatchNorm) for part in module.modules()):
+            print_log(
+                'SyncBN works on GPUs only: BN takes its place, with the statistics of one process',
+                logger='current',
+                level=logging.WARNING,
+            )
+        super().__init__(revert_sync_batchnorm(module), **kwargs)

@@ -1,0 +1,104 @@
+"""The sizes that a config gives its images."""
+
+import math
+from collections.abc import Iterator
+from typing import Any
+
+from mmengine.config import Config
+
+from ..datasets.checks.report import ReportLine
+from ..utils.configs import single_datasets, type_name
+
+#: The share of padding in a training image from which on it is told.
+_MUCH_PADDING = 0.25
+
+
+def find_size_problems(cfg: Config, splits: tuple[str, ...]) -> Iterator[ReportLine]:
+    """Find sizes of a segmentor that contradict each other.
+
+    Args:
+        cfg (Config): The config.
+        splits (tuple[str]): What a run reads: 'train', 'val', 'test'.
+
+    Yields:
+        ReportLine: Each error or note.
+    """
+    yield from _sliding(cfg)
+    if 'train' in splits:
+        yield from _padding(cfg)
+
+
+def _sliding(cfg: Config) -> Iterator[ReportLine]:
+    test_cfg = cfg.model.get('test_cfg')
+    if not isinstance(test_cfg, dict) or test_cfg.get('mode') != 'slide':
+        return
+    crop, stride = (_pair(test_cfg.get(key)) for key in ('crop_size', 'stride'))
+    if crop is None or stride is None:
+        text = 'must have crop_size and stride, (height, width) each, for the mode slide'
+        yield ReportLine('error', f'model.test_cfg {text}, it is {test_cfg}')
+    elif stride[0] > crop[0] or stride[1] > crop[1]:
+        text = f'stride {stride} must not exceed crop_size {crop}: pixels between crops'
+        yield ReportLine('error', f'model.test_cfg: {text} have no prediction')
+
+
+def _padding(cfg: Config) -> Iterator[ReportLine]:
+    """Compare the size to which mmseg pads training images with that of the crops."""
+    key = 'model.data_preprocessor'
+    preprocessor = cfg.model.get('data_preprocessor') or cfg.get('data_preprocessor') or {}
+    if type_name(preprocessor.get('type')) != 'SegDataPreProcessor':
+        return
+    for name, part in ((key, preprocessor), (f'{key}.test_cfg', preprocessor.get('test_cfg'))):
+        size, divisor = ((part or {}).get(kind) for kind in ('size', 'size_divisor'))
+        if part and (size is None) == (divisor is None):
+            text = f'size {size} and size_divisor {divisor}'
+            yield ReportLine('error', f'{name} must have one of size and size_divisor, got {text}')
+            return
+        if size is not None and _pair(size) is None:
+            yield ReportLine('error', f'{name}.size must be (height, width), got {size!r}')
+            return
+    size, divisor = _pair(preprocessor.get('size')), preprocessor.get('size_divisor')
+    for place, crop in training_sizes(cfg.get('train_dataloader')):
+        divisor = divisor or 1
+        least = size or tuple(math.ceil(side / divisor) * divisor for side in crop)
+        padded = [max(pair) for pair in zip(least, crop, strict=True)]
+        share = 1 - math.prod(crop) / math.prod(padded)
+        own = f'size is {size}' if size else f'size_divisor is {divisor}'
+        text = f'{key}.{own}, {place} {crop} (height, width)'
+        if share >= _MUCH_PADDING or (size and share):
+            yield ReportLine('note', f'{text}: {share:.0%} of each training image is padding')
+        elif size and size != crop:
+            yield ReportLine('note', f'{text}: smaller images are padded to that size only')
+
+
+def training_sizes(loader: Any) -> Iterator[tuple[str, tuple[int, int]]]:
+    """Find the size of the training images, where the last step that changes it fixes it.
+
+    Args:
+        loader (dict or Any): The config of the dataloader; anything else yields nothing.
+
+    Yields:
+        tuple[str, tuple[int, int]]: For each dataset the key of the size, and (H, W) in pixels.
+    """
+    for name, dataset in single_datasets((loader or {}).get('dataset'), 'train_dataloader.dataset'):
+        for index, step in reversed(list(enumerate(dataset.get('pipeline') or ()))):
+            kind, size = type_name(step.get('type')), None
+            if kind == 'RandomCrop':
+                option, size = 'crop_size', _pair(step.get('crop_size'), or_one=True)
+            elif kind == 'Resize' and not step.get('keep_ratio'):
+                option, size = 'scale', _pair(step.get('scale'), or_one=True)
+                size = size and size[::-1]  # it is (width, height)
+            elif 'Resize' not in kind and 'Mosaic' not in kind and kind != 'Pad':
+                continue
+            if size is not None:
+                yield f'{name}.pipeline.{index}.{option}', size
+            break
+
+
+def _pair(size: Any, or_one: bool = False) -> tuple[int, int] | None:
+    """Two sides in pixels; None for anything else. One number may stand for both."""
+    sides = (size, size) if or_one and isinstance(size, int) else size
+    if not isinstance(sides, (list, tuple)) or len(sides) != 2:
+        return None
+    if not all(isinstance(side, int) and side > 0 for side in sides):
+        return None
+    return (sides[0], sides[1])

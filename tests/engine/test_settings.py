@@ -1,0 +1,278 @@
+"""Settings with which a run cannot train, or trains on other images, are told before it starts."""
+
+import pytest
+import torch
+from mmengine.config import Config
+from torch import nn
+
+from sapa_mm.engine.batch_norm import explain_single_values
+from sapa_mm.engine.config import ConfigError, check_upsamplers, in_scope, read_config
+from sapa_mm.engine.cpu_wrapper import CPUDistributedDataParallel
+from sapa_mm.engine.settings import find_setting_problems, idle_worker_options, inspect_settings
+
+from ..support.tool_configs import MMDET, MMSEG, write_ade, write_coco, write_config
+
+LOADER = 'train_dataloader'
+HEAD = 'model.decode_head'
+
+
+@pytest.fixture
+def seg(tmp_path):
+    pytest.importorskip('mmseg')
+    write_ade(tmp_path / 'data', count=4)
+    return str(write_config(tmp_path / 'seg.py', MMSEG, tmp_path / 'data'))
+
+
+@pytest.fixture
+def det(tmp_path):
+    pytest.importorskip('mmdet')
+    write_coco(tmp_path / 'coco', count=4)
+    return str(write_config(tmp_path / 'det.py', MMDET, tmp_path / 'coco'))
+
+
+def problems(config, options=None, splits=('train', 'val'), **settings):
+    cfg = read_config(config, options)
+    cfg.update(settings)
+    with in_scope(cfg):
+        return [f'{line.kind}: {line.text}' for line in find_setting_problems(cfg, splits)]
+
+
+def test_settings_that_are_right(seg, det):
+    for splits in (('train', 'val'), ('test',)):
+        assert problems(seg, splits=splits) == problems(det, splits=splits) == []
+
+
+ONE = {f'{LOADER}.batch_size': 1}
+REST = {f'{LOADER}.batch_size': 3, f'{LOADER}.sampler.type': 'DefaultSampler'}
+CROP = {f'{LOADER}.dataset.pipeline.2.crop_size': (64, 64)}
+LARGE = {**CROP, 'model.data_preprocessor.size': (64, 64)}
+
+
+@pytest.mark.parametrize(
+    ('options', 'start'),
+    [
+        (ONE, 'train_dataloader.batch_size is 1: '),
+        (REST, 'train_dataloader.drop_last is not set, and the last batch of an epoch has one'),
+    ],
+)
+def test_batch_norm_of_a_single_value(seg, options, start):
+    (line,) = problems(seg, options)
+    assert line.startswith(f'error: {start}')
+    norm = 'batch norm decode_head.convs.3.bn has one value for each channel, (1, 8, 1, 1)'
+    assert norm in line
+    assert f'{LOADER}.dataset.pipeline.2.crop_size (32, 32)' in line
+
+
+@pytest.mark.parametrize(
+    'options',
+    [
+        {f'{HEAD}.norm_cfg': {'type': 'GN', 'num_groups': 2, '_delete_': True}},
+        LARGE,
+        {**REST, f'{LOADER}.drop_last': True},
+        {**REST, f'{LOADER}.sampler.type': 'InfiniteSampler'},
+        {f'{LOADER}.batch_size': 4},
+    ],
+)
+def test_batch_norm_of_more(seg, options):
+    assert problems(seg, {**ONE, **options}) == []
+
+
+def test_frozen_batch_norm(det):
+    assert problems(det, {**ONE, f'{LOADER}.dataset.pipeline.2.prob': 0.0}) == []
+
+
+def test_the_upsampler_whose_batch_norm_it_is(det):
+    pytest.importorskip('sapa_mm.detection')
+    neck = {'type': 'UpsampleFPN', 'upsample_cfg.type': 'index_net'}
+    options = {f'model.neck.{key}': value for key, value in neck.items()}
+    steps = [
+        {'type': 'LoadImageFromFile'},
+        {'type': 'LoadAnnotations', 'with_bbox': True},
+        {'type': 'Resize', 'scale': (16, 16)},
+        {'type': 'PackDetInputs'},
+    ]
+    (line,) = problems(det, {**options, **ONE, f'{LOADER}.dataset.pipeline': steps})
+    assert '(IndexNet) has one value for each channel' in line
+    assert f'{LOADER}.dataset.pipeline.2.scale (16, 16)' in line
+
+
+@pytest.mark.parametrize(('device', 'count'), [('cuda', 0), ('cpu', 1)])
+def test_synchronised_batch_norm(seg, monkeypatch, device, count):
+    monkeypatch.setattr('sapa_mm.engine.batch_norm.get_device', lambda: device)
+    monkeypatch.setenv('WORLD_SIZE', '2')
+    options = {**ONE, f'{HEAD}.norm_cfg.type': 'SyncBN'}
+    assert len(problems(seg, options, launcher='pytorch')) == count
+
+
+def test_a_single_value_in_the_middle_of_a_run():
+    cfg = Config({LOADER: {'batch_size': 2}})
+    text = '^train_dataloader.batch_size is 2, .*use 2 images'
+    with pytest.raises(ConfigError, match=text), explain_single_values(cfg):
+        nn.BatchNorm2d(3)(torch.zeros(1, 3, 1, 1))
+    with pytest.raises(ValueError, match='other'), explain_single_values(cfg):
+        raise ValueError('other')
+
+
+def test_batch_norms_of_processes_on_cpus(tmp_path):
+    torch.distributed.init_process_group(
+        'gloo', store=torch.distributed.FileStore(str(tmp_path / 'store')), rank=0, world_size=1
+    )
+    try:
+        model = CPUDistributedDataParallel(nn.Sequential(nn.Conv2d(1, 2, 1), nn.SyncBatchNorm(2)))
+        assert not any(isinstance(part, nn.SyncBatchNorm) for part in model.modules())
+        assert model(torch.ones(2, 1, 3, 3)).shape == (2, 2, 3, 3)
+    finally:
+        torch.distributed.destroy_process_group()
+
+
+@pytest.mark.parametrize('split', ['train', 'val', 'test'])
+def test_options_of_workers_that_are_not_there(seg, split):
+    key = f'{split}_dataloader'
+    options = {f'{key}.persistent_workers': True, f'{key}.prefetch_factor': 2}
+    lines = problems(seg, options, splits=(split,))
+    text = 'has no effect with num_workers=0'
+    assert lines == [
+        f'note: {key}.persistent_workers=True {text}',
+        f'note: {key}.prefetch_factor=2 {text}',
+    ]
+    assert len(list(idle_worker_options(read_config(seg, options)))) == 2
+    assert problems(seg, {**options, f'{key}.num_workers': 1}, splits=(split,)) == []
+
+
+@pytest.mark.parametrize(
+    ('key', 'value', 'least'),
+    [('batch_size', 0, 1), ('num_workers', -1, 0), ('batch_size', '2', 1)],
+)
+def test_numbers_of_a_dataloader(seg, key, value, least):
+    text = f'{LOADER}.{key} must be an integer of {least} or more, got {value!r}'
+    assert problems(seg, {f'{LOADER}.{key}': value})[0] == f'error: {text}'
+
+
+SIZE = 'model.data_preprocessor.size'
+
+
+@pytest.mark.parametrize(
+    ('options', 'text'),
+    [
+        ({SIZE: (64, 64)}, 'note: {size} is (64, 64), {crop} (32, 32) {hw}: 75% of each training'),
+        ({SIZE: (32, 48)}, 'note: {size} is (32, 48), {crop} (32, 32) {hw}: 33% of each training'),
+        ({SIZE: (16, 16)}, 'note: {size} is (16, 16), {crop} (32, 32) {hw}: smaller images are'),
+        (
+            {SIZE: None, f'{SIZE}_divisor': 64},
+            'note: {size}_divisor is 64, {crop} (32, 32) {hw}: 75% of each training image',
+        ),
+        (
+            {SIZE: None},
+            'error: {pre} must have one of size and size_divisor, got size None and size_divisor N',
+        ),
+        ({SIZE: 32}, 'error: {size} must be (height, width), got 32'),
+        (
+            {'model.data_preprocessor.test_cfg.size': (32, 32)},
+            'error: {pre}.test_cfg must have one of size and size_divisor, got size (32, 32) and',
+        ),
+    ],
+)
+def test_padding_of_crops(seg, options, text):
+    crop = f'{LOADER}.dataset.pipeline.2.crop_size'
+    names = {'size': SIZE, 'pre': SIZE[:-5], 'crop': crop, 'hw': '(height, width)'}
+    (line,) = problems(seg, options)
+    assert line.startswith(text.format(**names))
+
+
+def test_padding_that_is_meant(seg):
+    # A divisor pads little, and after the crop another step may set the size.
+    assert problems(seg, {SIZE: None, f'{SIZE}_divisor': 32}) == []
+    resize = {'type': 'Resize', 'scale': (64, 32)}
+    options = {f'{LOADER}.dataset.pipeline.4': resize}
+    (line,) = problems(seg, options)
+    assert f'{LOADER}.dataset.pipeline.4.scale (32, 64) (height, width): smaller' in line
+    resize['keep_ratio'] = True
+    assert problems(seg, options) == []
+
+
+@pytest.mark.parametrize(
+    ('sizes', 'text'),
+    [
+        ({'crop_size': (32, 32)}, 'model.test_cfg must have crop_size and stride'),
+        ({'crop_size': 32, 'stride': 32}, 'model.test_cfg must have crop_size and stride'),
+        (
+            {'crop_size': (32, 32), 'stride': (40, 32)},
+            'model.test_cfg: stride (40, 32) must not exceed crop_size (32, 32)',
+        ),
+    ],
+)
+def test_sliding_windows(seg, sizes, text):
+    options = {'model.test_cfg': {'mode': 'slide', **sizes}}
+    assert problems(seg, options, splits=('test',))[0].startswith(f'error: {text}')
+
+
+@pytest.mark.parametrize(
+    ('key', 'name'),
+    [
+        ('val_evaluator.output_dir', 'folder'),
+        ('visualizer.vis_backends.0.save_dir', 'folder'),
+        ('default_hooks.checkpoint.out_dir', 'folder'),
+        ('val_evaluator.outfile_prefix', 'folder/result'),
+        ('val_evaluator.out_file_path', 'folder/result.pkl'),
+    ],
+)
+def test_places_that_cannot_be_written_to(seg, tmp_path, key, name):
+    (tmp_path / 'file').touch()
+    place = tmp_path / 'file' / name
+    lines = problems(seg, {key: str(place)})
+    assert lines[0].startswith(f'error: {key}: {tmp_path / "file"} is not a folder, {place}')
+    assert problems(seg, {key: str(tmp_path / name)}) == []
+
+
+@pytest.mark.parametrize('gone', ['test_dataloader', 'val_cfg', 'test_evaluator', 'optim_wrapper'])
+def test_parts_of_a_loop_that_are_missing(seg, gone):
+    (line,) = problems(seg, **{gone: None})
+    assert line.startswith('error: config: it has ')
+    assert line.endswith(f', but no {gone}; set all three, or none')
+
+
+@pytest.mark.parametrize(
+    ('kind', 'upsample_cfg', 'text'),
+    [
+        ('FPN', {'type': 'sapa_d'}, "FPN of mmdet does not take {'type': 'sapa_d'}; .*'UpsampleF"),
+        ('FPN', {'type': 'nearest'}, "FPN of mmdet .*'UpsampleFPN', with sapa_mm.detection"),
+        ('FPN', 'nearest', "FPN of mmdet does not take 'nearest'; "),
+        ('mmdet.FPN_CARAFE', {'type': 'fade'}, "type='UpsampleFPNCARAFE'"),
+        ('PAFPN', {'type': 'sapa_b'}, 'PAFPN of mmdet .* are for UpsampleFPN, .*UpsampleUPerHead'),
+    ],
+)
+def test_upsamplers_in_stock_modules(det, kind, upsample_cfg, text):
+    options = {'model.neck.type': kind, 'model.neck.upsample_cfg': upsample_cfg}
+    (line,) = problems(det, options)
+    assert line.startswith('error: model.neck.upsample_cfg: ')
+    with pytest.raises(ConfigError, match=text):
+        check_upsamplers(read_config(det, options))
+
+
+@pytest.mark.parametrize(
+    ('kind', 'upsample_cfg'),
+    [
+        ('FPN', {'mode': 'nearest'}),
+        ('FPN_CARAFE', {'type': 'carafe', 'up_kernel': 5, 'up_group': 1}),
+        ('FPN_CARAFE', {'type': 'pixel_shuffle'}),
+        ('SomebodysNeck', {'type': 'sapa_d'}),
+    ],
+)
+def test_what_stock_modules_take(det, kind, upsample_cfg):
+    options = {'model.neck.type': kind, 'model.neck.upsample_cfg': upsample_cfg}
+    check_upsamplers(read_config(det, options))
+
+
+def test_a_stock_head(seg):
+    (line,) = problems(seg, {f'{HEAD}.upsample_cfg': {'type': 'sapa_d'}})
+    text = "type='UpsampleSegformerHead', with sapa_mm.segmentation in custom_imports"
+    assert line.startswith(f'error: {HEAD}.upsample_cfg: SegformerHead of mmseg does not take')
+    assert line.endswith(text)
+
+
+def test_a_model_that_cannot_be_built(seg):
+    cfg = read_config(seg, {f'{HEAD}.channels': 'many'})
+    with in_scope(cfg):
+        (line,) = inspect_settings(cfg)
+    assert line.kind == 'error'
+    assert line.text.startswith(f'config: the model of {seg} cannot be built: ')
