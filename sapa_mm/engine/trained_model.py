@@ -4,9 +4,9 @@ from dataclasses import dataclass
 
 from mmengine.config import Config
 from mmengine.model import revert_sync_batchnorm
+from mmengine.registry import DATASETS
 from torch import nn
 
-from ..datasets.checks.files import find_dataset
 from ..utils.configs import single_datasets
 from ..utils.files import check_writable, read_json
 from .checkpoint import read_checkpoint
@@ -123,9 +123,15 @@ def _read_metrics(path: str) -> dict[str, float]:
 
 
 def _dataset_meta(cfg: Config) -> dict:
+    """Names and colours of the classes of the first dataset that has some, as in training."""
     for key in ('test_dataloader', 'val_dataloader', 'train_dataloader'):
         for _, dataset in single_datasets((cfg.get(key) or {}).get('dataset'), key):
             with in_scope(cfg):
-                defaults = getattr(find_dataset(dataset.get('type')), 'METAINFO', {})
-            return {**defaults, **dataset.get('metainfo', {})}
+                try:
+                    # The dataset chooses the colours of some of its classes. No data is read.
+                    meta = DATASETS.build({**dataset, 'pipeline': [], 'lazy_init': True}).metainfo
+                except Exception:  # of a class that is not installed, or that reads them itself
+                    continue
+            if meta.get('classes'):
+                return dict(meta)
     return {}

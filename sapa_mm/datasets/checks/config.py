@@ -8,6 +8,7 @@ from typing import Any
 from mmengine.config import Config
 
 from ...utils.configs import single_datasets
+from .classes import find_class_problems, find_metainfo_problems
 from .coco import inspect_coco
 from .files import find_dataset_problems, find_evaluator_problems
 from .ignored_labels import find_ignored_problems, ignored_labels
@@ -31,6 +32,7 @@ def check_data(cfg: Config, splits: Iterable[str]) -> None:
     splits = tuple(splits)
     for split in splits:
         raise_error(_problems_of_split(cfg, split))
+    raise_error(find_class_problems(cfg, splits))
     raise_error(find_ignored_problems(cfg, splits))
 
 
@@ -67,6 +69,10 @@ def inspect_data(cfg: Config, samples: int = 200, seed: int = 0) -> Iterator[Rep
             if dataset in seen:  # mostly the test set, which is that of validation
                 continue
             seen.append(dataset)
+            names = list(find_metainfo_problems(dataset, name))
+            yield from names
+            if _has_errors(names):
+                continue
             files = list(find_dataset_problems(dataset, name))
             yield from files
             if not _has_errors(files):
@@ -79,6 +85,7 @@ def inspect_data(cfg: Config, samples: int = 200, seed: int = 0) -> Iterator[Rep
         if evaluator not in seen:
             seen.append(evaluator)
             yield from _problems_of_evaluator(cfg, split)
+    yield from find_class_problems(cfg, SPLITS)
     yield from find_ignored_problems(cfg, SPLITS[:2])
 
 
@@ -94,6 +101,7 @@ def _problems_of_split(cfg: Config, split: str) -> Iterator[ReportLine]:
 
 
 def _problems_of_dataset(dataset: dict, name: str) -> Iterator[ReportLine]:
+    yield from find_metainfo_problems(dataset, name)
     files = list(find_dataset_problems(dataset, name))
     yield from files
     if not _has_errors(files):

@@ -7,9 +7,10 @@ import os
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Mapping
 from typing import Any
 
+from mmengine.fileio import list_from_file
 from mmengine.registry import DATASETS, Registry
 
 from ...utils.configs import nested_configs, type_name
@@ -56,6 +57,28 @@ def find_class(registry: Registry, kind: Any) -> type | None:
         return kind
     with registry.switch_scope_and_registry(None) as scoped:
         return scoped.get(kind)
+
+
+def read_metainfo(dataset: dict) -> dict:
+    """Read what a dataset says of its classes, as mmengine does, before it is built.
+
+    Args:
+        dataset (dict): The config of a dataset that is no wrapper of others.
+
+    Returns:
+        dict: The ``METAINFO`` of its class with the config's ``metainfo``; a text that names a file
+        stands for the lines of that file.
+
+    Raises:
+        OSError: If such a file cannot be read.
+        ValueError: If it is not a text.
+    """
+    metainfo = dict(getattr(find_dataset(dataset.get('type')), 'METAINFO', {}))
+    stated = dataset.get('metainfo')
+    for key, value in stated.items() if isinstance(stated, Mapping) else ():
+        is_file = isinstance(value, str) and os.path.isfile(value)
+        metainfo[key] = list_from_file(value) if is_file else value
+    return metainfo
 
 
 def find_dataset_problems(dataset: dict, name: str) -> Iterator[ReportLine]:
