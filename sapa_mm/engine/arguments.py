@@ -4,11 +4,12 @@ import argparse
 from collections.abc import Callable
 from typing import Any
 
-from mmengine.config import Config, DictAction
+from mmengine.config import Config
 
 from ..utils.flags import exit_on
 from .checkpoint import CheckpointError, install_safe_loading
 from .config import ConfigError
+from .options import parse_value
 
 
 def start_tool(parser: argparse.ArgumentParser) -> argparse.Namespace:
@@ -45,14 +46,20 @@ def run_config_tool(
         run(cfg, local_rank)
 
 
-class _CfgOptions(DictAction):
-    """mmengine's ``DictAction`` with a clear error for anything but ``key=value`` pairs."""
+class _CfgOptions(argparse.Action):
+    """Reads ``key=value`` pairs, also of several ``--cfg-options``, into a dict."""
 
     def __call__(self, parser, namespace, values, option_string=None):
-        for value in values:
-            if '=' not in value:
-                parser.error(f'{option_string} takes key=value pairs, got {value!r}')
-        super().__call__(parser, namespace, values, option_string)
+        options = dict(getattr(namespace, self.dest) or {})
+        for text in values:
+            key, is_pair, value = text.partition('=')
+            if not (is_pair and key and value):
+                parser.error(f'{option_string} takes key=value pairs, got {text!r}')
+            try:
+                options[key] = parse_value(value)
+            except ValueError as error:
+                parser.error(f'{option_string}: {key}: {error}')
+        setattr(namespace, self.dest, options)
 
 
 def add_cfg_options(parser: argparse.ArgumentParser, text: str) -> None:

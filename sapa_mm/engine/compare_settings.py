@@ -80,7 +80,7 @@ def compare_settings(
             known = _find_class(trained.get('type')) is not None
             yield Difference(f'{name}.type', trained.get('type'), given.get('type'), known)
             return
-        sides = [{**_defaults(config), **config} for config in (trained, given)]
+        sides = [{**defaults_of(config), **config} for config in (trained, given)]
         keys = dict.fromkeys([*trained, *given])
         if any('upsample_cfg' in side for side in sides):
             keys = {**keys, 'upsample_cfg': None}
@@ -146,8 +146,15 @@ def _kind(config: Mapping) -> str:
     return name.removeprefix('Upsample').replace('_', '')
 
 
-def _defaults(config: Mapping) -> dict[str, Any]:
-    """The defaults of a config's class, if it is registered; no module is imported for it."""
+def defaults_of(config: Mapping) -> dict[str, Any]:
+    """Find the defaults of a config's class, if it is registered; no module is imported for it.
+
+    Args:
+        config (Mapping): The config.
+
+    Returns:
+        dict[str, Any]: The defaults by the names of arguments, those of base classes included.
+    """
     cls = _find_class(config.get('type'))
     defaults: dict[str, Any] = {}
     for base in reversed(inspect.getmro(cls) if cls else ()):

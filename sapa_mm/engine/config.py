@@ -19,6 +19,7 @@ from ..utils.configs import nested_configs, type_name
 from ..utils.text import one_line
 from .checkpoint import read_checkpoint
 from .data_root import move_data
+from .options import check_options
 
 #: Stock heads and necks that have a counterpart with an upsampler, and the room of that.
 _COUNTERPARTS = {
@@ -73,8 +74,9 @@ def read_config(
         cfg.merge_from_dict(move_data(cfg, data_root, options or ()))
     if options:
         try:
+            check_options(cfg, options)
             cfg.merge_from_dict(options)
-        except (KeyError, TypeError, IndexError) as error:
+        except (KeyError, TypeError, IndexError, ValueError) as error:
             raise ValueError(f'`cfg_options` do not fit {path}: {error}') from error
     _check_dicts(cfg)
     if cfg.get('default_scope') is None and (scope := _model_scope(cfg.model.get('type'))):

@@ -1,10 +1,13 @@
 """Training: preparing and checking the config, and the run."""
 
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from mmengine.config import Config
 from mmengine.device import get_device
+from mmengine.hooks import Hook
 from mmengine.logging import print_log
 from mmengine.runner import Runner
 from torch import nn
@@ -13,7 +16,7 @@ from ..datasets.checks import check_data
 from ..utils.configs import nested_configs, type_name
 from .batch_norm import explain_single_values
 from .check_loading_hook import CheckLoadingHook, unwrapped
-from .config import check_checkpoint, in_scope
+from .config import ConfigError, check_checkpoint, describe_failure, in_scope
 from .loading import watch_pretrained
 from .monitored_metrics import MonitoredMetricsHook, set_rules
 from .random_state_hook import RandomStateHook
@@ -94,9 +97,10 @@ def run_training(cfg: Config, local_rank: int = 0) -> nn.Module:
     Raises:
         CheckpointError: If a checkpoint cannot be loaded, does not fit the model (``resume``), or
             has no weight of it.
+        ConfigError: If the optimizer or another part cannot be built, or a metric does not exist.
     """
     trainer = build_trainer(cfg, local_rank)
-    with explain_single_values(cfg):
+    with explain_single_values(cfg), _explain_building(trainer, cfg):
         return trainer.train()
 
 
@@ -120,6 +124,27 @@ def build_trainer(cfg: Config, local_rank: int = 0) -> Runner:
     argument = 'resume' if cfg.get('resume') else 'load_from'
     runner.register_hook(CheckLoadingHook(argument, cfg.get('allow_partial', False)))
     return runner
+
+
+class _BuiltHook(Hook):
+    """Tells whether a runner has built all its parts, optimizer and schedules the last."""
+
+    is_built = False
+
+    def before_run(self, runner) -> None:
+        self.is_built = True
+
+
+@contextmanager
+def _explain_building(runner: Runner, cfg: Config) -> Iterator[None]:
+    built = _BuiltHook()
+    runner.register_hook(built, 'HIGHEST')
+    try:
+        yield
+    except Exception as error:
+        if built.is_built or isinstance(error, ConfigError):
+            raise
+        raise ConfigError(f'config: {cfg.filename}: {describe_failure(error, cfg)}') from error
 
 
 def _check_accelerator() -> None:

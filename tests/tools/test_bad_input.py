@@ -43,6 +43,23 @@ def test_options_that_do_not_fit(error_of, seg):
     assert '--cfg-options do not fit' in error_of('train', seg, '--cfg-options', option)
 
 
+@pytest.mark.parametrize(
+    ('option', 'message'),
+    [
+        ('optim_wrapper.optimizer.lr=fast', 'TypeError: '),
+        ('optim_wrapper.optimizer.type=Adamw', '(TypeError|KeyError): '),
+        (
+            'param_scheduler.0.type=PolyLr',
+            'KeyError: .PolyLr is not in the mmseg::',
+        ),
+        ('train_cfg.max_iters=abc', "ValueError: invalid literal for int.. with base 10: 'abc'"),
+    ],
+)
+def test_wrong_values_deep_in_a_config(error_of, seg, option, message):
+    error = error_of('train', seg, '--cfg-options', option)
+    assert re.search(f'^error: (config: .*seg.py: )?{message}', error)
+
+
 def test_missing_images(error_of, seg, tmp_path):
     error = error_of('train', seg, '--cfg-options', 'val_dataloader.dataset.data_root=elsewhere')
     assert 'val_dataloader.dataset.data_prefix.img_path: no folder' in error
