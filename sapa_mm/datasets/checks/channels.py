@@ -1,6 +1,7 @@
 """Whether a model takes the channels of a dataset's images."""
 
 import inspect
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -33,7 +34,10 @@ def find_channel_problems(
     for channels, indices in images.items():
         path = dataset.get_data_info(indices[0])['img_path']
         try:
-            data = Compose(config.get('pipeline') or [])(dataset.get_data_info(indices[0]))
+            with warnings.catch_warnings():
+                warnings.simplefilter('ignore')
+                pipeline = Compose(config.get('pipeline') or [])
+            data = pipeline(dataset.get_data_info(indices[0]))
         except Exception as error:
             yield ReportLine('error', f'{name}.pipeline fails for {path}: {one_line(error)}')
             return
