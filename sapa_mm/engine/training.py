@@ -24,6 +24,7 @@ from .resume import checkpoint_folder, find_resumable, resumed_seed
 from .run import build_runner, read_run_config
 from .run_record_hook import RunRecordHook
 from .settings import check_settings
+from .zero_loss_hook import ZeroLossHook
 
 
 def prepare_training(
@@ -122,6 +123,7 @@ def build_trainer(cfg: Config, local_rank: int = 0) -> Runner:
     if isinstance(runner.model, nn.Module):  # FlexibleRunner builds it later
         watch_pretrained(unwrapped(runner.model))
     argument = 'resume' if cfg.get('resume') else 'load_from'
+    runner.register_hook(ZeroLossHook())
     runner.register_hook(CheckLoadingHook(argument, cfg.get('allow_partial', False)))
     return runner
 

@@ -1,0 +1,33 @@
+"""Warning of a training whose loss is zero."""
+
+import logging
+from typing import Any
+
+from mmengine.hooks import Hook
+from mmengine.logging import print_log
+
+
+class ZeroLossHook(Hook):
+    """Warn once a run if the loss of an iteration is exactly zero.
+
+    A model does not fit its data so well. Mostly all labels of the batch are ignored, as those of
+    masks of 0 and 255 with ``reduce_zero_label``, and the accuracy that is logged means nothing.
+    """
+
+    def __init__(self) -> None:
+        self._warned = False
+
+    def after_train_iter(
+        self, runner, batch_idx: int, data_batch: Any = None, outputs: dict | None = None
+    ) -> None:
+        """Look at ``outputs['loss']``, which mmengine has fetched from the device for its log."""
+        loss = (outputs or {}).get('loss')
+        if self._warned or loss is None or float(loss) != 0:
+            return
+        self._warned = True
+        print_log(
+            f'The loss of iteration {runner.iter + 1} is 0: nothing is learnt from its batch. Are '
+            'all of its labels ignored? tools/check_data.py tells which labels there are.',
+            logger='current',
+            level=logging.WARNING,
+        )
