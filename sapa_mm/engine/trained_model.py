@@ -132,6 +132,6 @@ def _dataset_meta(cfg: Config) -> dict:
                     meta = DATASETS.build({**dataset, 'pipeline': [], 'lazy_init': True}).metainfo
                 except Exception:  # of a class that is not installed, or that reads them itself
                     continue
-            if meta.get('classes'):
+            if isinstance(meta.get('classes'), (list, tuple)):
                 return dict(meta)
     return {}

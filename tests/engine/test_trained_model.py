@@ -12,9 +12,9 @@ from mmseg.datasets import ADE20KDataset
 
 from sapa_mm.engine import CheckpointError
 from sapa_mm.engine.published import read_published
-from sapa_mm.engine.trained_model import load_trained, publish
+from sapa_mm.engine.trained_model import _dataset_meta, load_trained, publish
 
-from ..support.configs import SEGFORMER, model_files
+from ..support.configs import SEGFORMER, load, model_files
 
 
 @pytest.fixture(scope='module')
@@ -89,3 +89,30 @@ def test_colours_that_are_none(with_meta, tmp_path, palette):
     meta = {'dataset_meta': {'classes': classes, 'palette': palette}}
     path = publish(*with_meta(meta), str(tmp_path / 'out'))
     assert read_published(path).dataset_meta == {'classes': list(classes), 'palette': None}
+
+
+@pytest.mark.parametrize(
+    ('name', 'number', 'third'),
+    [
+        ('segformer_mit-b1_sapa-d_8xb2-80k_ade20k-512x512', 150, ('sky', [6, 230, 230])),
+        ('mask-rcnn_r50_fpn-sapa-d_1x_coco', 80, ('car', (0, 0, 142))),
+        ('panoptic-fpn_r50_sapa-d_1x_coco', 133, ('car', (0, 0, 142))),
+    ],
+)
+def test_names_and_colours_of_the_hosts_data_sets(name, number, third):
+    pytest.importorskip('mmdet')
+    meta = _dataset_meta(load(name))
+    assert len(meta['classes']) == len(meta['palette']) == number
+    assert (meta['classes'][2], meta['palette'][2]) == third
+
+
+def test_colours_of_some_classes():
+    """As the data set has them: those of its own classes."""
+    cfg = load('segformer_mit-b1_sapa-d_8xb2-80k_ade20k-512x512')
+    cfg.test_dataloader.dataset.metainfo = {'classes': ('sky', 'wall')}
+    meta = _dataset_meta(cfg)
+    assert meta['classes'] == ('sky', 'wall')
+    assert meta['palette'] == [[6, 230, 230], [120, 120, 120]]
+    # Whatever cannot be read is passed over.
+    cfg.test_dataloader.dataset = {'type': 'NeverHeardOf'}
+    assert len(_dataset_meta(cfg)['classes']) == 150

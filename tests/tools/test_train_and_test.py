@@ -18,6 +18,11 @@ from ..support.run_tool import call_run, call_tool, run_tool
 from ..support.tool_configs import MMDET, MMSEG, write_ade, write_coco, write_config
 
 EXTENDED = pytest.mark.extended
+#: A data set of fewer classes, and a head for it.
+SEVEN_CLASSES = ['model.decode_head.num_classes=7'] + [
+    f'{split}_dataloader.dataset.metainfo.classes=[wall,building,sky,floor,tree,ceiling,road]'
+    for split in ('train', 'val', 'test')
+]
 
 
 class Run:
@@ -119,7 +124,7 @@ def fails(capfd, name, *args):
 @pytest.mark.parametrize(
     ('host', 'option', 'message'),
     [
-        ('seg', 'model.decode_head.num_classes=7', 'it has weights of another shape (2): decode_h'),
+        ('seg', ' '.join(SEVEN_CLASSES), 'it has weights of another shape (2): decode_h'),
         ('seg', 'model.backbone.num_heads=[1,1,1,1]', 'num_heads.1 is 1, but was 2 in training'),
         (
             'det',
@@ -140,14 +145,13 @@ def test_a_checkpoint_of_another_model(request, host, option, message, tmp_path,
     """Resuming looks at the classes of the training's data."""
     run = request.getfixturevalue(host)
     checkpoint = run.work_dir / run.last
-    options = ['--work-dir', tmp_path, '--cfg-options', option]
+    options = ['--work-dir', tmp_path, '--cfg-options', *option.split()]
     error = fails(capfd, 'test', run.config, checkpoint, *options)
     assert error.startswith(
         f'error: checkpoint: {checkpoint} does not fit the model in {run.config}: '
     )
     assert message in error
     assert error.endswith('with, or --allow-partial to load what fits')
-    options[-1] = option.replace('test_data', 'train_data')
     error = fails(capfd, 'train', run.config, '--resume', checkpoint, *options)
     assert error.startswith(
         f'error: --resume: {checkpoint} does not fit the model in {run.config}: '
@@ -157,7 +161,7 @@ def test_a_checkpoint_of_another_model(request, host, option, message, tmp_path,
 
 def test_a_partial_checkpoint_is_allowed(seg, tmp_path):
     """Its optimizer's state is of other parameters."""
-    options = ['train_cfg.max_iters=5', 'model.decode_head.num_classes=151']
+    options = ['train_cfg.max_iters=5', 'model.decode_head.channels=16']
     resume = ['--resume', seg.work_dir / seg.last, '--work-dir', tmp_path, '--allow-partial']
     call_run('train', seg.config, *resume, options=options)
     assert (tmp_path / 'iter_5.pth').exists()
@@ -275,7 +279,7 @@ def test_what_a_training_starts_from(seg, tmp_path, capfd):
     error = fails(capfd, 'train', seg.config, *start, f'load_from={tmp_path / "net.pth"}')
     assert error.startswith(f'error: load_from: {tmp_path / "net.pth"} has none of the ')
     assert "the weights are under the key 'net'" in error
-    options = [f'load_from={seg.work_dir / seg.last}', 'model.decode_head.num_classes=7']
+    options = [f'load_from={seg.work_dir / seg.last}', *SEVEN_CLASSES]
     call_run('train', seg.config, *start[:2], options=[*start[3:], *options])
     log = max((tmp_path / 'run').glob('*/*.log')).read_text()
     assert re.search(
@@ -283,6 +287,23 @@ def test_what_a_training_starts_from(seg, tmp_path, capfd):
         r'2 \(decode_head.conv_seg.weight \[150, 8, 1, 1\] instead of \[7, 8, 1, 1\]',
         log,
     )
+
+
+@pytest.mark.parametrize(
+    ('host', 'key', 'number', 'classes'),
+    [('seg', 'decode_head', 151, 150), ('seg', 'decode_head', 2, 150), ('det', 'bbox_head', 80, 1)],
+)
+def test_heads_of_another_number_of_classes(request, host, key, number, classes, tmp_path, capfd):
+    """Before a model is built: too few end in an IndexError, too many in odd metrics."""
+    run = request.getfixturevalue(host)
+    options = ['--work-dir', tmp_path, '--cfg-options', f'model.{key}.num_classes={number}']
+    for name, split, checkpoint in (('train', 'train', []), ('test', 'test', [run.last])):
+        files = [run.work_dir / file for file in checkpoint]
+        error = fails(capfd, name, run.config, *files, *options)
+        assert error == (
+            f'error: model.{key}.num_classes is {number}, but {split}_dataloader.dataset has '
+            f'{classes} classes'
+        )
 
 
 def test_a_model_that_cannot_be_built(seg, tmp_path, capfd):
