@@ -61,7 +61,7 @@ def _lost_reader() -> bool:
     output = sys.stdout.fileno()
     poll = select.poll()
     poll.register(output, 0)
-    if not any(event & select.POLLERR for _, event in poll.poll(0)):
+    if not poll.poll(0):  # without errors
         return False
     os.dup2(os.open(os.devnull, os.O_WRONLY), output)
     return True
