@@ -49,6 +49,8 @@ def find_single_values(cfg: Config) -> Iterator[ReportLine]:
     Yields:
         ReportLine: An error, if there is such a batch norm.
     """
+    if cfg.get('launcher', 'none') == 'none' and cfg.get('processes', 1) > 1:
+        return  # a row of a table, whose processes look for themselves
     loader = cfg.get('train_dataloader') or {}
     batch_size: int = loader.get('batch_size', 1)
     processes = _count_processes(cfg)

@@ -1,5 +1,6 @@
 """Starting a run: its config, processes and runner."""
 
+import atexit
 import datetime
 import os
 import subprocess
@@ -134,6 +135,13 @@ def start_processes(cfg: Config) -> None:
     seconds = dist_cfg.get('timeout')
     timeout = None if seconds is None else datetime.timedelta(seconds=seconds)
     torch.distributed.init_process_group('gloo', timeout=timeout)
+    # Left to Python's exit, gloo's threads may abort a process that has done its work.
+    atexit.register(_end_processes)
+
+
+def _end_processes() -> None:
+    if is_distributed():
+        torch.distributed.destroy_process_group()
 
 
 def check_launcher(launcher: str) -> None:
@@ -191,10 +199,10 @@ def _first_host(nodes: str) -> str:
 
 def _set_cpu_wrapper(cfg: Config) -> None:
     """Set up the wrapper that mmengine uses, which it does on CUDA devices only."""
-    wrapper = {'type': CPUDistributedDataParallel.__name__, 'device_ids': None}
     own = cfg.get('model_wrapper_cfg') or {
         'broadcast_buffers': False,
         'find_unused_parameters': cfg.get('find_unused_parameters', False),
     }
-    if own.get('type', wrapper['type']) == wrapper['type']:
-        cfg.model_wrapper_cfg = {**wrapper, **own}
+    ours = CPUDistributedDataParallel.__name__
+    if own.get('type', ours) in (ours, 'MMDistributedDataParallel'):
+        cfg.model_wrapper_cfg = {**own, 'type': ours, 'device_ids': None}

@@ -167,12 +167,13 @@ class TrainingRun:
 
     def _settings(self, launcher: Launcher) -> dict:
         """The whole config and the number of processes, without work directory and launcher."""
-        # The worker decides whether to resume; that is not part of the settings.
-        settings = self._prepare(launcher.kind == 'slurm', resume=False).to_dict()
+        # The batch size, and with it the learning rate, follow from the number of processes. The
+        # worker decides whether to resume; that is not part of the settings.
+        own = {'processes': launcher.world_size, 'resume': False}
+        settings = self._prepare(launcher.kind == 'slurm', **own).to_dict()
         for key in ('work_dir', 'launcher'):
             del settings[key]
-        # The batch size, and with it the learning rate, follow from the number of processes.
-        return {**settings, 'processes': launcher.world_size, IS_SMALL: self.is_small}
+        return {**settings, IS_SMALL: self.is_small}
 
     def _start(self, launcher, on_progress, lock):
         # A run that was killed in its first save has no other checkpoint and starts anew.

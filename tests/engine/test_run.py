@@ -89,7 +89,7 @@ def test_the_wrapper_has_no_devices():
     cfg = Config({'find_unused_parameters': True})
     _set_cpu_wrapper(cfg)
     assert cfg.model_wrapper_cfg == {
-        'type': 'MMDistributedDataParallel',
+        'type': 'CPUDistributedDataParallel',
         'device_ids': None,
         'broadcast_buffers': False,
         'find_unused_parameters': True,
@@ -97,7 +97,11 @@ def test_the_wrapper_has_no_devices():
     own = {'type': 'MMDistributedDataParallel', 'static_graph': True}
     cfg = Config({'model_wrapper_cfg': own})
     _set_cpu_wrapper(cfg)
-    assert cfg.model_wrapper_cfg == {**own, 'device_ids': None}
+    assert cfg.model_wrapper_cfg == {
+        'type': 'CPUDistributedDataParallel',
+        'device_ids': None,
+        'static_graph': True,
+    }
     cfg = Config({'model_wrapper_cfg': {'type': 'Other'}})
     _set_cpu_wrapper(cfg)
     assert cfg.model_wrapper_cfg == {'type': 'Other'}

@@ -70,6 +70,17 @@ def test_mixed_precision_on_the_gpus_of_other_machines(run_of, monkeypatch):
     assert "type='AmpOptimWrapper'" in run.files.read_settings()
 
 
+def test_one_image_a_process_is_right_for_synchronised_batch_norm(scenes, tmp_path, run_of):
+    """UPerNet pools to 1 x 1; who starts the processes may have no GPU, and is one process."""
+    options = {'train_dataloader.batch_size': 1, 'model.decode_head.norm_cfg.type': 'SyncBN'}
+    small = Scenes(str(scenes[0]), 2)
+    settings = TableSettings(str(CONFIGS), str(tmp_path), small, cfg_options=options)
+    (run,) = list_runs([PAPER_TABLES[4]], ['1'], [0], settings)
+    with pytest.raises(ValueError, match='^train_dataloader.batch_size is 1: batch norm '):
+        run.train()
+    assert run.train(Launcher('slurm', gpus=2)) == RESULT
+
+
 def test_workers_that_are_left_of_a_call_hold_the_run(run_of):
     """As Slurm's do if srun was killed with its child."""
     run = run_of(0)
