@@ -64,6 +64,16 @@ def test_number_of_samples(check):
     )
 
 
+def test_another_test_set(check, root):
+    """A test set that is not that of validation is looked at, too, part by part."""
+    test = ['--cfg-options', 'test_dataloader.dataset.data_prefix.img_path=images/training']
+    prefix = 'test_dataloader.dataset.data_prefix.seg_map_path='
+    lines = check(SEGFORMER, *test, f'{prefix}annotations/training', code=0)
+    assert lines[-1].startswith('right: test_dataloader.dataset: 4 images')
+    lines = check(SEGFORMER, *test, f'{prefix}nowhere')
+    assert lines[2].startswith(f'error: {prefix[:-1]}: no folder /nowhere')
+
+
 def test_part_of_a_known_dataset_is_noted(check):
     lines = check(ADE20K, code=0)
     text = '4 images; the whole ADE20KDataset has 20,210 in this split'

@@ -13,6 +13,7 @@ from .coco import inspect_coco
 from .files import find_dataset_problems, find_evaluator_problems
 from .ignored_labels import find_ignored_problems, ignored_labels
 from .label_maps import find_label_problems
+from .loading import find_loading_problems
 from .report import ReportLine, raise_error
 from .samples import inspect_samples
 
@@ -73,7 +74,7 @@ def inspect_data(cfg: Config, samples: int = 200, seed: int = 0) -> Iterator[Rep
             yield from names
             if _has_errors(names):
                 continue
-            files = list(find_dataset_problems(dataset, name))
+            files = list(_problems_of_files(dataset, name))
             yield from files
             if not _has_errors(files):
                 lines = [*_inspect_annotations(dataset, name), *find_label_problems(dataset, name)]
@@ -102,11 +103,16 @@ def _problems_of_split(cfg: Config, split: str) -> Iterator[ReportLine]:
 
 def _problems_of_dataset(dataset: dict, name: str) -> Iterator[ReportLine]:
     yield from find_metainfo_problems(dataset, name)
-    files = list(find_dataset_problems(dataset, name))
+    files = list(_problems_of_files(dataset, name))
     yield from files
     if not _has_errors(files):
         yield from _inspect_annotations(dataset, name)
         yield from find_label_problems(dataset, name)
+
+
+def _problems_of_files(dataset: dict, name: str) -> Iterator[ReportLine]:
+    yield from find_dataset_problems(dataset, name)
+    yield from find_loading_problems(dataset, name)
 
 
 def _has_errors(lines: Iterable[ReportLine]) -> bool:

@@ -97,7 +97,8 @@ def find_dataset_problems(dataset: dict, name: str) -> Iterator[ReportLine]:
     """
     files = _Files(dataset, name)
     check = _CHECKS.get(files.loader)
-    if check is not None and not dataset.get('backend_args'):
+    backend = (dataset.get('backend_args') or {}).get('backend', 'local')
+    if check is not None and backend == 'local':
         try:
             yield from check(files)
         except (OSError, UnicodeDecodeError) as error:

@@ -79,7 +79,7 @@ def _label_loader(step: dict) -> str | None:
     return None
 
 
-def read_labels(step: Any, info: dict) -> tuple[np.ndarray, np.ndarray]:
+def read_labels(step: Any, info: dict) -> tuple[np.ndarray, np.ndarray] | None:
     """Read a label map as a pipeline does.
 
     Args:
@@ -88,7 +88,7 @@ def read_labels(step: Any, info: dict) -> tuple[np.ndarray, np.ndarray]:
 
     Returns:
         tuple[np.ndarray, np.ndarray]: The labels as they are stored, and as the step passes them
-        on, both (H, W), or (H, W, C) for a map of several channels.
+        on, both (H, W), or (H, W, C) for a map of several channels. None if it loads none.
     """
     step = copy.copy(step)
     for part in ('with_bbox', 'with_label', 'with_mask'):
@@ -98,8 +98,9 @@ def read_labels(step: Any, info: dict) -> tuple[np.ndarray, np.ndarray]:
         step.reduce_zero_label = None  # the dataset's, which it must equal
     with warnings.catch_warnings():
         warnings.simplefilter('ignore')
-        loaded = step({**info})['gt_seg_map']
-        stored = loaded
+        stored = loaded = step({**info}).get('gt_seg_map')
+        if loaded is None:
+            return None
         if isinstance(step, LoadAnnotations):
             content = fileio.get(info['seg_map_path'], backend_args=step.backend_args)
             stored = mmcv.imfrombytes(content, 'unchanged', backend=step.imdecode_backend)

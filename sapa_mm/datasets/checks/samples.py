@@ -3,22 +3,20 @@
 import contextlib
 import io
 import os
-import tempfile
 import warnings
 from collections import defaultdict
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from mmengine.registry import DATASETS, TRANSFORMS
-from PIL import Image
+from mmengine.registry import DATASETS
 
 from ...utils.coco_panoptic import read_id_map
 from ...utils.configs import type_name
 from ...utils.text import first_of, one_line
 from .channels import find_channel_problems
 from .label_maps import LabelCounts, read_labels
+from .loading import Header, LoadingStep, format_size
 from .report import ReportLine, shorten
 
 #: Numbers of images in the complete datasets, by class and by a part of their paths.
@@ -30,8 +28,6 @@ _COMPLETE_SIZES = {
 
 #: Larger images are not opened: in three channels, they fill a gigabyte.
 _MOST_PIXELS = 2**28
-
-_ORIENTATION = 0x0112
 
 
 def inspect_samples(
@@ -81,7 +77,7 @@ def inspect_samples(
     problems = shorten([f'{name}: {problem}' for problems in opened for problem in problems])
     lines = [ReportLine('error', text) for text in problems]
     lines += sample.summarize(is_complete=len(chosen) == count)
-    if not lines and not has_errors:
+    if not has_errors and not any(line.kind == 'error' for line in lines):
         lines += find_channel_problems(config, name, dataset, sample.channels, model)
     yield from lines
     if not has_errors and not any(line.kind == 'error' for line in lines):
@@ -95,35 +91,6 @@ def _complete_size(config: dict) -> int | None:
     paths = f'{config.get("ann_file", "")} {config.get("data_prefix", "")}'
     sizes = _COMPLETE_SIZES.get(type_name(config.get('type')), {})
     return next((size for fragment, size in sizes.items() if fragment in paths), None)
-
-
-@dataclass(frozen=True)
-class _Header:
-    """What an image file says of itself, if Pillow knows its format.
-
-    Attributes:
-        format (str): 'JPEG' and so on, or '' if Pillow does not know it.
-        size (tuple[int, int]): Width and height in pixels, as they are stored.
-        mode (str): Pillow's mode, such as 'RGB'.
-        orientation (int): By EXIF; 1 is upright, 5 and above swap width and height.
-    """
-
-    format: str = ''
-    size: tuple[int, int] = (0, 0)
-    mode: str = ''
-    orientation: int = 1
-
-    @classmethod
-    def read(cls, path: str) -> '_Header':
-        limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
-        try:
-            with Image.open(path) as image:
-                orientation = image.getexif().get(_ORIENTATION, 1)
-                return cls(image.format or '', image.size, image.mode, orientation)
-        except Exception:
-            return cls()
-        finally:
-            Image.MAX_IMAGE_PIXELS = limit
 
 
 class _Sample:
@@ -143,8 +110,8 @@ class _Sample:
 
     def __init__(self, dataset: Any, config: dict, name: str, ignored: Collection[int]) -> None:
         self._dataset, self._name = dataset, name
-        self._image_step = _Step.find('Image', config, name)
-        self._label_step = _Step.find('Annotation', config, name)
+        self._image_step = LoadingStep.find('Image', config, name)
+        self._label_step = LoadingStep.find('Annotation', config, name)
         self._labels = LabelCounts(dataset, ignored)
         self._turned: list[str] = []
         self._unproved = 0
@@ -158,12 +125,12 @@ class _Sample:
         info = self._dataset.get_data_info(index)
         path = info['img_path']
         self.with_annotations |= 'instances' in info
-        header = _Header.read(path)
+        header = Header.read(path)
         if self._image_step is None or header.size[0] * header.size[1] > _MOST_PIXELS:
             self.unopened.append(path)
             return
         try:
-            _check_whole(path, header)
+            header.check_whole(path)
             image = self._image_step.run(info)['img']
         except Exception as error:
             yield self._image_step.explain(error, path, header)
@@ -176,7 +143,7 @@ class _Sample:
         self.channels[image.shape[2] if image.ndim == 3 else 1].append(index)
         stated = (info.get('width'), info.get('height'))
         if None not in stated and size != stated:
-            sizes = f'is {_format_size(size)}, its annotation says {_format_size(stated)}'
+            sizes = f'is {format_size(size)}, its annotation says {format_size(stated)}'
             reason = _orientation_reason(stated, size, header, turned)
             yield f'{path} {sizes} (width x height){reason}'
         if image.dtype.kind == 'f' and not np.isfinite(image).all():
@@ -186,7 +153,7 @@ class _Sample:
         yield from self._check_annotation(info, shape, header, turned)
 
     def _check_annotation(
-        self, info: dict, shape: tuple[int, ...], header: _Header, turned: bool
+        self, info: dict, shape: tuple[int, ...], header: Header, turned: bool
     ) -> Iterator[str]:
         path = info.get('seg_map_path')
         is_panoptic = 'segments_info' in info
@@ -196,26 +163,29 @@ class _Sample:
             path = path if os.path.isfile(path) else None
         if path is None or (self._label_step is None and not is_panoptic):
             return
-        self.with_annotations = True
-        map_header = _Header.read(path)
+        map_header = Header.read(path)
         try:
-            _check_whole(path, map_header)
+            map_header.check_whole(path)
             if is_panoptic:
-                stored = loaded = read_id_map(path)
+                maps = (read_id_map(path),) * 2
             else:
-                stored, loaded = read_labels(self._label_step.transform, info)
+                maps = read_labels(self._label_step.transform, info)
         except Exception as error:
             if self._label_step is None:
                 yield f'{path} cannot be read: {one_line(error)}'
             else:
                 yield self._label_step.explain(error, path, map_header)
             return
+        if maps is None:
+            return
+        self.with_annotations = True
+        stored, loaded = maps
         size, map_size = shape[1::-1], loaded.shape[1::-1]
         if size != map_size:
             reason = _orientation_reason(map_size, size, header, turned)
             if shape[1:] == loaded.shape:
                 reason = f': its array is {shape}, and channels must be last'
-            sizes = f'is {_format_size(map_size)}, its image {_format_size(size)}'
+            sizes = f'is {format_size(map_size)}, its image {format_size(size)}'
             yield f'{path} {sizes} (width x height){reason}'
         if is_panoptic:
             yield from _segment_problems(loaded, path, info)
@@ -239,7 +209,7 @@ class _Sample:
                 text += f'; for {self._unproved:,}, sizes cannot tell whether they do'
             yield ReportLine('note', f'{self._name}: {text}')
         if self.unopened and self._image_step is None:
-            text = 'no image was opened: no step of the pipeline is named LoadImage...'
+            text = 'no image was opened: no step of the pipeline is known to load one'
             yield ReportLine('note', f'{self._name}: {text}')
         elif self.unopened:
             text = f'of more than {_MOST_PIXELS // 10**6} megapixels were not opened'
@@ -248,60 +218,8 @@ class _Sample:
         yield from self._labels.summarize(self._name, is_complete)
 
 
-@dataclass(frozen=True)
-class _Step:
-    """A loading step of a pipeline, with its key."""
-
-    key: str
-    transform: Any
-
-    @classmethod
-    def find(cls, part: str, config: dict, name: str) -> '_Step | None':
-        """Find and build the first step whose name begins with Load and contains a word."""
-        for index, step in enumerate(config.get('pipeline') or []):
-            kind = type_name(step.get('type'))
-            if kind.startswith('Load') and part in kind and kind != 'LoadEmptyAnnotations':
-                return cls(f'{name}.pipeline.{index}', TRANSFORMS.build(step))
-        return None
-
-    def run(self, info: dict) -> dict:
-        with warnings.catch_warnings():
-            warnings.simplefilter('ignore')
-            results = self.transform({**info})
-        if results is None:
-            raise ValueError('the pipeline skips it, since it cannot be read')
-        return results
-
-    def turns(self, ending: str, kind: str) -> bool:
-        exif = Image.Exif()
-        exif[_ORIENTATION] = 6
-        with tempfile.TemporaryDirectory() as folder:
-            path = os.path.join(folder, f'image{ending}')
-            try:
-                kind = 'JPEG' if kind == 'MPO' else kind
-                Image.new('RGB', (16, 8)).save(path, format=kind, exif=exif)
-                return self.run({'img_path': path})['img'].shape[:2] == (16, 8)
-            except Exception:
-                return False
-
-    def explain(self, error: Exception, path: str, header: _Header) -> str:
-        if isinstance(error, Image.DecompressionBombError):
-            text = f'is {_format_size(header.size)} (width x height), more than Pillow opens'
-            return f"{path} {text}; set {self.key}.imdecode_backend='cv2'"
-        text = str(error) if isinstance(error, (OSError, SyntaxError)) else one_line(error)
-        return f'{path} cannot be read: {text}'
-
-
-def _check_whole(path: str, header: _Header) -> None:
-    """Decode a file with Pillow, too: OpenCV fills what is missing with grey, without an error."""
-    width, height = header.size
-    if header.format in ('JPEG', 'MPO', 'PNG') and width * height < (Image.MAX_IMAGE_PIXELS or 0):
-        with Image.open(path) as image:
-            image.load()
-
-
 def _orientation_reason(
-    size: tuple[int, ...], image_size: tuple[int, ...], header: _Header, turned: bool
+    size: tuple[int, ...], image_size: tuple[int, ...], header: Header, turned: bool
 ) -> str:
     """Explain a difference of sizes by EXIF, if that is what it is."""
     if header.orientation < 5 or size != image_size[::-1]:
@@ -324,7 +242,3 @@ def _segment_problems(id_map: np.ndarray, path: str, info: dict) -> Iterator[str
     ):
         if difference:
             yield f'{path} has {text}: {first_of(sorted(difference))}'
-
-
-def _format_size(size: tuple[int, ...]) -> str:
-    return f'{size[0]}x{size[1]}'

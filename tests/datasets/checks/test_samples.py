@@ -1,5 +1,7 @@
 """Images and label maps are looked at as the loading steps of a config read them."""
 
+import json
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -304,3 +306,39 @@ class TestChannels:
         steps.insert(1, {'type': 'Normalize', 'mean': [0.0], 'std': 'x'})
         (text,) = errors(inspect(data, pipeline=steps))
         assert text.startswith('train.pipeline fails for images/a.jpg: ')
+
+
+def test_boxes_of_a_photograph_that_is_turned(tmp_path):
+    """mmdet reads images as mmseg does; the JSON file may have the size of the stored image."""
+    pytest.importorskip('mmdet')
+    make(tmp_path, OBLONG, turned=True)
+    config = {
+        'type': 'CocoDataset',
+        'data_root': str(tmp_path),
+        'ann_file': 'boxes.json',
+        'data_prefix': {'img': 'images'},
+        'metainfo': {'classes': ('ship',)},
+        'pipeline': [{'type': 'LoadImageFromFile'}, {'type': 'PackDetInputs', 'meta_keys': ()}],
+    }
+
+    def found(width, height, **options):
+        images = [
+            {'id': index, 'file_name': f'{name}.jpg', 'width': width, 'height': height}
+            for index, name in enumerate('ab', 1)
+        ]
+        box = {'id': 1, 'image_id': 1, 'category_id': 1, 'bbox': [1, 2, 9, 9], 'area': 81}
+        content = {'images': images, 'annotations': [{**box, 'iscrowd': 0}]}
+        content['categories'] = [{'id': 1, 'name': 'ship'}]
+        (tmp_path / 'boxes.json').write_text(json.dumps(content))
+        with DefaultScope.overwrite_default_scope('mmdet'):
+            return list(inspect_samples({**config, **options}, 'train', 20, 0))
+
+    first, _, note = found(*OBLONG)
+    assert first.text.startswith(
+        f'train: {tmp_path}/images/a.jpg is 32x48, its annotation says 48x32 (width x height): the '
+        'EXIF orientation 6 of the image turns it'
+    )
+    assert note.text.startswith('train: 2 of 2 images opened are turned')
+    assert [line.kind for line in found(*OBLONG[::-1])] == ['note', 'right']
+    stored = [{**config['pipeline'][0], 'color_type': 'unchanged'}, config['pipeline'][1]]
+    assert [line.kind for line in found(*OBLONG, pipeline=stored)] == ['right']
