@@ -122,7 +122,21 @@ class OnnxSegmentor:
             np.array(self.metadata[name], np.float32)[:, None, None] for name in ('mean', 'std')
         )
         logits = self.session.run(['logits'], {'image': ((planes - mean) / std)[None]})[0][0]
-        return resize(logits, *size).argmax(0)
+        return largest(logits, *size)
+
+
+def largest(logits: np.ndarray, height: int, width: int) -> np.ndarray:
+    """Find the class of each pixel (H, W), given logits of another size.
+
+    One class after the other: those of all classes at the size of a photograph take gigabytes.
+    """
+    best = resize(logits[0], height, width)
+    labels = np.zeros(best.shape, int)
+    for label in range(1, len(logits)):
+        values = resize(logits[label], height, width)
+        labels[values > best] = label
+        np.maximum(best, values, out=best)
+    return labels
 
 
 def read_image(path: str) -> np.ndarray:

@@ -130,11 +130,18 @@ def zoom(
         centre (Sequence[float]): y and x of the point.
         radius (float): Pixels shown to each side of it.
     """
-    axis.imshow(pixels)
+    y, x = centre
+    # Only what is shown: the borders of all classes in a large photograph take gigabytes.
+    (top, bottom), (left, right) = (
+        (max(0, min(int(c - radius) - 2, side - 1)), max(1, min(int(c + radius) + 3, side)))
+        for c, side in zip(centre, labels.shape, strict=True)
+    )
+    pixels, labels = (array[top:bottom, left:right] for array in (pixels, labels))
+    axis.imshow(pixels, extent=(left - 0.5, right - 0.5, bottom - 0.5, top - 0.5))
+    place = np.arange(left, right), np.arange(top, bottom)
     # A contour needs two rows and columns.
     for label in np.unique(labels) if min(labels.shape) > 1 else ():
-        axis.contour(labels == label, levels=[0.5], colors='white', linewidths=0.8)
-    y, x = centre
+        axis.contour(*place, labels == label, levels=[0.5], colors='white', linewidths=0.8)
     axis.set_xlim(x - radius, x + radius)
     axis.set_ylim(y + radius, y - radius)
 

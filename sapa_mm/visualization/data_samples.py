@@ -12,6 +12,8 @@ from .label_maps import MIN_SCORE, to_numpy
 
 # mmdet draws lines and names of a fixed size in pixels, so smaller images are enlarged.
 _MIN_SIDE = 320
+# A panel of a figure has fewer pixels, and mmseg takes a gigabyte to blend a photograph.
+_MAX_SIDE = 2048
 
 
 def draw_data_sample(sample: Any, prefix: str, pixels: np.ndarray, meta: dict) -> np.ndarray:
@@ -25,13 +27,16 @@ def draw_data_sample(sample: Any, prefix: str, pixels: np.ndarray, meta: dict) -
         meta (dict): ``classes`` and ``palette``.
 
     Returns:
-        np.ndarray: RGB, uint8; small images are enlarged by a whole factor for mmdet.
+        np.ndarray: RGB, uint8; small images are enlarged by a whole factor for mmdet, of large ones
+        with a semantic map every n-th pixel is taken.
     """
     draw = dict(draw_gt=prefix == 'gt', draw_pred=prefix == 'pred')
     if is_semantic(sample):
         visualizer = _visualizer('mmseg.SegLocalVisualizer')
         visualizer.alpha = 0.7
         draw['with_labels'] = False
+        step = -(-max(pixels.shape[:2]) // _MAX_SIDE)
+        sample, pixels = _thin_out(sample, prefix, step), pixels[::step, ::step]
     else:
         visualizer = _visualizer('mmdet.DetLocalVisualizer')
         visualizer.alpha = 0.6
@@ -72,6 +77,16 @@ def _visualizer(kind: str) -> Visualizer:
         # Without backends it warns that it saves nothing.
         warnings.simplefilter('ignore')
         return VISUALIZERS.build(dict(type=kind, name=f'sapa_mm {kind}'))
+
+
+def _thin_out(sample: Any, prefix: str, step: int) -> Any:
+    """Copies the drawn field of an mmseg data sample, with every n-th pixel of it."""
+    thin = type(sample)()
+    labels = sample.get(f'{prefix}_sem_seg')
+    if labels is not None:
+        labels = type(labels)(data=labels.data[:, ::step, ::step])
+        thin.set_field(labels, f'{prefix}_sem_seg', type(labels))
+    return thin
 
 
 def _enlarge(sample: Any, prefix: str, factor: int) -> Any:

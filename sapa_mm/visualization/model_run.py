@@ -1,6 +1,6 @@
 """A model run on one image: its prediction, and the recorded calls of its upsamplers."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -9,7 +9,9 @@ import cv2
 import numpy as np
 import torch
 from mmengine.dataset import pseudo_collate
+from mmengine.structures import PixelData
 from torch import Tensor, nn
+from torch.nn.functional import interpolate
 
 from ..engine.finite_scores_hook import check_scores
 from ..upsamplers import Upsampler
@@ -136,7 +138,7 @@ def predict_recorded(model: nn.Module, sample: dict) -> tuple[Any, list[Call], E
     """
     batch = model.data_preprocessor(pseudo_collate([sample]), False)
     with record_calls(model) as calls:
-        prediction = model(**batch, mode='predict')[0]
+        prediction = _predict(model, batch)
     # The pipeline resized the image, the model padded it.
     padded, resized = batch['inputs'].shape[-2:], prediction.img_shape
     height, width = (
@@ -144,6 +146,58 @@ def predict_recorded(model: nn.Module, sample: dict) -> tuple[Any, list[Call], E
         for original, side, part in zip(prediction.ori_shape[:2], padded, resized[:2], strict=True)
     )
     return prediction, [] if _slides(model) else first_calls(calls), (height, width)
+
+
+def _predict(model: nn.Module, batch: dict) -> Any:
+    """Predicts one image as the model does.
+
+    mmseg resizes the logits of all classes to the size of the image, which takes gigabytes for a
+    photograph. Here they keep the size of the network's input.
+    """
+    if not _resizes_logits(model):
+        return model(**batch, mode='predict')[0]
+    (sample,) = batch['data_samples']
+    size = sample.ori_shape[:2]
+    sample.set_metainfo(dict(ori_shape=sample.img_shape[:2]))
+    prediction = model(**batch, mode='predict')[0]
+    prediction.set_metainfo(dict(ori_shape=size))
+    labels = largest_logits(prediction.seg_logits.data, size, model.align_corners)
+    prediction.pred_sem_seg = PixelData(data=labels[None])
+    return prediction
+
+
+def _resizes_logits(model: nn.Module) -> bool:
+    """Tells whether a model is a segmentor of mmseg whose largest logit counts."""
+    try:
+        from mmseg.models import BaseSegmentor, EncoderDecoder
+    except ImportError:
+        return False
+    resizes = getattr(type(model), 'postprocess_result', None) is BaseSegmentor.postprocess_result
+    return resizes and isinstance(model, EncoderDecoder) and model.out_channels > 1
+
+
+def largest_logits(logits: Tensor, size: Sequence[int], align_corners: bool) -> Tensor:
+    """Finds the class of each pixel, given logits of another size, without resizing all at once.
+
+    Args:
+        logits (Tensor): (num_classes, h, w).
+        size (Sequence[int]): H and W.
+        align_corners (bool): See ``torch.nn.functional.interpolate``.
+
+    Returns:
+        Tensor: Labels, int64 (H, W): those of the largest bilinearly interpolated logit.
+    """
+    best = labels = None
+    for label, channel in enumerate(logits):
+        values = interpolate(
+            channel[None, None], tuple(size), mode='bilinear', align_corners=align_corners
+        )[0, 0]
+        if best is None:
+            best, labels = values, values.new_zeros(values.shape, dtype=torch.int64)
+        else:
+            labels[values > best] = label
+            best = torch.maximum(best, values)
+    return labels
 
 
 @contextmanager

@@ -145,6 +145,22 @@ def test_the_script_labels_as_mmseg_does(upernet, images, index, monkeypatch):
     assert (labels == expected).mean() > 0.99
 
 
+def test_logits_are_resized_one_class_after_the_other(monkeypatch):
+    """All classes of a photograph at once took 13 GB."""
+    import tracemalloc
+
+    monkeypatch.syspath_prepend(TOOLS)
+    from onnx_inference import largest, resize
+
+    logits = np.random.default_rng(0).standard_normal((150, 20, 30)).astype(np.float32)
+    tracemalloc.start()
+    labels = largest(logits, 200, 310)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert np.array_equal(labels, resize(logits, 200, 310).argmax(0))
+    assert peak < 10 * 200 * 310 * 8  # all would take 75 times as much as one
+
+
 def test_the_script_needs_neither_torch_nor_openmmlab():
     import subprocess
 

@@ -7,9 +7,16 @@ pytest.importorskip('mmseg')
 
 import torch
 from matplotlib.collections import PathCollection
+from matplotlib.figure import Figure
+from mmengine.dataset import Compose, pseudo_collate
+from mmengine.structures import PixelData
 from mmengine.visualization import Visualizer
+from mmseg.structures import SegDataSample
 
-from sapa_mm.visualization.canvas import to_cell
+from sapa_mm.engine.config import in_scope
+from sapa_mm.engine.images import image_pipeline
+from sapa_mm.visualization.canvas import to_cell, zoom
+from sapa_mm.visualization.data_samples import draw_data_sample
 from sapa_mm.visualization.figures import draw
 from sapa_mm.visualization.input_image import open_image
 from sapa_mm.visualization.kernels import compute_kernels
@@ -20,16 +27,26 @@ from ..support.configs import SEGFORMER, UPERNET, model_files
 
 
 @pytest.fixture
-def runs_of(tmp_path, options):
-    """The first scene, and models run on it."""
+def models_of(tmp_path, options):
+    """The first scene, and models of random weights."""
 
-    def run(*upsamplers, config=SEGFORMER):
+    def load(*upsamplers, config=SEGFORMER):
         files = [
             model_files(tmp_path, config, upsampler, seed)
             for seed, upsampler in enumerate(upsamplers)
         ]
-        image = open_image(read_configs(files, options)[0], sample=0)
-        return image, [model.run(image) for model in load_models(files, options)]
+        return open_image(read_configs(files, options)[0], sample=0), load_models(files, options)
+
+    return load
+
+
+@pytest.fixture
+def runs_of(models_of):
+    """The first scene, and models run on it."""
+
+    def run(*upsamplers, config=SEGFORMER):
+        image, models = models_of(*upsamplers, config=config)
+        return image, [model.run(image) for model in models]
 
     return run
 
@@ -51,6 +68,19 @@ def test_a_run_is_the_models_prediction(runs_of):
     assert run.extent == (70, 90)
     assert [call.name[-1] for call in run.calls] == list('012345')
     assert image.truth.gt_sem_seg.data.shape == (1, 70, 90)
+
+
+def test_labels_are_mmsegs(models_of):
+    """mmseg resizes the logits of all classes to the image's size, which takes gigabytes."""
+    image, (model,) = models_of('sapa-b')
+    run = model.run(image)
+    with in_scope(model.trained.cfg):
+        sample = Compose(image_pipeline(model.trained.cfg))(dict(img_path=image.path))
+    expected = model.trained.model.test_step(pseudo_collate([sample]))[0]
+    assert expected.seg_logits.shape == (70, 90)
+    assert run.prediction.seg_logits.shape == (96, 96)
+    assert run.prediction.ori_shape == (70, 90)
+    assert run.prediction.pred_sem_seg.data.equal(expected.pred_sem_seg.data)
 
 
 def test_features(runs_of):
@@ -95,6 +125,27 @@ def test_kernel(runs_of, kind):
     maps = [tap for tap in taps if tap.shape == weights.shape[1:]]
     assert len(maps) == side**2
     assert np.allclose(maps, weights)
+
+
+def test_only_what_is_shown_is_drawn():
+    """The borders of all classes in a large photograph took gigabytes."""
+    labels = np.arange(300 * 400).reshape(300, 400)
+    axis = Figure().subplots()
+    zoom(axis, np.zeros((300, 400, 3), np.uint8), labels, (3, 398), 8)
+    (image,) = axis.images
+    assert image.get_array().shape[:2] == (14, 12)
+    assert image.get_extent() == [387.5, 399.5, 13.5, -0.5]
+    assert len(axis.collections) == 14 * 12
+    assert axis.get_xlim() == (390, 406)
+
+
+def test_large_maps_are_thinned_out():
+    sample = SegDataSample()
+    sample.pred_sem_seg = PixelData(data=torch.arange(5000)[None, :, None].expand(1, 5000, 7) % 3)
+    meta = dict(classes=list('abc'), palette=[(0, 0, 0), (90, 90, 90), (200, 200, 200)])
+    drawn = draw_data_sample(sample, 'pred', np.zeros((5000, 7, 3), np.uint8), meta)
+    assert drawn.shape == (1667, 3, 3)
+    assert not drawn.any()  # every third pixel is of class a
 
 
 def test_kernel_of_the_last_upsampler_at_a_boundary(runs_of):
