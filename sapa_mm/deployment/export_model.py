@@ -12,6 +12,7 @@ from ..datasets.checks import check_dataset
 from ..engine.config import in_scope
 from ..engine.images import image_pipeline, read_image
 from ..engine.trained_model import load_trained
+from ..utils.configs import without_pipelines
 from ..utils.files import check_writable, whole_file
 from ..utils.text import one_line
 from .check_values import (
@@ -91,7 +92,7 @@ def _test_images(cfg: Config) -> list[str]:
     try:
         with in_scope(cfg):
             check_dataset(dataset, 'test_dataloader.dataset')
-            built = DATASETS.build({**dataset, 'pipeline': []})
+            built = DATASETS.build(without_pipelines(dataset))
     except (FileNotFoundError, ValueError) as error:
         raise ValueError(f'{advice} ({error})') from error
     count = min(_NUM_IMAGES, len(built))

@@ -1,24 +1,27 @@
 """Single images: reading them with clear errors, and a config's pipeline for them."""
 
+import io
 import os
 
-import mmcv
+import cv2
 import numpy as np
+from mmengine import fileio
 from mmengine.config import Config
 from PIL import Image
 
-from ..utils.configs import single_datasets, type_name
+from ..utils.configs import single_datasets, without_labels
+from ..utils.text import one_line
 
 
 def read_image(path: str, name: str) -> np.ndarray:
-    """Read an image as the pipelines of mmseg and mmdet do.
+    """Read an image to draw on it, after checking that it is whole.
 
     Args:
         path (str): The file.
         name (str): What error messages call it.
 
     Returns:
-        np.ndarray: RGB, uint8 (H, W, 3).
+        np.ndarray: See ``read_picture``.
 
     Raises:
         FileNotFoundError: If there is no such file.
@@ -33,11 +36,62 @@ def read_image(path: str, name: str) -> np.ndarray:
         with Image.open(path) as file:
             file.load()
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise ValueError(f'{name}: {path} cannot be read as an image: {error}') from error
-    image = mmcv.imread(path, channel_order='rgb')
-    if image is None:
-        raise ValueError(f'{name}: {path} cannot be read by OpenCV')
-    return image
+        # Pillow knows few kinds of TIFF.
+        if os.path.splitext(path)[1].lower() not in ('.tif', '.tiff'):
+            raise ValueError(f'{name}: {path} cannot be read as an image: {error}') from error
+    return read_picture(path, name)
+
+
+def read_picture(path: str, name: str = 'image') -> np.ndarray:
+    """Read an image of any kind to draw on it.
+
+    Args:
+        path (str): The file, or an address that mmengine reads.
+        name (str): What error messages call it. Defaults to 'image'.
+
+    Returns:
+        np.ndarray: RGB, uint8 (H, W, 3), as the pipelines of mmseg and mmdet read it. Of a TIFF
+        file that OpenCV reads otherwise, such as one of floats or of many bands: the first three
+        bands or the first one, from its smallest value, black, to its largest.
+
+    Raises:
+        ValueError: If it cannot be read.
+    """
+    # OpenCV would cut floats off at 0 and 255.
+    try:
+        content = fileio.get(path)
+        image = _decode(content, cv2.IMREAD_UNCHANGED)
+        if image is None:
+            return _scale(_read_tiff(content))
+        if image.dtype in (np.uint8, np.uint16):
+            return _decode(content, cv2.IMREAD_COLOR)[..., ::-1].copy()
+        return _scale(image[..., 2::-1] if image.ndim == 3 else image)
+    except (OSError, ValueError, ImportError, KeyError, cv2.error) as error:
+        raise ValueError(f'{name}: {path} cannot be read as an image: {one_line(error)}') from error
+
+
+def _decode(content: bytes, flag: int) -> np.ndarray | None:
+    return cv2.imdecode(np.frombuffer(content, np.uint8), flag)
+
+
+def _read_tiff(content: bytes) -> np.ndarray:
+    """Read a TIFF file of a kind that OpenCV does not know."""
+    try:
+        import tifffile
+    except ImportError as error:
+        raise ImportError('OpenCV cannot read it, and tifffile is not installed') from error
+    return tifffile.imread(io.BytesIO(content))
+
+
+def _scale(image: np.ndarray) -> np.ndarray:
+    if image.ndim not in (2, 3):
+        raise ValueError(f'it has the shape {image.shape}')
+    image = np.atleast_3d(image).astype(np.float64)
+    image = image[..., :3] if image.shape[2] > 2 else image[..., :1].repeat(3, 2)
+    finite = image[np.isfinite(image)]
+    low, high = (finite.min(), finite.max()) if finite.size else (0, 0)
+    image = np.nan_to_num((image - low) / ((high - low) or 1)).clip(0, 1)
+    return np.rint(image * 255).astype(np.uint8)
 
 
 def image_pipeline(cfg: Config) -> list[dict]:
@@ -55,9 +109,5 @@ def image_pipeline(cfg: Config) -> list[dict]:
     for key in ('test_dataloader', 'val_dataloader'):
         for _, dataset in single_datasets((cfg.get(key) or {}).get('dataset'), key):
             if dataset.get('pipeline'):
-                return [
-                    step
-                    for step in dataset['pipeline']
-                    if 'Annotations' not in type_name(step['type'])
-                ]
+                return without_labels(dataset['pipeline'])
     raise ValueError('the config has no test_dataloader with a pipeline')

@@ -1,15 +1,23 @@
 """Testing: preparing and checking the config, and the run."""
 
 import copy
+import logging
 import os
 from typing import Any
 
 from mmengine.config import Config
 from mmengine.dist import master_only
 from mmengine.hooks import LoggerHook
+from mmengine.logging import print_log
 
 from ..datasets.checks import check_data
-from ..utils.configs import type_name
+from ..utils.configs import (
+    loads_labels,
+    nested_configs,
+    single_datasets,
+    type_name,
+    without_labels,
+)
 from ..utils.files import check_writable
 from .check_loading_hook import CheckLoadingHook
 from .config import check_checkpoint, in_scope
@@ -69,13 +77,14 @@ def prepare_testing(
     with in_scope(cfg):
         check_data(cfg, ['test'])
         check_settings(cfg, ['test'])
+    if tta:
+        _use_tta(cfg)
+    _check_labels(cfg, saves=out is not None or show_dir is not None)
     if out is not None:
         _save_predictions(cfg, out)
     if show_dir is not None:
         check_writable(show_dir, 'show_dir', is_folder=True)
         _draw_predictions(cfg, os.path.abspath(show_dir))
-    if tta:
-        _use_tta(cfg)
     return cfg
 
 
@@ -108,66 +117,129 @@ def _scope(cfg: Config, argument: str) -> str:
     return scope
 
 
-def _save_predictions(cfg: Config, out: str) -> None:
-    scope = _scope(cfg, 'out')
-    evaluator = cfg.test_evaluator
-    # One metric, a list, or an evaluator with a list.
+def _metrics(cfg: Config) -> list[dict]:
+    """The metrics of a test: one, a list, or an evaluator with a list."""
+    evaluator = cfg.get('test_evaluator') or []
     if isinstance(evaluator, dict) and 'metrics' in evaluator:
         evaluator = evaluator['metrics']
-    metrics = list(evaluator) if isinstance(evaluator, (list, tuple)) else [evaluator]
+    return list(evaluator) if isinstance(evaluator, (list, tuple)) else [evaluator]
 
-    if scope == 'mmdet':
+
+def _check_labels(cfg: Config, saves: bool) -> None:
+    """Leave out the metrics that need labels which the data does not have, if anything is saved."""
+    metrics = _metrics(cfg)
+    without = [
+        key
+        for key, dataset in single_datasets(
+            cfg.test_dataloader.get('dataset'), 'test_dataloader.dataset'
+        )
+        if dataset.get('pipeline') and not loads_labels(dataset['pipeline'])
+    ]
+    needed = [metric for metric in metrics if without and _needs_labels(metric)]
+    formats = [metric for metric in metrics if _only_formats(metric)]
+    if not needed and not formats:
+        return
+    names = ', '.join(type_name(metric['type']) for metric in needed or formats)
+    if needed:
+        problem = f'{names}: {without[0]}.pipeline loads no labels to measure against'
+    else:
+        problem = f'{names}: format_only needs output_dir'
+    if not saves:
+        raise ValueError(f'test_evaluator: {problem}; `out` or `show_dir` saves predictions alone')
+    if needed:
+        print_log(f'Left out: {problem}', logger='current', level=logging.WARNING)
+    cfg.test_evaluator = [
+        metric for metric in metrics if metric not in needed and metric not in formats
+    ]
+
+
+def _needs_labels(metric: dict) -> bool:
+    """Tell whether a metric of mmseg, of mmdet or of ours takes labels from the data samples."""
+    kind = type_name(metric.get('type'))
+    if metric.get('format_only') or kind.startswith('Dump'):
+        return False
+    return kind in _LABEL_METRICS or (kind in _COCO_METRICS and not metric.get('ann_file'))
+
+
+def _only_formats(metric: dict) -> bool:
+    """Tell whether a metric of mmseg is to write label maps alone, without saying where."""
+    is_iou = type_name(metric.get('type')) == 'IoUMetric'
+    return is_iou and bool(metric.get('format_only')) and not metric.get('output_dir')
+
+
+def _save_predictions(cfg: Config, out: str) -> None:
+    if _scope(cfg, 'out') == 'mmdet':
         if not out.endswith(('.pkl', '.pickle')):
             raise ValueError(f'out takes a .pkl file for an mmdet config, got {out}')
         check_writable(out, 'out')
-        cfg.test_evaluator = [*metrics, {'type': 'DumpDetResults', 'out_file_path': out}]
+        dump = {'type': 'DumpDetResults', 'out_file_path': out}
+        cfg.test_evaluator = [*_metrics(cfg), dump]
         return
     if out.endswith(('.pkl', '.pickle')) or os.path.isfile(out):
         raise ValueError(f'out takes a folder (of label maps) for an mmseg config, got {out}')
     check_writable(out, 'out', is_folder=True)
-    writers = ('IoUMetric', 'CityscapesMetric')
-    kinds = [type_name(metric['type']) for metric in metrics]
-    for metric, kind in zip(metrics, kinds, strict=True):
-        if kind in writers:
+    for metric in _metrics(cfg):
+        if type_name(metric.get('type')) == 'CityscapesMetric':
+            # It numbers the classes as Cityscapes' server does.
             metric.update(output_dir=out, keep_results=True)
             return
-    raise ValueError(f'out needs one of {writers} in test_evaluator, which has {kinds}')
+    _save(cfg, out=out)
 
 
 def _draw_predictions(cfg: Config, show_dir: str) -> None:
-    local = {'type': 'LocalVisBackend'}
-    if _scope(cfg, 'show_dir') == 'mmseg':
-        # mmseg draws through the visualizer's backends; upstream skips images by the interval.
-        kind = 'Seg'
-        visualizer = {'save_dir': show_dir, 'vis_backends': [local]}
-        hook: dict[str, Any] = {'draw': True, 'interval': 1}
-    else:
-        # mmdet resolves a relative path against the work directory, again for every image.
-        kind = 'Det'
-        visualizer = {}
-        hook = {'draw': True, 'test_out_dir': show_dir}
+    kind = 'Seg' if _scope(cfg, 'show_dir') == 'mmseg' else 'Det'
+    own = cfg.get('visualizer') or {'name': 'visualizer'}
+    cfg.visualizer = {'type': f'{kind}LocalVisualizer', **own}
+    # The host's hook draws all images of one name into one file.
+    stock = (cfg.get('default_hooks') or {}).pop('visualization', None) or {}
+    _save(cfg, show_dir=show_dir, score_thr=stock.get('score_thr', 0.3))
 
-    own_visualizer = cfg.get('visualizer', {'name': 'visualizer', 'vis_backends': [local]})
-    cfg.visualizer = {'type': f'{kind}LocalVisualizer', **own_visualizer, **visualizer}
-    own_hook = cfg.get('default_hooks', {}).get('visualization') or {}
-    own_hook = {'type': f'{kind}VisualizationHook', **own_hook, **hook}
-    cfg.merge_from_dict({'default_hooks.visualization': own_hook})
+
+def _save(cfg: Config, **settings: Any) -> None:
+    """Have the predictions saved; see ``SavePredictionsHook``."""
+    hook = {'type': 'SavePredictionsHook', **settings}
+    cfg.custom_hooks = [*(cfg.get('custom_hooks') or []), hook]
 
 
 def _use_tta(cfg: Config) -> None:
-    dataset = cfg.test_dataloader.dataset
-    while 'dataset' in dataset:
-        dataset = dataset.dataset
+    datasets = dict(single_datasets(cfg.test_dataloader.get('dataset'), 'test_dataloader.dataset'))
+    own = cfg.get('tta_pipeline')
     if _scope(cfg, 'tta') == 'mmdet':
         cfg.setdefault('tta_model', _DET_TTA_MODEL)
-        cfg.setdefault('tta_pipeline', [*copy.deepcopy(dataset.pipeline)[:-1], _DET_TTA])
-    missing = [key for key in ('tta_model', 'tta_pipeline') if key not in cfg]
-    if missing:
-        raise ValueError(f'tta needs {" and ".join(missing)} in the config')
+    elif own is None:
+        raise ValueError('tta needs tta_pipeline in the config')
+    if 'tta_model' not in cfg:
+        raise ValueError('tta needs tta_model in the config')
+    _check_tta_model(cfg.model, type_name(cfg.tta_model.get('type')))
+    for dataset in datasets.values():
+        pipeline = copy.deepcopy(own or [*dataset.pipeline[:-1], _DET_TTA])
+        # A test set without labels.
+        dataset.pipeline = pipeline if loads_labels(dataset.pipeline) else without_labels(pipeline)
     cfg.model = dict(**cfg.tta_model, module=cfg.model)
-    dataset.pipeline = cfg.tta_pipeline
 
 
+def _check_tta_model(model: dict, merger: str) -> None:
+    """Refuse what the hosts' models for test time augmentation cannot merge."""
+    for key, part in nested_configs(model, 'model'):
+        masks = [name for name in _MASK_PARTS if part.get(name)]
+        if type_name(part.get('type')).startswith('RTMDetIns'):
+            masks.append('type')
+        if merger == 'DetTTAModel' and masks:
+            raise ValueError(
+                f'tta: DetTTAModel merges boxes only, and {key}.{masks[0]} gives masks; test '
+                'without `tta`'
+            )
+        if merger == 'SegTTAModel' and part.get('out_channels') == 1 and 'num_classes' in part:
+            raise ValueError(
+                f'tta: SegTTAModel takes the sigmoid twice where {key}.out_channels is 1, so that '
+                'every pixel is above the threshold; test without `tta`'
+            )
+
+
+_LABEL_METRICS = ('IoUMetric', 'BoundaryIoUMetric', 'CityscapesMetric', 'DepthMetric', 'VOCMetric',
+                  'OpenImagesMetric')  # fmt: skip
+_COCO_METRICS = ('CocoMetric', 'CocoPanopticMetric')
+_MASK_PARTS = ('mask_head', 'panoptic_head', 'panoptic_fusion_head', 'semantic_head', 'segm_head')
 # The fallbacks of mmdet's own tool.
 _DET_TTA_MODEL = {
     'type': 'DetTTAModel',

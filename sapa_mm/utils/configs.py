@@ -1,6 +1,7 @@
 """Reads a config's text as data, and walks through configs."""
 
 import ast
+import copy
 import math
 from collections.abc import Collection, Iterable, Iterator
 from typing import Any
@@ -79,6 +80,60 @@ def type_name(kind: Any) -> str:
     """
     name = getattr(kind, '__name__', None) or str(kind)
     return name.rpartition('.')[2].removesuffix("'>")  # 0.1 published classes as <class 'a.B'>
+
+
+def loads_labels(pipeline: Any) -> bool:
+    """Tell whether a pipeline of mmseg or mmdet loads labels, boxes or masks.
+
+    Args:
+        pipeline (list[dict]): The configs of its steps, which may hold others.
+
+    Returns:
+        bool: Whether one of them does.
+    """
+    return any(_loads_labels(step) for _, step in nested_configs(pipeline, 'pipeline'))
+
+
+def without_labels(steps: Any) -> Any:
+    """Leave out the steps of a pipeline that load labels, also those inside of other steps.
+
+    Args:
+        steps (list or Any): The configs of the steps.
+
+    Returns:
+        list or Any: The others.
+    """
+    if isinstance(steps, dict):
+        return type(steps)({key: without_labels(value) for key, value in steps.items()})
+    if not isinstance(steps, (list, tuple)):
+        return steps
+    kept = [step for step in steps if not (isinstance(step, dict) and _loads_labels(step))]
+    # A branch of TestTimeAug that has no step left makes no image.
+    return type(steps)(without_labels(step) for step in kept if not _only_loads_labels(step))
+
+
+def without_pipelines(dataset: dict) -> dict:
+    """Copy the config of a dataset, or of a wrapper of datasets, without the pipelines.
+
+    Args:
+        dataset (dict): The config.
+
+    Returns:
+        dict: The copy, of whose dataset ``get_data_info`` describes each image.
+    """
+    dataset = copy.deepcopy(dataset)
+    for _, single in single_datasets(dataset, 'dataset'):
+        single['pipeline'] = []
+    return dataset
+
+
+def _only_loads_labels(steps: Any) -> bool:
+    return isinstance(steps, (list, tuple)) and bool(steps) and not without_labels(steps)
+
+
+def _loads_labels(step: dict) -> bool:
+    name = type_name(step.get('type'))
+    return 'Annotation' in name and not name.startswith('LoadEmpty')
 
 
 def nested_configs(config: Any, name: str) -> Iterator[tuple[str, dict]]:

@@ -8,6 +8,7 @@ import numpy as np
 from mmengine.registry import VISUALIZERS
 from mmengine.visualization import Visualizer
 
+from ..engine.pictures import add_picture, is_semantic
 from .label_maps import MIN_SCORE, to_numpy
 
 # mmdet draws lines and names of a fixed size in pixels, so smaller images are enlarged.
@@ -41,17 +42,11 @@ def draw_data_sample(sample: Any, prefix: str, pixels: np.ndarray, meta: dict) -
         visualizer = _visualizer('mmdet.DetLocalVisualizer')
         visualizer.alpha = 0.6
         visualizer.line_width = 2
-        draw['pred_score_thr'] = MIN_SCORE
         factor = -(-_MIN_SIDE // max(pixels.shape[:2]))
         sample, pixels = _enlarge(sample, prefix, factor), _repeat(pixels, factor, (0, 1))
     visualizer.dataset_meta = meta
-    visualizer.add_datasample('sample', pixels, sample, **draw)
+    add_picture(visualizer, pixels, sample, MIN_SCORE, **draw)
     return visualizer.get_image()
-
-
-def is_semantic(sample: Any) -> bool:
-    """Tells whether a data sample is mmseg's."""
-    return type(sample).__module__.startswith('mmseg.')
 
 
 def comparable_truth(truth: Any, prediction: Any) -> Any:

@@ -16,7 +16,7 @@ from ..datasets.checks import check_dataset
 from ..engine.config import in_scope
 from ..engine.images import read_image
 from ..utils.coco_panoptic import IGNORE_INDEX, Segments, read_id_map
-from ..utils.configs import single_datasets
+from ..utils.configs import single_datasets, without_pipelines
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ def open_image(
         check_dataset(dataset_cfg, 'val_dataloader.dataset')
         # pycocotools prints its progress.
         with contextlib.redirect_stdout(io.StringIO()):
-            dataset = DATASETS.build({**dataset_cfg, 'pipeline': []})
+            dataset = DATASETS.build(without_pipelines(dataset_cfg))
         return dataset_image(dataset, sample)
 
 
@@ -92,7 +92,9 @@ def dataset_image(dataset: Dataset, index: int) -> InputImage:
         )
     info = dataset.get_data_info(index)
     pixels = read_image(info['img_path'], 'image')
-    num_classes = len(dataset.metainfo.get('classes') or ())
+    # mmdet's ConcatDataset has a list of the parts' own.
+    meta = dataset.metainfo[0] if isinstance(dataset.metainfo, list) else dataset.metainfo
+    num_classes = len(meta.get('classes') or ())
     if info.get('segments_info') is not None:
         truth = _panoptic_truth(info, num_classes)
     elif 'instances' in info:

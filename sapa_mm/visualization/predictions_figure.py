@@ -6,8 +6,9 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
+from ..engine.pictures import is_semantic
 from .canvas import grid, panel_height, patches, show
-from .data_samples import comparable_truth, draw_data_sample, is_semantic
+from .data_samples import comparable_truth, draw_data_sample
 from .input_image import InputImage
 from .label_maps import DifferenceMap, compare_labels, label_map
 from .model_run import ModelRun

@@ -11,7 +11,7 @@ import pytest
 import torch
 from PIL import Image
 
-from sapa_mm.engine import read_checkpoint
+from sapa_mm.engine import read_checkpoint, testing
 from sapa_mm.engine.monitored_metrics import metric_names
 
 from ..support.run_tool import call_run, call_tool, run_tool
@@ -96,6 +96,70 @@ def test_segmentation_with_test_time_augmentation(seg):
     work_dir = seg.folder / 'tta'
     printed = run_tool('test', seg.config, seg.work_dir / seg.last, '--tta', '--work-dir', work_dir)
     assert 'mIoU' in printed
+
+
+@pytest.fixture
+def unlabelled(seg, tmp_path):
+    """A config whose test set is two folders of images of the same names, without labels."""
+    for part in ('a', 'b'):
+        shutil.copytree(seg.folder / 'data/images/validation', tmp_path / 'images' / part)
+    text = f"""
+_base_ = {str(seg.config)!r}
+parts = [
+    dict(type='ADE20KDataset', data_root={str(tmp_path)!r}, data_prefix=dict(img_path=folder),
+         pipeline=[dict(type='LoadImageFromFile'), dict(type='PackSegInputs')])
+    for folder in ('images/a', 'images/b')]
+test_dataloader = dict(dataset=dict(_delete_=True, type='ConcatDataset', datasets=parts))
+test_evaluator = [dict(type='IoUMetric', format_only=True), dict(type='BoundaryIoUMetric')]
+custom_imports = dict(imports=['sapa_mm.evaluation'])
+"""
+    (tmp_path / 'config.py').write_text(text)
+    return tmp_path / 'config.py'
+
+
+@pytest.mark.parametrize('tta', [(), ('--tta',)])
+def test_a_test_set_without_labels(seg, unlabelled, tmp_path, monkeypatch, tta):
+    """The config's tta_pipeline loads labels."""
+    said = []
+    monkeypatch.setattr(testing, 'print_log', lambda text, **_: said.append(text))
+    out, drawn = tmp_path / 'out', tmp_path / 'drawn'
+    work_dir = ['--work-dir', tmp_path / 'run']
+    saved = ['--out', out, '--show-dir', drawn]
+    call_run('test', unlabelled, seg.work_dir / seg.last, *work_dir, *saved, *tta)
+    files = [f'{part}/{index}.png' for part in ('a', 'b') for index in range(4)]
+    for folder in (out, drawn):
+        assert sorted(str(p.relative_to(folder)) for p in folder.rglob('*.png')) == files
+    for index in range(4):
+        maps = [np.asarray(Image.open(out / part / f'{index}.png')) for part in ('a', 'b')]
+        assert maps[0].shape == (64, 64)
+        assert np.array_equal(*maps)
+    key = 'test_dataloader.dataset.datasets.0.pipeline'
+    assert said == [f'Left out: BoundaryIoUMetric: {key} loads no labels to measure against']
+
+
+def test_nothing_to_do_without_labels(seg, unlabelled, tmp_path, capfd):
+    arguments = [unlabelled, seg.work_dir / seg.last, '--work-dir', tmp_path, '--cfg-options']
+    error = fails(capfd, 'test', *arguments)
+    assert error.startswith('error: test_evaluator: BoundaryIoUMetric: test_dataloader.dataset.')
+    assert error.endswith('; --out or --show-dir saves predictions alone')
+    error = fails(capfd, 'test', *arguments, 'test_evaluator.1.format_only=True')
+    assert error == (
+        'error: test_evaluator: IoUMetric: format_only needs output_dir; --out or --show-dir saves '
+        'predictions alone'
+    )
+
+
+def test_predictions_that_cannot_be_merged(request, tmp_path, capfd):
+    """Masks, and mmseg's single channel: its model for flips takes the sigmoid twice."""
+    for host, option, message in (
+        ('det', 'model.mask_head.type=FCNMaskHead', 'model.mask_head gives masks; test without'),
+        ('seg', 'model.decode_head.out_channels=1', 'model.decode_head.out_channels is 1, so that'),
+    ):
+        run = request.getfixturevalue(host)
+        arguments = ['--work-dir', tmp_path, '--tta', '--cfg-options', option]
+        error = fails(capfd, 'test', run.config, run.work_dir / run.last, *arguments)
+        assert error.startswith('error: --tta: ')
+        assert message in error
 
 
 def test_detections_are_measured_saved_and_drawn(det):

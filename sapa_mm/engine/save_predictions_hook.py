@@ -1,0 +1,121 @@
+"""A hook that writes the predictions of a test as label maps and pictures."""
+
+import logging
+import os
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+from mmengine.hooks import Hook
+from mmengine.logging import print_log
+from mmengine.registry import HOOKS
+from PIL import Image
+
+from ..utils.files import whole_file
+from .images import read_picture
+from .pictures import add_picture
+
+
+@HOOKS.register_module()
+class SavePredictionsHook(Hook):
+    """Writes label maps and pictures of the predictions, a file for each image of the test set.
+
+    Files are named after the images, in subfolders as these are: images of one name in different
+    folders do not overwrite one another.
+
+    Args:
+        out (str, optional): The folder of PNG label maps, numbered as those of the dataset: of 16
+            bits if there are more than 255 classes. Only for models of mmseg. Defaults to None.
+        show_dir (str, optional): The folder of pictures, drawn by the runner's visualizer: ground
+            truth and prediction. An image that cannot be drawn is left out with a warning.
+            Defaults to None.
+        score_thr (float): Only detections of a higher score are drawn. Defaults to 0.3.
+    """
+
+    priority = 'LOW'
+
+    def __init__(self, out: str | None = None, show_dir: str | None = None, score_thr: float = 0.3):
+        self.out = out
+        self.show_dir = show_dir
+        self.score_thr = score_thr
+        self._names: dict[str, str] = {}
+        self._warned = False
+
+    def before_test(self, runner) -> None:
+        """Name the files of all images."""
+        dataset = runner.test_dataloader.dataset
+        if hasattr(dataset, 'get_data_info'):
+            infos = (dataset.get_data_info(index) for index in range(len(dataset)))
+            self._names = relative_names(info['img_path'] for info in infos)
+        if self.out is not None:
+            self._classes = len(dataset.metainfo.get('classes') or ())
+
+    def after_test_iter(
+        self, runner, batch_idx: int, data_batch: Any = None, outputs: Sequence | None = None
+    ) -> None:
+        """Write the files of a batch.
+
+        Args:
+            runner (Runner): The runner.
+            batch_idx (int): Index of the batch.
+            data_batch (Any): Unused.
+            outputs (Sequence[SegDataSample or DetDataSample], optional): The predictions.
+
+        Raises:
+            ValueError: If ``out`` is given and there is no label map.
+        """
+        for sample in outputs or ():
+            # Of a dataset that does not list its images, the whole path.
+            whole = os.path.splitext(os.path.abspath(sample.img_path))[0].lstrip(os.sep)
+            name = self._names.get(sample.img_path, whole)
+            if self.out is not None:
+                self._write_labels(sample, os.path.join(self.out, f'{name}.png'))
+            if self.show_dir is not None:
+                self._draw(runner.visualizer, sample, os.path.join(self.show_dir, name))
+
+    def _write_labels(self, sample: Any, path: str) -> None:
+        if 'pred_sem_seg' not in sample:
+            raise ValueError(f'out: {sample.img_path} has no predicted label map')
+        labels = sample.pred_sem_seg.data[0].cpu().numpy().astype(np.int64)
+        # Files that are read with reduce_zero_label have the classes from 1 on.
+        shift = int(bool(sample.get('reduce_zero_label', False)))
+        kind = np.uint8 if self._classes + shift <= 256 else np.uint16
+        with whole_file(path) as partial:
+            Image.fromarray((labels + shift).astype(kind)).save(partial)
+
+    def _draw(self, visualizer: Any, sample: Any, path: str) -> None:
+        try:
+            picture = read_picture(sample.img_path)
+        except ValueError as error:
+            if not self._warned:
+                text = f'show_dir: not drawn: {error}; the same is not said again'
+                print_log(text, logger='current', level=logging.WARNING)
+            self._warned = True
+            return
+        # mmseg's pictures are areas of colour, which JPEG blurs.
+        suffix = os.path.splitext(sample.img_path)[1]
+        if 'pred_sem_seg' in sample or suffix.lower() not in ('.jpg', '.jpeg', '.png'):
+            suffix = '.png'
+        add_picture(visualizer, picture, sample, self.score_thr, out_file=f'{path}{suffix}')
+
+
+def relative_names(paths: Iterable[str]) -> dict[str, str]:
+    """Name files after images, without their suffix, below the folder that all images are in.
+
+    Args:
+        paths (Iterable[str]): The images.
+
+    Returns:
+        dict[str, str]: A name such as 'a/0' of each path; with the suffix, 'a/0.jpg', where two
+        images in a folder differ by nothing else.
+    """
+    absolute = {path: os.path.abspath(path) for path in paths}
+    files = set(absolute.values())
+    folder = os.path.commonpath({os.path.dirname(path) for path in files}) if files else ''
+    counts = Counter(os.path.splitext(path)[0] for path in files)
+    names = {}
+    for path, file in absolute.items():
+        stem = os.path.splitext(file)[0]
+        names[path] = os.path.relpath(stem if counts[stem] == 1 else file, folder)
+    return names

@@ -1,0 +1,148 @@
+"""A file for each image: names, label maps of many classes, pictures of odd predictions."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+pytest.importorskip('mmengine')
+
+from mmengine.registry import HOOKS
+from mmengine.structures import InstanceData, PixelData
+
+from sapa_mm.engine import SavePredictionsHook, save_predictions_hook
+from sapa_mm.engine.save_predictions_hook import relative_names
+
+
+@pytest.mark.parametrize(
+    ('paths', 'names'),
+    [
+        (['images/0.jpg', 'images/1.jpg'], ['0', '1']),
+        (['images/a/0.jpg', 'images/b/0.jpg'], ['a/0', 'b/0']),
+        (['one/images/0.jpg', 'two/images/0.jpg', '0.jpg'], ['one/images/0', 'two/images/0', '0']),
+        (['a/0.jpg', 'a/0.png', 'a/1.png'], ['0.jpg', '0.png', '1']),
+        (['a/../b/0.jpg', './b/1.jpg', 'b//2.jpg'], ['0', '1', '2']),
+        (['a/0.jpg', 'a/0.jpg'], ['0']),
+        (['.hidden.jpg', 'no-suffix'], ['.hidden', 'no-suffix']),
+        ([], []),
+    ],
+)
+def test_names(paths, names):
+    assert list(relative_names(paths).values()) == names
+
+
+class Images:
+    """A data set of images in two folders."""
+
+    def __init__(self, folder, num_classes=3):
+        self.paths = [str(folder / part / '0.jpg') for part in ('a', 'b')]
+        for path in self.paths:
+            (folder / path).parent.mkdir(exist_ok=True)
+            Image.new('RGB', (8, 6), 'white').save(path)
+        colours = [(90 * label, 0, 0) for label in range(num_classes)]
+        names = [f'class {label}' for label in range(num_classes)]
+        self.metainfo = {'classes': names, 'palette': colours}
+
+    def __len__(self):
+        return len(self.paths)
+
+    def get_data_info(self, index):
+        return {'img_path': self.paths[index]}
+
+
+def run(dataset, samples, visualizer=None, **options):
+    loader = SimpleNamespace(dataset=dataset)
+    runner = SimpleNamespace(test_dataloader=loader, visualizer=visualizer)
+    hook = HOOKS.build({'type': 'SavePredictionsHook', **options})
+    hook.before_test(runner)
+    hook.after_test_iter(runner, 0, None, samples)
+    return hook
+
+
+@pytest.mark.parametrize(
+    ('classes', 'reduce', 'mode', 'stored'),
+    [(256, False, 'L', 255), (256, True, 'I;16', 256), (300, False, 'I;16', 255)],
+)
+def test_labels_of_many_classes(tmp_path, classes, reduce, mode, stored):
+    """8 bits where they hold all classes, in the numbers of the data set's own files."""
+    SegDataSample = pytest.importorskip('mmseg.structures').SegDataSample
+    dataset = Images(tmp_path, classes)
+    samples = []
+    for path in dataset.paths:
+        meta = {'img_path': path, 'reduce_zero_label': reduce}
+        samples.append(SegDataSample(metainfo=meta))
+        samples[-1].pred_sem_seg = PixelData(data=torch.full((1, 6, 8), 255))
+    run(dataset, samples, out=str(tmp_path / 'out'))
+    for part in ('a', 'b'):
+        labels = Image.open(tmp_path / 'out' / part / '0.png')
+        assert labels.mode == mode
+        assert (np.asarray(labels) == stored).all()
+    del samples[0].pred_sem_seg
+    with pytest.raises(ValueError, match=r'^out: .*0.jpg has no predicted label map'):
+        run(dataset, samples, out=str(tmp_path / 'out'))
+
+
+@pytest.fixture
+def visualizer():
+    visualizers = pytest.importorskip('mmdet.visualization')
+    return visualizers.DetLocalVisualizer(name='test_save_predictions_hook')
+
+
+def detections(path, void):
+    from mmdet.structures import DetDataSample
+
+    sample = DetDataSample(metainfo={'img_path': path, 'ori_shape': (6, 8)})
+    masks = np.zeros((1, 6, 8), bool)
+    masks[:, 1:4, 2:6] = True
+    boxes = torch.tensor([[2.0, 1.0, 6.0, 4.0]])
+    labels, scores = torch.ones(1, dtype=torch.int64), torch.ones(1)
+    sample.pred_instances = InstanceData(bboxes=boxes, labels=labels, scores=scores, masks=masks)
+    if void:
+        del sample.pred_instances
+        for key in ('pred_panoptic_seg', 'gt_panoptic_seg'):
+            sample.set_field(PixelData(sem_seg=torch.full((1, 6, 8), 3)), key, PixelData)
+    return sample
+
+
+def test_pictures_of_nothing_but_void(tmp_path, visualizer):
+    dataset = Images(tmp_path)
+    visualizer.dataset_meta = dataset.metainfo
+    samples = [detections(path, True) for path in dataset.paths]
+    run(dataset, samples, visualizer, show_dir=str(tmp_path / 'drawn'))
+    assert 'pred_panoptic_seg' in samples[0]  # as it was, for the metrics
+    for part in ('a', 'b'):
+        picture = np.asarray(Image.open(tmp_path / 'drawn' / part / '0.jpg'))
+        assert picture.shape == (6, 16, 3)  # truth and prediction
+        assert (picture > 250).all()
+
+
+def test_the_same_prediction_gives_the_same_picture(tmp_path, visualizer):
+    dataset = Images(tmp_path)
+    visualizer.dataset_meta = dataset.metainfo
+    samples = [detections(path, False) for path in dataset.paths]
+    np.random.seed(5)  # noqa: NPY002
+    expected = np.random.rand()  # noqa: NPY002
+    np.random.seed(5)  # noqa: NPY002
+    run(dataset, samples, visualizer, show_dir=str(tmp_path / 'drawn'))
+    assert np.random.rand() == expected  # noqa: NPY002
+    first, second = ((tmp_path / 'drawn' / part / '0.jpg').read_bytes() for part in ('a', 'b'))
+    assert first == second
+    assert np.asarray(Image.open(tmp_path / 'drawn/a/0.jpg')).min() < 200
+
+
+def test_an_image_that_cannot_be_drawn(tmp_path, visualizer, monkeypatch):
+    dataset = Images(tmp_path)
+    visualizer.dataset_meta = dataset.metainfo
+    for path in dataset.paths:
+        with open(path, 'wb') as file:
+            file.write(b'no image')
+    samples = [detections(path, False) for path in dataset.paths]
+    said = []
+    monkeypatch.setattr(save_predictions_hook, 'print_log', lambda text, **_: said.append(text))
+    hook = run(dataset, samples, visualizer, show_dir=str(tmp_path / 'drawn'))
+    assert isinstance(hook, SavePredictionsHook)
+    assert not (tmp_path / 'drawn').exists()
+    (text,) = said
+    assert text.startswith(f'show_dir: not drawn: image: {dataset.paths[0]} cannot be read')
