@@ -2,6 +2,7 @@
 
 import io
 import os
+from typing import Any
 
 import cv2
 import numpy as np
@@ -70,7 +71,8 @@ def read_picture(path: str, name: str = 'image') -> np.ndarray:
         raise ValueError(f'{name}: {path} cannot be read as an image: {one_line(error)}') from error
 
 
-def _decode(content: bytes, flag: int) -> np.ndarray | None:
+def _decode(content: bytes, flag: int) -> Any:
+    """Decode by OpenCV; None if it does not know the kind."""
     return cv2.imdecode(np.frombuffer(content, np.uint8), flag)
 
 

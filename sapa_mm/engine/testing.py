@@ -212,9 +212,10 @@ def _use_tta(cfg: Config) -> None:
         raise ValueError('tta needs tta_model in the config')
     _check_tta_model(cfg.model, type_name(cfg.tta_model.get('type')))
     for dataset in datasets.values():
-        pipeline = copy.deepcopy(own or [*dataset.pipeline[:-1], _DET_TTA])
+        pipeline = copy.deepcopy(own or [*dataset['pipeline'][:-1], _DET_TTA])
         # A test set without labels.
-        dataset.pipeline = pipeline if loads_labels(dataset.pipeline) else without_labels(pipeline)
+        has_labels = loads_labels(dataset['pipeline'])
+        dataset['pipeline'] = pipeline if has_labels else without_labels(pipeline)
     cfg.model = dict(**cfg.tta_model, module=cfg.model)
 
 

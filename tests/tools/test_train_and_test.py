@@ -151,8 +151,9 @@ def test_nothing_to_do_without_labels(seg, unlabelled, tmp_path, capfd):
 
 def test_predictions_that_cannot_be_merged(request, tmp_path, capfd):
     """Masks, and mmseg's single channel: its model for flips takes the sigmoid twice."""
+    mask_head = 'model.mask_head={"type": "FCNMaskHead", "num_classes": 1}'
     for host, option, message in (
-        ('det', 'model.mask_head.type=FCNMaskHead', 'model.mask_head gives masks; test without'),
+        ('det', mask_head, 'model.mask_head gives masks; test without'),
         ('seg', 'model.decode_head.out_channels=1', 'model.decode_head.out_channels is 1, so that'),
     ):
         run = request.getfixturevalue(host)
