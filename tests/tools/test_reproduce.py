@@ -91,6 +91,11 @@ def test_missing_data_fails_every_row(tmp_path):
             "several nodes, or start each row on a node of its own: 'reproduce.py commands' prints "
             'a command for each',
         ),
+        (
+            ['--launcher', 'slurm', '--gpus', 2, '--processes', 3],
+            'error: --processes must be one for each of 2 --gpus, got 3; give --processes alone '
+            'for processes without GPUs',
+        ),
         (['--launcher', 'slurm'], "launcher 'slurm': there is no srun on this machine's PATH"),
     ],
 )
