@@ -17,7 +17,7 @@ from .compare_settings import defaults_of
 _BRACKETS = {'[': ']', '(': ')', '{': '}'}
 # Keys that are read, by the hosts' tools and ours, beside the arguments of mmengine's runners.
 _OTHER_KEYS = ['runner_type', 'auto_scale_lr', 'tta_model', 'tta_pipeline', 'model_wrapper_cfg']
-_OTHER_KEYS += ['find_unused_parameters', 'allow_partial']
+_OTHER_KEYS += ['find_unused_parameters', 'allow_partial', 'processes']
 _PLACES = ('data_root', 'work_dir', 'load_from')
 
 
