@@ -4,9 +4,9 @@ from dataclasses import dataclass
 
 from mmengine.config import Config
 from mmengine.model import revert_sync_batchnorm
-from mmengine.registry import DATASETS
 from torch import nn
 
+from ..datasets.checks.files import build_metainfo
 from ..utils.configs import single_datasets
 from ..utils.files import check_writable, read_json
 from .checkpoint import read_checkpoint
@@ -127,11 +127,7 @@ def _dataset_meta(cfg: Config) -> dict:
     for key in ('test_dataloader', 'val_dataloader', 'train_dataloader'):
         for _, dataset in single_datasets((cfg.get(key) or {}).get('dataset'), key):
             with in_scope(cfg):
-                try:
-                    # The dataset chooses the colours of some of its classes. No data is read.
-                    meta = DATASETS.build({**dataset, 'pipeline': [], 'lazy_init': True}).metainfo
-                except Exception:  # of a class that is not installed, or that reads them itself
-                    continue
-            if isinstance(meta.get('classes'), (list, tuple)):
-                return dict(meta)
+                meta = build_metainfo(dataset)
+            if meta is not None and isinstance(meta.get('classes'), (list, tuple)):
+                return meta
     return {}

@@ -15,7 +15,7 @@ from mmengine.config import Config
 from ...utils.configs import nested_configs, single_datasets, type_name
 from ...utils.text import first_of
 from .categories import read_categories
-from .files import _Files, find_dataset, read_metainfo
+from .files import _Files, build_metainfo, find_dataset, read_metainfo
 from .heads import find_head_problems, find_heads
 from .report import ReportLine
 
@@ -64,7 +64,7 @@ def find_class_problems(cfg: Config, splits: Sequence[str]) -> Iterator[ReportLi
         if (config, evaluator := cfg.get(f'{split}_evaluator')) in seen:
             continue  # the test set is often that of the validation
         seen.append((config, evaluator))
-        yield from _part_problems(config, name)
+        yield from _part_problems(config, name, evaluator, bool(heads))
         read[split] = [_Data(single, key) for key, single in single_datasets(config, name)]
         # A ConcatDataset has the classes of its first part.
         data = read[split][0] if read[split] else None
@@ -74,7 +74,7 @@ def find_class_problems(cfg: Config, splits: Sequence[str]) -> Iterator[ReportLi
         if reference is None:
             reference = data
             yield from find_head_problems(heads, len(data.classes), data.things(), data.name)
-        else:
+        elif reference.is_known and data.is_known:
             yield from _compare(reference, data, bool(heads))
     trained = {data.images: data.name for data in read.get('train', ()) if data.images}
     for data in read.get('val', ()):
@@ -101,6 +101,7 @@ class _Data:
         self.is_coco = files.loader in (_COCO, _PANOPTIC)
         self.is_panoptic = self.is_coco and _PANOPTIC in bases
         self.is_known = self.is_segmentation or self.is_coco
+        is_video = 'BaseVideoDataset' in bases  # trackers learn some of its classes
         #: Its COCO file, if it has one on this machine.
         self.path: str | None = None
         is_file = isinstance(dataset.get('ann_file'), str) and not dataset.get('backend_args')
@@ -113,11 +114,17 @@ class _Data:
             self.metainfo = read_metainfo(dataset)
         except (OSError, ValueError) as error:
             self.error = f'{name}.metainfo: a file that it names cannot be read: {error}'
+        self._is_missing = False
+        if self.error is None and self.metainfo.get('classes') is None:
+            built = build_metainfo(dataset)
+            is_none = built is None and 'classes' in (dataset.get('metainfo') or {})
+            self._is_missing = is_none or (built is not None and built.get('classes') is None)
+            self.metainfo = built or self.metainfo
         self.error = self.error or self._find_error()
         #: The names; None if they are wrong, or not known before it is built.
         self.classes: tuple[str, ...] | None = None
         classes = self.metainfo.get('classes')
-        if self.error is None and isinstance(classes, (list, tuple)):
+        if self.error is None and isinstance(classes, (list, tuple)) and not is_video:
             self.classes = tuple(classes)
 
     @property
@@ -167,7 +174,7 @@ class _Data:
             return f'{key}.CLASSES is not read; it is called classes'
         classes = self.metainfo.get('classes')
         if classes is None or (isinstance(classes, str) and '://' in classes):
-            is_missing = self.is_known and classes is None
+            is_missing = self._is_missing and self.is_known
             return f'{key}.classes is missing, {names}' if is_missing else None
         if isinstance(classes, str):
             return f'{key}.classes is the text {classes!r}, {names}; of one class: ({classes!r},)'
@@ -220,7 +227,18 @@ class _Data:
             text = f'lists stuff ({stuff}) before things; panoptic models need the things first: '
             text += 'sort the categories of all files, and metainfo.classes'
             yield ReportLine('error', f'{self.name}.ann_file: {self.path} {text}')
-        elif labels != self.classes:
+            return
+        # Some metrics tell things from stuff by the file, some by these names.
+        stated = (self.dataset.get('metainfo') or {}).get('thing_classes')
+        if self.is_panoptic and isinstance(stated, (list, tuple)):
+            categories = _choose(self.path, self.classes)
+            wrong = [
+                one['name'] for one in categories if self._is_thing(one) != (one['name'] in stated)
+            ]
+            if wrong:
+                text = f'thing_classes and isthing in {self.path} do not agree: {first_of(wrong)}'
+                yield ReportLine('error', f'{self.name}.metainfo.{text}')
+        if labels != self.classes:
             start, theirs, ours = _difference(labels, self.classes)
             yield ReportLine(
                 'error',
@@ -264,10 +282,11 @@ def _difference(first: Sequence[str], second: Sequence[str]) -> tuple[int, str, 
 
 def _metric_problems(cfg: Config, split: str, data: _Data) -> Iterator[ReportLine]:
     """Find metrics whose file numbers the classes otherwise than the dataset's."""
-    if not data.is_coco or data.stuff_before_things():
+    evaluator = cfg.get(f'{split}_evaluator')
+    if not data.is_coco or data.stuff_before_things() or _has_metrics_of_parts(evaluator):
         return
     labels, things = data.labels(), data.things()
-    for key, metric in nested_configs(cfg.get(f'{split}_evaluator'), f'{split}_evaluator'):
+    for key, metric in nested_configs(evaluator, f'{split}_evaluator'):
         kind, path = type_name(metric.get('type')), metric.get('ann_file')
         # The metric sorts categories for Objects365, whose dataset does so, too.
         is_other = metric.get('sort_categories') or metric.get('backend_args')
@@ -294,8 +313,16 @@ def _metric_problems(cfg: Config, split: str, data: _Data) -> Iterator[ReportLin
         yield ReportLine('error', f'{place} {text}')
 
 
-def _part_problems(config: Any, name: str) -> Iterator[ReportLine]:
+def _has_metrics_of_parts(evaluator: Any) -> bool:
+    """Whether it is mmdet's, with a metric for each part of a ConcatDataset."""
+    kinds = [type_name(part.get('type')) for _, part in nested_configs(evaluator, '')]
+    return 'MultiDatasetsEvaluator' in kinds
+
+
+def _part_problems(config: Any, name: str, evaluator: Any, is_sure: bool) -> Iterator[ReportLine]:
     """Find parts of a ConcatDataset that differ: it takes parts of the same metainfo."""
+    if _has_metrics_of_parts(evaluator):
+        return
     for key, wrapper in nested_configs(config, name):
         if type_name(wrapper.get('type')) != 'ConcatDataset':
             continue
@@ -313,7 +340,9 @@ def _part_problems(config: Any, name: str) -> Iterator[ReportLine]:
                 if not is_same and setting not in ignored:
                     text = f'{setting} is {_show(other)} in {part.name}, but {_show(first)} in '
                     text += f'{parts[0].name}; the parts of a ConcatDataset must have the same'
-                    yield ReportLine('error', text)
+                    # Models that read the names may learn from any, of mmdet's ConcatDataset.
+                    kind = 'error' if is_sure or part.is_segmentation else 'note'
+                    yield ReportLine(kind, text)
 
 
 def _compare(reference: _Data, data: _Data, is_sure: bool) -> Iterator[ReportLine]:

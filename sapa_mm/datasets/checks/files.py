@@ -81,6 +81,24 @@ def read_metainfo(dataset: dict) -> dict:
     return metainfo
 
 
+def build_metainfo(dataset: dict) -> dict | None:
+    """Read what a dataset says of its classes once it is built, without reading its data.
+
+    Some read the names from a file of theirs, and some choose the colours that go with them.
+
+    Args:
+        dataset (dict): The config of a dataset that is no wrapper of others.
+
+    Returns:
+        dict or None: Its ``metainfo``; None if it cannot be built.
+    """
+    options = {'pipeline': [], 'lazy_init': True, 'test_mode': False}
+    try:
+        return dict(DATASETS.build({**dataset, **options}).metainfo)
+    except Exception:  # a dataset of somebody's own may raise anything
+        return None
+
+
 def find_dataset_problems(dataset: dict, name: str) -> Iterator[ReportLine]:
     """Find problems with the files that a dataset config names. No image is opened.
 

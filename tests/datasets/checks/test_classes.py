@@ -47,6 +47,7 @@ class TestNames:
     WRONG = {
         'text': ({'classes': 'disk'}, "classes is the text 'disk', must .* one class: .'disk',.$"),
         'none': ({}, f'metainfo.classes is missing, {NAMES}$'),
+        'null': ({'classes': None}, f'metainfo.classes is missing, {NAMES}$'),
         'old': ({'CLASSES': ('a', 'b')}, 'CLASSES is not read; it is called classes$'),
         'empty': ({'classes': ()}, f'classes is .., {NAMES}$'),
         'numbers': ({'classes': (1, 'a')}, f'classes has 1, {NAMES}$'),
@@ -95,6 +96,16 @@ class TestNames:
         )
         with pytest.raises(ValueError, match='not a subset'):
             DATASETS.build({**dataset, 'lazy_init': True})
+
+    def test_names_that_a_class_finds_itself(self, scope):
+        from mmseg.datasets import BaseSegDataset
+
+        class Own(BaseSegDataset):
+            def __init__(self, names=None, **kwargs):
+                super().__init__(metainfo={'classes': names}, **kwargs)
+
+        assert names_wrong({'type': Own, 'names': ['a', 'b']}) == []
+        assert names_wrong({'type': Own, 'nonsense': 1}) == []  # it cannot be built
 
     def test_setting_of_older_versions(self, scope):
         (line,) = names_wrong({'type': 'BaseSegDataset', 'classes': ('a',)})
@@ -198,6 +209,12 @@ class TestOrder:
                 del one['isthing']
         assert wrong(listed) == []
 
+    def test_other_things(self, wrong):
+        lines = wrong(options={'train_dataloader.dataset.metainfo.thing_classes': CLASSES[:7]})
+        assert len(lines) == 1
+        assert lines[0].startswith('error: train.metainfo.thing_classes and isthing in ')
+        assert lines[0].endswith('train.json do not agree: sky')
+
     def test_training_and_validation_in_another_order(self, wrong):
         order = CLASSES[:6] + CLASSES[:5:-1]
         (line,) = wrong(val=order)
@@ -217,6 +234,20 @@ class TestOrder:
         (line,) = wrong(instances=('box', 'disk') + THING_CLASSES[2:])
         assert 'boxes.json numbers the classes from label 0 on as box, disk, ring, ..., but' in line
         assert wrong(instances=CLASSES) == []
+
+
+def test_metrics_of_each_part():
+    """mmdet has an evaluator with a metric for each part of a ConcatDataset."""
+    pytest.importorskip('mmdet')
+    cfg = configs.load(MASK_RCNN)
+    part = cfg.val_dataloader.dataset
+    other = {**part, 'metainfo': {**part.metainfo, 'classes': ('disk',)}}
+    cfg.val_dataloader.dataset = {'type': 'ConcatDataset', 'datasets': [part, other]}
+    with in_scope(cfg):
+        (line,) = find_class_problems(cfg, ['val'])
+        assert line.text.startswith('classes is a tuple of 1: disk in val_dataloader.dataset.datas')
+        cfg.val_evaluator = {'type': 'MultiDatasetsEvaluator', 'metrics': [cfg.val_evaluator] * 2}
+        assert list(find_class_problems(cfg, ['val'])) == []
 
 
 def test_categories_without_the_rest(tmp_path):
