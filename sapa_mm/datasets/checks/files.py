@@ -265,6 +265,9 @@ def _check_segmentation(files: _Files) -> Iterator[ReportLine]:
     map_dir = None
     if files.loads_annotations():
         map_dir = yield from files.folder('data_prefix.seg_map_path')
+        if files.path('data_prefix.seg_map_path') is None:
+            text = f'{files.name}.data_prefix has no seg_map_path, the folder of label maps'
+            yield ReportLine('error', f'{text}, which the pipeline loads')
     found = _Folder(image_dir)
     has_list = files.path('ann_file') is not None and not os.path.isdir(files.path('ann_file'))
     if has_list:
@@ -285,8 +288,9 @@ def _check_segmentation(files: _Files) -> Iterator[ReportLine]:
         found_maps = _Folder(map_dir)
         hint = '' if '.' in suffix else f'; img_suffix is {suffix!r}, without a dot'
         missing = maps - found_maps.files
-        yield from _missing(files, missing, 'data_prefix.seg_map_path', found_maps, hint)
-        if missing:
+        lines = list(_missing(files, missing, 'data_prefix.seg_map_path', found_maps, hint))
+        yield from lines
+        if lines:
             return
         yield from _empty(files, maps, 'data_prefix.seg_map_path', found_maps)
         left = {n for n in found_maps.files if n.endswith(map_suffix)} - maps
@@ -416,6 +420,8 @@ def _image_names(path: str, key: str) -> set[str]:
 def _missing(
     files: _Files, missing: set[str], key: str, found: _Folder, hint: str = ''
 ) -> Iterator[ReportLine]:
+    # Names such as ./a.jpg or .a.jpg are not listed, but are there.
+    missing = {name for name in missing if not os.path.isfile(os.path.join(found.path, name))}
     if not missing:
         return
     text = f'{len(missing):,} files are missing in {found.path}: {first_of(sorted(missing))}'

@@ -119,7 +119,10 @@ class LabelCounts:
 
     def __init__(self, dataset: Any, ignored: Collection[int]) -> None:
         meta = dataset.metainfo
-        self._classes: Sequence[str] = meta.get('classes') or ()
+        # Label maps beside the boxes of mmdet's datasets have classes of their own.
+        self._classes: Sequence[str] = ()
+        if 'reduce_zero_label' in meta:
+            self._classes = meta.get('classes') or ()
         self._ignored = set(ignored) or {IGNORE_INDEX}
         self._reduces = bool(meta.get('reduce_zero_label'))
         # If a config selects some classes, the files still have the labels of all.

@@ -112,6 +112,15 @@ def test_images_that_are_not_read(seg, tmp_path):
     assert lines_of(seg)[0][1].endswith('; it has 3 .jpg, 2 .JPG, 1 .jpeg')
 
 
+def test_no_folder_of_label_maps(seg):
+    del seg['data_prefix']['seg_map_path']
+    ((kind, text),) = lines_of(seg)
+    assert kind == 'error'
+    assert text.startswith('train.data_prefix has no seg_map_path, ')
+    seg['pipeline'] = LOADING[:1]
+    assert lines_of(seg) == []
+
+
 def test_images_and_label_maps_in_one_folder(seg, tmp_path):
     for name in ('a', 'b', 'deep/c'):
         (tmp_path / 'images' / f'{name}.png').write_bytes(b'0')
@@ -159,6 +168,7 @@ def test_label_map_that_is_a_broken_link(seg, tmp_path):
     ('text', 'expected'),
     [
         ('a\r\ndeep/c \r\n', []),
+        ('./a\ndeep//c\ndeep/../b\n', []),
         ('a\n\nb\n', [('error', 'line 2 of {} is blank, ')]),
         ('', [('error', '{} lists no images')]),
         ('\ufeffa\nb\n', [('error', '{} begins with a byte-order mark, ')]),
