@@ -53,8 +53,9 @@ def find_channel_problems(
             yield ReportLine('error', f'{name}: {text}; mean and std have one value per channel')
             continue
         if given != expected:
-            text = f'{given} reach model.backbone, whose in_channels is {expected}'
-            yield ReportLine('error', f'{name}: {some}, {text}')
+            text = f'but {given} channels reach it: {some}'
+            text = f'model.backbone.in_channels is {expected}, {text}'
+            yield ReportLine('error', f'{name}: {text}')
 
 
 def _in_channels(model: Any) -> int | None:

@@ -328,8 +328,12 @@ def _listed_images(
     """Read the images that a text file lists without their suffix, as mmseg does."""
     if path is None:
         return set()
-    with open(path, encoding='utf-8', newline='\n') as lines:
-        names = [line.strip() for line in lines]
+    try:
+        with open(path, encoding='utf-8', newline='\n') as lines:
+            names = [line.strip() for line in lines]
+    except UnicodeDecodeError as error:
+        yield ReportLine('error', f'{files.name}.ann_file: {path} must be UTF-8: {error}')
+        return set()
     key = f'{files.name}.ann_file'
     blank = [number for number, name in enumerate(names, 1) if not name]
     if not names:
@@ -426,18 +430,24 @@ def _missing(
         return
     text = f'{len(missing):,} files are missing in {found.path}: {first_of(sorted(missing))}'
     broken = missing & found.broken
-    alike = {_loosely(name): name for name in found.files}
-    other = next((alike[k] for k in map(_loosely, sorted(missing)) if k in alike), None)
+    first = _stem(min(missing))
+    alike = [name for name in found.files if _is_alike(_stem(name), first)]
     if broken:
         text += f'; {len(broken):,} are links that lead nowhere'
-    elif not hint and other is not None:
-        text += f'; there is {other}'
+    elif not hint and alike:
+        text += f'; there is {min(alike)}'
     yield ReportLine('error', f'{files.name}.{key}: {text}{hint}')
 
 
-def _loosely(name: str) -> str:
+def _stem(name: str) -> str:
     """Write names alike that differ in capitals, their ending, or the form of an accent."""
     return unicodedata.normalize('NFC', os.path.splitext(name)[0]).casefold()
+
+
+def _is_alike(stem: str, other: str) -> bool:
+    """Tell whether two names are the same but for something like _mask at the end."""
+    short, long = sorted((stem, other), key=len)
+    return long.startswith(short) and not long[len(short) : len(short) + 1].isalnum()
 
 
 def _empty(files: _Files, names: set[str], key: str, found: _Folder) -> Iterator[ReportLine]:

@@ -130,6 +130,7 @@ class LabelCounts:
         # With reduce_zero_label, 0 is "other" and the classes begin at 1.
         self._highest = len(named) - (not self._reduces)
         self._maps = 0
+        self._bits = 0
         self._stored: Counter = Counter()
         self._loaded: Counter = Counter()
 
@@ -152,6 +153,7 @@ class LabelCounts:
             return
         counts = _count_pairs(stored, loaded)
         self._maps += 1
+        self._bits += mode == '1'
         for (label, read), pixels in counts.items():
             self._stored[label] += pixels
             self._loaded[read] += pixels
@@ -221,8 +223,12 @@ class LabelCounts:
         if self._reduces and 0 in labels:
             reason += '; reduce_zero_label ignores 0'
         if labels == [0, IGNORE_INDEX] and IGNORE_INDEX in self._ignored:
-            advice = ' and set reduce_zero_label=False' if self._reduces else ''
-            reason += f'; {IGNORE_INDEX} is ignored, write 1 for the second class{advice}'
+            advice = 'write 1 for the second class'
+            if self._bits == self._maps:
+                advice = "set imdecode_backend='pillow', which reads bits as 0 and 1"
+            elif self._reduces:
+                advice += ' and set reduce_zero_label=False'
+            reason += f'; {IGNORE_INDEX} is ignored, {advice}'
         return reason
 
 

@@ -147,6 +147,7 @@ def test_empty_files(seg, tmp_path):
     ('name', 'changes', 'hint'),
     [
         ('b.PNG', {}, '; there is b.PNG'),
+        ('b_mask.png', {}, '; there is b_mask.png'),
         ('b.png', {'img_suffix': 'jpg'}, "; img_suffix is 'jpg', without a dot"),
         ('b.png', {'img_suffix': ('.jpg', '.png')}, r'train.img_suffix takes one ending, got '),
     ],
@@ -194,6 +195,13 @@ def test_list_of_images(seg, tmp_path):
     (tmp_path / 'list.txt').write_text('a\nz\n')
     with pytest.raises(ValueError, match=r'img_path: 1 files are missing in .*: z\.jpg$'):
         check_dataset(seg)
+
+
+def test_list_in_another_encoding(seg, tmp_path):
+    (tmp_path / 'list.txt').write_text('a\n', encoding='utf-16')
+    ((kind, text),) = lines_of({**seg, 'ann_file': 'list.txt'})
+    assert kind == 'error'
+    assert text.startswith(f'train.ann_file: {tmp_path}/list.txt must be UTF-8: ')
 
 
 def test_suffixes_of_the_class(tmp_path):
