@@ -1,11 +1,13 @@
 """Panoptic annotations for training, without ``panopticapi``."""
 
+import os
+
 import numpy as np
 from mmdet.datasets.transforms import LoadAnnotations, LoadPanopticAnnotations
 from mmdet.registry import TRANSFORMS
 from mmdet.structures.mask import BitmapMasks
 
-from ..utils.coco_panoptic import IGNORE_INDEX, Segments, find_segments, read_id_map
+from ..utils.coco_panoptic import IGNORE_INDEX, Segments, find_segments, map_name, read_id_map
 
 
 @TRANSFORMS.register_module()
@@ -50,6 +52,8 @@ class LoadCocoPanopticAnnotations(LoadPanopticAnnotations):
         path = results.get('seg_map_path')
         if path is None:
             return
+        # mmdet looks for a.JPG where the image is a.JPG.
+        path = os.path.join(os.path.dirname(path), map_name(os.path.basename(path)))
         infos = results['segments_info']
         id_map = read_id_map(path)
         size = (results['height'], results['width'])

@@ -2,7 +2,10 @@
 
 import io
 import os
-from collections.abc import Sequence
+import re
+from collections import Counter
+from collections.abc import Hashable, Sequence
+from functools import cached_property
 
 import numpy as np
 from mmengine.logging import print_log
@@ -17,7 +20,7 @@ from ..utils.coco_panoptic import (
     write_annotations,
     write_id_map,
 )
-from ..utils.text import printable
+from ..utils.text import first_of, printable
 from .panoptic_quality import average_quality, count_matches, panoptic_quality
 from .threaded_metric import ThreadedMetric
 
@@ -42,7 +45,8 @@ class PanopticMetric(ThreadedMetric):
             Defaults to False.
         outfile_prefix (str, optional): Where to write predictions in COCO's panoptic format:
             ``{outfile_prefix}.panoptic.json`` and the folder ``{outfile_prefix}.panoptic``, which
-            all processes must share. Defaults to None, to write nothing.
+            all processes must share. The PNG files are named like the images, with the folders of
+            their names, and their ids where two would be alike. Defaults to None, to write nothing.
         num_workers (int): Threads that evaluate images. Defaults to 2.
         collect_device (str): See ``BaseMetric``. Defaults to 'cpu'.
         prefix (str, optional): Prefix of the metrics' names. Defaults to 'coco_panoptic'.
@@ -104,13 +108,13 @@ class PanopticMetric(ThreadedMetric):
         """
         if self.outfile_prefix is not None:
             path = f'{self.outfile_prefix}.panoptic.json'
-            write_annotations(path, [entry for _, entry in results], self._truth.categories)
+            write_annotations(path, [entry for _, entry in results], self._all_categories)
             print_log(f'Panoptic predictions are written to {path}', logger='current')
         if self.format_only:
             return {}
 
         counts = sum((count for count, _ in results), np.zeros((len(self._classes), 4)))
-        things = np.array([bool(category['isthing']) for category in self._categories])
+        things = np.array([category['isthing'] for category in self._categories], bool)
         metrics, rows = {}, []
 
         def report(name, quality, number, before='', after=''):
@@ -132,9 +136,36 @@ class PanopticMetric(ThreadedMetric):
         return self.dataset_meta['classes']
 
     @property
+    def _all_categories(self) -> list[dict]:
+        """The categories of the file. Where it does not say what are things, the dataset may."""
+        categories = self._truth.categories
+        unknown = [one['name'] for one in categories if one['isthing'] is None]
+        if unknown and not self.format_only and 'thing_classes' not in self.dataset_meta:
+            raise ValueError(
+                f'ann_file does not say whether {first_of(unknown)} are things: it has no isthing, '
+                'and the dataset no metainfo.thing_classes'
+            )
+        things = self.dataset_meta.get('thing_classes', ())
+        return [
+            {**one, 'isthing': int(one['name'] in things if thing is None else thing)}
+            for one in categories
+            for thing in [one['isthing']]
+        ]
+
+    @cached_property
+    def _outputs(self) -> dict[Hashable, str]:
+        """The PNG name of each image's prediction: that of the image, or with its id."""
+        names = {key: _png_name(name) for key, name in self._truth.image_names.items()}
+        counts = Counter(names.values())
+        for key, name in names.items():
+            if counts[name] > 1:
+                names[key] = f'{name[:-4]}_{re.sub("[^0-9A-Za-z]", "-", str(key))}.png'
+        return names
+
+    @property
     def _categories(self) -> list[dict]:
         """Category of each label, in the order in which mmdet's datasets number them."""
-        chosen = [one for one in self._truth.categories if one['name'] in self._classes]
+        chosen = [one for one in self._all_categories if one['name'] in self._classes]
         names = [category['name'] for category in chosen]
         if missing := [name for name in self._classes if name not in names]:
             others = ', '.join(category['name'] for category in self._truth.categories)
@@ -175,8 +206,7 @@ class PanopticMetric(ThreadedMetric):
             )
         annotation = counts = None
         if self.outfile_prefix is not None:
-            stem, _ = os.path.splitext(os.path.basename(image_path))
-            file_name = f'{stem}.png'
+            file_name = self._outputs.get(image_id) or _png_name(os.path.basename(image_path))
             path = os.path.join(f'{self.outfile_prefix}.panoptic', file_name)
             write_id_map(path, prediction.id_map)
             annotation = {
@@ -189,6 +219,14 @@ class PanopticMetric(ThreadedMetric):
             truth = self._truth.read(image_id, labels)
             counts = count_matches(truth, prediction, len(category_ids))
         return counts, annotation
+
+
+def _png_name(image: str) -> str:
+    """The name of a PNG file with the folders of an image, unless they lead elsewhere."""
+    stem, _ = os.path.splitext(os.path.normpath(image))
+    if os.path.isabs(stem) or stem.startswith('..'):
+        stem = os.path.basename(stem)
+    return f'{stem}.png'
 
 
 def _format_table(rows: list[tuple]) -> str:

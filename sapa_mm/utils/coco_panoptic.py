@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Hashable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from .files import read_json, whole_file
+from .coco_file import CocoFile
+from .files import whole_file
 from .text import first_of
 
 VOID = 0
@@ -131,28 +132,39 @@ class PanopticTruth:
         ValueError: If the file is not a complete JSON file, or not in the panoptic format.
 
     Attributes:
-        categories (list[dict]): With ``id``, ``name`` and ``isthing``.
+        categories (list[dict]): With ``id``, ``name`` and ``isthing``, a bool, or None where the
+            file does not say it.
     """
 
     def __init__(self, ann_file: str, seg_prefix: str | None = None):
         if seg_prefix is not None and not os.path.isdir(seg_prefix):
             raise FileNotFoundError(f'seg_prefix: no folder {seg_prefix}')
-        content = read_json(ann_file, 'ann_file')
-        if not _is_panoptic(content, seg_prefix is not None):
-            raise ValueError(
-                f"ann_file: {ann_file} is not in COCO's panoptic format: it needs categories with "
-                'id, name and isthing, annotations with segments_info, image_id and file_name, and '
-                'segments with id and category_id'
-            )
-        self.categories = content['categories']
+        self._file = CocoFile.read(ann_file)
         self._folder = seg_prefix or ''
-        self._annotations = {entry['image_id']: entry for entry in content.get('annotations', [])}
+        # A test set has no annotations, only categories.
+        topics = ['content', 'categories']
+        if seg_prefix is not None:
+            topics += ['no annotations', 'annotations']
+        problems = [problem for topic in topics for problem in self._file.problems[topic]]
+        if len(self._file.image) and not self._file.is_panoptic:
+            problems.insert(0, 'is not panoptic: it has no segments_info')
+        if problems:
+            raise ValueError(f'ann_file: {ann_file}: {problems[0]}')
+        self.categories = [
+            {**one, 'id': int(one['id']), 'isthing': _is_thing(one.get('isthing'))}
+            for one in self._file.categories
+        ]
 
-    def read(self, image_id: int, labels: dict[int, int]) -> Segments:
+    @property
+    def image_names(self) -> dict[Hashable, str]:
+        """The ``file_name`` of each image's id, of the images that the file lists."""
+        return {key: self._file.names[index] for key, index in self._file.images.items()}
+
+    def read(self, image_id: Hashable, labels: dict[int, int]) -> Segments:
         """Reads the segments of an image.
 
         Args:
-            image_id (int): Id of the image.
+            image_id (int or str): Id of the image.
             labels (dict[int, int]): Label of each category id. Segments of other categories
                 become VOID.
 
@@ -163,46 +175,31 @@ class PanopticTruth:
             FileNotFoundError: If its PNG is missing.
             ValueError: If the image has no annotation, or its PNG cannot be read.
         """
-        if image_id not in self._annotations:
+        file = self._file
+        if image_id not in file.entries:
             raise ValueError(f'ann_file has no annotation of the image with id {image_id}')
-        entry = self._annotations[image_id]
-        id_map = read_id_map(os.path.join(self._folder, entry['file_name']))
-        known = [s for s in entry['segments_info'] if s['category_id'] in labels]
-        others = [s['id'] for s in entry['segments_info'] if s['category_id'] not in labels]
-        if others:
-            id_map = np.where(np.isin(id_map, others), 0, id_map)
-        return Segments.make(
-            id_map,
-            [segment['id'] for segment in known],
-            [labels[segment['category_id']] for segment in known],
-            [segment.get('iscrowd', 0) for segment in known],
-        )
+        entry = file.entries[image_id]
+        id_map = read_id_map(os.path.join(self._folder, file.map_names[entry]))
+        rows = slice(*np.searchsorted(file.entry, [entry, entry + 1]))
+        label_of = np.array([labels.get(one['id'], -1) for one in self.categories])
+        ids, found = file.ids[rows], label_of[file.category[rows]]
+        known = found >= 0
+        if not known.all():
+            id_map = np.where(np.isin(id_map, ids[~known]), 0, id_map)
+        return Segments.make(id_map, ids[known], found[known], file.crowd[rows][known])
 
 
-def _is_panoptic(content: Any, with_annotations: bool) -> bool:
-    """Whether a file's content has the lists, keys and types of COCO's panoptic format."""
-    if not isinstance(content, dict):
-        return False
-    # A test set has no annotations, only categories.
-    if not with_annotations and 'annotations' not in content:
-        return _all_have(content.get('categories'), id=int, name=str)
-    entries: Any = content.get('annotations')
-    return (
-        _all_have(content.get('categories'), id=int, name=str, isthing=int)
-        and _all_have(entries, image_id=(int, str), file_name=str, segments_info=list)
-        and all(_all_have(entry['segments_info'], id=int, category_id=int) for entry in entries)
-    )
+def _is_thing(value: Any) -> bool | None:
+    """Whether a category is of things, which some files say as a text."""
+    if value is None:
+        return None
+    return str(value).strip().lower() not in ('0', '0.0', 'false', '')
 
 
-def _all_have(entries: Any, **kinds: type | tuple[type, ...]) -> bool:
-    """Whether it is a list of objects with values of these types, integers within 64 bits."""
-    return isinstance(entries, list) and all(
-        isinstance(entry, dict)
-        and isinstance(value := entry.get(key), kind)
-        and not (isinstance(value, int) and value.bit_length() > 63)
-        for entry in entries
-        for key, kind in kinds.items()
-    )
+def map_name(image: str) -> str:
+    """The name of the panoptic map of an image: .png for .jpg, as mmdet has it, or another."""
+    name = image.replace('.jpg', '.png')
+    return name if name.endswith('.png') else f'{os.path.splitext(name)[0]}.png'
 
 
 def read_id_map(path: str) -> np.ndarray:
@@ -225,7 +222,7 @@ def read_id_map(path: str) -> np.ndarray:
     try:
         with Image.open(path) as image:
             return rgb2id(np.asarray(image.convert('RGB')))
-    except (UnidentifiedImageError, OSError, SyntaxError) as error:
+    except (UnidentifiedImageError, OSError, SyntaxError, Image.DecompressionBombError) as error:
         raise ValueError(f'{path} cannot be read as an image: {error}') from error
 
 

@@ -1,10 +1,11 @@
 """Files that appear complete or not at all, and JSON files with clear errors."""
 
+import gc
 import json
 import os
 import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -82,26 +83,57 @@ def check_writable(path: str, name: str, is_folder: bool = False) -> None:
         raise OSError(f'{name}: {folder} cannot be written to: {error.strerror}') from error
 
 
-def read_json(path: str, name: str) -> Any:
+def read_json(
+    path: str, name: str, object_hook: Callable[[dict[str, Any]], Any] | None = None
+) -> Any:
     """Reads a JSON file.
 
     Args:
         path (str): The file.
         name (str): What error messages call it, such as the argument it came from.
+        object_hook (Callable, optional): Gives what to keep of each object, inner ones first.
+            Defaults to None, to keep all.
 
     Returns:
         Any: What it holds.
 
     Raises:
         FileNotFoundError: If there is no such file.
-        ValueError: If it is not a complete JSON file.
+        ValueError: If it is not a complete JSON file in UTF-8.
     """
     if not os.path.isfile(path):
-        raise FileNotFoundError(f'{name}: {path} is not a file')
+        # A link whose target is gone is no file.
+        link = f' is a link to {os.readlink(path)}, which' if os.path.islink(path) else ''
+        raise FileNotFoundError(f'{name}: {path}{link} is not a file')
     try:
         with open(path, 'rb') as file:
-            return json.load(file)
+            data = file.read()
+    except OSError as error:
+        raise ValueError(f'{name}: {path} cannot be read: {error.strerror}') from error
+    for start, kind in _NOT_JSON.items():
+        if data.startswith(start):
+            raise ValueError(f'{name}: {path} is not a JSON file but {kind}')
+    collects = gc.isenabled()
+    try:
+        text = data.decode('utf-8-sig')
+        del data
+        # Collecting garbage while millions of objects are made takes a third of the time.
+        gc.disable()
+        return json.loads(text, object_hook=object_hook)
+    except UnicodeDecodeError as error:
+        raise ValueError(f'{name}: {path} is not a complete JSON file in UTF-8: {error}') from error
     except (ValueError, RecursionError) as error:
+        reason = str(error) if os.path.getsize(path) else 'it is empty'
         raise ValueError(
-            f'{name}: {path} is not a complete JSON file ({error}); copy or download it again'
+            f'{name}: {path} is not a complete JSON file ({reason}); copy or download it again'
         ) from error
+    finally:
+        if collects:
+            gc.enable()
+
+
+_NOT_JSON = {
+    b'\x1f\x8b': 'compressed (gzip); unpack it',
+    b'PK\x03\x04': 'a zip archive; unpack it',
+    b'version https://git-lfs': 'a pointer of Git LFS; get the file with `git lfs pull`',
+}

@@ -169,12 +169,10 @@ def test_coco_that_contradicts_itself(check, root):
         content['categories'] = [one for one in content['categories'] if one['name'] != 'disk']
         used = {one['id'] for one in content['categories']}
         content['annotations'] = [a for a in content['annotations'] if a['category_id'] in used]
-        one, two, three, four, five, *_ = content['annotations']
+        one, two, three, *_ = content['annotations']
         one['image_id'] = 999
         two['category_id'] = 77
-        three['bbox'] = [5, 5, 0, 4]
-        four['bbox'] = [60, 40, 20, 5]
-        five['segmentation'] = []
+        three['segmentation'] = []
         last = content['images'][-1]
         last['width'] += 4
         content['annotations'] = [a for a in content['annotations'] if a['image_id'] != last['id']]
@@ -182,15 +180,13 @@ def test_coco_that_contradicts_itself(check, root):
     rewrite(root / 'annotations' / 'instances_training.json', change)
     lines = [line.removeprefix('error: train_dataloader.dataset') for line in check(MASK_RCNN)]
     where = '.ann_file: /annotations/instances_training.json'
-    assert lines[0] == f'{where} has no category for 1 of the classes: disk'
-    assert lines[1].startswith(f'{where}: annotation ')
-    assert lines[1].endswith('is of image 999, which is missing')
-    assert lines[2].endswith('has category 77, which is missing')
-    assert lines[3].endswith('has a box of 0 x 4')
-    assert lines[4].endswith('[60, 40, 20, 5], outside the image, 64x48 (width x height)')
-    assert lines[5].endswith('has no segmentation')
-    assert ' is 64x48, its annotation says 68x48 (width x height)' in lines[6]
-    assert len(lines) == 8
+    assert lines[0].startswith(f'{where}: annotation ')
+    assert lines[0].endswith('is of image 999, which is missing')
+    assert lines[1].endswith('has category 77, which is missing')
+    assert lines[2].endswith('has no segmentation')
+    assert lines[3] == f'{where} has no category for 1 of the classes: disk'
+    assert ' is 64x48, its annotation says 68x48 (width x height)' in lines[4]
+    assert len(lines) == 6
 
 
 def test_panoptic_ids(check, root):
@@ -230,15 +226,14 @@ def first_lines(check, root, config, change):
 @pytest.mark.parametrize('text', ['[1, 2]', '"hello"', '{"images": null}', '{"images": [7, {}]}'])
 def test_json_of_another_kind(check, root, text):
     (root / 'annotations' / 'instances_training.json').write_text(text)
-    line, right = check(MASK_RCNN)
+    *lines, right = check(MASK_RCNN)
     place = 'error: train_dataloader.dataset.ann_file: /annotations/instances_training.json: '
-    assert line.startswith(place)
-    assert ('2 of 2 images have no file_name' if '7' in text else 'it is not a COCO file') in line
+    assert lines
+    assert all(line.startswith(place) for line in lines)
     assert right.startswith('right: val_dataloader')
 
 
-def test_large_json_cut_after_a_brace(check, root, monkeypatch):
-    monkeypatch.setattr('sapa_mm.datasets.checks.files._PARSED_BYTES', 0)
+def test_json_cut_after_a_brace(check, root):
     path = root / 'annotations' / 'instances_training.json'
     text = path.read_text()
     path.write_text(text[: text.index('}', text.index('"annotations"')) + 1])
@@ -287,7 +282,7 @@ MALFORMED = {
     'a short polygon': (dict(segmentation=[[1, 2]]), 'the segmentation [[1, 2]], must be a mask'),
     'a mask of another size': (
         dict(segmentation=dict(size=[9, 64], counts=[576])),
-        'a mask with the size [9, 64] and counts [576], its image is [48, 64] (height, width)',
+        'a mask with the size [9, 64], its image is [48, 64] (height, width)',
     ),
 }
 
@@ -302,9 +297,9 @@ def test_malformed_annotations(check, root):
 
     lines = first_lines(check, root, MASK_RCNN, change)
     assert len(lines) == len(MALFORMED) + 1
-    for line, (_, text) in zip(lines, MALFORMED.values(), strict=False):
-        assert f' has {text}' in line
-    assert lines[-1].endswith('must be an object, got null')
+    for _, text in MALFORMED.values():
+        assert sum(f' has {text}' in line for line in lines) == 1
+    assert lines[0].endswith('must be an object, got null')
 
 
 @pytest.mark.parametrize('digits', [400, pytest.param(19, marks=pytest.mark.extended)])
@@ -331,25 +326,18 @@ def test_numbers_that_are_too_large(check, root, digits):
 
 
 @pytest.mark.parametrize(
-    'name',
+    ('name', 'text'),
     [
-        '../images/validation/{}',
-        '/dev/zero',
-        pytest.param('/etc/passwd', marks=pytest.mark.extended),
-        pytest.param('a\0b', marks=pytest.mark.extended),
+        ('/dev/zero', 'data_prefix.img: 1 files are missing in /images/training: /dev/zero'),
+        ('/etc/passwd', 'train_dataloader.dataset: /etc/passwd cannot be read: '),
+        pytest.param('a\0b', 'data_prefix.img: 1 files are missing', marks=pytest.mark.extended),
     ],
 )
-def test_files_out_of_the_folder(check, root, name):
-    name = name.format(first(root / 'images' / 'validation').name)
-    for file in ('instances', 'panoptic'):
-        rewrite(
-            root / 'annotations' / f'{file}_training.json',
-            lambda content: content['images'][0].update(file_name=name),
-        )
-    for config in (MASK_RCNN, PANOPTIC):
-        line = check(config)[0]
-        assert 'data_prefix.img: 1 files are missing' in line
-        assert line.endswith(printable(name))
+def test_files_that_are_no_images(check, root, name, text):
+    """A name may lead out of the folder, as mmdet lets it."""
+    path = root / 'annotations' / 'instances_training.json'
+    rewrite(path, lambda content: content['images'][0].update(file_name=name))
+    assert text in check(MASK_RCNN)[0]
 
 
 @pytest.mark.parametrize('name', ['\x1b[2J\nright: all', '\ud800'])

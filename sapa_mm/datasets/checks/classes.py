@@ -14,7 +14,7 @@ from mmengine.config import Config
 
 from ...utils.configs import nested_configs, single_datasets, type_name
 from ...utils.text import first_of
-from .categories import read_categories
+from .coco import CocoReader
 from .files import _Files, build_metainfo, find_dataset, read_metainfo
 from .heads import find_head_problems, find_heads
 from .report import ReportLine
@@ -24,17 +24,18 @@ _SEGMENTATION, _COCO, _PANOPTIC = 'BaseSegDataset', 'CocoDataset', 'CocoPanoptic
 _METRICS = ('CocoMetric', 'CocoPanopticMetric', 'PanopticMetric')
 
 
-def find_metainfo_problems(dataset: dict, name: str) -> Iterator[ReportLine]:
+def find_metainfo_problems(dataset: dict, name: str, read: CocoReader) -> Iterator[ReportLine]:
     """Find problems with the names of a dataset's classes. No image is opened.
 
     Args:
         dataset (dict): The config of a dataset that is no wrapper of others.
         name (str): The key of this config.
+        read (CocoReader): Reads annotations.
 
     Yields:
         ReportLine: An error where names are missing, no names, or not in the order of the labels.
     """
-    data = _Data(dataset, name)
+    data = _Data(dataset, name, read)
     if data.error is not None:
         yield ReportLine('error', data.error)
         return
@@ -42,7 +43,9 @@ def find_metainfo_problems(dataset: dict, name: str) -> Iterator[ReportLine]:
     yield from data.order_problems()
 
 
-def find_class_problems(cfg: Config, splits: Sequence[str]) -> Iterator[ReportLine]:
+def find_class_problems(
+    cfg: Config, splits: Sequence[str], read: CocoReader
+) -> Iterator[ReportLine]:
     """Find datasets, metrics and heads of a config that do not agree on the classes.
 
     Datasets whose own names are wrong are left to ``find_metainfo_problems``.
@@ -50,13 +53,14 @@ def find_class_problems(cfg: Config, splits: Sequence[str]) -> Iterator[ReportLi
     Args:
         cfg (Config): The config. Its default scope must be the current one.
         splits (Sequence[str]): The splits to look at, of 'train', 'val' and 'test'.
+        read (CocoReader): Reads annotations.
 
     Yields:
         ReportLine: An error or a note for each difference.
     """
     heads = list(find_heads(cfg.get('model')))
     reference: _Data | None = None
-    read: dict[str, list[_Data]] = {}
+    found: dict[str, list[_Data]] = {}
     seen = []
     for split in splits:
         name = f'{split}_dataloader.dataset'
@@ -64,10 +68,10 @@ def find_class_problems(cfg: Config, splits: Sequence[str]) -> Iterator[ReportLi
         if (config, evaluator := cfg.get(f'{split}_evaluator')) in seen:
             continue  # the test set is often that of the validation
         seen.append((config, evaluator))
-        yield from _part_problems(config, name, evaluator, bool(heads))
-        read[split] = [_Data(single, key) for key, single in single_datasets(config, name)]
+        yield from _part_problems(config, name, evaluator, bool(heads), read)
+        found[split] = [_Data(single, key, read) for key, single in single_datasets(config, name)]
         # A ConcatDataset has the classes of its first part.
-        data = read[split][0] if read[split] else None
+        data = found[split][0] if found[split] else None
         if data is None or data.classes is None:
             continue
         yield from _metric_problems(cfg, split, data)
@@ -76,8 +80,8 @@ def find_class_problems(cfg: Config, splits: Sequence[str]) -> Iterator[ReportLi
             yield from find_head_problems(heads, len(data.classes), data.things(), data.name)
         elif reference.is_known and data.is_known:
             yield from _compare(reference, data, bool(heads))
-    trained = {data.images: data.name for data in read.get('train', ()) if data.images}
-    for data in read.get('val', ()):
+    trained = {data.images: data.name for data in found.get('train', ()) if data.images}
+    for data in found.get('val', ()):
         if data.images in trained:
             text = f'{data.name} reads the images of {trained[data.images]}'
             yield ReportLine('note', f'{text}: its metrics are those of training data')
@@ -89,10 +93,11 @@ class _Data:
     Args:
         dataset (dict): Its config.
         name (str): The key of this config.
+        read (CocoReader): Reads annotations.
     """
 
-    def __init__(self, dataset: dict, name: str) -> None:
-        self.dataset, self.name = dataset, name
+    def __init__(self, dataset: dict, name: str, read: CocoReader) -> None:
+        self.dataset, self.name, self._read = dataset, name, read
         self._files = files = _Files(dataset, name)
         kind = find_dataset(dataset.get('type'))
         bases = [base.__name__ for base in inspect.getmro(kind)] if kind else []
@@ -148,14 +153,21 @@ class _Data:
     def labels(self) -> tuple[str, ...]:
         """The name of each label; mmdet numbers the categories of a file in their order."""
         classes = self.classes or ()
-        names = tuple(category['name'] for category in _choose(self.path, classes))
+        names = tuple(category['name'] for category in self.choose(self.path, classes))
         return names if sorted(names) == sorted(classes) else classes
+
+    def choose(self, path: str | None, classes: Sequence[str]) -> list[dict]:
+        """The categories of a file that are among the classes, as mmdet numbers them."""
+        categories = self._read.categories(path) if path else []
+        return [category for category in categories if category['name'] in classes]
 
     def things(self) -> int | None:
         """The number of classes of things; None if the data are not panoptic."""
         if not self.is_panoptic or self.classes is None:
             return None
-        categories = _choose(self.path, self.classes) or [{'name': name} for name in self.classes]
+        categories = self.choose(self.path, self.classes) or [
+            {'name': name} for name in self.classes
+        ]
         return sum(map(self._is_thing, categories))
 
     def _is_thing(self, category: dict) -> bool:
@@ -221,7 +233,9 @@ class _Data:
         """Find categories of its file that are not numbered as the names are."""
         if self.path is None or self.classes is None:
             return
-        yield from _twice(_choose(self.path, self.classes), f'{self.name}.ann_file: {self.path}')
+        yield from _twice(
+            self.choose(self.path, self.classes), f'{self.name}.ann_file: {self.path}'
+        )
         labels = self.labels()
         if stuff := self.stuff_before_things():
             text = f'lists stuff ({stuff}) before things; panoptic models need the things first: '
@@ -231,7 +245,7 @@ class _Data:
         # Some metrics tell things from stuff by the file, some by these names.
         stated = (self.dataset.get('metainfo') or {}).get('thing_classes')
         if self.is_panoptic and isinstance(stated, (list, tuple)):
-            categories = _choose(self.path, self.classes)
+            categories = self.choose(self.path, self.classes)
             wrong = [
                 one['name'] for one in categories if self._is_thing(one) != (one['name'] in stated)
             ]
@@ -249,17 +263,11 @@ class _Data:
 
     def stuff_before_things(self) -> str | None:
         """The first class of stuff before a thing in its file, if there is one."""
-        categories = _choose(self.path, self.classes or ()) if self.is_panoptic else []
+        categories = self.choose(self.path, self.classes or ()) if self.is_panoptic else []
         things = [self._is_thing(category) for category in categories]
         if things == sorted(things, reverse=True):
             return None
         return categories[things.index(False)]['name']
-
-
-def _choose(path: str | None, classes: Sequence[str]) -> list[dict]:
-    """The categories that are among the classes, in the order in which mmdet numbers them."""
-    categories = (path and read_categories(path)) or []
-    return [category for category in categories if category['name'] in classes]
 
 
 def _twice(categories: list[dict], place: str) -> Iterator[ReportLine]:
@@ -294,7 +302,7 @@ def _metric_problems(cfg: Config, split: str, data: _Data) -> Iterator[ReportLin
             continue
         if data.path and os.path.abspath(path) == data.path:
             continue
-        categories = _choose(path, labels)
+        categories = data.choose(path, labels)
         place = f'{key}.ann_file: {path}'
         if twice := list(_twice(categories, place)):
             yield from twice
@@ -319,7 +327,9 @@ def _has_metrics_of_parts(evaluator: Any) -> bool:
     return 'MultiDatasetsEvaluator' in kinds
 
 
-def _part_problems(config: Any, name: str, evaluator: Any, is_sure: bool) -> Iterator[ReportLine]:
+def _part_problems(
+    config: Any, name: str, evaluator: Any, is_sure: bool, read: CocoReader
+) -> Iterator[ReportLine]:
     """Find parts of a ConcatDataset that differ: it takes parts of the same metainfo."""
     if _has_metrics_of_parts(evaluator):
         return
@@ -331,7 +341,7 @@ def _part_problems(config: Any, name: str, evaluator: Any, is_sure: bool) -> Ite
         parts = []
         for index, part in enumerate(wrapper.get('datasets') or ()):
             singles = single_datasets(part, f'{key}.datasets.{index}')
-            parts += [_Data(single, place) for place, single in singles][:1]
+            parts += [_Data(single, place, read) for place, single in singles][:1]
         parts = [part for part in parts if part.is_known and part.classes is not None]
         for part in parts[1:]:
             for setting in ('classes', 'palette', 'reduce_zero_label'):

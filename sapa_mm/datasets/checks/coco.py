@@ -1,216 +1,600 @@
-"""Thorough checks of COCO annotation files, of instances or panoptic segments."""
+"""What is wrong with COCO files, of instances or panoptic segments, for datasets and metrics."""
 
-import reprlib
+import os
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from functools import cached_property
 from typing import Any
 
-from ...utils.files import read_json
+import numpy as np
+from mmengine.fileio import list_dir_or_file
+
+from ...utils.coco_file import CocoFile
+from ...utils.coco_panoptic import map_name
+from ...utils.configs import nested_configs, type_name
 from ...utils.text import first_of
-from .files import find_dataset
-from .report import ReportLine, shorten
+from .files import _Files, read_metainfo
+from .report import ReportLine
 
-_LISTS = ('images', 'annotations', 'categories')
+_DATASETS = ('CocoDataset', 'CocoPanopticDataset')
+_METRICS = ('CocoMetric', 'PanopticMetric', 'CocoPanopticMetric')
 
 
-def inspect_coco(path: str, config: dict) -> list[ReportLine]:
-    """Check a COCO file. No image is opened.
+class CocoReader:
+    """Reads COCO files, each once."""
+
+    def __init__(self) -> None:
+        self._files: dict[str, CocoFile] = {}
+
+    def __call__(self, path: str) -> CocoFile:
+        """Read a file, or give what was read before; see ``CocoFile.read``."""
+        key = os.path.realpath(path)
+        if key not in self._files:
+            self._files[key] = CocoFile.read(path)
+        return self._files[key]
+
+    def categories(self, path: str) -> list[dict]:
+        """Get the categories of a file, none if it cannot be read."""
+        try:
+            return self(path).categories
+        except (FileNotFoundError, ValueError):
+            return []
+
+
+def coco_dataset(dataset: dict, name: str, read: CocoReader) -> 'CocoDataset | None':
+    """Describe a dataset if it is one of mmdet's that reads COCO files from a local disk.
 
     Args:
-        path (str): The file.
-        config (dict): The config of its dataset.
+        dataset (dict): The config of a dataset that is no wrapper of others.
+        name (str): The key of this config.
+        read (CocoReader): Reads annotations.
 
     Returns:
-        list[ReportLine]: The errors and notes; empty if the file is correct.
+        CocoDataset or None: The dataset. None for others, also if they load COCO files otherwise.
     """
-    try:
-        content = read_json(path, 'ann_file')
-    except ValueError as error:
-        return [ReportLine('error', str(error))]
-    if not isinstance(content, dict):
-        return [ReportLine('error', f'{path} is not a COCO file: it holds {_show(content)}')]
-    lacking = [key for key in _LISTS if key not in content]
-    if lacking:
-        return [ReportLine('error', f'{path} has no {", ".join(lacking)}')]
-    wrong = [key for key in _LISTS if not isinstance(content[key], list) or not content[key]]
-    if wrong:
-        # Without images or annotations there is nothing to train on.
-        texts = [f'{path}: {k} must be a list with entries, got {_show(content[k])}' for k in wrong]
-        return [ReportLine('error', text) for text in texts]
-    return _CocoFile(path, content, config).inspect()
+    files = _Files(dataset, name)
+    if files.loader not in _DATASETS or dataset.get('backend_args'):
+        return None
+    return CocoDataset(files, dataset, read)
 
 
-class _CocoFile:
-    """A COCO file with its three lists.
+def find_metric_problems(
+    evaluator: Any, name: str, datasets: Sequence['CocoDataset | None'], read: CocoReader
+) -> Iterator[ReportLine]:
+    """Find problems with the files that an evaluator names.
 
     Args:
-        path (str): The file.
-        content (dict): What it holds.
-        config (dict): The config of its dataset.
+        evaluator (dict or list or Any): The config of a metric, of several, or of an evaluator.
+        name (str): The key of this config.
+        datasets (Sequence[CocoDataset or None]): The datasets whose predictions it gets.
+        read (CocoReader): Reads annotations.
+
+    Yields:
+        ReportLine: An error for each file that is missing, damaged or does not fit the datasets.
+    """
+    known = [one for one in datasets if one is not None and one.is_readable]
+    kinds = [type_name(part.get('type')) for _, part in nested_configs(evaluator, name)]
+    if len(known) < len(datasets) or 'MultiDatasetsEvaluator' in kinds:
+        known = []  # which images each metric gets cannot be told
+    for key, metric in nested_configs(evaluator, name):
+        if metric.get('backend_args'):
+            continue
+        for argument, exists in (('ann_file', os.path.isfile), ('seg_prefix', os.path.isdir)):
+            path = metric.get(argument)
+            if not isinstance(path, str):
+                continue
+            if not exists(path):
+                text = f'{key}.{argument}: {path} does not exist; point at the data with '
+                text += f'`data_root` FOLDER, or at this with `cfg_options` {key}.{argument}=PATH'
+                yield ReportLine('error', text)
+            elif argument == 'ann_file':
+                try:
+                    file = read(path)
+                except ValueError as error:
+                    yield ReportLine('error', f'{key}.{error}')
+                else:
+                    yield from _Metric(key, metric, file).find_problems(known)
+
+
+class CocoDataset:
+    """A COCO dataset of mmdet, from its config.
+
+    Args:
+        files (Files): Its files.
+        config (dict): Its config.
+        read (Read): Reads its annotations.
+
+    Attributes:
+        name (str): The key of the config.
+        path (str): The annotation file.
     """
 
-    def __init__(self, path: str, content: dict, config: dict) -> None:
-        self._path, self._content, self._config = path, content, config
-        self._with_mask = any(step.get('with_mask') for step in config.get('pipeline', []))
-        self._images: dict[Any, dict] = {}
-        self._categories: dict[Any, Any] = {}
-        #: Number of boxes or segments of each category.
-        self._counts: Counter = Counter()
-        self._is_panoptic = False
+    def __init__(self, files: _Files, config: dict, read: CocoReader) -> None:
+        self.name, self.path = files.name, ''
+        self._files, self._config, self._read = files, config, read
+        if isinstance(files.setting('ann_file'), str):
+            self.path = files.path('ann_file') or ''
 
-    def inspect(self) -> list[ReportLine]:
-        file_problems = shorten([*self._image_problems(), *self._category_problems()])
-        annotation_problems = shorten(list(self._annotation_problems()))
-        return [
-            *(ReportLine('error', f'{self._path}{text}') for text in file_problems),
-            *self._compare_classes(),
-            *(ReportLine('error', f'{self._path}: {text}') for text in annotation_problems),
-        ]
+    @property
+    def file(self) -> CocoFile:
+        """Its annotations; raises an error if they cannot be read."""
+        return self._read(self.path)
 
-    def _image_problems(self) -> Iterator[str]:
-        for index, image in enumerate(self._content['images']):
-            name = f': images[{index}]'
-            if not isinstance(image, dict):
-                yield f'{name} must be an object, got {_show(image)}'
-                continue
-            if not _is_id(image.get('id')):
-                yield f'{name} has the id {_show(image.get("id"))}'
-            elif image['id'] in self._images:
-                yield f'{name} has the id of another image, {image["id"]}'
-            else:
-                self._images[image['id']] = image
-            if not isinstance(image.get('file_name'), str):
-                yield f'{name} has the file_name {_show(image.get("file_name"))}'
-            for key in ('width', 'height'):
-                if not _is_number(image.get(key)) or image[key] <= 0:
-                    yield f'{name} has the {key} {_show(image.get(key))}'
+    @property
+    def is_readable(self) -> bool:
+        """Whether there are annotations with images and categories."""
+        try:
+            problems = self.file.problems
+        except (FileNotFoundError, ValueError):
+            return False
+        return not any(problems[topic] for topic in ('content', 'images', 'categories'))
 
-    def _category_problems(self) -> Iterator[str]:
-        for index, category in enumerate(self._content['categories']):
-            name = f': categories[{index}]'
-            if not isinstance(category, dict):
-                yield f'{name} must be an object, got {_show(category)}'
-            elif not _is_id(category.get('id')) or not isinstance(category.get('name'), str):
-                yield f'{name} needs an id and a name, got {_show(category)}'
-            elif category['id'] in self._categories:
-                yield f'{name} has the id of another category, {category["id"]}'
-            else:
-                self._categories[category['id']] = category['name']
+    @property
+    def is_described(self) -> bool:
+        """Whether ``get_data_info`` knows what the dataset gives."""
+        return self.is_readable and self._files.definer('parse_data_info') in _DATASETS
 
-    def _annotation_problems(self) -> Iterator[str]:
-        ids = set()
-        for index, annotation in enumerate(self._content['annotations']):
-            if not isinstance(annotation, dict):
-                yield f'annotations[{index}] must be an object, got {_show(annotation)}'
-                continue
-            image_id = annotation.get('image_id')
-            image = self._images.get(image_id) if _is_id(image_id) else None
-            # Panoptic files have one entry per image, with its segments.
-            if 'segments_info' in annotation:
-                self._is_panoptic = True
-                name = f'annotation of image {_show(image_id)}'
-                entries = annotation['segments_info']
-                if not isinstance(entries, list) or not all(isinstance(e, dict) for e in entries):
-                    yield f'{name} has the segments_info {_show(entries)}'
-                    continue
-            else:
-                name, entries = f'annotation {_show(annotation.get("id"))}', [annotation]
-                if not _is_id(annotation.get('id')):
-                    yield f'annotations[{index}] has the id {_show(annotation.get("id"))}'
-                elif annotation['id'] in ids:
-                    yield f'{name} has the id of another annotation'
-                else:
-                    ids.add(annotation['id'])
-            if image is None:
-                yield f'{name} is of image {_show(image_id)}, which is missing'
-                continue
-            for entry in entries:
-                yield from (f'{name} {text}' for text in self._entry_problems(entry, image))
+    @property
+    def metainfo(self) -> dict:
+        """What it says of its classes, as far as that can be read."""
+        try:
+            return read_metainfo(self._config)
+        except (OSError, ValueError):
+            return {}
 
-    def _entry_problems(self, entry: dict, image: dict) -> Iterator[str]:
-        """Find what is wrong with a box or a segment."""
-        category = entry.get('category_id')
-        if not _is_id(category) or category not in self._categories:
-            yield f'has category {_show(category)}, which is missing'
+    @property
+    def classes(self) -> list[str]:
+        """The names of its classes."""
+        classes = self.metainfo.get('classes') or ()
+        return [classes] if isinstance(classes, str) else list(classes)
+
+    def find_missing(self) -> Iterator[ReportLine]:
+        """Find files that are missing or damaged."""
+        annotations = self._files.setting('ann_file')
+        if not isinstance(annotations, str) or not annotations:
+            text = f'{self.name}.ann_file takes one file, got {annotations!r}'
+            if isinstance(annotations, (list, tuple)):
+                text += '; use ConcatDataset for several'
+            yield ReportLine('error', text)
         else:
-            self._counts[self._categories[category]] += 1
-        # mmdet's datasets read both area and box.
-        if not _is_number(entry.get('area')):
-            yield f'has the area {_show(entry.get("area"))}'
-        yield from _box_problems(entry.get('bbox'), image)
-        if self._with_mask and not self._is_panoptic:
-            yield from _mask_problems(entry.get('segmentation'), image)
+            yield from self._files.file('ann_file')
+        if self._files.path('data_prefix.img') is None:
+            text = 'names the folder of the images, got none'
+            yield ReportLine('error', f'{self.name}.data_prefix.img {text}')
+        folders = {'img': (yield from self._files.folder('data_prefix.img'))}
+        if self._files.loads_annotations():
+            folders['seg'] = yield from self._files.folder('data_prefix.seg')
+        if not os.path.isfile(self.path):
+            return
+        try:
+            file = self.file
+        except ValueError as error:
+            yield ReportLine('error', f'{self.name}.{error}')
+            return
+        for key, folder in folders.items():
+            if folder is not None:
+                names = file.names if key == 'img' else map(map_name, file.names)
+                for text in missing_files(names, folder):
+                    yield ReportLine('error', f'{self.name}.data_prefix.{key}: {text}')
+
+    def find_problems(self) -> Iterator[ReportLine]:
+        """Find what is wrong with its annotations, which must be there."""
+        file, place = self.file, f'{self.name}.ann_file'
+        topics = ['mark', 'content', 'images', 'categories', 'annotations', 'boxes']
+        if not self._files.setting('test_mode'):
+            topics.append('no annotations')
+        if file.is_panoptic:
+            topics.append('types')
+        elif self._loads_masks():
+            topics.append('masks')
+        lines = problems(file, topics, place, self.path)
+        parser = self._files.definer('parse_data_info')
+        needs_segments = parser == 'CocoPanopticDataset'
+        if parser in _DATASETS and len(file.image) and file.is_panoptic != needs_segments:
+            kinds = ('instances', 'panoptic segments')
+            text = f'has {kinds[not needs_segments]}, {parser} needs {kinds[needs_segments]}'
+            lines = [ReportLine('error', f'{place}: {self.path} {text}')]
+        yield from lines
+        if not self.is_readable:
+            return
+        for line in self._compare_classes():
+            yield ReportLine(line.kind, f'{place}: {self.path} {line.text}')
+        if not lines:
+            for line in (*find_wrong_boxes(file), *self._find_skipped(), *self._count_images()):
+                yield ReportLine(line.kind, f'{place}: {self.path}: {line.text}')
+
+    def kept(self) -> np.ndarray:
+        """Tell which images the dataset gives, bool (I,)."""
+        kept = np.ones(len(self.file.names), bool)
+        for rows in self._filtered().values():
+            kept &= ~rows
+        indices = self._files.setting('indices')
+        if indices is not None:
+            chosen = np.flatnonzero(kept)
+            if isinstance(indices, int):
+                chosen = chosen[:indices] if indices >= 0 else chosen[indices:]
+            else:
+                chosen = chosen[list(indices)]
+            kept = np.isin(np.arange(len(kept)), chosen)
+        return kept
+
+    def _filtered(self) -> dict[str, np.ndarray]:
+        """Tell which images each setting of filter_cfg leaves out, as mmdet does."""
+        file, reasons = self.file, {}
+        filters = self._files.setting('filter_cfg') or {}
+        if self._files.setting('test_mode'):
+            return reasons
+        if filters.get('filter_empty_gt'):
+            rows = self._labels >= 0
+            if file.is_panoptic:
+                rows &= self._things & ~self._skipped
+            left = np.zeros(len(file.names), bool)
+            left[file.image[rows & (file.image >= 0)]] = True
+            reasons['filter_empty_gt'] = ~left
+        if filters.get('min_size'):
+            reasons['min_size'] = ~(file.sizes.min(1) >= filters['min_size'])
+        return reasons
+
+    @cached_property
+    def _labels(self) -> np.ndarray:
+        """The label of each row, in the order of the file's categories; -1 for other classes."""
+        names = set(self.classes)
+        chosen = np.array([one['name'] in names for one in self.file.categories] + [False])
+        return np.where(chosen, np.cumsum(chosen) - 1, -1)[self.file.category]
+
+    @cached_property
+    def _things(self) -> np.ndarray:
+        """Whether each row is of things, and no crowd."""
+        things = np.array([bool(one.get('isthing')) for one in self.file.categories] + [False])
+        return things[self.file.category] & ~self.file.crowd
+
+    @cached_property
+    def _skipped(self) -> np.ndarray:
+        """Whether mmdet leaves each row out."""
+        return np.any(list(self._reasons_to_skip().values()), axis=0)
+
+    def _reasons_to_skip(self) -> dict[str, np.ndarray]:
+        file = self.file
+        (x, y, width, height), size = file.box.T, file.sizes[file.image]
+        low, high = np.maximum(file.box[:, :2], 0), np.minimum((x + width, y + height), size.T).T
+        small = {
+            'have area 0': ~(file.area > 0),
+            'have a box below one pixel': (width < 1) | (height < 1),
+        }
+        if file.is_panoptic:
+            return small
+        marked, outside = file.ignored, (high <= low).any(1)
+        return {'are marked with ignore': marked, **small, 'lie outside their image': outside}
+
+    def _loads_masks(self) -> bool:
+        steps = nested_configs(self._config.get('pipeline'), 'pipeline')
+        return any(step.get('with_mask') for _, step in steps)
 
     def _compare_classes(self) -> Iterator[ReportLine]:
-        classes = (self._config.get('metainfo') or {}).get('classes')
-        if classes is None:
-            metainfo = getattr(find_dataset(self._config.get('type')), 'METAINFO', {})
-            classes = metainfo.get('classes', ())
-        missing = sorted(set(classes) - set(self._categories.values()))
+        file = self.file
+        classes = self.classes
+        missing = sorted(set(classes) - {one['name'] for one in file.categories})
         if missing:
             text = f'has no category for {len(missing)} of the classes: {first_of(missing)}'
-            yield ReportLine('error', f'{self._path} {text}')
-        others = {name: n for name, n in self._counts.items() if name not in classes}
+            yield ReportLine('error', text)
+        others = self._count((self._labels < 0) & (file.category >= 0))
         if others:
-            counts = [f'{name} ({count:,})' for name, count in sorted(others.items())]
             # Boxes of other categories are skipped; panoptic datasets fail to load with them.
-            kind = 'error' if self._is_panoptic else 'note'
-            text = 'has annotations of categories that are not among the classes'
-            yield ReportLine(kind, f'{self._path} {text}: {first_of(counts)}')
+            kind = 'error' if file.is_panoptic else 'note'
+            text = f'has annotations of categories that are not among the classes: {others}'
+            yield ReportLine(kind, text)
+
+    def _count(self, rows: np.ndarray) -> str:
+        """Count rows by the names of their classes."""
+        names = [one['name'] for one in self.file.categories]
+        counts = Counter(names[index] for index in self.file.category[rows].tolist())
+        return first_of([f'{name} ({count:,})' for name, count in sorted(counts.items())])
+
+    def _find_skipped(self) -> Iterator[ReportLine]:
+        """Say what mmdet leaves out without a word."""
+        file = self.file
+        left = self._labels >= 0
+        total = int(left.sum())
+        for text, rows in self._reasons_to_skip().items():
+            rows = rows & left
+            left = left & ~rows
+            count = int(rows.sum())
+            if not count:
+                continue
+            what = 'segments' if file.is_panoptic else 'annotations'
+            line = f'mmdet skips {count:,} of {total:,} {what}, which {text}: {self._count(rows)}'
+            wrong = 'ignore' not in text and (2 * count > total or self._compares_segments())
+            if file.is_panoptic:
+                line += '; the maps have pixels of them'
+            kind = 'error' if wrong else 'note'
+            yield ReportLine(kind, line)
+
+    def _compares_segments(self) -> bool:
+        """Whether the pipeline compares segments with maps, which have the skipped ones, too."""
+        return self.file.is_panoptic and self._files.loads_annotations()
+
+    def _count_images(self) -> Iterator[ReportLine]:
+        file = self.file
+        counts = Counter(os.path.normpath(name) for name in file.names)
+        repeated = [name for name, count in counts.items() if count > 1]
+        if repeated:
+            text = f'{len(repeated):,} images are there more than once, each time with a part of '
+            yield ReportLine('note', f'{text}the annotations: {first_of(repeated)}')
+        kept = self.kept()
+        left, total = int(kept.sum()), len(kept)
+        if 2 * left < total and self._files.setting('indices') is None:
+            filters = [
+                f'filter_cfg.{setting}={self._files.setting("filter_cfg")[setting]} leaves out '
+                f'{int(rows.sum()):,}'
+                for setting, rows in self._filtered().items()
+                if rows.any()
+            ]
+            text = f'{left:,} of {total:,} images are left, because {" and ".join(filters)}'
+            yield ReportLine('note' if left else 'error', text)
+        if self._compares_segments():
+            without = [
+                f'{file.names[index]} (id {key})'
+                for key, index in file.images.items()
+                if kept[index] and key not in file.entries
+            ]
+            if without:
+                text = f'{len(without):,} images have no annotation: {first_of(without)}'
+                yield ReportLine('error', text)
+
+    def __len__(self) -> int:
+        """The number of images, filtered or not."""
+        return len(self.file.names)
+
+    def get_data_info(self, index: int) -> dict:
+        """Describe an image as mmdet's dataset would; masks, which are not kept, are the boxes."""
+        file, name = self.file, self.file.names[index]
+        width, height = file.sizes[index].astype(int).tolist()
+        known = (self._labels >= 0) | file.is_panoptic
+        rows = np.flatnonzero((file.image == index) & known & ~self._skipped)
+        info: dict[str, Any] = {
+            'img_id': list(file.images)[index],
+            'img_path': os.path.join(self._files.path('data_prefix.img') or '', name),
+            'width': width,
+            'height': height,
+            'instances': [self._instance(row) for row in rows],
+        }
+        folder, entry = self._files.path('data_prefix.seg'), file.entries.get(info['img_id'])
+        if folder and file.is_panoptic and entry is not None:
+            names = (file.map_names[entry], map_name(name))
+            info['seg_map_path'] = os.path.join(folder, names[self._files.loads_annotations()])
+            info['segments_info'] = [
+                {
+                    'id': int(file.ids[row]),
+                    'category': int(self._labels[row]),
+                    'is_thing': bool(self._things[row]),
+                }
+                for row in rows
+            ]
+            info['instances'] = [
+                instance
+                for instance, segment in zip(info['instances'], info['segments_info'], strict=True)
+                if segment['is_thing']
+            ]
+        return info
+
+    def _instance(self, row: int) -> dict:
+        x, y, width, height = self.file.box[row].tolist()
+        x2, y2 = x + width, y + height
+        return {
+            'bbox': [x, y, x2, y2],
+            'bbox_label': int(self._labels[row]),
+            'ignore_flag': int(self.file.crowd[row]),
+            'mask': [[x, y, x2, y, x2, y2, x, y2]],
+        }
 
 
-def _box_problems(box: Any, image: dict) -> Iterator[str]:
-    if not isinstance(box, list) or len(box) != 4 or not all(map(_is_number, box)):
-        yield f'has the box {_show(box)}, must be four numbers'
+def problems(file: CocoFile, topics: Sequence[str], key: str, path: str) -> list[ReportLine]:
+    """Report what a file has in some topics of ``CocoFile.problems``."""
+    return [
+        ReportLine('error', f'{key}: {path}: {text}')
+        for topic in file.problems
+        if topic in topics
+        for text in file.problems[topic]
+    ]
+
+
+def missing_files(names: Iterable[str], folder: str) -> list[str]:
+    """Say which files are not in a folder, if any. A name may lead out of it, as mmdet lets it."""
+    try:
+        listed = set(list_dir_or_file(folder, list_dir=False, recursive=True))
+    except OSError as error:
+        return [f'{folder} cannot be read: {error}']
+    # A listing is faster than to ask for each, but does not know hidden files and other spellings.
+    missing = [
+        name
+        for name in sorted({*names} - listed - {''})
+        if not os.path.isfile(os.path.join(folder, name))
+    ]
+    return [f'{len(missing)} files are missing in {folder}: {first_of(missing)}'] if missing else []
+
+
+def find_wrong_boxes(file: CocoFile) -> Iterator[ReportLine]:
+    """Find boxes in other units or another order than [x, y, width, height] in pixels.
+
+    Args:
+        file (CocoFile): A file whose images and boxes are all there.
+
+    Yields:
+        ReportLine: An error if the boxes of a file seem to be meant otherwise, notes on others.
+    """
+    box, size = file.box, file.sizes[file.image]
+    total = len(box)
+    unit = (box >= 0).all(1) & (box <= 1).all(1)
+    if 2 * unit.sum() > total and (size > 8).all():
+        text = f'{unit.sum():,} of {total:,} boxes are in 0..1, must be in pixels'
+        yield ReportLine('error', text)
         return
-    x, y, width, height = box
-    if width <= 0 or height <= 0:
-        yield f'has a box of {width} x {height}'
-    elif not (_is_number(image.get('width')) and _is_number(image.get('height'))):
-        return  # reported with the image
-    # Boxes may be rounded.
-    elif min(x, y) < -1 or x + width > image['width'] + 1 or y + height > image['height'] + 1:
-        size = f'{image["width"]}x{image["height"]}'
-        yield f'has the box {box}, outside the image, {size} (width x height)'
+    a, b, c, d = box.T
+    corners = {
+        '[x, y, width, height]': (a, b, a + c, b + d),
+        '[y, x, height, width]': (b, a, b + d, a + c),
+        '[x1, y1, x2, y2]': (a, b, c, d),
+        '[center x, center y, width, height]': (a - c / 2, b - d / 2, a + c / 2, b + d / 2),
+    }
+    readings = {order: np.stack(sides, 1) for order, sides in corners.items()}
+    off = {order: _is_off(sides, file.mask_bounds) for order, sides in readings.items()}
+    has_mask = ~np.isnan(file.mask_bounds).any(1)
+    lines = list(_compare_boxes(file, off, has_mask, 'do not fit their masks'))
+    if not any(line.kind == 'error' for line in lines):
+        out = {order: _is_outside(sides, size) for order, sides in readings.items()}
+        lines += _compare_boxes(file, out, np.ones(total, bool), 'reach out of their images')
+    yield from lines
 
 
-def _mask_problems(mask: Any, image: dict) -> Iterator[str]:
-    if not mask:
-        yield 'has no segmentation'
-    elif isinstance(mask, dict):
-        size = [image.get('height'), image.get('width')]
-        if mask.get('size') != size or not isinstance(mask.get('counts'), (list, str)):
-            yield (
-                f'has a mask with the size {_show(mask.get("size"))} and counts '
-                f'{_show(mask.get("counts"))}, its image is {_show(size)} (height, width)'
+def _compare_boxes(
+    file: CocoFile, wrong: dict[str, np.ndarray], where: np.ndarray, text: str
+) -> Iterator[ReportLine]:
+    """Count the boxes that are wrong if they are read as they should be, and in other orders."""
+    counts = {order: int((rows & where).sum()) for order, rows in wrong.items()}
+    own, total = counts.pop(_ORDER), int(where.sum())
+    if not own:
+        return
+    row = int(np.flatnonzero(wrong[_ORDER] & where)[0])
+    shown = [int(side) if side % 1 == 0 else side for side in file.box[row].tolist()]
+    image = file.names[file.image[row]]
+    text = f'{own:,} of {total:,} boxes {text}, the first is {shown} in {image}'
+    order = min(counts, key=lambda key: counts[key])
+    kind = 'note'
+    if own >= 5 and 20 * own > total and 10 * counts[order] <= own:
+        kind = 'error'
+        text += f'; they fit as {order}, must be {_ORDER}'
+    elif 2 * own > total:
+        kind = 'error'
+    yield ReportLine(kind, text)
+
+
+_ORDER = '[x, y, width, height]'
+
+
+def _is_outside(sides: np.ndarray, size: np.ndarray) -> np.ndarray:
+    """Whether a box is empty or reaches out of its image; it may be rounded."""
+    out = (sides[:, :2] < -1) | (sides[:, 2:] > size + 1) | (sides[:, 2:] <= sides[:, :2])
+    return out.any(1)
+
+
+def _is_off(sides: np.ndarray, bounds: np.ndarray) -> np.ndarray:
+    """Whether a box differs from the bounds of its mask; those of parts that are hidden may."""
+    low, high = np.maximum(sides[:, :2], bounds[:, :2]), np.minimum(sides[:, 2:], bounds[:, 2:])
+    both = np.maximum(high - low, 0).prod(1)
+    areas = [np.maximum(one[:, 2:] - one[:, :2], 0).prod(1) for one in (sides, bounds)]
+    near = (np.abs(sides - bounds) <= 2).all(1)
+    return ~near & ~(3 * both >= areas[0] + areas[1] - both)
+
+
+class _Metric:
+    """A metric that reads a COCO file.
+
+    Args:
+        key (str): Its key in the config.
+        config (dict): Its config.
+        file (CocoFile): The file.
+    """
+
+    def __init__(self, key: str, config: dict, file: CocoFile) -> None:
+        self._key, self._config, self._file = key, config, file
+        self._kind = type_name(config.get('type'))
+        self._place, self._path = f'{key}.ann_file', config['ann_file']
+
+    def find_problems(self, datasets: list[CocoDataset]) -> Iterator[ReportLine]:
+        """Find what is wrong with its file, alone and beside those of the datasets."""
+        if self._kind not in _METRICS:
+            return
+        lines = problems(self._file, self._topics(), self._place, self._path)
+        needs_segments = self._kind != 'CocoMetric'
+        if not lines and len(self._file.image) and self._file.is_panoptic != needs_segments:
+            kinds = ('instances', 'panoptic segments')
+            text = f'has {kinds[not needs_segments]}, must have {kinds[needs_segments]}'
+            lines.append(ReportLine('error', f'{self._place}: {self._path} {text}'))
+        yield from lines
+        if lines:
+            return
+        for dataset in datasets:
+            yield from self._compare(dataset)
+        if self._kind == 'CocoMetric' and not self._config.get('format_only'):
+            yield from self._find_others(datasets)
+
+    def _topics(self) -> list[str]:
+        topics = ['content', 'categories']
+        if self._kind != 'PanopticMetric':
+            topics += ['mark', 'images']
+        if not self._config.get('format_only'):
+            topics += ['no annotations', 'annotations']
+            if self._kind == 'CocoPanopticMetric':
+                topics.append('types')
+            elif self._kind == 'CocoMetric':
+                topics += ['boxes', 'evaluation']
+                if 'segm' in (self._config.get('metric') or ''):
+                    topics += ['masks', 'short polygons']
+        return topics
+
+    def _compare(self, dataset: CocoDataset) -> Iterator[ReportLine]:
+        file, other = self._file, dataset.file
+        if file is other and self._kind == 'CocoMetric':
+            return
+        given = dataset.kept()
+        images = {key: other.names[i] for key, i in other.images.items() if given[i]}
+        place = f'{dataset.name}.ann_file ({dataset.path})'
+        own = f'{self._place}: {self._path}'
+        if file.images:
+            missing = [key for key in images if key not in file.images]
+            if missing:
+                text = f'{own} has {len(images) - len(missing):,} of the {len(images):,} images of '
+                text += f'{place}; it lacks {images[missing[0]]} (id {missing[0]})'
+                yield ReportLine('error', text)
+                return
+            for key, name in images.items():
+                there = file.names[file.images[key]]
+                if not _same_image(name, there):
+                    text = f'{own} numbers the images otherwise than {place}: id {key} is {there}, '
+                    yield ReportLine('error', f'{text}there {name}')
+                    return
+        if self._kind != 'CocoMetric' and not self._config.get('format_only'):
+            yield from self._find_maps(images)
+        if self._kind == 'CocoPanopticMetric':
+            bases = Counter(os.path.basename(name) for name in images.values())
+            base, count = bases.most_common(1)[0] if bases else ('', 0)
+            if count > 1:
+                text = f'{self._key}: CocoPanopticMetric writes {count} images to one file, {base}'
+                yield ReportLine('error', f'{text}; use PanopticMetric, which keeps folders apart')
+
+    def _find_maps(self, images: dict) -> Iterator[ReportLine]:
+        entries = self._file.entries
+        without = [f'{name} (id {key})' for key, name in images.items() if key not in entries]
+        if without:
+            text = f'{self._path} has no annotation of {len(without):,} of {len(images):,} images'
+            yield ReportLine('error', f'{self._place}: {text}: {first_of(without)}')
+        folder = self._config.get('seg_prefix')
+        if isinstance(folder, str) and os.path.isdir(folder):
+            names = [self._file.map_names[entries[key]] for key in images if key in entries]
+            for text in missing_files(names, folder):
+                yield ReportLine('error', f'{self._key}.seg_prefix: {text}')
+
+    def _find_others(self, datasets: list[CocoDataset]) -> Iterator[ReportLine]:
+        """Find images that no dataset gives: pycocotools counts all of them as missed."""
+        given = {
+            key
+            for dataset in datasets
+            for key, kept in zip(dataset.file.images, dataset.kept(), strict=True)
+            if kept
+        }
+        others = [key for key in self._file.images if key not in given]
+        if datasets and others:
+            images, names = self._file.images, self._file.names
+            text = f'{self._path} has {len(others):,} of {len(images):,} images that the dataset '
+            text += (
+                f'does not give, such as {names[images[others[0]]]} (id {others[0]}); they would '
             )
-    elif not isinstance(mask, list) or not all(map(_is_polygon, mask)):
-        yield (
-            f'has the segmentation {_show(mask)}, must be a mask, or polygons of three or more '
-            'pairs of numbers'
-        )
+            yield ReportLine('error', f'{self._place}: {text}count as missed')
 
 
-def _is_polygon(polygon: Any) -> bool:
-    return (
-        isinstance(polygon, list)
-        and len(polygon) >= 6
-        and len(polygon) % 2 == 0
-        and all(map(_is_number, polygon))
-    )
-
-
-def _is_number(value: Any) -> bool:
-    # Neither NaN, infinity nor an integer that numpy has no type for.
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) < 2**63
-
-
-def _is_id(value: Any) -> bool:
-    return isinstance(value, str) or _is_number(value)
-
-
-def _show(value: Any) -> str:
-    """Format a value in short, None as in JSON."""
-    if value is None:
-        return 'null'
-    return reprlib.repr(value)
+def _same_image(one: str, other: str) -> bool:
+    """Whether two names are of one image; one may have more folders, or another ending."""
+    if one == other:
+        return True
+    parts = [os.path.splitext(os.path.normpath(name))[0].split('/')[::-1] for name in (one, other)]
+    return all(a == b for a, b in zip(*parts, strict=False))

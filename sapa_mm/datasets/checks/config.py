@@ -1,16 +1,14 @@
 """What is wrong with the data of a config, told before a model is built."""
 
-import os
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
 from typing import Any
 
 from mmengine.config import Config
 
 from ...utils.configs import single_datasets
 from .classes import find_class_problems, find_metainfo_problems
-from .coco import inspect_coco
-from .files import find_dataset_problems, find_evaluator_problems
+from .coco import CocoDataset, CocoReader, coco_dataset, find_metric_problems
+from .files import find_dataset_problems
 from .ignored_labels import find_ignored_problems, ignored_labels
 from .label_maps import find_label_problems
 from .loading import find_loading_problems
@@ -30,10 +28,10 @@ def check_data(cfg: Config, splits: Iterable[str]) -> None:
     Raises:
         ValueError: With the first error. Notes are logged as warnings.
     """
-    splits = tuple(splits)
+    splits, read = tuple(splits), CocoReader()
     for split in splits:
-        raise_error(_problems_of_split(cfg, split))
-    raise_error(find_class_problems(cfg, splits))
+        raise_error(_problems_of_split(cfg, split, read))
+    raise_error(find_class_problems(cfg, splits, read))
     raise_error(find_ignored_problems(cfg, splits))
 
 
@@ -47,8 +45,9 @@ def check_dataset(dataset: Any, name: str) -> None:
     Raises:
         ValueError: With the first error. Notes are logged as warnings.
     """
+    read = CocoReader()
     for key, single in single_datasets(dataset, name):
-        raise_error(_problems_of_dataset(single, key))
+        raise_error(_problems_of_dataset(single, key, read))
 
 
 def inspect_data(cfg: Config, samples: int = 200, seed: int = 0) -> Iterator[ReportLine]:
@@ -63,6 +62,7 @@ def inspect_data(cfg: Config, samples: int = 200, seed: int = 0) -> Iterator[Rep
     Yields:
         ReportLine: An error for each problem, notes, and one line per dataset without errors.
     """
+    read = CocoReader()
     seen: list[Any] = []
     for split in SPLITS:
         ignored = set(ignored_labels(cfg, split).values())
@@ -70,23 +70,27 @@ def inspect_data(cfg: Config, samples: int = 200, seed: int = 0) -> Iterator[Rep
             if dataset in seen:  # mostly the test set, which is that of validation
                 continue
             seen.append(dataset)
-            names = list(find_metainfo_problems(dataset, name))
+            names = list(find_metainfo_problems(dataset, name, read))
             yield from names
             if _has_errors(names):
                 continue
-            files = list(_problems_of_files(dataset, name))
+            coco = coco_dataset(dataset, name, read)
+            files = list(_missing_files(dataset, name, coco))
             yield from files
-            if not _has_errors(files):
-                lines = [*_inspect_annotations(dataset, name), *find_label_problems(dataset, name)]
-                yield from lines
+            if _has_errors(files):
+                continue
+            lines = list(_wrong_content(dataset, name, coco))
+            yield from lines
+            if coco is None or coco.is_readable:
                 yield from inspect_samples(
-                    dataset, name, samples, seed, _has_errors(lines), ignored, cfg.get('model')
-                )
+                    dataset, name, samples, seed, _has_errors(lines), ignored, cfg.get('model'),
+                    coco if coco is not None and coco.is_described else None,
+                )  # fmt: skip
         evaluator = cfg.get(f'{split}_evaluator')
         if evaluator not in seen:
             seen.append(evaluator)
-            yield from _problems_of_evaluator(cfg, split)
-    yield from find_class_problems(cfg, SPLITS)
+            yield from _problems_of_evaluator(cfg, split, read)
+    yield from find_class_problems(cfg, SPLITS, read)
     yield from find_ignored_problems(cfg, SPLITS[:2])
 
 
@@ -95,37 +99,35 @@ def _datasets(cfg: Config, split: str) -> Iterator[tuple[str, dict]]:
     return single_datasets((cfg.get(key) or {}).get('dataset'), f'{key}.dataset')
 
 
-def _problems_of_split(cfg: Config, split: str) -> Iterator[ReportLine]:
+def _problems_of_split(cfg: Config, split: str, read: CocoReader) -> Iterator[ReportLine]:
     for name, dataset in _datasets(cfg, split):
-        yield from _problems_of_dataset(dataset, name)
-    yield from _problems_of_evaluator(cfg, split)
+        yield from _problems_of_dataset(dataset, name, read)
+    yield from _problems_of_evaluator(cfg, split, read)
 
 
-def _problems_of_dataset(dataset: dict, name: str) -> Iterator[ReportLine]:
-    yield from find_metainfo_problems(dataset, name)
-    files = list(_problems_of_files(dataset, name))
+def _problems_of_dataset(dataset: dict, name: str, read: CocoReader) -> Iterator[ReportLine]:
+    yield from find_metainfo_problems(dataset, name, read)
+    coco = coco_dataset(dataset, name, read)
+    files = list(_missing_files(dataset, name, coco))
     yield from files
     if not _has_errors(files):
-        yield from _inspect_annotations(dataset, name)
-        yield from find_label_problems(dataset, name)
+        yield from _wrong_content(dataset, name, coco)
 
 
-def _problems_of_files(dataset: dict, name: str) -> Iterator[ReportLine]:
-    yield from find_dataset_problems(dataset, name)
+def _missing_files(dataset: dict, name: str, coco: CocoDataset | None) -> Iterator[ReportLine]:
+    yield from find_dataset_problems(dataset, name) if coco is None else coco.find_missing()
     yield from find_loading_problems(dataset, name)
+
+
+def _wrong_content(dataset: dict, name: str, coco: CocoDataset | None) -> Iterator[ReportLine]:
+    return find_label_problems(dataset, name) if coco is None else coco.find_problems()
 
 
 def _has_errors(lines: Iterable[ReportLine]) -> bool:
     return any(line.kind == 'error' for line in lines)
 
 
-def _problems_of_evaluator(cfg: Config, split: str) -> Iterator[ReportLine]:
+def _problems_of_evaluator(cfg: Config, split: str, read: CocoReader) -> Iterator[ReportLine]:
     key = f'{split}_evaluator'
-    yield from find_evaluator_problems(cfg.get(key), key)
-
-
-def _inspect_annotations(dataset: dict, name: str) -> Iterator[ReportLine]:
-    if str(dataset.get('ann_file', '')).endswith('.json'):
-        path = os.path.join(dataset.get('data_root') or '', dataset['ann_file'])
-        for line in inspect_coco(path, dataset):
-            yield replace(line, text=f'{name}.ann_file: {line.text}')
+    datasets = [coco_dataset(dataset, name, read) for name, dataset in _datasets(cfg, split)]
+    yield from find_metric_problems(cfg.get(key), key, datasets, read)

@@ -1,10 +1,7 @@
-"""Whether the files exist that datasets and evaluators name."""
+"""Whether the files exist that datasets name."""
 
 import inspect
-import json
-import mmap
 import os
-import re
 import unicodedata
 from collections import Counter
 from collections.abc import Callable, Generator, Iterator, Mapping
@@ -13,13 +10,9 @@ from typing import Any
 from mmengine.fileio import list_from_file
 from mmengine.registry import DATASETS, Registry
 
-from ...utils.configs import nested_configs, type_name
-from ...utils.files import read_json
+from ...utils.configs import type_name
 from ...utils.text import first_of
 from .report import ReportLine
-
-# Larger annotation files are not parsed here; only their end is checked.
-_PARSED_BYTES = 64 * 2**20
 
 #: Endings of files that somebody may take for images of a dataset.
 _IMAGE_ENDINGS = (
@@ -102,8 +95,8 @@ def build_metainfo(dataset: dict) -> dict | None:
 def find_dataset_problems(dataset: dict, name: str) -> Iterator[ReportLine]:
     """Find problems with the files that a dataset config names. No image is opened.
 
-    Segmentation datasets of mmseg and COCO datasets of mmdet are checked. Other datasets and data
-    that is not on a local disk pass.
+    Segmentation datasets of mmseg are checked; see ``coco.py`` for those of mmdet. Other datasets
+    and data that is not on a local disk pass.
 
     Args:
         dataset (dict): The config of a dataset that is no wrapper of others.
@@ -124,34 +117,6 @@ def find_dataset_problems(dataset: dict, name: str) -> Iterator[ReportLine]:
             yield ReportLine('error', f'{name}: {place} cannot be read: {error}')
 
 
-def find_evaluator_problems(evaluator: Any, name: str) -> Iterator[ReportLine]:
-    """Find problems with the files that an evaluator names.
-
-    Args:
-        evaluator (dict or list or Any): The config of a metric, of several, or of an evaluator.
-        name (str): The key of this config.
-
-    Yields:
-        ReportLine: An error for each file that is missing or not complete.
-    """
-    for key, metric in nested_configs(evaluator, name):
-        if metric.get('backend_args'):
-            continue
-        for argument, exists in (('ann_file', os.path.isfile), ('seg_prefix', os.path.isdir)):
-            path = metric.get(argument)
-            if not isinstance(path, str):
-                continue
-            if not exists(path):
-                text = f'{key}.{argument}: {path} does not exist; point at the data with '
-                text += f'`data_root` FOLDER, or at this with `cfg_options` {key}.{argument}=PATH'
-                yield ReportLine('error', text)
-            elif argument == 'ann_file':
-                try:
-                    _check_json(path, f'{key}.ann_file')
-                except ValueError as error:
-                    yield ReportLine('error', str(error))
-
-
 class _Files:
     """The files of a dataset, from its config and the defaults of its class.
 
@@ -168,8 +133,12 @@ class _Files:
     @property
     def loader(self) -> str | None:
         """The name of the class whose ``load_data_list`` the dataset uses."""
+        return self.definer('load_data_list')
+
+    def definer(self, method: str) -> str | None:
+        """Get the name of the class whose method the dataset uses."""
         for base in inspect.getmro(self._class or object):
-            if 'load_data_list' in vars(base):
+            if method in vars(base):
                 return base.__name__
         return None
 
@@ -351,76 +320,6 @@ def _listed_images(
     return {name.lstrip('\ufeff') + suffix for name in names if name}
 
 
-def _check_coco(files: _Files) -> Iterator[ReportLine]:
-    annotations = yield from files.file('ann_file')
-    image_dir = yield from files.folder('data_prefix.img')
-    map_dir = None
-    if files.loads_annotations():
-        map_dir = yield from files.folder('data_prefix.seg')
-    if annotations is None:
-        return
-    try:
-        named = _image_names(annotations, f'{files.name}.ann_file')
-    except ValueError as error:
-        yield ReportLine('error', str(error))
-        return
-    if image_dir is not None:
-        found = _Folder(image_dir)
-        yield from _missing(files, named - found.files, 'data_prefix.img', found)
-    if map_dir is not None:
-        # As CocoPanopticDataset derives them.
-        maps = {name.replace('.jpg', '.png') for name in named}
-        found = _Folder(map_dir)
-        yield from _missing(files, maps - found.files, 'data_prefix.seg', found)
-
-
-def _check_json(path: str, key: str) -> Any:
-    """Read a JSON file; of a large one, check only the end and return None."""
-    try:
-        if not _is_large(path):
-            return read_json(path, key)
-        with open(path, 'rb') as file:
-            file.seek(-64, os.SEEK_END)
-            is_complete = file.read().rstrip().endswith(b'}')
-    except OSError as error:
-        raise ValueError(f'{key}: {path} cannot be read: {error.strerror}') from error
-    if not is_complete:
-        raise ValueError(
-            f'{key}: {path} is not a complete JSON file (it stops half-way); copy or download it '
-            'again'
-        )
-    return None
-
-
-def _is_large(path: str) -> bool:
-    return os.path.getsize(path) > _PARSED_BYTES
-
-
-def _image_names(path: str, key: str) -> set[str]:
-    """Get the file names of the images in a COCO file, without parsing it if it is large."""
-    content = _check_json(path, key)
-    if _is_large(path):
-        with (
-            open(path, 'rb') as file,
-            mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as text,
-        ):
-            matches = re.finditer(rb'"file_name"\s*:\s*("(?:[^"\\]|\\.)*")', text)
-            names = {json.loads(match[1]) for match in matches}
-        # Panoptic annotations also name their maps.
-        return {name for name in names if not name.endswith('.png')}
-    images = content.get('images') if isinstance(content, dict) else None
-    if not isinstance(images, list):
-        raise ValueError(f'{key}: {path}: it is not a COCO file: it has no list of images')
-    names = [image.get('file_name') if isinstance(image, dict) else None for image in images]
-    wrong = [index for index, name in enumerate(names) if not isinstance(name, str)]
-    if wrong:
-        raise ValueError(
-            f'{key}: {path}: {len(wrong)} of {len(names)} images have no file_name, the first is '
-            f'images[{wrong[0]}]'
-        )
-    return set(names)
-
-
 def _missing(
     files: _Files, missing: set[str], key: str, found: _Folder, hint: str = ''
 ) -> Iterator[ReportLine]:
@@ -461,6 +360,4 @@ def _empty(files: _Files, names: set[str], key: str, found: _Folder) -> Iterator
 # other files, so it is not checked.
 _CHECKS: dict[str, Callable[[_Files], Iterator[ReportLine]]] = {
     'BaseSegDataset': _check_segmentation,
-    'CocoDataset': _check_coco,
-    'CocoPanopticDataset': _check_coco,
 }

@@ -38,6 +38,7 @@ def inspect_samples(
     has_errors: bool = False,
     ignored: Collection[int] = (),
     model: Any = None,
+    described: Any = None,
 ) -> Iterator[ReportLine]:
     """Check a sample of a dataset's images, with their annotations.
 
@@ -51,6 +52,8 @@ def inspect_samples(
             on; none for the host's default, 255.
         model (dict, optional): The config of the model, whose channels are compared.
             Defaults to None.
+        described (Any): Has ``__len__`` and ``get_data_info`` as the dataset would; mmdet takes
+            longer to make it from COCO files than all else does. Defaults to None, to load it.
 
     Yields:
         ReportLine: Errors and notes, and one line if there is no error.
@@ -59,7 +62,9 @@ def inspect_samples(
         # Include images without annotations. pycocotools prints its progress.
         with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():
             warnings.simplefilter('ignore')
-            dataset = DATASETS.build({**config, 'pipeline': [], 'filter_cfg': None})
+            lazy = {} if described is None else {'lazy_init': True}
+            dataset = DATASETS.build({**config, 'pipeline': [], 'filter_cfg': None, **lazy})
+            dataset = dataset if described is None else described
             sample = _Sample(dataset, config, name, ignored)
     except Exception as error:
         # The host libraries parse files without validating their content.

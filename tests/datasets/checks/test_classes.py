@@ -10,8 +10,8 @@ pytest.importorskip('mmengine')
 from mmengine.registry import DATASETS, init_default_scope
 
 from sapa_mm.datasets import CLASSES, STUFF_CLASSES, THING_CLASSES
-from sapa_mm.datasets.checks.categories import read_categories
 from sapa_mm.datasets.checks.classes import find_class_problems, find_metainfo_problems
+from sapa_mm.datasets.checks.coco import CocoReader
 from sapa_mm.datasets.checks.heads import find_head_problems, find_heads
 from sapa_mm.engine.config import in_scope
 from tests.support import configs
@@ -23,7 +23,9 @@ SEGFORMER, MASK_RCNN, PANOPTIC_FPN = (
 
 
 def names_wrong(dataset):
-    return [(line.kind, line.text) for line in find_metainfo_problems(dataset, 'data')]
+    return [
+        (line.kind, line.text) for line in find_metainfo_problems(dataset, 'data', CocoReader())
+    ]
 
 
 def problems(name, options=(), splits=('train', 'val', 'test')):
@@ -31,7 +33,9 @@ def problems(name, options=(), splits=('train', 'val', 'test')):
     cfg = configs.load(name)
     cfg.merge_from_dict(dict(options))
     with in_scope(cfg):
-        return [f'{line.kind}: {line.text}' for line in find_class_problems(cfg, splits)]
+        return [
+            f'{line.kind}: {line.text}' for line in find_class_problems(cfg, splits, CocoReader())
+        ]
 
 
 @pytest.fixture
@@ -159,8 +163,8 @@ class TestOrder:
             with in_scope(cfg):
                 for split in ('train', 'val'):
                     dataset = cfg[f'{split}_dataloader'].dataset
-                    lines += find_metainfo_problems(dataset, split)
-                lines += find_class_problems(cfg, ('train', 'val', 'test'))
+                    lines += find_metainfo_problems(dataset, split, CocoReader())
+                lines += find_class_problems(cfg, ('train', 'val', 'test'), CocoReader())
             return [f'{line.kind}: {line.text}' for line in lines]
 
         return find
@@ -261,11 +265,11 @@ def test_categories_without_the_rest(tmp_path):
     ):
         for indent in (None, 2):
             path.write_text(json.dumps(content, indent=indent, ensure_ascii=False), 'utf-8-sig')
-            assert read_categories(str(path)) == listed
+            assert CocoReader().categories(str(path)) == listed
     for text in ('', '{}', '{"categories": 3}', '{"categories": [', '{"categories": [{"id": 1}]}'):
         path.write_text(text)
-        assert read_categories(str(path)) is None
-    assert read_categories(str(tmp_path / 'nowhere.json')) is None
+        assert CocoReader().categories(str(path)) == []
+    assert CocoReader().categories(str(tmp_path / 'nowhere.json')) == []
 
 
 class TestHeads:
