@@ -19,11 +19,11 @@ class _OnlyWeights(CheckpointError):
 def find_resumable(work_dir: str, folder: str | None = None) -> str | None:
     """Find the newest checkpoint of a run that can be resumed.
 
-    That is the one with the most iterations in the folder, whatever its name and the time of the
-    file say. The file ``last_checkpoint``, which names the last one by its path, may be a copy that
-    leads to another folder, so only the name in it counts: what was saved before that checkpoint,
-    by the clock in the checkpoints, is older, such as the checkpoints of a longer run that this one
-    has replaced.
+    That is the one with the most iterations in the folder, whenever the file was written; of names
+    that differ in the number at the end, the largest is the newest. The file ``last_checkpoint``,
+    which names the last one by its path, may be a copy that leads to another folder, so only the
+    name in it counts: what was saved before that checkpoint, by the clock in the checkpoints, is
+    older, such as the checkpoints of a longer run that this one has replaced.
 
     A run that was killed while saving may leave a half-written file (checkpoints are written in
     place, and with ``max_keep_ckpts`` the oldest is removed before the new one is written). Then
@@ -41,31 +41,62 @@ def find_resumable(work_dir: str, folder: str | None = None) -> str | None:
             them.
     """
     folder = folder or work_dir
+    metas: dict[str, dict] = {}
+    reasons: dict[str, str] = {}
+
+    def read(path: str) -> dict | None:
+        if path not in metas and path not in reasons:
+            try:
+                metas[path] = _resumable_meta(path)
+            except (FileNotFoundError, CheckpointError) as error:
+                reasons[path] = str(error)
+                if not isinstance(error, _OnlyWeights):
+                    _warn(f'Not resuming: {error}')
+        return metas.get(path)
+
     last = os.path.join(folder, _last_name(work_dir))
-    paths = {*glob.glob(os.path.join(glob.escape(folder), '*.pth')), last}
-    states, reasons = {}, []
-    for path in sorted(filter(os.path.isfile, paths)):
-        try:
-            states[path] = _resumable_meta(path)
-        except (FileNotFoundError, CheckpointError) as error:
-            reasons.append(str(error))
-            if not isinstance(error, _OnlyWeights):
-                _warn(f'Not resuming: {error}')
-    if reasons and not states:
+    known = read(last) if os.path.isfile(last) else None
+    candidates = []
+    # The newest of a series, such as iter_*.pth, has the largest number: reading all takes long.
+    for series in _series(folder, last):
+        passed_over = []
+        for path in series:
+            if (meta := read(path)) is None:
+                continue
+            if known is None or _time(meta) >= _time(known):
+                candidates.append((meta['iter'], _time(meta), path))
+                break
+            passed_over.append(path)
+        if passed_over and known and metas[passed_over[0]]['iter'] > known['iter']:
+            _warn(
+                f'Not resuming: {passed_over[0]} has more iterations than {last}, but was saved '
+                'before it'
+            )
+    if candidates:
+        iteration, _, newest = max(candidates)
+        print_log(printable(f'Resuming from {newest}, iteration {iteration}'), logger='current')
+        return newest
+    if reasons:
         raise CheckpointError(
             f'resume: none of the checkpoints in {folder} can be resumed '
-            f'({"; ".join(reasons)}); name another one, or train in a new work directory'
+            f'({"; ".join(reasons.values())}); name another one, or train in a new work directory'
         )
-    times = {path: str(meta.get('time', '')) for path, meta in states.items()}
-    for path in [path for path in states if times[path] < times.get(last, '')]:
-        if states[path]['iter'] > states[last]['iter']:
-            _warn(f'Not resuming: {path} has more iterations than {last}, but was saved before it')
-        del states[path]
-    if not states:
-        return None
-    newest = max(states, key=lambda path: (states[path]['iter'], times[path]))
-    print_log(f'Resuming from {newest}, iteration {states[newest]["iter"]}', logger='current')
-    return newest
+    return None
+
+
+def _series(folder: str, last: str) -> list[list[str]]:
+    """Group checkpoints by their names but for the number at the end, the largest number first."""
+    series: dict[str, list[tuple[int, str]]] = {}
+    for path in {*glob.glob(os.path.join(glob.escape(folder), '*.pth')), last}:
+        if os.path.isfile(path):
+            stem = os.path.splitext(path)[0]
+            name = stem.rstrip('0123456789')
+            series.setdefault(name, []).append((int(stem[len(name) :] or 0), path))
+    return [[path for _, path in sorted(paths, reverse=True)] for paths in series.values()]
+
+
+def _time(meta: dict) -> str:
+    return str(meta.get('time', ''))
 
 
 def checkpoint_folder(cfg: Config) -> str:

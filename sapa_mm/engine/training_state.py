@@ -18,8 +18,11 @@ from .compare_settings import compare_settings
 from .resume import checkpoint_folder
 from .run_record_hook import plain, run_sizes
 
-# Settings that a resumed run takes from the checkpoint; its config's are not used.
-_RESTORED = ('optim_wrapper.optimizer', 'optim_wrapper.paramwise_cfg', 'param_scheduler')
+# Settings that a resumed run takes from states in the checkpoint, whatever its config says.
+_RESTORED = {
+    'optimizer': ('optim_wrapper.optimizer', 'optim_wrapper.paramwise_cfg'),
+    'param_schedulers': ('param_scheduler',),
+}
 _BATCH = ('train_dataloader.batch_size', 'optim_wrapper.accumulative_counts')
 
 
@@ -40,19 +43,20 @@ def check_training_state(
         CheckpointError: If the state of the optimizer or of the schedules does not fit.
     """
     trained = _settings_in_training(checkpoint)
-    for key, problem in (
-        ('optimizer', _optimizer_problem(runner, checkpoint, trained)),
-        ('param_schedulers', _scheduler_problem(runner, checkpoint)),
+    for key, what, problem in (
+        ('optimizer', 'optimizer', _optimizer_problem(runner, checkpoint, trained)),
+        ('param_schedulers', 'schedule', _scheduler_problem(runner, checkpoint)),
     ):
         if problem is None:
             continue
         if not allow_partial:
             raise CheckpointError(
-                f'{label}: its {key} does not fit the config: {problem}; give the config and '
-                '`cfg_options` that it was trained with, or `allow_partial` to start it afresh'
+                f'{label}: the state of its {what} does not fit the config: {problem}; give the '
+                'config and `cfg_options` that it was trained with, or `allow_partial` to start '
+                f'the {what} afresh'
             )
         del checkpoint[key]
-        _warn(f'{label}: {problem}; the {key} starts afresh')
+        _warn(f'{label}: {problem}; the {what} starts afresh')
     _note_other_settings(runner, checkpoint, trained, label)
     _use_own_files(checkpoint, checkpoint_folder(runner.cfg))
     _use_equal_metainfo(runner, checkpoint)
@@ -121,7 +125,7 @@ def _scheduler_problem(runner: Runner, checkpoint: dict) -> str | None:
         pairs = [(saved[name], own[name]) for name in own]
     for theirs, ours in pairs:
         if not isinstance(theirs, list) or not isinstance(ours, list) or len(theirs) != len(ours):
-            return f'it has {len(theirs)} schedules, the config {len(ours)} in param_scheduler'
+            return f'it has {len(theirs)} in param_scheduler, the config {len(ours)}'
         for state, scheduler in zip(theirs, ours, strict=True):
             if lacking := scheduler.state_dict().keys() - state.keys():
                 return f'{type(scheduler).__name__} needs {first_of(sorted(lacking))}'
@@ -144,19 +148,22 @@ def _note_other_settings(runner: Runner, checkpoint: dict, trained: dict, label:
     ]
     if other := [*compare(_BATCH), *sizes]:
         _warn(f'{label}: {"; ".join(other)}')
-    if other := list(compare(_RESTORED)):
+    restored = [key for state, keys in _RESTORED.items() if state in checkpoint for key in keys]
+    if other := list(compare(restored)):
         _warn(f'{label}: {first_of(other)}; a resumed run goes on with the former')
 
 
 def _use_own_files(checkpoint: dict, folder: str) -> None:
     """Forget the best checkpoints of another folder: mmengine removes them for a better one."""
-    known = checkpoint['message_hub'].get('runtime_info', {})
+    hub = checkpoint['message_hub']
+    known = hub.get('runtime_info', {})
     for key in [key for key in known if key.startswith('best_ckpt')]:
         own = os.path.join(folder, os.path.basename(str(known[key])))
         if os.path.exists(own):
             known[key] = own
         else:
             del known[key]
+            hub.get('resumed_keys', {}).pop(key, None)
 
 
 def _use_equal_metainfo(runner: Runner, checkpoint: dict) -> None:
