@@ -122,7 +122,8 @@ class _Data:
         self._is_missing = False
         if self.error is None and self.metainfo.get('classes') is None:
             built = build_metainfo(dataset)
-            is_none = built is None and 'classes' in (dataset.get('metainfo') or {})
+            stated = dataset.get('metainfo')
+            is_none = built is None and isinstance(stated, Mapping) and 'classes' in stated
             self._is_missing = is_none or (built is not None and built.get('classes') is None)
             self.metainfo = built or self.metainfo
         self.error = self.error or self._find_error()
@@ -217,6 +218,9 @@ class _Data:
         if 'PALETTE' in stated and 'palette' not in stated:
             yield ReportLine('note', f'{key}.PALETTE is not read; it is called palette')
         palette = self.metainfo.get('palette')
+        if self.is_segmentation and isinstance(palette, str):
+            text = f'{key}.palette is the text {palette!r}, must be a list of colours'
+            yield ReportLine('error', f'{text}, such as [[120, 120, 120], [180, 120, 120]]')
         if self.classes is None or not isinstance(palette, (list, tuple)) or not palette:
             return
         text = f'{key}.palette has {len(palette)} colours for {len(self.classes)} classes'

@@ -64,6 +64,7 @@ def inspect_data(cfg: Config, samples: int = 200, seed: int = 0) -> Iterator[Rep
     """
     read = CocoReader()
     seen: list[Any] = []
+    all_names: list[ReportLine] = []
     for split in SPLITS:
         ignored = set(ignored_labels(cfg, split).values())
         for name, dataset in _datasets(cfg, split):
@@ -71,6 +72,7 @@ def inspect_data(cfg: Config, samples: int = 200, seed: int = 0) -> Iterator[Rep
                 continue
             seen.append(dataset)
             names = list(find_metainfo_problems(dataset, name, read))
+            all_names += names
             yield from names
             if _has_errors(names):
                 continue
@@ -90,8 +92,10 @@ def inspect_data(cfg: Config, samples: int = 200, seed: int = 0) -> Iterator[Rep
         if evaluator not in seen:
             seen.append(evaluator)
             yield from _problems_of_evaluator(cfg, split, read)
-    yield from find_class_problems(cfg, SPLITS, read)
-    yield from find_ignored_problems(cfg, SPLITS[:2])
+    classes = list(find_class_problems(cfg, SPLITS, read))
+    yield from classes
+    if not _has_errors([*all_names, *classes]):  # it takes right ones
+        yield from find_ignored_problems(cfg, SPLITS[:2])
 
 
 def _datasets(cfg: Config, split: str) -> Iterator[tuple[str, dict]]:

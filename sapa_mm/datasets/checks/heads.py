@@ -60,7 +60,8 @@ def find_heads(model: Any) -> Iterator[Head]:
         if config.get('class_agnostic') or ('auxiliary_head' in parts and not is_known):
             continue
         numbers = {name: config.get(name, default) for name, default in _defaults(kind).items()}
-        numbers = {name: number for name, number in numbers.items() if isinstance(number, int)}
+        unset = (None, inspect.Parameter.empty)
+        numbers = {name: number for name, number in numbers.items() if number not in unset}
         if numbers:
             yield Head(key, config, bases, numbers)
 
@@ -81,6 +82,11 @@ def find_head_problems(
         ReportLine: An error for each number, and each list of weights, that does not fit.
     """
     for head in heads:
+        odd = [key for key, number in head.numbers.items() if type(number) is not int]
+        if odd:
+            text = f'{head.key}.{odd[0]} is {head.numbers[odd[0]]!r}, must be a whole number'
+            yield ReportLine('error', text)
+            continue
         for key, (number, wanted, kind) in _compare(head, classes, things).items():
             if number != wanted and not _is_binary(head, wanted):
                 is_set = any(name in head.config for name in key.split(' + '))

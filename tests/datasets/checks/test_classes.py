@@ -9,7 +9,8 @@ pytest.importorskip('mmengine')
 
 from mmengine.registry import DATASETS, init_default_scope
 
-from sapa_mm.datasets import CLASSES, STUFF_CLASSES, THING_CLASSES
+from sapa_mm.datasets import CLASSES, STUFF_CLASSES, THING_CLASSES, write_scenes
+from sapa_mm.datasets.checks import check_data, inspect_data
 from sapa_mm.datasets.checks.classes import find_class_problems, find_metainfo_problems
 from sapa_mm.datasets.checks.coco import CocoReader
 from sapa_mm.datasets.checks.heads import find_head_problems, find_heads
@@ -58,6 +59,7 @@ class TestNames:
         'dict': ({'classes': {'a': 0}}, f'classes is .*, {NAMES}$'),
         'twice': ({'classes': ('a', 'b', 'a')}, 'classes has a more than once; names must differ$'),
         'list': (['a', 'b'], 'metainfo must be a dict'),
+        'number': (5, 'metainfo must be a dict'),
     }
 
     @pytest.mark.parametrize('kind', WRONG)
@@ -125,6 +127,8 @@ class TestNames:
         lines = names_wrong({'type': kind, 'metainfo': metainfo})
         assert [line[0] for line in lines] == ([level] if level else [])
         assert all(f'palette has {number} colours for 2 classes' in text for _, text in lines)
+        named = names_wrong({'type': kind, 'metainfo': {'classes': ('a',), 'palette': 'coco'}})
+        assert len(named) == (kind == 'BaseSegDataset')  # mmdet draws with it
         named = names_wrong({'type': kind, 'metainfo': {'classes': ('a',), 'PALETTE': []}})
         assert named == [('note', 'data.metainfo.PALETTE is not read; it is called palette')]
 
@@ -248,10 +252,10 @@ def test_metrics_of_each_part():
     other = {**part, 'metainfo': {**part.metainfo, 'classes': ('disk',)}}
     cfg.val_dataloader.dataset = {'type': 'ConcatDataset', 'datasets': [part, other]}
     with in_scope(cfg):
-        (line,) = find_class_problems(cfg, ['val'])
+        (line,) = find_class_problems(cfg, ['val'], CocoReader())
         assert line.text.startswith('classes is a tuple of 1: disk in val_dataloader.dataset.datas')
         cfg.val_evaluator = {'type': 'MultiDatasetsEvaluator', 'metrics': [cfg.val_evaluator] * 2}
-        assert list(find_class_problems(cfg, ['val'])) == []
+        assert list(find_class_problems(cfg, ['val'], CocoReader())) == []
 
 
 def test_categories_without_the_rest(tmp_path):
@@ -299,6 +303,12 @@ class TestHeads:
         lines = list(find_head_problems(list(find_heads(model)), classes, things, 'data'))
         assert all(line.kind == 'error' for line in lines)
         return [line.text for line in lines]
+
+    @pytest.mark.parametrize('number', ['3', 3.0, True])
+    def test_numbers_that_are_none(self, number):
+        head = {'decode_head': {'type': 'FCNHead', 'num_classes': number}}
+        (text,) = self.find('mmseg', head, 3)
+        assert text == f'model.decode_head.num_classes is {number!r}, must be a whole number'
 
     def test_several_heads(self):
         heads = [{'type': 'FCNHead', 'num_classes': number} for number in (3, 4)]
@@ -459,3 +469,21 @@ def test_our_configs_are_right():
         with in_scope(cfg):
             assert len(list(find_heads(cfg.model))) > 0
         assert problems(name) == []
+
+
+def test_a_report_goes_on(tmp_path):
+    """Other checks need right names; with wrong ones the report names these alone."""
+    pytest.importorskip('mmseg')
+    write_scenes(tmp_path, num_train=2, num_val=2, size=(48, 64))
+    for key, value in (
+        ('metainfo', 'names.txt'), ('metainfo', {'classes': 'disk'}), ('metainfo', {'classes': 3}),
+        ('metainfo', None), ('classes', CLASSES),
+    ):  # fmt: skip
+        cfg = configs.load(SEGFORMER)
+        for split in ('train', 'val', 'test'):
+            cfg[f'{split}_dataloader'].dataset.update({'data_root': str(tmp_path), key: value})
+        with in_scope(cfg):
+            lines = list(inspect_data(cfg, 1))
+            assert [line.kind for line in lines] == ['error', 'error']
+            with pytest.raises(ValueError, match=r'^train_dataloader\.dataset\.'):
+                check_data(cfg, ['train', 'val'])
