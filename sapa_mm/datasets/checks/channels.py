@@ -31,6 +31,7 @@ def find_channel_problems(
     """
     count = sum(map(len, images.values()))
     expected = _in_channels(model)
+    groups: dict[int, str] = {}
     for channels, indices in images.items():
         path = dataset.get_data_info(indices[0])['img_path']
         try:
@@ -41,21 +42,26 @@ def find_channel_problems(
         except Exception as error:
             yield ReportLine('error', f'{name}.pipeline fails for {path}: {one_line(error)}')
             return
-        if expected is None or data is None or not isinstance(data.get('inputs'), torch.Tensor):
+        if data is None or not isinstance(data.get('inputs'), torch.Tensor):
             continue
-        some = (
-            f'{len(indices):,} of {count:,} images opened have {channels} channels (such as {path})'
-        )
+        some = f'{len(indices):,} of {count:,} images opened have {channels} (such as {path})'
+        groups[len(data['inputs'])] = some
+        if expected is None:
+            continue
         try:
             given = _preprocess(model, data)
         except Exception as error:
-            text = f'{some}, for which model.data_preprocessor fails: {one_line(error)}'
-            yield ReportLine('error', f'{name}: {text}; mean and std have one value per channel')
+            text = f'model.data_preprocessor, mean and std: {one_line(error)}; channels: {some}'
+            yield ReportLine('error', f'{name}: {text}')
             continue
         if given != expected:
-            text = f'but {given} channels reach it: {some}'
-            text = f'model.backbone.in_channels is {expected}, {text}'
-            yield ReportLine('error', f'{name}: {text}')
+            text = f'model.backbone.in_channels is {expected}, but {given} channels reach it'
+            yield ReportLine('error', f'{name}: {text}: {some}')
+    if len(groups) > 1:
+        # One by one they may pass, normalized as the first of a batch is or not at all.
+        kind = 'error' if name.startswith('train') else 'note'
+        text = f'images differ in channels, set color_type: {", ".join(groups.values())}'
+        yield ReportLine(kind, f'{name}: {text}')
 
 
 def _in_channels(model: Any) -> int | None:

@@ -1,5 +1,7 @@
 """The steps of a pipeline that load images and label maps."""
 
+import copy
+import functools
 import importlib.util
 import os
 import tempfile
@@ -122,8 +124,12 @@ class LoadingStep:
             raise ValueError('the pipeline skips it, since it cannot be read')
         return results
 
-    def turns(self, ending: str, kind: str) -> bool:
+    @functools.cache  # noqa: B019, steps are few
+    def turns(self, ending: str, kind: str, color_type: str | None = None) -> bool:
         """Ask it whether it obeys the EXIF orientation in files of a format, with a small one."""
+        step = copy.copy(self.transform)
+        if color_type is not None:
+            step.color_type = color_type
         exif = Image.Exif()
         exif[_ORIENTATION] = 6
         with tempfile.TemporaryDirectory() as folder:
@@ -131,7 +137,7 @@ class LoadingStep:
             try:
                 kind = 'JPEG' if kind == 'MPO' else kind
                 Image.new('RGB', (16, 8)).save(path, format=kind, exif=exif)
-                return self.run({'img_path': path})['img'].shape[:2] == (16, 8)
+                return step({'img_path': path})['img'].shape[:2] == (16, 8)
             except Exception:
                 return False
 

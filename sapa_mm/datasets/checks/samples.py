@@ -29,6 +29,9 @@ _COMPLETE_SIZES = {
 #: Larger images are not opened: in three channels, they fill a gigabyte.
 _MOST_PIXELS = 2**28
 
+#: How mmcv reads images that EXIF does not turn.
+_AS_STORED = 'color_ignore_orientation'
+
 
 def inspect_samples(
     config: dict,
@@ -120,7 +123,6 @@ class _Sample:
         self._labels = LabelCounts(dataset, ignored)
         self._turned: list[str] = []
         self._unproved = 0
-        self._turns: dict[str, bool] = {}
         self.unopened: list[str] = []
         self.channels: dict[int, list[int]] = defaultdict(list)
         self.with_annotations = False
@@ -141,24 +143,23 @@ class _Sample:
             yield self._image_step.explain(error, path, header)
             return
         size = image.shape[1::-1]
-        turned = header.orientation > 1 and self._obeys_orientation(path, header.format)
-        if turned:
+        if self._turns(path, header):
             self._turned.append(path)
             self._unproved += header.orientation < 5 or size[0] == size[1]
         self.channels[image.shape[2] if image.ndim == 3 else 1].append(index)
         stated = (info.get('width'), info.get('height'))
         if None not in stated and size != stated:
             sizes = f'is {format_size(size)}, its annotation says {format_size(stated)}'
-            reason = _orientation_reason(stated, size, header, turned)
+            reason = self._orientation_reason(stated, size, path, header)
             yield f'{path} {sizes} (width x height){reason}'
         if image.dtype.kind == 'f' and not np.isfinite(image).all():
             yield f'{path} has pixels that are NaN or infinite'
         shape = image.shape
         del image
-        yield from self._check_annotation(info, shape, header, turned)
+        yield from self._check_annotation(info, shape, header)
 
     def _check_annotation(
-        self, info: dict, shape: tuple[int, ...], header: Header, turned: bool
+        self, info: dict, shape: tuple[int, ...], header: Header
     ) -> Iterator[str]:
         path = info.get('seg_map_path')
         is_panoptic = 'segments_info' in info
@@ -187,7 +188,7 @@ class _Sample:
         stored, loaded = maps
         size, map_size = shape[1::-1], loaded.shape[1::-1]
         if size != map_size:
-            reason = _orientation_reason(map_size, size, header, turned)
+            reason = self._orientation_reason(map_size, size, info['img_path'], header)
             if shape[1:] == loaded.shape:
                 reason = f': its array is {shape}, and channels must be last'
             sizes = f'is {format_size(map_size)}, its image {format_size(size)}'
@@ -197,11 +198,24 @@ class _Sample:
         else:
             yield from self._labels.add(path, stored, loaded, map_header.mode)
 
-    def _obeys_orientation(self, path: str, kind: str) -> bool:
-        """Ask the loading step itself whether it turns images of a format, with a small one."""
-        if kind not in self._turns:
-            self._turns[kind] = self._image_step.turns(os.path.splitext(path)[1], kind)
-        return self._turns[kind]
+    def _orientation_reason(
+        self, size: tuple[int, ...], image_size: tuple[int, ...], path: str, header: Header
+    ) -> str:
+        """Explain a difference of sizes by EXIF, if that is what it is."""
+        if header.orientation < 5 or size != image_size[::-1]:
+            return ''
+        orientation = f'the EXIF orientation {header.orientation} of the image'
+        if not self._turns(path, header):
+            return f': {orientation} is not obeyed when it is read (imdecode_backend, color_type)'
+        reason = f': {orientation} turns it when it is read, and the annotation must be turned, too'
+        if self._turns(path, header, _AS_STORED):
+            return reason
+        return f'{reason}; or read images with color_type={_AS_STORED!r}'
+
+    def _turns(self, path: str, header: Header, color_type: str | None = None) -> bool:
+        if header.orientation == 1:
+            return False
+        return self._image_step.turns(os.path.splitext(path)[1], header.format, color_type)
 
     def summarize(self, is_complete: bool) -> Iterator[ReportLine]:
         """Tell what is seen in all images together."""
@@ -221,21 +235,6 @@ class _Sample:
             paths = first_of(self.unopened)
             yield ReportLine('note', f'{self._name}: {len(self.unopened)} images {text}: {paths}')
         yield from self._labels.summarize(self._name, is_complete)
-
-
-def _orientation_reason(
-    size: tuple[int, ...], image_size: tuple[int, ...], header: Header, turned: bool
-) -> str:
-    """Explain a difference of sizes by EXIF, if that is what it is."""
-    if header.orientation < 5 or size != image_size[::-1]:
-        return ''
-    orientation = f'the EXIF orientation {header.orientation} of the image'
-    if turned:
-        return (
-            f': {orientation} turns it when it is read, and the annotation must be turned, too; or '
-            "read images with color_type='color_ignore_orientation'"
-        )
-    return f': {orientation} is not obeyed when it is read (imdecode_backend, color_type)'
 
 
 def _segment_problems(id_map: np.ndarray, path: str, info: dict) -> Iterator[str]:

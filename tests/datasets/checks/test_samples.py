@@ -98,6 +98,18 @@ class TestOrientation:
         assert inspect(tmp_path, {'color_type': 'color_ignore_orientation'}, {}) == RIGHT
         assert inspect(tmp_path, {'color_type': 'unchanged'}, {}) == RIGHT
 
+    def test_advice_that_helps(self, tmp_path):
+        """OpenCV turns TIFF files whatever color_type is."""
+        make(tmp_path, OBLONG, turned=True)
+        for name in 'ab':
+            image = Image.open(tmp_path / 'images' / f'{name}.jpg')
+            image.save(tmp_path / 'images' / f'{name}.tif', exif=image.getexif())
+        for suffix in ('.jpg', '.tif'):
+            first, _ = errors(inspect(tmp_path, labels={}, img_suffix=suffix))
+            load = {'color_type': 'color_ignore_orientation'}
+            helps = inspect(tmp_path, load, {}, img_suffix=suffix) == RIGHT
+            assert helps == first.endswith("color_type='color_ignore_orientation'")
+
     def test_not_obeyed(self, tmp_path):
         make(tmp_path, OBLONG, turned=True, maps_turned=True)
         (first, _) = errors(inspect(tmp_path, {'color_type': 'unchanged'}, {}))
@@ -296,12 +308,24 @@ class TestChannels:
         (text,) = errors(self.inspect(data, 'RGBA', mean=[1.0], std=[2.0]))
         assert text == (
             'model.backbone.in_channels is 3, but 4 channels reach it: 2 of 2 images opened have 4 '
-            'channels (such as images/a.png)'
+            '(such as images/a.png)'
         )
 
     def test_means_that_do_not_fit(self, data):
         (text,) = errors(self.inspect(data, 'RGBA', 4))
-        assert 'have 4 channels (such as images/a.png), for which model.data_preprocessor' in text
+        assert text.startswith('model.data_preprocessor, mean and std: ')
+        assert text.endswith('; channels: 2 of 2 images opened have 4 (such as images/a.png)')
+
+    def test_images_that_differ(self, data):
+        """A batch with images of one channel and of three fails, or is not turned to RGB."""
+        image = Image.open(data / 'images' / 'b.jpg')
+        image.convert('L').save(data / 'images' / 'b.jpg')
+        (text,) = errors(inspect(data, {'color_type': 'unchanged'}, {}))
+        assert text == (
+            'images differ in channels, set color_type: 1 of 2 images opened have 3 (such as '
+            'images/a.jpg), 1 of 2 images opened have 1 (such as images/b.jpg)'
+        )
+        assert inspect(data, {}, {}) == RIGHT
 
     def test_step_that_fails(self, data):
         steps = [{'type': 'LoadImageFromFile'}, {'type': 'PhotoMetricDistortion'}]
