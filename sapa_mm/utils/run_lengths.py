@@ -17,7 +17,7 @@ def decode_all_counts(texts: Sequence[str]) -> list[np.ndarray | None]:
         list[np.ndarray or None]: The lengths of the runs of each mask, int64, or None for a text
         that is no code.
     """
-    raw = [np.frombuffer(text.encode('utf-8', 'replace'), np.uint8) for text in texts]
+    raw = [np.frombuffer(text.encode('utf-8', 'surrogatepass'), np.uint8) for text in texts]
     good = [
         len(codes) > 0
         and codes.min() >= _FIRST

@@ -291,6 +291,72 @@ def test_builds_from_the_registry(root):
     assert type(metric) is PanopticMetric
 
 
+def changed(root, tmp_path, change):
+    """The annotation file with a change."""
+    with open(paths(root)['ann_file']) as file:
+        content = json.load(file)
+    change(content)
+    (tmp_path / 'changed.json').write_text(json.dumps(content))
+    return str(tmp_path / 'changed.json')
+
+
+def as_texts(content):
+    for category in content['categories']:
+        category['isthing'] = str(category['isthing'])
+
+
+def as_floats(content):
+    for category in content['categories']:
+        category['id'] = float(category['id'])
+    for entry in content['annotations']:
+        entry['image_id'] = float(entry['image_id'])
+        for segment in entry['segments_info']:
+            segment['id'] = float(segment['id'])
+            segment['category_id'] = float(segment['category_id'])
+
+
+def without_things(content):
+    for category in content['categories']:
+        del category['isthing']
+
+
+@pytest.mark.parametrize('change', [as_texts, as_floats, without_things])
+def test_what_everybody_means(root, tmp_path, change):
+    expected = measure(make_metric(root), samples(disturbed))
+    metric = make_metric(root, ann_file=changed(root, tmp_path, change))
+    assert measure(metric, samples(disturbed)) == expected
+
+
+def test_nobody_says_what_is_a_thing(root, tmp_path):
+    metric = make_metric(root, ann_file=changed(root, tmp_path, without_things))
+    del metric.dataset_meta['thing_classes']
+    with pytest.raises(ValueError, match='does not say whether disk, box, ring'):
+        measure(metric, samples(perfect))
+
+
+NAMES = ['cam0/a.jpg', 'cam1/a.jpg', 'b.jpg', 'b.png', '../c.jpg']
+
+
+def test_written_names_are_those_of_the_images(root, tmp_path):
+    """With their folders, unless they lead elsewhere; with ids where two would be alike."""
+
+    def rename(content):
+        for image, name in zip(content['images'], NAMES, strict=True):
+            image['file_name'] = name
+
+    ann_file = changed(root, tmp_path, rename)
+    metric = make_metric(root, ann_file=ann_file, outfile_prefix=str(tmp_path / 'out' / 'x'))
+    assert measure(metric, samples(perfect))['coco_panoptic/PQ'] == 100
+    folder = tmp_path / 'out' / 'x.panoptic'
+    expected = {'cam0/a.png', 'cam1/a.png', f'b_{IDS[2]}.png', f'b_{IDS[3]}.png', 'c.png'}
+    assert {str(path.relative_to(folder)) for path in folder.rglob('*.png')} == expected
+    written = json.loads((tmp_path / 'out' / 'x.panoptic.json').read_text())
+    assert {entry['file_name'] for entry in written['annotations']} == expected
+    again = PanopticMetric(str(tmp_path / 'out' / 'x.panoptic.json'), str(folder))
+    again.dataset_meta = metric.dataset_meta
+    assert measure(again, samples(perfect))['coco_panoptic/PQ'] == 100
+
+
 SEGMENT = {'image_id': 1, 'file_name': 'a.png', 'segments_info': []}
 
 

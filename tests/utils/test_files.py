@@ -1,6 +1,7 @@
 """Files appear complete or not at all; places are checked first; damaged JSON files are named."""
 
 import os
+import re
 
 import pytest
 
@@ -63,7 +64,37 @@ def test_damaged_json(tmp_path, content):
         read_json(str(path), 'metrics')
 
 
+@pytest.mark.parametrize(
+    ('content', 'message'),
+    [
+        (b'', 'is not a complete JSON file (it is empty); copy or download it again'),
+        (b'\x1f\x8b\x08', 'is not a JSON file but compressed (gzip); unpack it'),
+        (b'PK\x03\x04', 'is not a JSON file but a zip archive; unpack it'),
+        (
+            b'version https://git-lfs.github.com/spec/v1',
+            'is not a JSON file but a pointer of Git LFS',
+        ),
+    ],
+)
+def test_what_is_no_json(tmp_path, content, message):
+    path = tmp_path / 'a.json'
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=re.escape(f'metrics: {path} {message}')):
+        read_json(str(path), 'metrics')
+
+
+def test_json_of_other_programs(tmp_path):
+    """With a byte-order mark; objects may be replaced as they are read."""
+    path = tmp_path / 'a.json'
+    path.write_bytes(b'\xef\xbb\xbf{"a": {"b": 1}}')
+    assert read_json(str(path), 'metrics') == {'a': {'b': 1}}
+    assert read_json(str(path), 'metrics', lambda entry: list(entry)) == ['a']
+
+
 def test_missing_json(tmp_path):
+    (tmp_path / 'link.json').symlink_to('gone.json')
+    with pytest.raises(FileNotFoundError, match='json is a link to gone.json, which is not a file'):
+        read_json(str(tmp_path / 'link.json'), 'metrics')
     with pytest.raises(FileNotFoundError, match='metrics: .* is not a file'):
         read_json(str(tmp_path / 'a.json'), 'metrics')
     with pytest.raises(FileNotFoundError, match='is not a file'):
