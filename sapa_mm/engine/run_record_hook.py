@@ -25,9 +25,9 @@ class RunRecordHook(Hook):
             runner (Runner): The runner.
             checkpoint (dict): The checkpoint, before it is saved.
         """
-        meta = checkpoint['meta']
+        meta = checkpoint.setdefault('meta', {})
         meta.update(run_sizes(runner))
-        for holder in (meta, checkpoint['message_hub']['runtime_info']):
+        for holder in (meta, checkpoint.get('message_hub', {}).get('runtime_info', {})):
             if 'dataset_meta' in holder:
                 holder['dataset_meta'] = plain(holder['dataset_meta'])
 

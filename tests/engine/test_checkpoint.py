@@ -83,6 +83,17 @@ def test_nested_settings_load_as_plain_data(tmp_path):
     )
 
 
+@pytest.mark.parametrize('state', [{'_module': []}, {'_module': {}}, {'source': LazyObject('a')}])
+def test_names_of_settings_that_are_none(tmp_path, state):
+    hostile = LazyObject('a')
+    vars(hostile).update(state)
+    if 'source' in state:
+        vars(state['source'])['source'] = hostile  # a cycle
+    torch.save([hostile], tmp_path / 'a.pth')
+    with pytest.raises(CheckpointError, match=r'a.pth cannot be loaded'):
+        read_checkpoint(str(tmp_path / 'a.pth'))
+
+
 def truncated(path, tmp_path):
     data = path.read_bytes()
     half = tmp_path / 'half.pth'
