@@ -118,6 +118,8 @@ def _add_class_legend(figure: Figure, image: InputImage, runs: Sequence[ModelRun
         [meta['classes'][label] for label in largest],
         [np.array(meta['palette'][label]) / 255 for label in largest],
     )
-    columns = min(len(handles), int(figure.get_figwidth() // 1.2))
+    columns = max(1, min(len(handles), int(figure.get_figwidth() // 1.2)))
+    # The layout would take its rows from the panels, and cut their titles.
+    figure.set_figheight(figure.get_figheight() + 0.2 * -(-len(handles) // columns))
     place = dict(loc='outside lower center', ncols=columns)
     figure.legend(handles=handles, **place, fontsize=8, frameon=False)

@@ -184,9 +184,9 @@ class _Files:
         return any('Annotations' in type_name(step.get('type')) for step in steps)
 
     def _advice(self) -> str:
-        option = '`data_root` FOLDER'
-        if '.datasets.' in self.name:
-            option = f'`cfg_options` {self.name}.data_root=FOLDER'
+        option = f'`cfg_options` {self.name}.data_root=FOLDER'
+        if '.datasets.' not in self.name:  # `data_root` moves single datasets
+            option = f'`data_root` FOLDER or {option}'
         advice = f'point at the data with {option}'
         root = self.setting('data_root') or ''
         if 'scenes' in root:
