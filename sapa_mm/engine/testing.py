@@ -5,7 +5,7 @@ import logging
 import os
 from typing import Any
 
-from mmengine.config import Config
+from mmengine.config import Config, ConfigDict
 from mmengine.dist import master_only
 from mmengine.hooks import LoggerHook
 from mmengine.logging import print_log
@@ -189,7 +189,9 @@ def _save_predictions(cfg: Config, out: str) -> None:
 def _draw_predictions(cfg: Config, show_dir: str) -> None:
     kind = 'Seg' if _scope(cfg, 'show_dir') == 'mmseg' else 'Det'
     own = cfg.get('visualizer') or {'name': 'visualizer'}
-    cfg.visualizer = {'type': f'{kind}LocalVisualizer', **own}
+    visualizer = ConfigDict(type=f'{kind}LocalVisualizer')
+    visualizer.update(own)  # unlike `**own` it keeps what is imported on use, which can be written
+    cfg.visualizer = visualizer
     # The host's hook draws all images of one name into one file.
     stock = (cfg.get('default_hooks') or {}).pop('visualization', None) or {}
     _save(cfg, show_dir=show_dir, score_thr=stock.get('score_thr', 0.3))
@@ -216,7 +218,9 @@ def _use_tta(cfg: Config) -> None:
         # A test set without labels.
         has_labels = loads_labels(dataset['pipeline'])
         dataset['pipeline'] = pipeline if has_labels else without_labels(pipeline)
-    cfg.model = dict(**cfg.tta_model, module=cfg.model)
+    model = copy.deepcopy(cfg.tta_model)
+    model['module'] = cfg.model
+    cfg.model = model
 
 
 def _check_tta_model(model: dict, merger: str) -> None:

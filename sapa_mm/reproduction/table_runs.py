@@ -122,8 +122,10 @@ def list_runs(
         list[RowRun]: The runs, all rows with the first seed first.
 
     Raises:
+        OSError: If the folder of the results cannot be written to.
         ValueError: If a table has no such row.
     """
+    check_writable(settings.out, 'out', is_folder=True)
     runs = {}
     for seed in seeds:
         for table in tables:
@@ -256,7 +258,6 @@ def run_tables(
     """
     launcher.check_program()
     runs = list_runs(tables, rows, seeds, settings)
-    check_writable(settings.out, 'out', is_folder=True)
     if settings.scenes is not None:
         make_missing_scenes(settings.scenes.data_root)
     return train_all(runs, launcher)

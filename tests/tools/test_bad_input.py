@@ -207,6 +207,15 @@ def test_runs_on_scenes_in_the_place_of_a_file(error_of, tmp_path, tool, argumen
     )
 
 
+def test_commands_for_a_folder_in_the_place_of_a_file(error_of, tmp_path):
+    pytest.importorskip('mmseg')
+    (tmp_path / 'file').touch()
+    error = error_of('reproduce', 'commands', '--table', 10, '--out', 'file/results')
+    assert f'error: --out: {tmp_path}/file is not a folder, ' in error
+    error = error_of('make_scenes', 'file/scenes', '--train', 1, '--val', 1)
+    assert f'error: root: {tmp_path}/file is not a folder, ' in error
+
+
 def test_seeds_of_a_study(error_of):
     pytest.importorskip('mmseg')
     message = 'error: --seeds must be from 0 to 2**32 - 1, got -1'

@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 
 from ...utils.coco_panoptic import id2rgb
-from ...utils.files import find_partial, write_whole
+from ...utils.files import check_writable, find_partial, write_whole
 from . import coco
 from .categories import CLASSES, PALETTE, THING_CLASSES
 from .scene import Scene, check_count, check_size, generate_scene
@@ -63,6 +63,7 @@ def write_scenes(
         ``size``, ``seed``, ``classes``, ``thing_classes`` and ``palette``.
 
     Raises:
+        OSError: If ``root`` is a file or cannot be written to.
         ValueError: If an argument is not as above, if ``root`` holds scenes written with other
             arguments and ``overwrite`` is False, or if it holds images or annotations that are not
             generated scenes, which are never replaced.
@@ -74,8 +75,6 @@ def write_scenes(
     if num_train > VALIDATION_START:
         raise ValueError(f'num_train must be at most {VALIDATION_START}, got {num_train}')
     root = Path(root)
-    if root.exists() and not root.is_dir():
-        raise ValueError(f'root must be a folder, got the file {root}')
     record = {
         'format_version': FORMAT_VERSION,
         'num_train': int(num_train),
@@ -95,6 +94,7 @@ def write_scenes(
         _check_same(root, existing, record)
         if _is_complete(root, subsets):
             return record
+    check_writable(str(root), 'root', is_folder=True)
     _clear(root)
     for subset, indices in subsets.items():
         _write_subset(root, subset, indices, int(seed), size)
@@ -106,7 +106,7 @@ def _read_record(root):
     """Read the record of complete scenes; None if it is missing or damaged."""
     try:
         record = json.loads((root / RECORD).read_text())
-    except (FileNotFoundError, ValueError):
+    except (FileNotFoundError, NotADirectoryError, ValueError):
         return None
     return record if isinstance(record, dict) else None
 

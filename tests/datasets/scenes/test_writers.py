@@ -281,8 +281,9 @@ def test_bad_arguments(tmp_path, arguments, message):
 
 def test_root_must_be_a_folder(tmp_path):
     (tmp_path / 'file').write_text('')
-    with pytest.raises(ValueError, match='root must be a folder, got the file'):
-        write_scenes(tmp_path / 'file')
+    for root in (tmp_path / 'file', tmp_path / 'file' / 'scenes'):
+        with pytest.raises(OSError, match='^root: .*file is not a folder, .* cannot be written'):
+            write_scenes(root)
 
 
 def test_command(tmp_path):
