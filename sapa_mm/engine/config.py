@@ -19,7 +19,7 @@ from ..utils.configs import nested_configs, type_name
 from ..utils.text import one_line
 from .checkpoint import read_checkpoint
 from .data_root import move_data
-from .options import check_options
+from .options import apply_options
 
 #: Stock heads and necks that have a counterpart with an upsampler, and the room of that.
 _COUNTERPARTS = {
@@ -74,8 +74,7 @@ def read_config(
         cfg.merge_from_dict(move_data(cfg, data_root, options or ()))
     if options:
         try:
-            check_options(cfg, options)
-            cfg.merge_from_dict(options)
+            apply_options(cfg, options)
         except (KeyError, TypeError, IndexError, ValueError) as error:
             raise ValueError(f'`cfg_options` do not fit {path}: {error}') from error
     _check_dicts(cfg)

@@ -175,8 +175,10 @@ def _users(cfg: Config) -> Iterator[tuple[str, dict, list[str]]]:
         many = isinstance(value, (list, tuple))
         parts += [(f'{key}.{i}', one) for i, one in enumerate(value)] if many else [(key, value)]
     for key, part in parts:
-        kind = type_name(part.get('type')) if isinstance(part, dict) else ''
-        if kind == 'CheckpointHook' or (key == 'default_hooks.checkpoint' and part):
+        if not isinstance(part, dict):
+            continue
+        kind = type_name(part.get('type'))
+        if kind == 'CheckpointHook' or key == 'default_hooks.checkpoint':
             name = 'save_best'
         elif kind == 'EarlyStoppingHook' or kind.startswith('ReduceOnPlateau'):
             name = 'monitor'

@@ -87,8 +87,8 @@ def _split(text: str) -> list[str]:
     return parts
 
 
-def check_options(cfg: Config, options: Mapping[str, Any]) -> None:
-    """Check that options fit a config, and warn of those that have no effect.
+def apply_options(cfg: Config, options: Mapping[str, Any]) -> None:
+    """Override settings of a config, and warn of those that have no effect.
 
     A key that neither the config nor a runner has is an error. A new key below one that is there is
     fine, but a warning names a key that is almost the same, unless the class of these settings has
@@ -100,7 +100,9 @@ def check_options(cfg: Config, options: Mapping[str, Any]) -> None:
 
     Raises:
         ValueError: If a key is unknown, or leads into something that is no dict or list.
+        KeyError, TypeError, IndexError: If mmengine cannot merge a value.
     """
+    merged = {}
     read = [*_OTHER_KEYS]
     for runner in (Runner, FlexibleRunner):
         read += inspect.signature(runner).parameters
@@ -127,18 +129,26 @@ def check_options(cfg: Config, options: Mapping[str, Any]) -> None:
             )
         if parts[-1] in _PLACES and isinstance(value, (list, tuple)):
             raise ValueError(f'{key} is one path, got {value!r}; quote one with commas: "\'a, b\'"')
-        _check_path(cfg, key, parts)
+        holder = _find_holder(cfg, key, parts)
+        if isinstance(holder, list) and not isinstance(value, dict):
+            holder[int(parts[-1])] = value  # which mmengine takes dicts for
+        else:
+            merged[key] = value
+    cfg.merge_from_dict(merged)
 
 
-def _check_path(cfg: Config, key: str, parts: list[str]) -> None:
+def _find_holder(cfg: Config, key: str, parts: list[str]) -> Any:
+    """Find the dict or list that has the setting of a key; None if there is none yet."""
+    holder: Any = None
     node: Any = cfg._cfg_dict
     for depth, part in enumerate(parts):
+        holder = node
         place = '.'.join(parts[:depth])
         if isinstance(node, dict):
             if part not in node:
                 if depth and part not in defaults_of(node) and (near := _near(part, node)):
                     _warn(f'{place} has no {part}, which is added{near}')
-                return
+                return None
             node = node[part]
         elif isinstance(node, list):
             if not part.isdigit() or int(part) >= len(node):
@@ -147,6 +157,7 @@ def _check_path(cfg: Config, key: str, parts: list[str]) -> None:
             node = node[int(part)]
         else:
             raise ValueError(f'{key}: {place} is {node!r:.60}, not a dict or a list')
+    return holder
 
 
 def _near(name: str, names: Any) -> str:

@@ -109,7 +109,8 @@ def checkpoint_folder(cfg: Config) -> str:
         str: The folder.
     """
     work_dir = os.path.abspath(cfg.work_dir)
-    out_dir = ((cfg.get('default_hooks') or {}).get('checkpoint') or {}).get('out_dir')
+    hook = (cfg.get('default_hooks') or {}).get('checkpoint')
+    out_dir = hook.get('out_dir') if isinstance(hook, dict) else None
     if out_dir in (None, work_dir):
         return cfg.work_dir
     return os.path.join(out_dir, os.path.basename(work_dir))

@@ -1,12 +1,13 @@
 """Values and keys of --cfg-options."""
 
 import argparse
+import copy
 
 import pytest
 from mmengine.config import Config, DictAction
 
 from sapa_mm.engine.arguments import add_cfg_options
-from sapa_mm.engine.options import check_options, parse_value
+from sapa_mm.engine.options import apply_options, parse_value
 
 CONFIG = {
     'data_root': '/data',
@@ -101,13 +102,20 @@ def test_options_of_several_flags():
 )
 def test_keys_that_do_not_fit(key, message):
     with pytest.raises(ValueError, match=message):
-        check_options(Config(CONFIG), {key: 1})
+        apply_options(Config(copy.deepcopy(CONFIG)), {key: 1})
+
+
+@pytest.mark.parametrize('value', [2.5, [1, 2], None, {'b': 2}])
+def test_items_of_a_list(value):
+    cfg = Config({'model': {'mean': [0.0, {'a': 1}]}})
+    apply_options(cfg, {'model.mean.1': value})
+    assert cfg.model.mean == [0.0, {'a': 1, 'b': 2} if isinstance(value, dict) else value]
 
 
 @pytest.mark.parametrize('key', ['train_dataloader.dataset.data_root', 'work_dir', 'load_from'])
 def test_lists_of_paths(key):
     with pytest.raises(ValueError, match=f'^{key} is one path, got .*quote'):
-        check_options(Config(CONFIG), {key: ['a', 'b']})
+        apply_options(Config(copy.deepcopy(CONFIG)), {key: ['a', 'b']})
 
 
 @pytest.mark.parametrize(
@@ -149,6 +157,6 @@ def test_lists_of_paths(key):
 def test_keys_that_are_new(key, warning, monkeypatch):
     warnings = []
     monkeypatch.setattr('sapa_mm.engine.options.print_log', lambda text, **_: warnings.append(text))
-    check_options(Config(CONFIG), {key: 1})
+    apply_options(Config(copy.deepcopy(CONFIG)), {key: 1})
     assert bool(warnings) == bool(warning)
     assert not warning or warnings[0].startswith(f'cfg_options: {warning}')

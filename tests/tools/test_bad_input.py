@@ -60,6 +60,15 @@ def test_wrong_values_deep_in_a_config(error_of, seg, option, message):
     assert re.search(f'^error: (config: .*seg.py: )?{message}', error)
 
 
+@pytest.mark.parametrize('tool', ['train', 'test'])
+def test_metrics_that_do_not_exist(error_of, seg, checkpoint, tool):
+    """mmseg would say so after all images."""
+    arguments = (seg, checkpoint) if tool == 'test' else (seg,)
+    option = f'{"val" if tool == "train" else tool}_evaluator.iou_metrics=[mIoU,IoU]'
+    error = error_of(tool, *arguments, '--cfg-options', option)
+    assert error.endswith("_evaluator.iou_metrics: allowed are mIoU, mDice, mFscore, got ['IoU']")
+
+
 def test_missing_images(error_of, seg, tmp_path):
     error = error_of('train', seg, '--cfg-options', 'val_dataloader.dataset.data_root=elsewhere')
     assert 'val_dataloader.dataset.data_prefix.img_path: no folder' in error

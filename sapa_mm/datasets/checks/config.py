@@ -5,7 +5,7 @@ from typing import Any
 
 from mmengine.config import Config
 
-from ...utils.configs import single_datasets
+from ...utils.configs import nested_configs, single_datasets, type_name
 from .classes import find_class_problems, find_metainfo_problems
 from .coco import CocoDataset, CocoReader, coco_dataset, find_metric_problems
 from .files import find_dataset_problems
@@ -133,5 +133,12 @@ def _has_errors(lines: Iterable[ReportLine]) -> bool:
 
 def _problems_of_evaluator(cfg: Config, split: str, read: CocoReader) -> Iterator[ReportLine]:
     key = f'{split}_evaluator'
+    for place, metric in nested_configs(cfg.get(key), key):
+        if type_name(metric.get('type')) == 'IoUMetric':  # it looks at them after all images
+            wanted = metric.get('iou_metrics', [])
+            if wrong := [one for one in wanted if one not in ('mIoU', 'mDice', 'mFscore')]:
+                yield ReportLine(
+                    'error', f'{place}.iou_metrics: allowed are mIoU, mDice, mFscore, got {wrong}'
+                )
     datasets = [coco_dataset(dataset, name, read) for name, dataset in _datasets(cfg, split)]
     yield from find_metric_problems(cfg.get(key), key, datasets, read)
