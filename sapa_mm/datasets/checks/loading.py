@@ -146,9 +146,6 @@ class LoadingStep:
         if isinstance(error, Image.DecompressionBombError):
             text = f'is {format_size(header.size)} (width x height), more than Pillow opens'
             return f"{path} {text}; set {self.key}.imdecode_backend='cv2'"
-        if isinstance(error, (AssertionError, AttributeError)):  # OpenCV gave None
-            kind = f', of the format {header.format},' if header.format else ''
-            return f'{path}{kind} cannot be decoded: {one_line(error)}'
         text = str(error) if isinstance(error, (OSError, SyntaxError)) else one_line(error)
         return f'{path} cannot be read: {text}'
 
