@@ -6,7 +6,7 @@ from mmengine.config import Config
 from mmengine.model import revert_sync_batchnorm
 from torch import nn
 
-from ..datasets.checks.files import build_metainfo
+from ..datasets.checks.files import build_metainfo, read_metainfo
 from ..utils.configs import single_datasets
 from ..utils.files import check_writable, read_json
 from .checkpoint import read_checkpoint
@@ -127,7 +127,7 @@ def _dataset_meta(cfg: Config) -> dict:
     for key in ('test_dataloader', 'val_dataloader', 'train_dataloader'):
         for _, dataset in single_datasets((cfg.get(key) or {}).get('dataset'), key):
             with in_scope(cfg):
-                meta = build_metainfo(dataset)
-            if meta is not None and isinstance(meta.get('classes'), (list, tuple)):
+                meta = build_metainfo(dataset) or read_metainfo(dataset)
+            if isinstance(meta.get('classes'), (list, tuple)):
                 return meta
     return {}

@@ -113,6 +113,8 @@ def test_colours_of_some_classes():
     meta = _dataset_meta(cfg)
     assert meta['classes'] == ('sky', 'wall')
     assert meta['palette'] == [[6, 230, 230], [120, 120, 120]]
-    # Whatever cannot be read is passed over.
+    # One that cannot be built has the names of its config, or is passed over.
+    cfg.test_dataloader.dataset = {'type': 'NeverHeardOf', 'metainfo': {'classes': ['a']}}
+    assert _dataset_meta(cfg) == {'classes': ['a']}
     cfg.test_dataloader.dataset = {'type': 'NeverHeardOf'}
     assert len(_dataset_meta(cfg)['classes']) == 150

@@ -106,6 +106,7 @@ class _Data:
         self.is_coco = files.loader in (_COCO, _PANOPTIC)
         self.is_panoptic = self.is_coco and _PANOPTIC in bases
         self.is_known = self.is_segmentation or self.is_coco
+        self._is_usual = 'BaseDataset' in bases
         is_video = 'BaseVideoDataset' in bases  # trackers learn some of its classes
         #: Its COCO file, if it has one on this machine.
         self.path: str | None = None
@@ -119,13 +120,11 @@ class _Data:
             self.metainfo = read_metainfo(dataset)
         except (OSError, ValueError) as error:
             self.error = f'{name}.metainfo: a file that it names cannot be read: {error}'
-        self._is_missing = False
+        built = None
         if self.error is None and self.metainfo.get('classes') is None:
             built = build_metainfo(dataset)
-            stated = dataset.get('metainfo')
-            is_none = built is None and isinstance(stated, Mapping) and 'classes' in stated
-            self._is_missing = is_none or (built is not None and built.get('classes') is None)
-            self.metainfo = built or self.metainfo
+        self._is_built = built is not None
+        self.metainfo = built or self.metainfo
         self.error = self.error or self._find_error()
         #: The names; None if they are wrong, or not known before it is built.
         self.classes: tuple[str, ...] | None = None
@@ -179,6 +178,8 @@ class _Data:
     def _find_error(self) -> str | None:
         stated, key = self.dataset.get('metainfo') or {}, f'{self.name}.metainfo'
         names = 'must be a list of the names of the classes, in the order of their labels'
+        if not self._is_usual:
+            return None
         if self.is_known and 'classes' in self.dataset:
             return f'{self.name}.classes is not read; write metainfo=dict(classes=...)'
         if not isinstance(stated, Mapping):
@@ -187,7 +188,7 @@ class _Data:
             return f'{key}.CLASSES is not read; it is called classes'
         classes = self.metainfo.get('classes')
         if classes is None or (isinstance(classes, str) and '://' in classes):
-            is_missing = self._is_missing and self.is_known
+            is_missing = self.is_known and (self._is_built or 'classes' in stated)
             return f'{key}.classes is missing, {names}' if is_missing else None
         if isinstance(classes, str):
             return f'{key}.classes is the text {classes!r}, {names}; of one class: ({classes!r},)'
@@ -354,8 +355,9 @@ def _part_problems(
                 if not is_same and setting not in ignored:
                     text = f'{setting} is {_show(other)} in {part.name}, but {_show(first)} in '
                     text += f'{parts[0].name}; the parts of a ConcatDataset must have the same'
-                    # Models that read the names may learn from any, of mmdet's ConcatDataset.
-                    kind = 'error' if is_sure or part.is_segmentation else 'note'
+                    # mmdet's takes any: colours matter little, and some models read the names.
+                    is_wrong = part.is_segmentation or (is_sure and setting != 'palette')
+                    kind = 'error' if is_wrong else 'note'
                     yield ReportLine(kind, text)
 
 

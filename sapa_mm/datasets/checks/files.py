@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Generator, Iterator, Mapping
 from typing import Any
 
+from mmengine.dataset import BaseDataset
 from mmengine.fileio import list_from_file
 from mmengine.registry import DATASETS, Registry
 
@@ -83,8 +84,12 @@ def build_metainfo(dataset: dict) -> dict | None:
         dataset (dict): The config of a dataset that is no wrapper of others.
 
     Returns:
-        dict or None: Its ``metainfo``; None if it cannot be built.
+        dict or None: Its ``metainfo``; None if it cannot be built, or is no ``BaseDataset`` of
+        mmengine and so reads its data when it is built.
     """
+    kind = find_dataset(dataset.get('type'))
+    if not (inspect.isclass(kind) and issubclass(kind, BaseDataset)):
+        return None
     options = {'pipeline': [], 'lazy_init': True, 'test_mode': False}
     try:
         return dict(DATASETS.build({**dataset, **options}).metainfo)

@@ -77,6 +77,7 @@ class TestNames:
         {'type': 'ADE20KDataset', 'metainfo': {'classes': ('sky', 'wall')}},
         {'type': 'mmdet.CocoDataset', 'metainfo': {'classes': ('cat',)}},
         {'type': 'NeverHeardOf', 'metainfo': {}},
+        {'type': list, 'metainfo': 'of another kind'},
     ])  # fmt: skip
     def test_right_ones_pass(self, scope, dataset):
         pytest.importorskip('mmdet')
