@@ -44,14 +44,17 @@ def find_channel_problems(
             return
         if data is None or not isinstance(data.get('inputs'), torch.Tensor):
             continue
-        some = f'{len(indices):,} of {count:,} images opened have {channels} (such as {path})'
+        some = (
+            f'{len(indices):,} of {count:,} images opened have {channels} channels (such as {path})'
+        )
         groups[len(data['inputs'])] = some
         if expected is None:
             continue
         try:
             given = _preprocess(model, data)
         except Exception as error:
-            text = f'model.data_preprocessor, mean and std: {one_line(error)}; channels: {some}'
+            text = f'model.data_preprocessor (mean, std, bgr_to_rgb): {one_line(error)}'
+            text += f'; model.backbone.in_channels is {expected}, {some}'
             yield ReportLine('error', f'{name}: {text}')
             continue
         if given != expected:

@@ -308,13 +308,16 @@ class TestChannels:
         (text,) = errors(self.inspect(data, 'RGBA', mean=[1.0], std=[2.0]))
         assert text == (
             'model.backbone.in_channels is 3, but 4 channels reach it: 2 of 2 images opened have 4 '
-            '(such as images/a.png)'
+            'channels (such as images/a.png)'
         )
 
     def test_means_that_do_not_fit(self, data):
         (text,) = errors(self.inspect(data, 'RGBA', 4))
-        assert text.startswith('model.data_preprocessor, mean and std: ')
-        assert text.endswith('; channels: 2 of 2 images opened have 4 (such as images/a.png)')
+        assert text.startswith('model.data_preprocessor (mean, std, bgr_to_rgb): ')
+        assert text.endswith(
+            '; model.backbone.in_channels is 4, 2 of 2 images opened have 4 channels (such as '
+            'images/a.png)'
+        )
 
     def test_images_that_differ(self, data):
         """A batch with images of one channel and of three fails, or is not turned to RGB."""
@@ -322,8 +325,8 @@ class TestChannels:
         image.convert('L').save(data / 'images' / 'b.jpg')
         (text,) = errors(inspect(data, {'color_type': 'unchanged'}, {}))
         assert text == (
-            'images differ in channels, set color_type: 1 of 2 images opened have 3 (such as '
-            'images/a.jpg), 1 of 2 images opened have 1 (such as images/b.jpg)'
+            'images differ in channels, set color_type: 1 of 2 images opened have 3 channels (such '
+            'as images/a.jpg), 1 of 2 images opened have 1 channels (such as images/b.jpg)'
         )
         assert inspect(data, {}, {}) == RIGHT
 
