@@ -16,7 +16,7 @@ from mmengine.registry import TRANSFORMS
 from ...utils.coco_panoptic import IGNORE_INDEX
 from ...utils.configs import type_name
 from ...utils.text import first_of
-from .files import _Files, find_class, find_dataset
+from .files import _Files, find_class, find_dataset, read_metainfo
 from .report import ReportLine
 
 #: The most classes whose labels fit beside the ignored one, 255, into the 8 bits that are kept.
@@ -38,13 +38,15 @@ def find_label_problems(dataset: dict, name: str) -> Iterator[ReportLine]:
     Yields:
         ReportLine: Errors and notes.
     """
-    kind = find_dataset(dataset.get('type'))
-    if kind is None:
+    if find_dataset(dataset.get('type')) is None:
         return
     files = _Files(dataset, name)
     reduces = bool(files.setting('reduce_zero_label'))
-    own = (dataset.get('metainfo') or {}).get('classes')
-    classes = own or getattr(kind, 'METAINFO', {}).get('classes') or ()
+    try:
+        classes = read_metainfo(dataset).get('classes')
+    except (OSError, ValueError):
+        classes = None  # find_metainfo_problems tells why
+    count = len(classes) if isinstance(classes, (list, tuple)) else 0
     for index, step in enumerate(dataset.get('pipeline') or []):
         loader = _label_loader(step)
         if loader is None:
@@ -56,11 +58,9 @@ def find_label_problems(dataset: dict, name: str) -> Iterator[ReportLine]:
             yield ReportLine('error', text)
         # Where labels are reduced by one, the label 255 of a file is ignored.
         most = _MOST_CLASSES - reduces
-        if not isinstance(classes, str) and len(classes) > most:
-            text = (
-                f'{type_name(step["type"])} keeps 8 bits of a label, and {IGNORE_INDEX} is ignored'
-            )
-            text = f'{len(classes)} classes, at most {most} are possible: {text}'
+        if count > most:
+            text = f'{count} classes, at most {most} are possible: {type_name(step["type"])} keeps '
+            text += f'8 bits of a label, and {IGNORE_INDEX} is ignored'
             yield ReportLine('error', f'{name}: {text}')
     suffix = files.setting('seg_map_suffix')
     if files.loads_annotations() and str(suffix).lower().endswith(('.jpg', '.jpeg')):

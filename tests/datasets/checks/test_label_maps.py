@@ -45,6 +45,12 @@ def test_more_classes_than_eight_bits_hold(reduces, most):
     assert text.startswith(f'train: {most + 1} classes, at most {most} are possible: ')
 
 
+def test_many_classes_in_a_file(tmp_path):
+    (tmp_path / 'classes.txt').write_text('\n'.join(f'c{index}' for index in range(300)))
+    ((kind, text),) = problems({'metainfo': {'classes': str(tmp_path / 'classes.txt')}})
+    assert (kind, text[:18]) == ('error', 'train: 300 classes')
+
+
 def test_many_classes_of_boxes_are_right():
     pytest.importorskip('mmdet')
     pytest.importorskip('sapa_mm.detection')
