@@ -14,7 +14,7 @@ import numpy as np
 from .files import read_json
 from .run_lengths import bounds_of_runs, decode_all_counts
 
-_SHOWN = 10
+_SHOWN = 3
 """Number of problems of one kind that are spelled out."""
 
 MAX_SEGMENT_ID = 2**24 - 1
@@ -376,7 +376,7 @@ class _Reader:
         )
         self._report_rows(
             'annotations',
-            file.category < 0,
+            (file.category < 0) & bool(file.categories),
             lambda row: f'{name(row)} has category {show(category_ids[row])}, which is missing',
         )
         crowd = [row.get('iscrowd') for row in rows]
@@ -497,7 +497,7 @@ def cut(problems: Iterable[str], shown: int = _SHOWN, more: int = 0) -> list[str
 
     Args:
         problems (Iterable[str]): The problems.
-        shown (int): How many to keep. Defaults to 10.
+        shown (int): How many to keep. Defaults to 3.
         more (int): Number of problems that were left out before. Defaults to 0.
 
     Returns:

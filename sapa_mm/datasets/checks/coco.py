@@ -17,6 +17,7 @@ from .files import _Files, read_metainfo
 from .report import ReportLine
 
 _DATASETS = ('CocoDataset', 'CocoPanopticDataset')
+_DATASET_TOPICS = ('mark', 'content', 'images', 'categories', 'annotations', 'boxes')
 _METRICS = ('CocoMetric', 'PanopticMetric', 'CocoPanopticMetric')
 
 
@@ -73,6 +74,7 @@ def find_metric_problems(
         ReportLine: An error for each file that is missing, damaged or does not fit the datasets.
     """
     known = [one for one in datasets if one is not None and one.is_readable]
+    reported = {os.path.realpath(one.path) for one in datasets if one is not None}
     kinds = [type_name(part.get('type')) for _, part in nested_configs(evaluator, name)]
     if len(known) < len(datasets) or 'MultiDatasetsEvaluator' in kinds:
         known = []  # which images each metric gets cannot be told
@@ -93,7 +95,8 @@ def find_metric_problems(
                 except ValueError as error:
                     yield ReportLine('error', f'{key}.{error}')
                 else:
-                    yield from _Metric(key, metric, file).find_problems(known)
+                    is_reported = os.path.realpath(path) in reported
+                    yield from _Metric(key, metric, file).find_problems(known, is_reported)
 
 
 class CocoDataset:
@@ -180,7 +183,7 @@ class CocoDataset:
     def find_problems(self) -> Iterator[ReportLine]:
         """Find what is wrong with its annotations, which must be there."""
         file, place = self.file, f'{self.name}.ann_file'
-        topics = ['mark', 'content', 'images', 'categories', 'annotations', 'boxes']
+        topics = list(_DATASET_TOPICS)
         if not self._files.setting('test_mode'):
             topics.append('no annotations')
         if file.is_panoptic:
@@ -200,7 +203,12 @@ class CocoDataset:
         for line in self._compare_classes():
             yield ReportLine(line.kind, f'{place}: {self.path} {line.text}')
         if not lines:
-            for line in (*find_wrong_boxes(file), *self._find_skipped(), *self._count_images()):
+            for line in (
+                *find_wrong_boxes(file),
+                *self._find_skipped(),
+                *self._find_crowds(),
+                *self._count_images(),
+            ):
                 yield ReportLine(line.kind, f'{place}: {self.path}: {line.text}')
 
     def kept(self) -> np.ndarray:
@@ -258,7 +266,7 @@ class CocoDataset:
         (x, y, width, height), size = file.box.T, file.sizes[file.image]
         low, high = np.maximum(file.box[:, :2], 0), np.minimum((x + width, y + height), size.T).T
         small = {
-            'have area 0': ~(file.area > 0),
+            'have area 0 or less': ~(file.area > 0),
             'have a box below one pixel': (width < 1) | (height < 1),
         }
         if file.is_panoptic:
@@ -308,6 +316,13 @@ class CocoDataset:
                 line += '; the maps have pixels of them'
             kind = 'error' if wrong else 'note'
             yield ReportLine(kind, line)
+
+    def _find_crowds(self) -> Iterator[ReportLine]:
+        rows = self._labels >= 0
+        total = int(rows.sum())
+        if total and self.file.crowd[rows].all() and not self.file.is_panoptic:
+            text = f'all {total:,} annotations are crowds (iscrowd), of which nothing is learnt'
+            yield ReportLine('error', text)
 
     def _compares_segments(self) -> bool:
         """Whether the pipeline compares segments with maps, which have the skipped ones, too."""
@@ -462,7 +477,7 @@ def _compare_boxes(
     kind = 'note'
     if own >= 5 and 20 * own > total and 10 * counts[order] <= own:
         kind = 'error'
-        text += f'; they fit as {order}, must be {_ORDER}'
+        text += f'; they would as {order}, must be {_ORDER}'
     elif 2 * own > total:
         kind = 'error'
     yield ReportLine(kind, text)
@@ -500,18 +515,29 @@ class _Metric:
         self._kind = type_name(config.get('type'))
         self._place, self._path = f'{key}.ann_file', config['ann_file']
 
-    def find_problems(self, datasets: list[CocoDataset]) -> Iterator[ReportLine]:
-        """Find what is wrong with its file, alone and beside those of the datasets."""
+    def find_problems(self, datasets: list[CocoDataset], is_reported: bool) -> Iterator[ReportLine]:
+        """Find what is wrong with its file, alone and beside those of the datasets.
+
+        Args:
+            datasets (list[CocoDataset]): The datasets whose predictions it gets.
+            is_reported (bool): Whether one of them, which reads the same file, reports what is
+                wrong for both.
+
+        Yields:
+            ReportLine: The errors.
+        """
         if self._kind not in _METRICS:
             return
-        lines = problems(self._file, self._topics(), self._place, self._path)
+        topics = self._topics()
+        own = [topic for topic in topics if not is_reported or topic not in _DATASET_TOPICS]
+        yield from problems(self._file, own, self._place, self._path)
+        if any(self._file.problems[topic] for topic in topics):
+            return
         needs_segments = self._kind != 'CocoMetric'
-        if not lines and len(self._file.image) and self._file.is_panoptic != needs_segments:
+        if len(self._file.image) and self._file.is_panoptic != needs_segments:
             kinds = ('instances', 'panoptic segments')
             text = f'has {kinds[not needs_segments]}, must have {kinds[needs_segments]}'
-            lines.append(ReportLine('error', f'{self._place}: {self._path} {text}'))
-        yield from lines
-        if lines:
+            yield ReportLine('error', f'{self._place}: {self._path} {text}')
             return
         for dataset in datasets:
             yield from self._compare(dataset)

@@ -281,7 +281,11 @@ def test_compressed_masks(root):
     # Their bounds are known, too.
     swapped = each(bbox=lambda entry: [entry['bbox'][index] for index in (1, 0, 3, 2)])
     rewrite(root, 'instances', swapped, ['training'])
-    only(lines(root, MASKS), 'error', 'fit as [y, x, height, width], must be [x, y, width, height]')
+    only(
+        lines(root, MASKS),
+        'error',
+        'they would as [y, x, height, width], must be [x, y, width, height]',
+    )
 
 
 # Boxes.
@@ -309,7 +313,7 @@ ORDERS = {
 def test_boxes_in_another_order(root, order):
     rewrite(root, 'instances', each(bbox=ORDERS[order]), ['training'])
     found = lines(root, BOXES)
-    assert any('do not fit their masks' in text and f'they fit as {order}' in text
+    assert any('do not fit their masks' in text and f'they would as {order}' in text
                for kind, text in found if kind == 'error'), found  # fmt: skip
 
 
@@ -319,7 +323,7 @@ def test_boxes_in_another_order_without_masks(root):
     rewrite(root, 'instances', each(bbox=ORDERS['[x1, y1, x2, y2]']), ['training'])
     found = [text for kind, text in lines(root, BOXES) if kind == 'error']
     assert 'boxes reach out of their images' in found[0]
-    assert 'they fit as [x1, y1, x2, y2], must be [x, y, width, height]' in found[0]
+    assert 'they would as [x1, y1, x2, y2], must be [x, y, width, height]' in found[0]
 
 
 def test_boxes_in_parts_of_the_image(root):
@@ -332,6 +336,13 @@ def test_all_areas_are_0(root):
     count = len(json.loads(path_of(root, 'instances').read_text())['annotations'])
     only(
         lines(root, BOXES), 'error', f'mmdet skips {count} of {count} annotations, which have area'
+    )
+
+
+def test_all_are_crowds(root):
+    rewrite(root, 'instances', each(iscrowd=1), ['training'])
+    only(
+        lines(root, BOXES), 'error', 'annotations are crowds (iscrowd), of which nothing is learnt'
     )
 
 
