@@ -65,8 +65,6 @@ def read_config(
     except Exception as error:
         # A config is Python and may raise anything.
         raise ValueError(f'config: {path} cannot be read: {one_line(error)}') from error
-    if cfg.get('model') is None:
-        raise ValueError(f'config: {path} has no model')
     if data_root is not None:
         if '://' not in data_root and not os.path.isdir(data_root):
             raise FileNotFoundError(f'data_root: {data_root!r} is not a folder')
@@ -84,6 +82,8 @@ def read_config(
 
 
 def _check_dicts(cfg: Config) -> None:
+    if cfg.get('model') is None:
+        raise ValueError(f'config: {cfg.filename} has no model')
     for key in ('model', *_DATALOADERS):
         if not isinstance(cfg.get(key) or {}, dict):
             raise ValueError(f'config: {cfg.filename}: {key} must be a dict(...), got {cfg[key]!r}')

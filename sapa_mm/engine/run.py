@@ -4,13 +4,15 @@ import atexit
 import datetime
 import os
 import subprocess
-from collections.abc import Iterable
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch.distributed
 from mmengine.config import Config
 from mmengine.device import get_device
 from mmengine.dist import init_dist, is_distributed
+from mmengine.hooks import Hook
 from mmengine.registry import RUNNERS, init_default_scope
 from mmengine.runner import Runner
 
@@ -79,7 +81,7 @@ def read_run_config(
     return cfg
 
 
-def build_runner(cfg: Config, local_rank: int = 0, loops: Iterable[str] = ()) -> Runner:
+def build_runner(cfg: Config, local_rank: int = 0) -> Runner:
     """Build the runner of a config, of the type that the config asks for.
 
     The default scope of the process becomes that of the config. Scores that are not numbers are
@@ -89,8 +91,6 @@ def build_runner(cfg: Config, local_rank: int = 0, loops: Iterable[str] = ()) ->
         cfg (Config): The config.
         local_rank (int): The rank on this machine, for launchers that do not set the environment
             variable ``LOCAL_RANK``. Defaults to 0.
-        loops (Iterable[str]): Attributes of the runner to build with it, such as 'train_loop', for
-            what else may be wrong in the config. Defaults to ().
 
     Returns:
         Runner: The runner.
@@ -109,12 +109,42 @@ def build_runner(cfg: Config, local_rank: int = 0, loops: Iterable[str] = ()) ->
         cfg[dataloader].pop(option)
     try:
         runner = RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(cfg)
-        for loop in loops:
-            getattr(runner, loop)
     except Exception as error:
         raise ConfigError(f'config: {cfg.filename}: {describe_failure(error, cfg)}') from error
     runner.register_hook(FiniteScoresHook())
     return runner
+
+
+class _BuiltHook(Hook):
+    """Tells whether a runner has built all its parts, optimizer and schedules the last."""
+
+    is_built = False
+
+    def before_run(self, runner) -> None:
+        self.is_built = True
+
+
+@contextmanager
+def explain_building(runner: Runner, cfg: Config) -> Iterator[None]:
+    """Turn any error before the first iteration into a line on the config.
+
+    A runner builds datasets, loops, optimizer and schedules when it starts.
+
+    Args:
+        runner (Runner): The runner, which is started in the ``with`` block.
+        cfg (Config): Its config.
+
+    Raises:
+        ConfigError: In place of another error, until all parts are built.
+    """
+    built = _BuiltHook()
+    runner.register_hook(built, 'HIGHEST')
+    try:
+        yield
+    except Exception as error:
+        if built.is_built or isinstance(error, ConfigError):
+            raise
+        raise ConfigError(f'config: {cfg.filename}: {describe_failure(error, cfg)}') from error
 
 
 def start_processes(cfg: Config) -> None:

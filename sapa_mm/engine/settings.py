@@ -6,7 +6,7 @@ from typing import Any
 from mmengine.config import Config
 
 from ..datasets.checks.report import ReportLine, raise_error
-from ..utils.configs import nested_configs
+from ..utils.configs import nested_configs, single_datasets
 from ..utils.files import check_writable
 from .batch_norm import find_single_values
 from .config import ConfigError, build_model, check_upsamplers
@@ -114,6 +114,10 @@ def _dataloader(loader: Any, key: str) -> Iterator[ReportLine]:
         number = loader.get(name, least)
         if isinstance(number, bool) or not isinstance(number, int) or number < least:
             text = f'{key}.{name} must be an integer of {least} or more, got {number!r}'
+            yield ReportLine('error', text)
+    for name, dataset in single_datasets(loader.get('dataset'), f'{key}.dataset'):
+        if not isinstance(pipeline := dataset.get('pipeline', []), (list, tuple)):
+            text = f'{name}.pipeline must be a list of steps, got {pipeline!r}'
             yield ReportLine('error', text)
     for name, option in idle_worker_options(Config({key: loader})):
         text = f'{name}.{option}={loader[option]} has no effect with num_workers=0'

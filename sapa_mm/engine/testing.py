@@ -21,7 +21,7 @@ from ..utils.configs import (
 from ..utils.files import check_writable
 from .check_loading_hook import CheckLoadingHook
 from .config import check_checkpoint, in_scope
-from .run import build_runner, read_run_config
+from .run import build_runner, explain_building, read_run_config
 from .settings import check_settings
 
 
@@ -101,13 +101,14 @@ def run_testing(cfg: Config, local_rank: int = 0) -> dict[str, float]:
     Raises:
         CheckpointError: If the checkpoint cannot be loaded, or does not fit the model.
     """
-    runner = build_runner(cfg, local_rank, ('test_loop',))
+    runner = build_runner(cfg, local_rank)
     for hook in runner.hooks:
         if isinstance(hook, LoggerHook):
             # mmengine has every process write the metrics, over those of the others.
             hook.after_test_epoch = master_only(hook.after_test_epoch)
     runner.register_hook(CheckLoadingHook('checkpoint', cfg.get('allow_partial', False)))
-    return runner.test()
+    with explain_building(runner, cfg):
+        return runner.test()
 
 
 def _scope(cfg: Config, argument: str) -> str:

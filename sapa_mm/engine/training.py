@@ -1,13 +1,10 @@
 """Training: preparing and checking the config, and the run."""
 
 import logging
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 from mmengine.config import Config
 from mmengine.device import get_device
-from mmengine.hooks import Hook
 from mmengine.logging import print_log
 from mmengine.runner import Runner
 from torch import nn
@@ -16,12 +13,12 @@ from ..datasets.checks import check_data
 from ..utils.configs import nested_configs, type_name
 from .batch_norm import explain_single_values
 from .check_loading_hook import CheckLoadingHook, unwrapped
-from .config import ConfigError, check_checkpoint, describe_failure, in_scope
+from .config import check_checkpoint, in_scope
 from .loading import watch_pretrained
 from .monitored_metrics import MonitoredMetricsHook, set_rules
 from .random_state_hook import RandomStateHook
 from .resume import checkpoint_folder, find_resumable, resumed_seed
-from .run import build_runner, read_run_config
+from .run import build_runner, explain_building, read_run_config
 from .run_record_hook import RunRecordHook
 from .settings import check_settings
 from .zero_loss_hook import ZeroLossHook
@@ -101,7 +98,7 @@ def run_training(cfg: Config, local_rank: int = 0) -> nn.Module:
         ConfigError: If the optimizer or another part cannot be built, or a metric does not exist.
     """
     trainer = build_trainer(cfg, local_rank)
-    with explain_single_values(cfg), _explain_building(trainer, cfg):
+    with explain_single_values(cfg), explain_building(trainer, cfg):
         return trainer.train()
 
 
@@ -115,7 +112,7 @@ def build_trainer(cfg: Config, local_rank: int = 0) -> Runner:
     Returns:
         Runner: The runner.
     """
-    runner = build_runner(cfg, local_rank, ('train_loop', 'val_loop'))
+    runner = build_runner(cfg, local_rank)
     if not any(isinstance(hook, RandomStateHook) for hook in runner.hooks):
         runner.register_hook(RandomStateHook())
     runner.register_hook(RunRecordHook())
@@ -126,27 +123,6 @@ def build_trainer(cfg: Config, local_rank: int = 0) -> Runner:
     runner.register_hook(ZeroLossHook())
     runner.register_hook(CheckLoadingHook(argument, cfg.get('allow_partial', False)))
     return runner
-
-
-class _BuiltHook(Hook):
-    """Tells whether a runner has built all its parts, optimizer and schedules the last."""
-
-    is_built = False
-
-    def before_run(self, runner) -> None:
-        self.is_built = True
-
-
-@contextmanager
-def _explain_building(runner: Runner, cfg: Config) -> Iterator[None]:
-    built = _BuiltHook()
-    runner.register_hook(built, 'HIGHEST')
-    try:
-        yield
-    except Exception as error:
-        if built.is_built or isinstance(error, ConfigError):
-            raise
-        raise ConfigError(f'config: {cfg.filename}: {describe_failure(error, cfg)}') from error
 
 
 def _check_accelerator() -> None:

@@ -2,6 +2,7 @@
 
 import os
 import re
+import uuid
 
 import pytest
 import torch
@@ -131,6 +132,29 @@ def test_settings_in_the_place_of_a_dict(error_of, seg, checkpoint, tool, key):
     arguments = (seg, checkpoint) if tool == 'test' else (seg,)
     error = error_of(tool, *arguments, '--cfg-options', f'{key}=3')
     assert error.endswith(f'.py: {key} must be a dict(...), got 3')
+
+
+@pytest.mark.parametrize(
+    ('tool', 'option', 'message'),
+    [
+        ('train', 'model=None', '{config} has no model'),
+        ('train', 'train_dataloader=None', '{config} has no train_dataloader'),
+        ('train', 'test_dataloader=None', 'it has test_cfg and test_evaluator, but no test_datal'),
+        ('test', 'test_dataloader=None', '{config} has no test_dataloader'),
+        ('test', 'test_cfg.type=NoLoop', "{config}: KeyError: 'NoLoop is not in the "),
+    ],
+)
+def test_parts_that_are_missing(error_of, seg, checkpoint, tool, option, message):
+    arguments = (seg, checkpoint) if tool == 'test' else (seg,)
+    options = (option, f'experiment_name={uuid.uuid4()}')
+    error = error_of(tool, *arguments, '--cfg-options', *options)
+    assert error.startswith(f'error: config: {message.format(config=seg)}')
+
+
+def test_a_pipeline_that_is_none(error_of, seg):
+    key = 'train_dataloader.dataset.pipeline'
+    error = error_of('train', seg, '--cfg-options', f'{key}=None')
+    assert error == f'error: {key} must be a list of steps, got None'
 
 
 def test_model_that_cannot_be_built(error_of, seg, checkpoint):

@@ -185,7 +185,7 @@ class _Files:
 
     def loads_annotations(self) -> bool:
         """Tell whether the pipeline reads annotations; a test set may lack them."""
-        steps = self._dataset.get('pipeline', [])
+        steps = self._dataset.get('pipeline') or []
         return any('Annotations' in type_name(step.get('type')) for step in steps)
 
     def _advice(self) -> str:
