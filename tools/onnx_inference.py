@@ -51,11 +51,11 @@ def is_number(value: object, low: float, high: float) -> bool:
     return type(value) in (int, float) and low <= value <= high
 
 
-def are_numbers(values: object, low: float, high: float, count: int = 3) -> bool:
+def are_numbers(values: object, low: float, high: float, *counts: int) -> bool:
     """Tell whether metadata has a list of so many numbers in a range."""
     return (
         isinstance(values, list)
-        and len(values) == count
+        and len(values) in (counts or (3,))
         and all(is_number(value, low, high) for value in values)
     )
 
@@ -72,13 +72,20 @@ def is_step(step: object) -> bool:
     return False
 
 
+# The mode in which Pillow reads an image, and the order of its channels for the model.
+CHANNELS = {
+    'rgb': ('RGB', (0, 1, 2)),
+    'bgr': ('RGB', (2, 1, 0)),
+    'bgra': ('RGBA', (2, 1, 0, 3)),
+    'grey': ('L', (0,)),
+}
 # What tools/export.py writes; the file may be of somebody else.
 RULES = {
     'classes': lambda names: all(isinstance(name, str) for name in names),
     'palette': lambda colours: all(are_numbers(colour, 0, 255) for colour in colours),
-    'mean': lambda mean: are_numbers(mean, -1e6, 1e6),
-    'std': lambda std: are_numbers(std, 1e-6, 1e6),
-    'channels': lambda channels: channels in ('rgb', 'bgr'),
+    'mean': lambda mean: are_numbers(mean, -1e6, 1e6, 1, 3, 4),
+    'std': lambda std: are_numbers(std, 1e-6, 1e6, 1, 3, 4),
+    'channels': lambda channels: channels in CHANNELS,
     'resize': lambda steps: all(map(is_step, steps)),
 }
 
@@ -96,6 +103,11 @@ def read_metadata(texts: dict, path: str) -> dict:
             right = False
         if not right:
             raise ValueError(f'{path}: its {name} cannot be used: {texts[name][:80]}')
+    order = CHANNELS[metadata['channels']][1]
+    for name in ('mean', 'std'):
+        if len(metadata[name]) != len(order):
+            text = f'its {name} cannot be used: {texts[name][:80]} for {len(order)} channels'
+            raise ValueError(f'{path}: {text}')
     return metadata
 
 
@@ -112,10 +124,10 @@ class OnnxSegmentor:
         self.metadata = read_metadata(texts, path)
 
     def __call__(self, image: np.ndarray) -> np.ndarray:
-        """Label every pixel: RGB uint8 (H, W, 3) to class indices (H, W)."""
+        """Label every pixel: uint8 (H, W, C), see `read_image`, to class indices (H, W)."""
         size = image.shape[:2]
         height, width = target_size(self.metadata['resize'], *size)
-        planes = image.transpose(2, 0, 1)[:: -1 if self.metadata['channels'] == 'bgr' else 1]
+        planes = image.transpose(2, 0, 1)[list(CHANNELS[self.metadata['channels']][1])]
         # Rounded to whole numbers, since the model was trained on images resized in uint8.
         planes = np.rint(resize(planes.astype(np.float32), height, width))
         mean, std = (
@@ -139,12 +151,18 @@ def largest(logits: np.ndarray, height: int, width: int) -> np.ndarray:
     return labels
 
 
-def read_image(path: str) -> np.ndarray:
-    """Read an image as OpenCV does: upright, 16 bits scaled to 8, RGB uint8 (H, W, 3)."""
+def read_image(path: str, channels: str = 'rgb') -> np.ndarray:
+    """Read an image as OpenCV does: upright, 16 bits scaled to 8.
+
+    The result is uint8 (H, W, C): RGB, RGBA for 'bgra', grey for 'grey'.
+    """
     image = ImageOps.exif_transpose(Image.open(path))
     if image.mode.startswith('I'):
         image = Image.fromarray((np.asarray(image) // 256).astype(np.uint8))
-    return np.asarray(image.convert('RGB'))
+    mode = CHANNELS[channels][0]
+    if mode == 'RGBA' and image.mode != mode:
+        raise ValueError(f'{path} has the mode {image.mode}, the model takes images of 4 channels')
+    return np.atleast_3d(np.asarray(image.convert(mode)))
 
 
 def printable(text: str) -> str:
@@ -177,7 +195,7 @@ def main() -> None:
         if args.out and not args.out.endswith('.png'):
             raise ValueError(f'--out must end in .png, got {args.out}')
         segmentor = OnnxSegmentor(args.model)
-        labels = segmentor(read_image(args.image))
+        labels = segmentor(read_image(args.image, segmentor.metadata['channels']))
         if args.out:
             write_labels(labels, segmentor.metadata['palette'], args.out)
     except Exception as error:

@@ -10,6 +10,7 @@ from mmengine.registry import MODELS
 from torch import nn
 
 from ..engine.config import check_upsamplers, in_scope, read_config, without_initialisation
+from ..engine.images import input_channels
 from ..upsamplers import Upsampler
 from ..utils.text import one_line
 from .flops import Flops, count_flops
@@ -78,7 +79,7 @@ def measure_cost(config: str, shape: tuple[int, int] | None = None) -> Cost:
         run = model.extract_feat if is_detector else partial(model, mode='tensor')
         shape = _input_shape(cfg, shape, is_detector)
     with _prefixing_errors(f'{config} with shape {shape[0]} {shape[1]}', Exception):
-        flops = count_flops(model, run, (1, 3, *shape))
+        flops = count_flops(model, run, (1, input_channels(model), *shape))
     return Cost(
         trainable=count_parameters(model),
         parameters=count_parameters(model, trainable_only=False),

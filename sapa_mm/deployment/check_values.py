@@ -67,7 +67,7 @@ def add_crops(images: Sequence[np.ndarray], min_size: Sequence[int]) -> list[np.
     """Adds crops, so that the images have at least five sizes, some with odd sides.
 
     Args:
-        images (Sequence[np.ndarray]): Normalised images (3, H, W).
+        images (Sequence[np.ndarray]): Normalised images (C, H, W).
         min_size (Sequence[int]): Smallest height and width that the graph takes.
 
     Returns:
@@ -108,7 +108,7 @@ def compare(segmentor: Segmentor, run: Run, images: Sequence[np.ndarray]) -> Ite
     Args:
         segmentor (Segmentor): The model.
         run (Run): Runs the file.
-        images (Sequence[np.ndarray]): Normalised images, float32 (3, H, W).
+        images (Sequence[np.ndarray]): Normalised images, float32 (C, H, W).
 
     Yields:
         Comparison: One for each image.

@@ -7,7 +7,7 @@ from mmengine.config import Config
 from torch import nn
 
 from .. import __version__
-from ..engine.images import image_pipeline
+from ..engine.images import image_pipeline, input_channels
 from ..utils.configs import type_name
 
 
@@ -20,7 +20,7 @@ class Description:
         palette (list[list[int]]): Their colours, RGB; may be empty.
         mean (list[float]): Mean of each channel, for pixels of 0 to 255, in the order ``channels``.
         std (list[float]): Standard deviation of each channel, likewise.
-        channels (str): Order of the channels, 'rgb' or 'bgr'.
+        channels (str): Order of the channels, 'rgb', 'bgr', 'bgra' or 'grey'.
         resize (list[dict]): Steps that compute the size to resize an image to. Each has ``scale``
             and ``keep_ratio`` (fit into long and short side, or resize to width and height),
             ``scale_factor``, or ``multiple_of`` (round each side up).
@@ -59,16 +59,38 @@ def describe(cfg: Config, model: nn.Module, meta: dict) -> Description:
             f'data_preprocessor.test_cfg={dict(preprocessor.test_cfg)} pads images: not exported; '
             'resize them in the test pipeline instead (ResizeToMultiple)'
         )
-    settings = cfg.model.get('data_preprocessor') or {}
-    normalise = preprocessor._enable_normalize
+    pipeline, count = image_pipeline(cfg), input_channels(model)
+    mean, std = [0.0] * count, [1.0] * count
+    if preprocessor._enable_normalize:
+        # One value may stand for all channels.
+        mean, std = (
+            part.flatten().expand(count).tolist() for part in (preprocessor.mean, preprocessor.std)
+        )
     return Description(
         classes=list(meta.get('classes') or []),
         palette=[list(map(int, color)) for color in meta.get('palette') or []],
-        mean=preprocessor.mean.flatten().tolist() if normalise else [0.0] * 3,
-        std=preprocessor.std.flatten().tolist() if normalise else [1.0] * 3,
-        channels='rgb' if settings.get('bgr_to_rgb') or settings.get('rgb_to_bgr') else 'bgr',
-        resize=_size_rule(image_pipeline(cfg)),
+        mean=mean,
+        std=std,
+        channels=_channel_order(pipeline, cfg.model.get('data_preprocessor') or {}, count),
+        resize=_size_rule(pipeline),
     )
+
+
+def _channel_order(pipeline: list[dict], preprocessor: dict, count: int) -> str:
+    load = next((step for step in pipeline if type_name(step['type']) == 'LoadImageFromFile'), {})
+    if load.get('imdecode_backend') == 'tifffile':
+        raise ValueError(
+            'test pipeline: images that tifffile reads cannot be described in the file'
+        )
+    stored = load.get('color_type', 'color')
+    if (count, stored) not in ((1, 'grayscale'), (3, 'color'), (3, 'unchanged'), (4, 'unchanged')):
+        raise ValueError(
+            f'model.backbone.in_channels={count} with color_type={stored!r} of LoadImageFromFile '
+            "cannot be described in the file; 3, 1 ('grayscale') and 4 ('unchanged') can"
+        )
+    if count != 3:
+        return 'grey' if count == 1 else 'bgra'
+    return 'rgb' if preprocessor.get('bgr_to_rgb') or preprocessor.get('rgb_to_bgr') else 'bgr'
 
 
 def _size_rule(pipeline: list[dict]) -> list[dict]:

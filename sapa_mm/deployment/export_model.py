@@ -100,7 +100,7 @@ def _test_images(cfg: Config) -> list[str]:
 
 
 def _prepare(cfg: Config, model: nn.Module, paths: Sequence[str]) -> list[np.ndarray]:
-    """Resizes and normalises images as in testing, to float32 (3, H, W)."""
+    """Resizes and normalises images as in testing, to float32 (C, H, W)."""
     with in_scope(cfg):
         pipeline = Compose(image_pipeline(cfg))
     images = []

@@ -14,7 +14,7 @@ from ..utils.text import one_line
 from .description import Description
 from .segmentor import Traced
 
-#: Runs a file on a normalised image, float32 (1, 3, H, W); returns logits (1, num_classes, H, W).
+#: Runs a file on a normalised image, float32 (1, C, H, W); returns logits (1, num_classes, H, W).
 Run = Callable[[np.ndarray], np.ndarray]
 
 

@@ -1,5 +1,6 @@
 """A segmentor of mmseg as a module from normalised images to logits, and its trace."""
 
+import math
 from dataclasses import dataclass
 
 import sapa_ops
@@ -7,14 +8,18 @@ import torch
 from torch import Tensor, nn
 from torch.export import Dim, ExportedProgram, export
 
+from ..engine.images import input_channels
 from ..utils.text import one_line
 
 # Odd sides, since the graph must hold for every size.
-_EXAMPLE = (1, 3, 101, 143)
+_EXAMPLE_SIZE = (101, 143)
 
 
 class Segmentor(nn.Module):
     """A segmentor that returns logits at the size of the image.
+
+    A model of a single channel (``out_channels=1``) gets a logit of 0 for its first class, and
+    that of the second is shifted so that it is larger where mmseg finds its threshold exceeded.
 
     Args:
         model (nn.Module): mmseg's ``EncoderDecoder``, in evaluation mode, on the CPU.
@@ -28,12 +33,16 @@ class Segmentor(nn.Module):
         """Predicts the logits.
 
         Args:
-            image (Tensor): Normalised, float32 (1, 3, H, W).
+            image (Tensor): Normalised, float32 (1, C, H, W).
 
         Returns:
             Tensor: (1, num_classes, H, W).
         """
-        return self.model.encode_decode(image, [dict(img_shape=image.shape[2:])])
+        logits = self.model.encode_decode(image, [dict(img_shape=image.shape[2:])])
+        if self.model.out_channels > 1:
+            return logits
+        threshold = self.model.decode_head.threshold
+        return torch.cat([torch.zeros_like(logits), logits - logit(threshold)], 1)
 
 
 @dataclass(frozen=True)
@@ -71,11 +80,16 @@ def check_exportable(model: nn.Module) -> None:
             f'model.test_cfg.mode={mode!r} cannot be exported: the file holds the network, which '
             "takes a whole image; test with mode='whole', or cut windows around it yourself"
         )
-    if model.out_channels == 1:
+    if model.out_channels == 1 and not 0 < model.decode_head.threshold < 1:
         raise ValueError(
-            'model.decode_head.out_channels=1 cannot be exported: the file gives logits of '
-            'classes, of which the largest counts; train with out_channels=2'
+            'model.decode_head.threshold must be between 0 and 1 to export out_channels=1, got '
+            f'{model.decode_head.threshold}'
         )
+
+
+def logit(probability: float) -> float:
+    """The inverse of the sigmoid."""
+    return math.log(probability / (1 - probability))
 
 
 def trace(segmentor: Segmentor) -> Traced:
@@ -94,10 +108,11 @@ def trace(segmentor: Segmentor) -> Traced:
     sizes = {2: Dim.DYNAMIC, 3: Dim.DYNAMIC}
     with sapa_ops.use_backend('compiled'), torch.no_grad():
         try:
-            program = export(segmentor, (torch.zeros(_EXAMPLE),), dynamic_shapes={'image': sizes})
+            image = torch.zeros(1, input_channels(segmentor.model), *_EXAMPLE_SIZE)
+            program = export(segmentor, (image,), dynamic_shapes={'image': sizes})
         except Exception as error:
             # Tracing runs the model's own code, which may raise anything.
             raise ValueError(f'the model cannot be traced: {one_line(error)}') from error
-    image = next(n for n in program.graph.nodes if n.op == 'placeholder' and n.name == 'image')
-    symbols = [side.node.expr for side in image.meta['val'].shape[2:]]
+    node = next(n for n in program.graph.nodes if n.op == 'placeholder' and n.name == 'image')
+    symbols = [side.node.expr for side in node.meta['val'].shape[2:]]
     return Traced(program, [int(program.range_constraints[symbol].lower) for symbol in symbols])

@@ -9,6 +9,7 @@ import numpy as np
 from mmengine import fileio
 from mmengine.config import Config
 from PIL import Image
+from torch import nn
 
 from ..utils.configs import single_datasets, without_labels
 from ..utils.text import one_line
@@ -94,6 +95,20 @@ def _scale(image: np.ndarray) -> np.ndarray:
     low, high = (finite.min(), finite.max()) if finite.size else (0, 0)
     image = np.nan_to_num((image - low) / ((high - low) or 1)).clip(0, 1)
     return np.rint(image * 255).astype(np.uint8)
+
+
+def input_channels(model: nn.Module) -> int:
+    """Count the channels of the images that a model takes.
+
+    Args:
+        model (nn.Module): A model of mmseg or mmdet.
+
+    Returns:
+        int: The input channels of the backbone's first convolution; 3 if it has none.
+    """
+    backbone = getattr(model, 'backbone', model)
+    convolutions = (part for part in backbone.modules() if isinstance(part, nn.Conv2d))
+    return next((part.in_channels for part in convolutions), 3)
 
 
 def image_pipeline(cfg: Config) -> list[dict]:

@@ -163,8 +163,8 @@ def _needs_labels(metric: dict) -> bool:
 
 
 def _only_formats(metric: dict) -> bool:
-    """Tell whether a metric of mmseg is to write label maps alone, without saying where."""
-    is_iou = type_name(metric.get('type')) == 'IoUMetric'
+    """Tell whether a metric is to write label maps alone, without saying where."""
+    is_iou = type_name(metric.get('type')) in ('IoUMetric', 'BoundaryIoUMetric')
     return is_iou and bool(metric.get('format_only')) and not metric.get('output_dir')
 
 

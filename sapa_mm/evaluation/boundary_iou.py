@@ -67,9 +67,18 @@ class BoundaryIoUMetric(ThreadedMetric):
 
         Returns:
             tuple: Arguments of ``evaluate_image``.
+
+        Raises:
+            ValueError: If there are no labels.
         """
+        if 'gt_sem_seg' not in sample:
+            raise ValueError(
+                f'BoundaryIoUMetric: image {sample.get("img_path")} has no labels: its pipeline '
+                'has no LoadAnnotations; leave this metric out of test_evaluator'
+            )
         maps = (sample[key]['data'].squeeze(0) for key in ('pred_sem_seg', 'gt_sem_seg'))
-        return tuple(labels.cpu().numpy() for labels in maps)
+        # The thresholded prediction of a single channel is float.
+        return tuple(labels.cpu().numpy().astype(np.int64, copy=False) for labels in maps)
 
     def evaluate_image(self, prediction: np.ndarray, truth: np.ndarray) -> np.ndarray:
         """Count the boundary pixels of one image.

@@ -32,6 +32,21 @@ def test_shapes():
     assert large.flops.counted == 2 * small.flops.counted
 
 
+def test_images_of_other_channels(tmp_path):
+    """The first convolution of the backbone counts them, whatever the data are."""
+    skip_where_not_built('compiled')
+    base = CONFIGS / 'segformer' / 'segformer_mit-tiny_bilinear_1xb8-300_scenes-128x128.py'
+    counted = []
+    for channels in (1, 3, 4):
+        config = tmp_path / f'{channels}.py'
+        text = f'_base_ = {str(base)!r}\nmodel = dict(backbone=dict(in_channels={channels}))\n'
+        config.write_text(text)
+        counted.append(measure_cost(str(config)).flops.counted)
+    # 32 * 32 positions, kernels of 7 x 7, 16 channels out.
+    one = 32 * 32 * 7 * 7 * 16
+    assert [counted[1] - counted[0], counted[2] - counted[1]] == [2 * one, one]
+
+
 @pytest.mark.parametrize(
     ('change', 'message'),
     [

@@ -13,7 +13,7 @@ pytest.importorskip('onnxruntime')
 pytest.importorskip('onnxscript')
 
 from mmengine.dataset import Compose
-from mmengine.registry import init_default_scope
+from mmengine.registry import MODELS, init_default_scope
 from PIL import Image
 
 from sapa_mm.datasets import CLASSES, PALETTE, generate_scene
@@ -21,11 +21,11 @@ from sapa_mm.deployment import formats
 from sapa_mm.deployment.check_values import Comparison, add_crops, is_accurate
 from sapa_mm.deployment.export_model import export_model
 from sapa_mm.deployment.segmentor import Traced
-from sapa_mm.engine.config import in_scope
+from sapa_mm.engine.config import in_scope, read_config
 from sapa_mm.engine.images import image_pipeline, read_image
 from sapa_mm.engine.trained_model import load_trained
 
-from ..support.configs import FASTER_RCNN, SEGFORMER, UPERNET, model_files
+from ..support.configs import CONFIGS, FASTER_RCNN, SEGFORMER, UPERNET, model_files
 from ..support.operators import skip_where_not_built
 
 TOOLS = str(Path(__file__).parents[2] / 'tools')
@@ -257,20 +257,104 @@ def test_what_cannot_be_exported(options, message, tmp_path, images):
     assert not out.parent.exists()
 
 
-def test_one_logit_and_detectors(tmp_path, images):
-    options = {
-        'model.decode_head.num_classes': 2,
-        'model.decode_head.out_channels': 1,
-        'model.decode_head.loss_decode.use_sigmoid': True,
-    }
-    config, checkpoint = model_files(tmp_path, SEGFORMER, 'bilinear')
-    content = torch.load(checkpoint)
-    weights = content['state_dict']
-    for name in ('decode_head.conv_seg.weight', 'decode_head.conv_seg.bias'):
-        weights[name] = weights[name][:1]
-    torch.save(content, checkpoint)
-    with pytest.raises(ValueError, match='out_channels=1 cannot be exported'):
-        export_model(config, checkpoint, str(tmp_path / 'one.onnx'), images, options)
+TWO_CLASSES = {
+    f'{split}_dataloader.dataset.metainfo': dict(classes=('ground', 'object'), _delete_=True)
+    for split in ('train', 'val', 'test')
+}
+LOAD = 'test_dataloader.dataset.pipeline.0'
+
+
+@pytest.mark.parametrize(
+    ('mode', 'options'),
+    [
+        # A single channel for two classes, with a threshold that is not half of the pixels'.
+        (
+            'RGB',
+            {
+                'model.decode_head.num_classes': 2,
+                'model.decode_head.out_channels': 1,
+                'model.decode_head.threshold': 0.51,
+                'model.decode_head.loss_decode.use_sigmoid': True,
+                **TWO_CLASSES,
+            },
+        ),
+        (
+            'RGBA',
+            {
+                f'{LOAD}.color_type': 'unchanged',
+                'model.backbone.in_channels': 4,
+                'model.data_preprocessor.mean': [110.0],
+                'model.data_preprocessor.std': [60.0],
+            },
+        ),
+        (
+            'L',
+            {
+                f'{LOAD}.color_type': 'grayscale',
+                'model.backbone.in_channels': 1,
+                'model.data_preprocessor.mean': [110.0],
+                'model.data_preprocessor.std': [60.0],
+                'model.data_preprocessor.bgr_to_rgb': False,
+            },
+        ),
+    ],
+)
+def test_one_logit_and_other_channels(mode, options, tmp_path, images, monkeypatch):
+    """The exported file, and the script's reading of images, against mmseg's labels."""
+    skip_where_not_built('compiled')
+    monkeypatch.syspath_prepend(TOOLS)
+    from onnx_inference import OnnxSegmentor
+    from onnx_inference import read_image as read
+
+    config = str(CONFIGS / SEGFORMER.format('bilinear'))
+    cfg = read_config(config, options)
+    torch.manual_seed(1)
+    with in_scope(cfg):
+        model = MODELS.build(cfg.model)
+    torch.save({'state_dict': model.state_dict()}, tmp_path / 'model.pth')
+    paths = []
+    for index, path in enumerate(images):
+        image = Image.open(path)
+        image.putalpha(image.convert('L').rotate(180))
+        paths.append(str(tmp_path / f'{index}.png'))
+        (image if mode == 'RGBA' else image.convert(mode)).save(paths[-1])
+    out = tmp_path / 'model.onnx'
+    trained = load_trained(config, str(tmp_path / 'model.pth'), options)
+    export_model(config, str(tmp_path / 'model.pth'), str(out), paths, options)
+    with in_scope(trained.cfg):
+        sample = Compose(image_pipeline(trained.cfg))(dict(img_path=paths[0]))
+    with torch.no_grad():
+        data = dict(inputs=[sample['inputs']], data_samples=[sample['data_samples']])
+        expected = trained.model.test_step(data)[0].pred_sem_seg.data[0].numpy()
+    segmentor = OnnxSegmentor(str(out))
+    labels = segmentor(read(paths[0], segmentor.metadata['channels']))
+    assert len(np.unique(labels)) > 1
+    assert (labels == expected).mean() > 0.99
+    if mode == 'RGBA':
+        with pytest.raises(ValueError, match='has the mode RGB, the model takes images of 4 chann'):
+            read(images[0], segmentor.metadata['channels'])
+
+
+@pytest.mark.parametrize(
+    ('options', 'message'),
+    [
+        (
+            {f'{LOAD}.imdecode_backend': 'tifffile'},
+            'images that tifffile reads cannot be described',
+        ),
+        (
+            {f'{LOAD}.color_type': 'grayscale'},
+            r"model.backbone.in_channels=3 with color_type='grayscale' of LoadImageFromFile cannot",
+        ),
+    ],
+)
+def test_images_that_the_file_cannot_describe(options, message, tmp_path, images):
+    model = model_files(tmp_path, SEGFORMER, 'bilinear')
+    with pytest.raises(ValueError, match=message):
+        export_model(*model, str(tmp_path / 'out' / 'model.onnx'), images, options)
+
+
+def test_detectors(tmp_path, images):
     pytest.importorskip('mmdet')
     detector = model_files(tmp_path, FASTER_RCNN, 'nearest')
     with pytest.raises(ValueError, match='FasterRCNN cannot be exported: only segmentors of mmseg'):

@@ -164,6 +164,20 @@ class TestBadInput:
             measure([(prediction, truth)], 3)
 
 
+def test_a_thresholded_prediction_is_float():
+    """As mmseg gives it where out_channels is 1."""
+    truth = blobs(np.random.default_rng(0), 40, 40, 2, 10)
+    prediction = np.roll(truth, 3, 1)
+    expected = measure([(prediction, truth)], 2)
+    assert measure([(prediction.astype(np.float32), truth)], 2) == expected
+
+
+def test_without_labels():
+    sample = {'img_path': 'a.png', 'pred_sem_seg': {'data': torch.zeros(1, 4, 4)}}
+    with pytest.raises(ValueError, match=r'image a.png has no labels: .* out of test_evaluator$'):
+        BoundaryIoUMetric().process({}, [sample])
+
+
 def test_errors_of_other_kinds_name_the_image(monkeypatch):
     """UnicodeDecodeError is a ValueError that cannot be built from a message alone."""
     metric = BoundaryIoUMetric()

@@ -78,8 +78,9 @@ def test_onnx_inference(error_of, files, tmp_path):
         *(('classes', names) for names in (5, [1], [['a']])),
         *(('palette', colours) for colours in ([[1, 2]], [[1, 2, '3']], [[256, 0, 0]])),
         *(('mean', mean) for mean in ([1], [1, 2, math.nan], ['1', 2, 3], 10**30)),
+        *(('mean', mean) for mean in ([1] * 2, [1] * 5)),
         *(('std', std) for std in ([1, 1, 0], [1, math.inf, 1], None)),
-        *(('channels', channels) for channels in ('grey', ['rgb'])),
+        *(('channels', channels) for channels in ('cmyk', ['rgb'])),
         *(('resize', [dict(multiple_of=multiple)]) for multiple in (0, -32, 10**9, True, '32')),
         *(('resize', [dict(scale_factor=factor)]) for factor in (0, math.nan, 1e9, [1, 1])),
         *(('resize', [dict(scale=s, keep_ratio=True)]) for s in ([10**9, 10**9], [1], [0, 4])),
@@ -91,6 +92,10 @@ def test_onnx_inference(error_of, files, tmp_path):
         )
         onnx.save(model, 'hostile.onnx')
         assert f'hostile.onnx: its {name} cannot be used: ' in error('hostile.onnx', files[2])
+    texts = {name: json.dumps(value) for name, value in {**right, 'channels': 'bgra'}.items()}
+    onnx.helper.set_model_props(model, texts)
+    onnx.save(model, 'hostile.onnx')
+    assert 'its mean cannot be used: [0, 0, 0] for 4 channels' in error('hostile.onnx', files[2])
     for text in ('{', '[' * 10**5, '\x1b[2J'):
         onnx.helper.set_model_props(model, {**dict.fromkeys(right, '[]'), 'classes': text})
         onnx.save(model, 'hostile.onnx')

@@ -1,5 +1,7 @@
 """The hook that draws while a model trains."""
 
+from unittest import mock
+
 import numpy as np
 import pytest
 
@@ -70,6 +72,19 @@ def test_the_evaluators_sample_is_left_alone(runner):
     assert outputs[0].seg_logits.data.equal(before)
     hook.after_val_iter(running, 1, batch, outputs)
     assert [(name, step) for name, _, step in drawn] == [('upsamplers', 0)]
+
+
+def test_a_picture_that_cannot_be_drawn_ends_no_training(runner, monkeypatch):
+    running = runner(interval=1)
+    (hook,) = (hook for hook in running.hooks if isinstance(hook, UpsampleVisualizationHook))
+    monkeypatch.setattr(running.visualizer, 'add_image', mock.Mock(side_effect=OSError('disk')))
+    said = []
+    monkeypatch.setattr('sapa_mm.visualization.hook.print_log', lambda text, **_: said.append(text))
+    batch = next(iter(running.build_dataloader(running._val_dataloader)))
+    running.model.eval()
+    for _ in range(2):
+        hook.after_val_iter(running, 0, batch)
+    assert said == ['UpsampleVisualizationHook draws nothing: OSError: disk']
 
 
 def test_intervals():
