@@ -81,6 +81,19 @@ def test_photograph_and_sample_are_the_same(models, photo, options):
     assert np.array_equal(one.truth.gt_sem_seg.data[0].numpy(), expected)
 
 
+def test_samples_of_wrappers(models, options):
+    """Wrappers take no pipeline."""
+    (cfg,) = read_configs(models[:1], options)
+    expected = open_image(cfg, sample=1)
+    both = {'type': 'ConcatDataset', 'datasets': [cfg.val_dataloader.dataset] * 2}
+    cfg.val_dataloader.dataset = {'type': 'RepeatDataset', 'times': 1, 'dataset': both}
+    image = open_image(cfg, sample=3)
+    assert image.path == expected.path
+    assert image.truth.gt_sem_seg.data.equal(expected.truth.gt_sem_seg.data)
+    with pytest.raises(ValueError, match=r'sample must be in 0\.\.3'):
+        open_image(cfg, sample=4)
+
+
 def test_gallery(models, options, tmp_path):
     out = tmp_path / 'gallery.html'
     visualize('gallery', models, str(out), sample=1, cfg_options=options)
