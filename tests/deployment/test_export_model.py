@@ -149,7 +149,7 @@ def test_the_script_labels_as_mmseg_does(upernet, images, index, monkeypatch):
 
 
 def test_logits_are_resized_one_class_after_the_other(monkeypatch):
-    """All classes of a photograph at once took 13 GB."""
+    """All classes of a photograph at once take gigabytes."""
     import tracemalloc
 
     monkeypatch.syspath_prepend(TOOLS)
