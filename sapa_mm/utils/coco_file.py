@@ -440,10 +440,17 @@ class _Reader:
         counts = {row: mask.counts for row, mask in masks.items()} | dict(
             zip(texts, decoded, strict=True)
         )
+        runs_of = [
+            np.zeros(1, np.int64) if one is None or not len(one) else one for one in counts.values()
+        ]
+        starts = np.cumsum([0, *map(len, runs_of[:-1])])
+        flat = np.concatenate(runs_of)
+        totals, lows = np.add.reduceat(flat, starts), np.minimum.reduceat(flat, starts)
         good = []
-        for row, mask in masks.items():
+        for (row, mask), total, low in zip(
+            masks.items(), totals.tolist(), lows.tolist(), strict=True
+        ):
             size = self.file.sizes[self.file.image[row]] if self.file.image[row] >= 0 else None
-            runs = counts[row]
             if size is not None and [mask.width, mask.height] != size.tolist():
                 shown = [mask.height, mask.width] if mask.width is not None else mask.height
                 height_width = [_whole(side) for side in size[::-1]]
@@ -451,11 +458,11 @@ class _Reader:
                     f'has a mask with the size {show(shown)}, its image is {height_width} '
                     '(height, width)'
                 )
-            elif runs is None or (len(runs) and runs.min() < 0):
+            elif counts[row] is None or low < 0:
                 problems[row] = 'has a mask whose counts are neither numbers nor their code'
-            elif size is not None and runs.sum() != mask.height * mask.width:
+            elif size is not None and total != mask.height * mask.width:
                 problems[row] = (
-                    f'has a mask whose counts add up to {runs.sum()}, height * width is '
+                    f'has a mask whose counts add up to {total}, height * width is '
                     f'{mask.height * mask.width}'
                 )
             elif size is not None:
@@ -471,7 +478,7 @@ class _Reader:
         self._report(topic, cut(texts, more=len(rows) - len(texts)))
 
 
-_CHUNK = 20_000
+_CHUNK = 1_000
 """Number of masks whose run-length codes are decoded at once."""
 
 

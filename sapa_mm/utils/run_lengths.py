@@ -1,10 +1,14 @@
 """Run-length codes of COCO's masks, for many masks at once."""
 
+import re
 from collections.abc import Sequence
 
 import numpy as np
 
-_FIRST, _LAST = 48, 48 + 63  # the characters of a compressed code hold six bits each
+# The characters of a compressed code hold six bits each. After one with the highest bit set,
+# from P on, another follows.
+_FIRST = 48
+_CODE = re.compile('[0-o]*[0-O]')
 
 
 def decode_all_counts(texts: Sequence[str]) -> list[np.ndarray | None]:
@@ -17,37 +21,30 @@ def decode_all_counts(texts: Sequence[str]) -> list[np.ndarray | None]:
         list[np.ndarray or None]: The lengths of the runs of each mask, int64, or None for a text
         that is no code.
     """
-    raw = [np.frombuffer(text.encode('utf-8', 'surrogatepass'), np.uint8) for text in texts]
-    good = [
-        len(codes) > 0
-        and codes.min() >= _FIRST
-        and codes.max() <= _LAST
-        and not (codes[-1] - _FIRST) & 32  # another character would follow
-        for codes in raw
-    ]
     decoded: list[np.ndarray | None] = [None] * len(texts)
-    chosen = np.flatnonzero(good)
-    if not len(chosen):
+    chosen = [index for index, text in enumerate(texts) if _CODE.fullmatch(text)]
+    if not chosen:
         return decoded
-    codes = np.concatenate([raw[index] for index in chosen]).astype(np.int64) - _FIRST
+    joined = ''.join(texts[index] for index in chosen).encode()
+    codes = np.frombuffer(joined, np.uint8).astype(np.int64) - _FIRST
     # Five bits each, the lowest first; the last character of a number has bit 32 unset.
     ends = np.flatnonzero((codes & 32) == 0)
     starts = np.append(0, ends[:-1] + 1)
     place = np.arange(len(codes)) - np.repeat(starts, ends - starts + 1)
     numbers = np.add.reduceat((codes & 31) << np.minimum(5 * place, 58), starts)
     numbers -= np.where(codes[ends] & 16, 1 << np.minimum(5 * (place[ends] + 1), 58), 0)
-    mask = np.repeat(np.arange(len(chosen)), [len(raw[index]) for index in chosen])[ends]
+    mask = np.repeat(np.arange(len(chosen)), [len(texts[index]) for index in chosen])[ends]
     first = np.searchsorted(mask, np.arange(len(chosen)))
     # From the fourth number on, each is the difference from the one before the last.
     index = np.arange(len(numbers)) - first[mask]
-    chain = 3 * mask + np.where(index == 0, 0, 1 + (index + 1) % 2)
-    order = np.argsort(chain, kind='stable')
-    sums = np.cumsum(numbers[order])
-    begins = np.flatnonzero(np.diff(chain[order], prepend=-1))
-    before = np.repeat(sums[begins] - numbers[order][begins], np.diff(begins, append=len(sums)))
-    numbers[order] = sums - before
-    for where, counts in zip(chosen, np.split(numbers, first[1:]), strict=True):
-        decoded[where] = counts
+    for turn in ((index % 2 == 1), (index % 2 == 0) & (index > 0)):
+        sums = np.cumsum(numbers[turn])
+        owner = mask[turn]
+        begins = np.flatnonzero(np.diff(owner, prepend=-1))
+        before = np.append(0, sums)[begins]
+        numbers[turn] = sums - np.repeat(before, np.diff(begins, append=len(sums)))
+    for where, start, end in zip(chosen, first, [*first[1:], len(numbers)], strict=True):
+        decoded[where] = numbers[start:end]
     return decoded
 
 
