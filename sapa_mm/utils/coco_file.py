@@ -90,7 +90,8 @@ TOPICS = {
     'content': 'a file that holds something else',
     'images': 'the list of images, their ids, names and sizes',
     'categories': 'the list of categories, their ids and names',
-    'no annotations': 'a file without annotations, as of a test set',
+    'no annotations': 'a file without a list of annotations, as of a test set',
+    'empty': 'an empty list of annotations, from which nothing is learnt',
     'annotations': 'the image, category and id of a row, and the segments and map of an entry',
     'boxes': 'area and box',
     'types': "what mmdet's panoptic dataset needs, and PanopticMetric does not",
@@ -194,7 +195,7 @@ class _Reader:
         problem = 'has no ' + key
         if key in content:
             problem = f'{key} must be a list with entries, got {show(entries)}'
-        self._report(topic, [problem])
+        self._report('empty' if key == 'annotations' and entries == [] else topic, [problem])
         return []
 
     def _objects(self, entries: list, key: str, topic: str) -> list[dict]:

@@ -185,7 +185,7 @@ class CocoDataset:
         file, place = self.file, f'{self.name}.ann_file'
         topics = list(_DATASET_TOPICS)
         if not self._files.setting('test_mode'):
-            topics.append('no annotations')
+            topics += ['no annotations', 'empty']
         if file.is_panoptic:
             topics.append('types')
         elif self._loads_masks():
