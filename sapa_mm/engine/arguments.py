@@ -10,6 +10,7 @@ from ..utils.flags import exit_on
 from .checkpoint import CheckpointError, install_safe_loading
 from .config import ConfigError
 from .options import parse_value
+from .processes import LAUNCHERS
 
 
 def start_tool(parser: argparse.ArgumentParser) -> argparse.Namespace:
@@ -103,7 +104,7 @@ def add_run_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         '--launcher',
-        choices=['none', 'pytorch', 'slurm', 'mpi'],
+        choices=['none', *LAUNCHERS],
         default='none',
         help='job launcher (default: none)',
     )

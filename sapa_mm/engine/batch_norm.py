@@ -3,7 +3,6 @@
 import contextlib
 import io
 import math
-import os
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -11,7 +10,6 @@ import torch
 from mmengine.config import Config
 from mmengine.dataset import pseudo_collate
 from mmengine.device import get_device
-from mmengine.dist import get_world_size, is_distributed
 from mmengine.model import revert_sync_batchnorm
 from mmengine.registry import DATASETS
 from torch import nn
@@ -22,6 +20,7 @@ from ..upsamplers import Upsampler
 from ..utils.configs import type_name
 from .config import ConfigError, build_model
 from .image_sizes import training_sizes
+from .processes import count_processes
 
 #: What torch says, of batch norm and of group norm with one channel a group.
 _TOO_FEW = 'Expected more than 1 value per channel when training'
@@ -29,12 +28,6 @@ _ADVICE = (
     'use 2 images or more a process, larger images, or a norm_cfg without batch statistics, '
     'such as GN'
 )
-#: By launcher, the variable with the number of processes.
-_PROCESSES = {
-    'pytorch': 'WORLD_SIZE',
-    'slurm': 'SLURM_NTASKS',
-    'mpi': 'OMPI_COMM_WORLD_SIZE',
-}
 
 
 def find_single_values(cfg: Config) -> Iterator[ReportLine]:
@@ -53,7 +46,7 @@ def find_single_values(cfg: Config) -> Iterator[ReportLine]:
         return  # a row of a table, whose processes look for themselves
     loader = cfg.get('train_dataloader') or {}
     batch_size: int = loader.get('batch_size', 1)
-    processes = _count_processes(cfg)
+    processes = count_processes(cfg)
     # mmengine's sampler gives each process the same number of images.
     has_rest = type_name((loader.get('sampler') or {}).get('type')) == 'DefaultSampler'
     if batch_size != 1 and (not has_rest or loader.get('drop_last')):
@@ -86,9 +79,11 @@ def find_single_values(cfg: Config) -> Iterator[ReportLine]:
         return  # the run says it; here any part of the config may be wrong
     if found is not None:
         name, shape, image = found
+        # What sets the size of the training images, as far as it is known.
+        sizes = ''.join(f', {key} {size}' for key, size in training_sizes(loader))
         text = (
             f'batch norm {name} has one value for each channel, {shape}, in training on one image '
-            f'of {image} (height, width){_sizes(loader)}'
+            f'of {image} (height, width){sizes}'
         )
         if batch_size == 1:
             text = f'train_dataloader.batch_size is 1: {text}; {_ADVICE}'
@@ -146,15 +141,3 @@ def _train_on(
                 name = f'{name} ({module.title})'
         return name, shape, tuple(data['inputs'].shape[2:])
     return None
-
-
-def _sizes(loader: dict) -> str:
-    """What sets the size of the training images, as far as it is known."""
-    return ''.join(f', {key} {size}' for key, size in training_sizes(loader))
-
-
-def _count_processes(cfg: Config) -> int:
-    if is_distributed():
-        return get_world_size()
-    number = os.environ.get(_PROCESSES.get(cfg.get('launcher'), ''), '1')
-    return int(number) if number.isdecimal() else 1

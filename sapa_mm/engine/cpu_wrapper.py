@@ -2,6 +2,7 @@
 
 import logging
 
+from mmengine.config import Config
 from mmengine.logging import print_log
 from mmengine.model import MMDistributedDataParallel, revert_sync_batchnorm
 from mmengine.registry import MODEL_WRAPPERS
@@ -27,3 +28,18 @@ class CPUDistributedDataParallel(MMDistributedDataParallel):
                 level=logging.WARNING,
             )
         super().__init__(revert_sync_batchnorm(module), **kwargs)
+
+
+def use_cpu_wrapper(cfg: Config) -> None:
+    """Have a config's model wrapped, which mmengine does on CUDA devices only.
+
+    Args:
+        cfg (Config): The config. A wrapper of another kind that it names stays.
+    """
+    own = cfg.get('model_wrapper_cfg') or {
+        'broadcast_buffers': False,
+        'find_unused_parameters': cfg.get('find_unused_parameters', False),
+    }
+    ours = CPUDistributedDataParallel.__name__
+    if own.get('type', ours) in (ours, 'MMDistributedDataParallel'):
+        cfg.model_wrapper_cfg = {**own, 'type': ours, 'device_ids': None}

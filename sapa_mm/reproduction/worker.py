@@ -13,9 +13,9 @@ from mmengine.runner import Runner
 from torch.distributed import DistError
 
 from ..engine.checkpoint import install_safe_loading
-from ..engine.run import start_processes
+from ..engine.processes import start_processes
 from ..engine.training import prepare_training
-from .launcher import end_with_parent
+from .launcher import LAUNCHERS, end_with_parent
 from .run_files import Progress, RunFiles
 from .training_result import train_and_measure
 from .training_run import describe_error
@@ -50,7 +50,7 @@ def main() -> None:
     """Train by the settings in a work directory, from its last checkpoint on."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('work_dir', help='folder with the settings of the run')
-    parser.add_argument('--launcher', choices=['none', 'pytorch', 'slurm'], default='none')
+    parser.add_argument('--launcher', choices=LAUNCHERS, default='none')
     args = parser.parse_args()
     install_safe_loading()
     files = RunFiles(args.work_dir)

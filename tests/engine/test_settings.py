@@ -7,7 +7,6 @@ from torch import nn
 
 from sapa_mm.engine.batch_norm import explain_single_values
 from sapa_mm.engine.config import ConfigError, check_upsamplers, in_scope, read_config
-from sapa_mm.engine.cpu_wrapper import CPUDistributedDataParallel
 from sapa_mm.engine.settings import find_setting_problems, idle_worker_options, inspect_settings
 
 from ..support.tool_configs import MMDET, MMSEG, write_ade, write_coco, write_config
@@ -111,18 +110,6 @@ def test_a_single_value_in_the_middle_of_a_run():
         nn.BatchNorm2d(3)(torch.zeros(1, 3, 1, 1))
     with pytest.raises(ValueError, match='other'), explain_single_values(cfg):
         raise ValueError('other')
-
-
-def test_batch_norms_of_processes_on_cpus(tmp_path):
-    torch.distributed.init_process_group(
-        'gloo', store=torch.distributed.FileStore(str(tmp_path / 'store')), rank=0, world_size=1
-    )
-    try:
-        model = CPUDistributedDataParallel(nn.Sequential(nn.Conv2d(1, 2, 1), nn.SyncBatchNorm(2)))
-        assert not any(isinstance(part, nn.SyncBatchNorm) for part in model.modules())
-        assert model(torch.ones(2, 1, 3, 3)).shape == (2, 2, 3, 3)
-    finally:
-        torch.distributed.destroy_process_group()
 
 
 @pytest.mark.parametrize('split', ['train', 'val', 'test'])

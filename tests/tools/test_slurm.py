@@ -276,7 +276,7 @@ def test_two_jobs_on_a_node_have_ports_of_their_own(slurm, tmp_path):
         'import os\n'
         'from mmengine.config import Config\n'
         'from mmengine.dist import all_gather_object\n'
-        'from sapa_mm.engine.run import start_processes\n'
+        'from sapa_mm.engine.processes import start_processes\n'
         'start_processes(Config({"launcher": "slurm"}))\n'
         'names = ("RANK", "LOCAL_RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")\n'
         'print(all_gather_object([os.environ[name] for name in names]))'

@@ -10,9 +10,8 @@ import pytest
 
 pytest.importorskip('mmengine')
 
-from mmengine.config import Config
 
-from sapa_mm.engine.run import _set_cpu_wrapper, check_launcher
+from sapa_mm.engine.processes import check_launcher
 
 from ..support.run_tool import environment
 
@@ -20,7 +19,7 @@ _SCRIPT = """
 import json, os, sys
 from mmengine.config import Config
 from mmengine.dist import all_gather_object, get_backend
-from sapa_mm.engine.run import start_processes
+from sapa_mm.engine.processes import start_processes
 start_processes(Config(json.loads(sys.argv[1])))
 assert get_backend() == 'gloo'
 names = ['RANK', 'WORLD_SIZE', 'LOCAL_RANK', 'MASTER_ADDR', 'MASTER_PORT']
@@ -82,26 +81,3 @@ def test_processes_that_nobody_started(monkeypatch, launcher, given, message):
         monkeypatch.setenv(name, value)
     with pytest.raises(ValueError, match=message):
         check_launcher(launcher)
-
-
-def test_the_wrapper_has_no_devices():
-    """Also one that the config sets up."""
-    cfg = Config({'find_unused_parameters': True})
-    _set_cpu_wrapper(cfg)
-    assert cfg.model_wrapper_cfg == {
-        'type': 'CPUDistributedDataParallel',
-        'device_ids': None,
-        'broadcast_buffers': False,
-        'find_unused_parameters': True,
-    }
-    own = {'type': 'MMDistributedDataParallel', 'static_graph': True}
-    cfg = Config({'model_wrapper_cfg': own})
-    _set_cpu_wrapper(cfg)
-    assert cfg.model_wrapper_cfg == {
-        'type': 'CPUDistributedDataParallel',
-        'device_ids': None,
-        'static_graph': True,
-    }
-    cfg = Config({'model_wrapper_cfg': {'type': 'Other'}})
-    _set_cpu_wrapper(cfg)
-    assert cfg.model_wrapper_cfg == {'type': 'Other'}
