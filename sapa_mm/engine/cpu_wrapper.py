@@ -1,12 +1,11 @@
 """The wrapper of a model that several processes train or test on CPUs."""
 
-import logging
-
 from mmengine.config import Config
-from mmengine.logging import print_log
 from mmengine.model import MMDistributedDataParallel, revert_sync_batchnorm
 from mmengine.registry import MODEL_WRAPPERS
 from torch import nn
+
+from ..utils.log import log_warning
 
 
 @MODEL_WRAPPERS.register_module()
@@ -22,10 +21,8 @@ class CPUDistributedDataParallel(MMDistributedDataParallel):
 
     def __init__(self, module: nn.Module, **kwargs) -> None:
         if any(isinstance(part, nn.SyncBatchNorm) for part in module.modules()):
-            print_log(
-                'SyncBN works on GPUs only: BN takes its place, with the statistics of one process',
-                logger='current',
-                level=logging.WARNING,
+            log_warning(
+                'SyncBN works on GPUs only: BN takes its place, with the statistics of one process'
             )
         super().__init__(revert_sync_batchnorm(module), **kwargs)
 

@@ -1,11 +1,11 @@
 """Warning of predictions whose scores are not numbers."""
 
-import logging
 from collections.abc import Sequence
 from typing import Any
 
 from mmengine.hooks import Hook
-from mmengine.logging import print_log
+
+from ..utils.log import log_warning
 
 
 class FiniteScoresHook(Hook):
@@ -45,11 +45,9 @@ def check_scores(samples: Sequence) -> bool:
         scores = getattr(sample, 'seg_logits', None)
         if scores is not None and not scores.data.isfinite().all():
             place = getattr(sample, 'img_path', 'an image')
-            print_log(
+            log_warning(
                 f'The scores of {place} are NaN or infinite: its label map means nothing. Has the '
-                'training diverged, or float16 overflowed?',
-                logger='current',
-                level=logging.WARNING,
+                'training diverged, or float16 overflowed?'
             )
             return True
     return False

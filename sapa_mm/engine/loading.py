@@ -1,7 +1,6 @@
 """Loading weights into a model, and saying what does not fit."""
 
 import functools
-import logging
 import re
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
@@ -11,12 +10,12 @@ from typing import Any
 
 import numpy as np
 from mmengine.config import Config
-from mmengine.logging import print_log
 from mmengine.runner import checkpoint as mmengine_checkpoint
 from torch import nn
 
 from ..utils.configs import parse_config, type_name
-from ..utils.text import first_of, one_line, printable
+from ..utils.log import log_info, log_warning
+from ..utils.text import first_of, one_line
 from .checkpoint import CheckpointError
 from .compare_settings import compare_classes, compare_settings
 from .older_weights import GEOMETRY, trained_geometry, warn_at_odd_sizes
@@ -183,7 +182,7 @@ def load_weights(model: nn.Module, checkpoint: Any, label: str) -> LoadedWeights
     ]:
         # A class is the largest of its scores, whatever they are: the metrics look plausible.
         text = f'{label} has weights with NaN or infinity ({len(not_finite)}):'
-        _log(f'{text} {first_of(not_finite)}', logging.WARNING)
+        log_warning(f'{text} {first_of(not_finite)}')
     loaded.geometry = trained_geometry(checkpoint, model)
     if loaded.geometry != GEOMETRY:
         warn_at_odd_sizes(model, label)
@@ -227,7 +226,7 @@ def check_model(
         if allow_partial is not None:
             advice += ', or `allow_partial` to load what fits'
         raise CheckpointError(f'{what}; {advice}')
-    _log(f'{what}; loaded {loaded.count} of {len(loaded.wanted)} weights', logging.WARNING)
+    log_warning(f'{what}; loaded {loaded.count} of {len(loaded.wanted)} weights')
     return loaded
 
 
@@ -246,7 +245,8 @@ def log_loaded(loaded: LoadedWeights, label: str) -> None:
     ):
         if names:
             texts.append(f'{what}: {len(names)} ({first_of(names)})')
-    _log('; '.join(texts), logging.WARNING if loaded.missing or loaded.misfits else logging.INFO)
+    log = log_warning if loaded.missing or loaded.misfits else log_info
+    log('; '.join(texts))
 
 
 def watch_pretrained(model: nn.Module) -> None:
@@ -293,14 +293,14 @@ def _compare_meta(meta: Mapping, cfg: Config, classes: Any, label: str) -> Itera
         try:
             trained = parse_config(meta['cfg'], keys=('model',)).get('model')
         except ValueError as error:
-            _log(f"{label}: its meta['cfg'] cannot be compared: {error}", logging.WARNING)
+            log_warning(f"{label}: its meta['cfg'] cannot be compared: {error}")
     given = cfg.to_dict()['model']
     given = given.get('module', given)  # of the wrapper for test time augmentation
     differences = list(compare_settings(trained, given)) if _mapping(trained) else []
     if sure := [difference for difference in differences if difference.is_sure]:
         yield first_of(sure)
     if perhaps := [difference for difference in differences if not difference.is_sure]:
-        _log(f'{label}: {first_of(perhaps)}; this may matter', logging.WARNING)
+        log_warning(f'{label}: {first_of(perhaps)}; this may matter')
     if other_classes := compare_classes(read_dataset_meta(meta).get('classes'), classes):
         yield other_classes
 
@@ -331,7 +331,3 @@ def read_dataset_meta(meta: Any) -> dict[str, Any]:
 
 def _mapping(value: Any) -> Mapping:
     return value if isinstance(value, Mapping) else {}
-
-
-def _log(message: str, level: int = logging.INFO) -> None:
-    print_log(printable(message), logger='current', level=level)

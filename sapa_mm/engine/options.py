@@ -2,16 +2,15 @@
 
 import difflib
 import inspect
-import logging
 from collections.abc import Mapping
 from typing import Any
 
 from mmengine.config import Config, DictAction
-from mmengine.logging import print_log
 from mmengine.runner import FlexibleRunner, Runner
 
 from ..utils.configs import nested_configs, parse_config
-from ..utils.text import first_of, printable
+from ..utils.log import log_warning
+from ..utils.text import first_of
 from .compare_settings import defaults_of
 
 _BRACKETS = {'[': ']', '(': ')', '{': '}'}
@@ -166,4 +165,4 @@ def _near(name: str, names: Any) -> str:
 
 
 def _warn(message: str) -> None:
-    print_log(printable(f'cfg_options: {message}'), logger='current', level=logging.WARNING)
+    log_warning(f'cfg_options: {message}')

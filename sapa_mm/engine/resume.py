@@ -1,14 +1,12 @@
 """Finding the checkpoint to resume an interrupted run from."""
 
 import glob
-import logging
 import os
 import reprlib
 
 from mmengine.config import Config
-from mmengine.logging import print_log
 
-from ..utils.text import printable
+from ..utils.log import log_info, log_warning
 from .checkpoint import CheckpointError, DamagedCheckpoint, read_checkpoint
 
 
@@ -51,7 +49,7 @@ def find_resumable(work_dir: str, folder: str | None = None) -> str | None:
             except (FileNotFoundError, CheckpointError) as error:
                 reasons[path] = str(error)
                 if not isinstance(error, _OnlyWeights):
-                    _warn(f'Not resuming: {error}')
+                    log_warning(f'Not resuming: {error}')
         return metas.get(path)
 
     last = os.path.join(folder, _last_name(work_dir))
@@ -68,13 +66,13 @@ def find_resumable(work_dir: str, folder: str | None = None) -> str | None:
                 break
             passed_over.append(path)
         if passed_over and known and metas[passed_over[0]]['iter'] > known['iter']:
-            _warn(
+            log_warning(
                 f'Not resuming: {passed_over[0]} has more iterations than {last}, but was saved '
                 'before it'
             )
     if candidates:
         iteration, _, newest = max(candidates)
-        print_log(printable(f'Resuming from {newest}, iteration {iteration}'), logger='current')
+        log_info(f'Resuming from {newest}, iteration {iteration}')
         return newest
     if reasons:
         raise CheckpointError(
@@ -122,10 +120,6 @@ def _last_name(work_dir: str) -> str:
             return os.path.basename(file.read().strip())
     except (OSError, UnicodeDecodeError):
         return ''
-
-
-def _warn(message: str) -> None:
-    print_log(printable(message), logger='current', level=logging.WARNING)
 
 
 def set_damaged_aside(work_dir: str) -> list[str]:

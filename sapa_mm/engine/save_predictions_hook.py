@@ -1,6 +1,5 @@
 """A hook that writes the predictions of a test as label maps and pictures."""
 
-import logging
 import os
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -8,11 +7,11 @@ from typing import Any
 
 import numpy as np
 from mmengine.hooks import Hook
-from mmengine.logging import print_log
 from mmengine.registry import HOOKS
 from PIL import Image
 
 from ..utils.files import whole_file
+from ..utils.log import log_warning
 from .images import read_picture
 from .pictures import add_picture
 
@@ -90,7 +89,7 @@ class SavePredictionsHook(Hook):
         except ValueError as error:
             if not self._warned:
                 text = f'show_dir: not drawn: {error}; the same is not said again'
-                print_log(text, logger='current', level=logging.WARNING)
+                log_warning(text)
             self._warned = True
             return
         # mmseg's pictures are areas of colour, which JPEG blurs.

@@ -1,14 +1,12 @@
 """Testing: preparing and checking the config, and the run."""
 
 import copy
-import logging
 import os
 from typing import Any
 
 from mmengine.config import Config, ConfigDict
 from mmengine.dist import master_only
 from mmengine.hooks import LoggerHook
-from mmengine.logging import print_log
 
 from ..datasets.checks import check_data
 from ..utils.configs import (
@@ -19,6 +17,7 @@ from ..utils.configs import (
     without_labels,
 )
 from ..utils.files import check_writable
+from ..utils.log import log_warning
 from .check_loading_hook import CheckLoadingHook
 from .config import check_checkpoint, in_scope
 from .run import build_runner, explain_building, read_run_config
@@ -148,7 +147,7 @@ def _check_labels(cfg: Config, saves: bool) -> None:
     if not saves:
         raise ValueError(f'test_evaluator: {problem}; `out` or `show_dir` saves predictions alone')
     if needed:
-        print_log(f'Left out: {problem}', logger='current', level=logging.WARNING)
+        log_warning(f'Left out: {problem}')
     cfg.test_evaluator = [
         metric for metric in metrics if metric not in needed and metric not in formats
     ]

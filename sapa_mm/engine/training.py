@@ -1,16 +1,15 @@
 """Training: preparing and checking the config, and the run."""
 
-import logging
 from typing import Any
 
 from mmengine.config import Config
 from mmengine.device import get_device
-from mmengine.logging import print_log
 from mmengine.runner import Runner
 from torch import nn
 
 from ..datasets.checks import check_data
 from ..utils.configs import nested_configs, type_name
+from ..utils.log import log_info, log_warning
 from .batch_norm import explain_single_values
 from .check_loading_hook import CheckLoadingHook, unwrapped
 from .config import check_checkpoint, in_scope
@@ -180,7 +179,7 @@ def _set_resume(cfg: Config, resume: str | None) -> None:
     cfg.resume = checkpoint is not None
     if checkpoint is None:
         if resume == 'auto':
-            print_log(f'Nothing to resume in {folder}: training starts', logger='current')
+            log_info(f'Nothing to resume in {folder}: training starts')
         if cfg.get('load_from'):
             check_checkpoint(cfg.load_from, 'load_from')
         return
@@ -193,9 +192,5 @@ def _set_resume(cfg: Config, resume: str | None) -> None:
         return
     own_seed = cfg.get('randomness', {}).get('seed')
     if own_seed not in (None, seed):
-        print_log(
-            f'randomness.seed {own_seed} gives way to {seed}, the seed of the resumed run',
-            logger='current',
-            level=logging.WARNING,
-        )
+        log_warning(f'randomness.seed {own_seed} gives way to {seed}, the seed of the resumed run')
     cfg.merge_from_dict({'randomness.seed': seed})

@@ -1,18 +1,17 @@
 """Comparing the training state in a checkpoint with the run that resumes it."""
 
-import logging
 import os
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from typing import Any
 
-from mmengine.logging import print_log
 from mmengine.optim import OptimWrapperDict
 from mmengine.runner import Runner
 
 from ..utils.configs import parse_config
-from ..utils.text import first_of, one_line, printable
+from ..utils.log import log_warning
+from ..utils.text import first_of, one_line
 from .checkpoint import CheckpointError
 from .compare_settings import compare_settings
 from .resume import checkpoint_folder
@@ -56,7 +55,7 @@ def check_training_state(
                 f'the {what} afresh'
             )
         del checkpoint[key]
-        _warn(f'{label}: {problem}; the {what} starts afresh')
+        log_warning(f'{label}: {problem}; the {what} starts afresh')
     _note_other_settings(runner, checkpoint, trained, label)
     _use_own_files(checkpoint, checkpoint_folder(runner.cfg))
     _use_equal_metainfo(runner, checkpoint)
@@ -147,10 +146,10 @@ def _note_other_settings(runner: Runner, checkpoint: dict, trained: dict, label:
         if checkpoint['meta'].get(name, now) != now
     ]
     if other := [*compare(_BATCH), *sizes]:
-        _warn(f'{label}: {"; ".join(other)}')
+        log_warning(f'{label}: {"; ".join(other)}')
     restored = [key for state, keys in _RESTORED.items() if state in checkpoint for key in keys]
     if other := list(compare(restored)):
-        _warn(f'{label}: {first_of(other)}; a resumed run goes on with the former')
+        log_warning(f'{label}: {first_of(other)}; a resumed run goes on with the former')
 
 
 def _use_own_files(checkpoint: dict, folder: str) -> None:
@@ -171,7 +170,3 @@ def _use_equal_metainfo(runner: Runner, checkpoint: dict) -> None:
     own = getattr(runner.train_loop.dataloader.dataset, 'metainfo', None)
     if repr(plain(own)) == repr(plain(checkpoint['meta'].get('dataset_meta'))):
         checkpoint['meta']['dataset_meta'] = own
-
-
-def _warn(message: str) -> None:
-    print_log(printable(message), logger='current', level=logging.WARNING)

@@ -1,10 +1,10 @@
 """Warning of a training whose loss is zero."""
 
-import logging
 from typing import Any
 
 from mmengine.hooks import Hook
-from mmengine.logging import print_log
+
+from ..utils.log import log_warning
 
 
 class ZeroLossHook(Hook):
@@ -25,9 +25,7 @@ class ZeroLossHook(Hook):
         if self._warned or loss is None or float(loss) != 0:
             return
         self._warned = True
-        print_log(
+        log_warning(
             f'The loss of iteration {runner.iter + 1} is 0: nothing is learnt from its batch. Are '
-            'all of its labels ignored? tools/check_data.py tells which labels there are.',
-            logger='current',
-            level=logging.WARNING,
+            'all of its labels ignored? tools/check_data.py tells which labels there are.'
         )

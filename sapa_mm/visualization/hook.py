@@ -1,17 +1,16 @@
 """A hook that draws the upsamplers while a model trains."""
 
 import copy
-import logging
 
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from mmengine.dist import master_only
 from mmengine.hooks import Hook
-from mmengine.logging import print_log
 from mmengine.model import is_model_wrapper
 from mmengine.registry import HOOKS
 
 from ..engine.images import read_picture
+from ..utils.log import log_warning
 from ..utils.text import one_line
 from .features_figure import draw_features
 from .model_run import predict_recorded
@@ -64,7 +63,7 @@ class UpsampleVisualizationHook(Hook):
             # A picture must not end a training, whatever images and models it is of.
             self._failed = True
             text = f'UpsampleVisualizationHook draws nothing: {one_line(error)}'
-            print_log(text, logger='current', level=logging.WARNING)
+            log_warning(text)
 
     def _draw(self, runner, data_batch: dict) -> None:
         model = runner.model.module if is_model_wrapper(runner.model) else runner.model

@@ -333,7 +333,7 @@ def test_resumes_from_the_latest(run):
 
 def test_resumes_from_the_one_before_a_truncated_one(run, monkeypatch):
     warnings = []
-    monkeypatch.setattr('sapa_mm.engine.resume.print_log', lambda text, **_: warnings.append(text))
+    monkeypatch.setattr('sapa_mm.utils.log._log', lambda text, _: warnings.append(text))
     truncated(run / 'iter_6.pth', run).replace(run / 'iter_6.pth')
     assert find_resumable(str(run)) == str(run / 'iter_3.pth')
     # The best checkpoint of that iteration is complete, but has only weights.
@@ -383,7 +383,7 @@ def test_resumes_from_what_was_saved_without_a_pointer(run):
 
 def test_resumes_the_run_that_replaced_a_longer_one(run, monkeypatch):
     lines = []
-    monkeypatch.setattr('sapa_mm.engine.resume.print_log', lambda text, **_: lines.append(text))
+    monkeypatch.setattr('sapa_mm.utils.log._log', lambda text, _: lines.append(text))
     saved_as(run, 'iter_80000.pth', '20200101_000000', iter=80000)
     assert find_resumable(str(run)) == str(run / 'iter_6.pth')
     assert lines == [

@@ -51,9 +51,7 @@ def weights():
 def log(monkeypatch):
     """What is logged: pairs of level and message."""
     lines = []
-    monkeypatch.setattr(
-        'sapa_mm.engine.loading.print_log', lambda text, level, **_: lines.append((level, text))
-    )
+    monkeypatch.setattr('sapa_mm.utils.log._log', lambda text, level: lines.append((level, text)))
     return lines
 
 

@@ -156,7 +156,7 @@ def test_lists_of_paths(key):
 )
 def test_keys_that_are_new(key, warning, monkeypatch):
     warnings = []
-    monkeypatch.setattr('sapa_mm.engine.options.print_log', lambda text, **_: warnings.append(text))
+    monkeypatch.setattr('sapa_mm.utils.log._log', lambda text, _: warnings.append(text))
     apply_options(Config(copy.deepcopy(CONFIG)), {key: 1})
     assert bool(warnings) == bool(warning)
     assert not warning or warnings[0].startswith(f'cfg_options: {warning}')

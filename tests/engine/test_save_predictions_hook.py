@@ -12,7 +12,7 @@ pytest.importorskip('mmengine')
 from mmengine.registry import HOOKS
 from mmengine.structures import InstanceData, PixelData
 
-from sapa_mm.engine import SavePredictionsHook, save_predictions_hook
+from sapa_mm.engine import SavePredictionsHook
 from sapa_mm.engine.save_predictions_hook import relative_names
 
 
@@ -140,7 +140,7 @@ def test_an_image_that_cannot_be_drawn(tmp_path, visualizer, monkeypatch):
             file.write(b'no image')
     samples = [detections(path, False) for path in dataset.paths]
     said = []
-    monkeypatch.setattr(save_predictions_hook, 'print_log', lambda text, **_: said.append(text))
+    monkeypatch.setattr('sapa_mm.utils.log._log', lambda text, _: said.append(text))
     hook = run(dataset, samples, visualizer, show_dir=str(tmp_path / 'drawn'))
     assert isinstance(hook, SavePredictionsHook)
     assert not (tmp_path / 'drawn').exists()

@@ -6,14 +6,13 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from sapa_mm.engine import zero_loss_hook
 from sapa_mm.engine.zero_loss_hook import ZeroLossHook
 
 
 @pytest.fixture
 def warnings(monkeypatch):
     found = []
-    monkeypatch.setattr(zero_loss_hook, 'print_log', lambda text, **how: found.append((text, how)))
+    monkeypatch.setattr('sapa_mm.utils.log._log', lambda *line: found.append(line))
     return found
 
 
@@ -21,9 +20,9 @@ def test_zero_is_warned_of_once(warnings):
     hook = ZeroLossHook()
     for index, loss in enumerate([0.5, float('nan'), 0.0, 0.0]):
         hook.after_train_iter(SimpleNamespace(iter=index), 0, None, {'loss': torch.tensor(loss)})
-    ((text, how),) = warnings
+    ((text, level),) = warnings
     assert text.startswith('The loss of iteration 3 is 0: ')
-    assert how['level'] == logging.WARNING
+    assert level == logging.WARNING
 
 
 def test_outputs_without_a_loss(warnings):

@@ -11,7 +11,7 @@ import pytest
 import torch
 from PIL import Image
 
-from sapa_mm.engine import read_checkpoint, testing
+from sapa_mm.engine import read_checkpoint
 from sapa_mm.engine.monitored_metrics import metric_names
 
 from ..support.run_tool import call_run, call_tool, run_tool
@@ -121,7 +121,7 @@ custom_imports = dict(imports=['sapa_mm.evaluation'])
 def test_a_test_set_without_labels(seg, unlabelled, tmp_path, monkeypatch, tta):
     """The config's tta_pipeline loads labels."""
     said = []
-    monkeypatch.setattr(testing, 'print_log', lambda text, **_: said.append(text))
+    monkeypatch.setattr('sapa_mm.utils.log._log', lambda text, _: said.append(text))
     out, drawn = tmp_path / 'out', tmp_path / 'drawn'
     work_dir = ['--work-dir', tmp_path / 'run']
     saved = ['--out', out, '--show-dir', drawn]

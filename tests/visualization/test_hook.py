@@ -79,7 +79,7 @@ def test_a_picture_that_cannot_be_drawn_ends_no_training(runner, monkeypatch):
     (hook,) = (hook for hook in running.hooks if isinstance(hook, UpsampleVisualizationHook))
     monkeypatch.setattr(running.visualizer, 'add_image', mock.Mock(side_effect=OSError('disk')))
     said = []
-    monkeypatch.setattr('sapa_mm.visualization.hook.print_log', lambda text, **_: said.append(text))
+    monkeypatch.setattr('sapa_mm.utils.log._log', lambda text, _: said.append(text))
     batch = next(iter(running.build_dataloader(running._val_dataloader)))
     running.model.eval()
     for _ in range(2):

@@ -1,12 +1,9 @@
 """The lines of a report on data."""
 
-import logging
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from mmengine.logging import print_log
-
-from ...utils.text import printable
+from ...utils.log import log_warning
 
 _SHOWN = 10
 """Number of problems of one kind that are spelled out."""
@@ -53,4 +50,4 @@ def raise_error(lines: Iterable[ReportLine]) -> None:
         if line.kind == 'error':
             raise ValueError(line.text)
         if line.kind == 'note':
-            print_log(printable(line.text), logger='current', level=logging.WARNING)
+            log_warning(line.text)
