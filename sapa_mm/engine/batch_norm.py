@@ -80,7 +80,7 @@ def find_single_values(cfg: Config) -> Iterator[ReportLine]:
     if found is not None:
         name, shape, image = found
         # What sets the size of the training images, as far as it is known.
-        sizes = ''.join(f', {key} {size}' for key, size in training_sizes(loader))
+        sizes = ''.join(f', {key} {size}' for key, size in training_sizes(cfg))
         text = (
             f'batch norm {name} has one value for each channel, {shape}, in training on one image '
             f'of {image} (height, width){sizes}'

@@ -2,12 +2,11 @@
 
 import os
 from collections.abc import Collection
-from typing import Any
 
 from mmengine.config import Config
 from mmengine.utils import is_abs
 
-from ..utils.configs import nested_configs, single_datasets
+from ..utils.configs import datasets_of, nested_configs
 
 
 def move_data(cfg: Config, data_root: str, kept: Collection[str] = ()) -> dict[str, str]:
@@ -34,13 +33,11 @@ def move_data(cfg: Config, data_root: str, kept: Collection[str] = ()) -> dict[s
     settings: dict[str, str] = {}
     roots: dict[str, str] = {}
     for split in ('train', 'val', 'test'):
-        loader = f'{split}_dataloader'
-        wrapper = (cfg.get(loader) or {}).get('dataset')
-        for key, dataset in single_datasets(wrapper, f'{loader}.dataset'):
+        for key, dataset in datasets_of(cfg, split):
             if f'{key}.data_root' in kept:
                 continue
             if '.datasets.' in key:
-                _refuse_parts(wrapper, f'{loader}.dataset')
+                _refuse_parts(cfg, split)
             roots[f'{key}.data_root'] = root = dataset.get('data_root') or ''
             settings[f'{key}.data_root'] = data_root
             settings |= _absolute_paths(dataset, key, root, data_root)
@@ -60,8 +57,10 @@ def move_data(cfg: Config, data_root: str, kept: Collection[str] = ()) -> dict[s
     return settings
 
 
-def _refuse_parts(wrapper: Any, name: str) -> None:
-    key, parts = next(item for item in nested_configs(wrapper, name) if 'datasets' in item[1])
+def _refuse_parts(cfg: Config, split: str) -> None:
+    loader = f'{split}_dataloader'
+    configs = nested_configs(cfg[loader], loader)
+    key, parts = next(item for item in configs if 'datasets' in item[1])
     raise ValueError(
         f'data_root moves single datasets, {key} is a {parts.get("type")}; set the folder of each '
         f'part with `cfg_options` {key}.datasets.0.data_root=FOLDER'

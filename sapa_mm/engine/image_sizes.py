@@ -7,7 +7,7 @@ from typing import Any
 from mmengine.config import Config
 
 from ..datasets.checks.report import ReportLine
-from ..utils.configs import single_datasets, type_name
+from ..utils.configs import datasets_of, type_name
 
 #: The share of padding in a training image from which on it is told.
 _MUCH_PADDING = 0.25
@@ -57,7 +57,7 @@ def _padding(cfg: Config) -> Iterator[ReportLine]:
             yield ReportLine('error', f'{name}.size must be (height, width), got {size!r}')
             return
     size, divisor = _pair(preprocessor.get('size')), preprocessor.get('size_divisor')
-    for place, crop in training_sizes(cfg.get('train_dataloader')):
+    for place, crop in training_sizes(cfg):
         divisor = divisor or 1
         least = size or tuple(math.ceil(side / divisor) * divisor for side in crop)
         padded = [max(pair) for pair in zip(least, crop, strict=True)]
@@ -70,16 +70,16 @@ def _padding(cfg: Config) -> Iterator[ReportLine]:
             yield ReportLine('note', f'{text}: smaller images are padded to that size only')
 
 
-def training_sizes(loader: Any) -> Iterator[tuple[str, tuple[int, int]]]:
+def training_sizes(cfg: Config) -> Iterator[tuple[str, tuple[int, int]]]:
     """Find the size of the training images, where the last step that changes it fixes it.
 
     Args:
-        loader (dict or Any): The config of the dataloader; anything else yields nothing.
+        cfg (Config): The config.
 
     Yields:
         tuple[str, tuple[int, int]]: For each dataset the key of the size, and (H, W) in pixels.
     """
-    for name, dataset in single_datasets((loader or {}).get('dataset'), 'train_dataloader.dataset'):
+    for name, dataset in datasets_of(cfg, 'train'):
         for index, step in reversed(list(enumerate(dataset.get('pipeline') or ()))):
             kind, size = type_name(step.get('type')), None
             if kind == 'RandomCrop':

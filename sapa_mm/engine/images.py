@@ -11,7 +11,7 @@ from mmengine.config import Config
 from PIL import Image
 from torch import nn
 
-from ..utils.configs import single_datasets, without_labels
+from ..utils.configs import datasets_of, without_labels
 from ..utils.text import one_line
 
 
@@ -123,8 +123,8 @@ def image_pipeline(cfg: Config) -> list[dict]:
     Raises:
         ValueError: If there is none.
     """
-    for key in ('test_dataloader', 'val_dataloader'):
-        for _, dataset in single_datasets((cfg.get(key) or {}).get('dataset'), key):
+    for split in ('test', 'val'):
+        for _, dataset in datasets_of(cfg, split):
             if dataset.get('pipeline'):
                 return without_labels(dataset['pipeline'])
     raise ValueError('the config has no test_dataloader with a pipeline')

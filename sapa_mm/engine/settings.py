@@ -1,12 +1,11 @@
 """What is wrong with the settings of a config, told before a model is built."""
 
 from collections.abc import Iterable, Iterator
-from typing import Any
 
 from mmengine.config import Config
 
 from ..datasets.checks.report import ReportLine, raise_error
-from ..utils.configs import nested_configs, single_datasets
+from ..utils.configs import datasets_of, nested_configs
 from ..utils.files import check_writable
 from .batch_norm import find_single_values
 from .config import ConfigError, build_model, check_upsamplers
@@ -69,7 +68,7 @@ def find_setting_problems(cfg: Config, splits: tuple[str, ...]) -> Iterator[Repo
     """
     yield from _loops(cfg)
     for split in splits:
-        yield from _dataloader(cfg.get(f'{split}_dataloader'), f'{split}_dataloader')
+        yield from _dataloader(cfg, split)
     yield from _places(cfg, splits)
     yield from find_size_problems(cfg, splits)
     try:
@@ -108,14 +107,15 @@ def _loops(cfg: Config) -> Iterator[ReportLine]:
             )
 
 
-def _dataloader(loader: Any, key: str) -> Iterator[ReportLine]:
-    loader = loader or {}
+def _dataloader(cfg: Config, split: str) -> Iterator[ReportLine]:
+    key = f'{split}_dataloader'
+    loader = cfg.get(key) or {}
     for name, least in (('batch_size', 1), ('num_workers', 0)):
         number = loader.get(name, least)
         if isinstance(number, bool) or not isinstance(number, int) or number < least:
             text = f'{key}.{name} must be an integer of {least} or more, got {number!r}'
             yield ReportLine('error', text)
-    for name, dataset in single_datasets(loader.get('dataset'), f'{key}.dataset'):
+    for name, dataset in datasets_of(cfg, split):
         if not isinstance(pipeline := dataset.get('pipeline', []), (list, tuple)):
             text = f'{name}.pipeline must be a list of steps, got {pipeline!r}'
             yield ReportLine('error', text)

@@ -10,9 +10,9 @@ from mmengine.hooks import LoggerHook
 
 from ..datasets.checks import check_data
 from ..utils.configs import (
+    datasets_of,
     loads_labels,
     nested_configs,
-    single_datasets,
     type_name,
     without_labels,
 )
@@ -130,9 +130,7 @@ def _check_labels(cfg: Config, saves: bool) -> None:
     metrics = _metrics(cfg)
     without = [
         key
-        for key, dataset in single_datasets(
-            cfg.test_dataloader.get('dataset'), 'test_dataloader.dataset'
-        )
+        for key, dataset in datasets_of(cfg, 'test')
         if dataset.get('pipeline') and not loads_labels(dataset['pipeline'])
     ]
     needed = [metric for metric in metrics if without and _needs_labels(metric)]
@@ -204,7 +202,6 @@ def _save(cfg: Config, **settings: Any) -> None:
 
 
 def _use_tta(cfg: Config) -> None:
-    datasets = dict(single_datasets(cfg.test_dataloader.get('dataset'), 'test_dataloader.dataset'))
     own = cfg.get('tta_pipeline')
     if _scope(cfg, 'tta') == 'mmdet':
         cfg.setdefault('tta_model', _DET_TTA_MODEL)
@@ -213,7 +210,7 @@ def _use_tta(cfg: Config) -> None:
     if 'tta_model' not in cfg:
         raise ValueError('tta needs tta_model in the config')
     _check_tta_model(cfg.model, type_name(cfg.tta_model.get('type')))
-    for dataset in datasets.values():
+    for _, dataset in datasets_of(cfg, 'test'):
         pipeline = copy.deepcopy(own or [*dataset['pipeline'][:-1], _DET_TTA])
         # A test set without labels.
         has_labels = loads_labels(dataset['pipeline'])

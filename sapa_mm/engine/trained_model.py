@@ -7,14 +7,10 @@ from mmengine.model import revert_sync_batchnorm
 from torch import nn
 
 from ..datasets.checks.files import build_metainfo, read_metainfo
-from ..utils.configs import single_datasets
+from ..utils.configs import datasets_of
 from ..utils.files import check_writable, read_json
 from .checkpoint import read_checkpoint
-from .config import (
-    build_model,
-    in_scope,
-    read_config,
-)
+from .config import build_model, in_scope, read_config
 from .loading import check_model, read_dataset_meta
 from .published import write_published
 
@@ -124,8 +120,8 @@ def _read_metrics(path: str) -> dict[str, float]:
 
 def _dataset_meta(cfg: Config) -> dict:
     """Names and colours of the classes of the first dataset that has some, as in training."""
-    for key in ('test_dataloader', 'val_dataloader', 'train_dataloader'):
-        for _, dataset in single_datasets((cfg.get(key) or {}).get('dataset'), key):
+    for split in ('test', 'val', 'train'):
+        for _, dataset in datasets_of(cfg, split):
             with in_scope(cfg):
                 meta = build_metainfo(dataset) or read_metainfo(dataset)
             if isinstance(meta.get('classes'), (list, tuple)):

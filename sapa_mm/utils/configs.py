@@ -175,3 +175,17 @@ def single_datasets(dataset: Any, name: str) -> Iterator[tuple[str, dict]]:
             yield from single_datasets(child, f'{name}.datasets.{index}')
     else:
         yield name, dataset
+
+
+def datasets_of(cfg: Any, split: str) -> Iterator[tuple[str, dict]]:
+    """Find the datasets of a split, those inside wrappers too.
+
+    Args:
+        cfg (Config): The config. A split without a dataloader yields nothing.
+        split (str): 'train', 'val' or 'test'.
+
+    Yields:
+        tuple[str, dict]: The key and the config of each dataset; see ``single_datasets``.
+    """
+    key = f'{split}_dataloader'
+    return single_datasets((cfg.get(key) or {}).get('dataset'), f'{key}.dataset')

@@ -12,7 +12,7 @@ from typing import Any
 
 from mmengine.config import Config
 
-from ...utils.configs import nested_configs, single_datasets, type_name
+from ...utils.configs import datasets_of, nested_configs, single_datasets, type_name
 from ...utils.text import first_of
 from .coco import CocoReader
 from .files import _Files, build_metainfo, find_dataset, read_metainfo
@@ -69,7 +69,7 @@ def find_class_problems(
             continue  # the test set is often that of the validation
         seen.append((config, evaluator))
         yield from _part_problems(config, name, evaluator, bool(heads), read)
-        found[split] = [_Data(single, key, read) for key, single in single_datasets(config, name)]
+        found[split] = [_Data(single, key, read) for key, single in datasets_of(cfg, split)]
         # A ConcatDataset has the classes of its first part.
         data = found[split][0] if found[split] else None
         if data is None or data.classes is None:

@@ -5,7 +5,7 @@ from typing import Any
 
 from mmengine.config import Config
 
-from ...utils.configs import nested_configs, single_datasets, type_name
+from ...utils.configs import datasets_of, nested_configs, single_datasets, type_name
 from .classes import find_class_problems, find_metainfo_problems
 from .coco import CocoDataset, CocoReader, coco_dataset, find_metric_problems
 from .files import find_dataset_problems
@@ -67,7 +67,7 @@ def inspect_data(cfg: Config, samples: int = 200, seed: int = 0) -> Iterator[Rep
     all_names: list[ReportLine] = []
     for split in SPLITS:
         ignored = set(ignored_labels(cfg, split).values())
-        for name, dataset in _datasets(cfg, split):
+        for name, dataset in datasets_of(cfg, split):
             if dataset in seen:  # mostly the test set, which is that of validation
                 continue
             seen.append(dataset)
@@ -98,13 +98,8 @@ def inspect_data(cfg: Config, samples: int = 200, seed: int = 0) -> Iterator[Rep
         yield from find_ignored_problems(cfg, SPLITS[:2])
 
 
-def _datasets(cfg: Config, split: str) -> Iterator[tuple[str, dict]]:
-    key = f'{split}_dataloader'
-    return single_datasets((cfg.get(key) or {}).get('dataset'), f'{key}.dataset')
-
-
 def _problems_of_split(cfg: Config, split: str, read: CocoReader) -> Iterator[ReportLine]:
-    for name, dataset in _datasets(cfg, split):
+    for name, dataset in datasets_of(cfg, split):
         yield from _problems_of_dataset(dataset, name, read)
     yield from _problems_of_evaluator(cfg, split, read)
 
@@ -140,5 +135,5 @@ def _problems_of_evaluator(cfg: Config, split: str, read: CocoReader) -> Iterato
                 yield ReportLine(
                     'error', f'{place}.iou_metrics: allowed are mIoU, mDice, mFscore, got {wrong}'
                 )
-    datasets = [coco_dataset(dataset, name, read) for name, dataset in _datasets(cfg, split)]
+    datasets = [coco_dataset(dataset, name, read) for name, dataset in datasets_of(cfg, split)]
     yield from find_metric_problems(cfg.get(key), key, datasets, read)

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 from mmengine.config import Config
 
 from ...utils.coco_panoptic import IGNORE_INDEX
-from ...utils.configs import nested_configs, single_datasets, type_name
+from ...utils.configs import datasets_of, nested_configs, type_name
 from .files import _Files, find_dataset
 from .report import ReportLine
 
@@ -51,9 +51,7 @@ def find_ignored_problems(cfg: Config, splits: Iterable[str]) -> Iterator[Report
         readers = ignored_labels(cfg, split)
         if not readers:
             continue
-        name = f'{split}_dataloader.dataset'
-        loader = cfg.get(f'{split}_dataloader') or {}
-        datasets = list(single_datasets(loader.get('dataset'), name))
+        datasets = list(datasets_of(cfg, split))
         stated = {
             f'{key}.ignore_index': dataset['ignore_index']
             for key, dataset in datasets
