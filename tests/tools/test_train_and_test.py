@@ -144,8 +144,8 @@ def test_nothing_to_do_without_labels(seg, unlabelled, tmp_path, capfd):
     assert error.endswith('; --out or --show-dir saves predictions alone')
     error = fails(capfd, 'test', *arguments, 'test_evaluator.1.format_only=True')
     assert error == (
-        'error: test_evaluator: IoUMetric: format_only needs output_dir; --out or --show-dir saves '
-        'predictions alone'
+        'error: test_evaluator: IoUMetric, BoundaryIoUMetric: format_only needs output_dir; --out '
+        'or --show-dir saves predictions alone'
     )
 
 
