@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 
 from mmengine.config import Config
 
-from ..datasets.checks.report import ReportLine, raise_error
+from ..datasets.checks.report import ReportLine, has_errors, raise_error
 from ..utils.configs import datasets_of, nested_configs
 from ..utils.files import check_writable
 from .batch_norm import find_single_values
@@ -49,7 +49,7 @@ def inspect_settings(cfg: Config) -> Iterator[ReportLine]:
     """
     lines = list(find_setting_problems(cfg, ('train', 'val', 'test')))
     yield from lines
-    if not any(line.kind == 'error' for line in lines):
+    if not has_errors(lines):
         try:
             build_model(cfg)
         except ConfigError as error:

@@ -13,9 +13,7 @@ import numpy as np
 
 from .files import read_json
 from .run_lengths import bounds_of_runs, decode_all_counts
-
-_SHOWN = 3
-"""Number of problems of one kind that are spelled out."""
+from .text import cut
 
 MAX_SEGMENT_ID = 2**24 - 1
 """The largest segment id that the colours of a panoptic PNG can hold."""
@@ -475,7 +473,7 @@ class _Reader:
 
     def _report_rows(self, topic: str, wrong: np.ndarray, describe: Callable[[int], str]) -> None:
         rows = np.flatnonzero(wrong).tolist()
-        texts = [describe(row) for row in rows[: _SHOWN + 1]]
+        texts = [describe(row) for row in rows[:4]]  # no more are shown
         self._report(topic, cut(texts, more=len(rows) - len(texts)))
 
 
@@ -498,24 +496,6 @@ def _counted(name: Callable[[int], str], rows: list[int], text: str, total: int)
     if len(rows) == 1:
         return [f'{name(rows[0])} {text}']
     return [f'{name(rows[0])} {text} ({len(rows):,} of {total:,} are so)']
-
-
-def cut(problems: Iterable[str], shown: int = _SHOWN, more: int = 0) -> list[str]:
-    """Cut a long list of problems.
-
-    Args:
-        problems (Iterable[str]): The problems.
-        shown (int): How many to keep. Defaults to 3.
-        more (int): Number of problems that were left out before. Defaults to 0.
-
-    Returns:
-        list[str]: The first problems; the last one says how many are left out.
-    """
-    problems = list(problems)
-    left_out = len(problems) + more - shown - 1
-    if left_out <= 0:
-        return problems
-    return [*problems[:shown], f'{problems[shown]} ... and {left_out:,} more']
 
 
 def numbers(values: Iterable[Any]) -> np.ndarray:

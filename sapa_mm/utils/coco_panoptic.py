@@ -151,7 +151,7 @@ class PanopticTruth:
         if problems:
             raise ValueError(f'ann_file: {ann_file}: {problems[0]}')
         self.categories = [
-            {**one, 'id': int(one['id']), 'isthing': _is_thing(one.get('isthing'))}
+            {**one, 'id': int(one['id']), 'isthing': is_thing(one.get('isthing'))}
             for one in self._file.categories
         ]
 
@@ -189,8 +189,8 @@ class PanopticTruth:
         return Segments.make(id_map, ids[known], found[known], file.crowd[rows][known])
 
 
-def _is_thing(value: Any) -> bool | None:
-    """Whether a category is of things, which some files say as a text."""
+def is_thing(value: Any) -> bool | None:
+    """Read the ``isthing`` of a category, which is a text in some files; None if it has none."""
     if value is None:
         return None
     return str(value).strip().lower() not in ('0', '0.0', 'false', '')

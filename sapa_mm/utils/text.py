@@ -31,6 +31,24 @@ def first_of(items: Sequence, limit: int = 3) -> str:
     return ', '.join(map(str, items[:limit])) + (', ...' if len(items) > limit else '')
 
 
+def cut(texts: Iterable[str], shown: int = 3, more: int = 0) -> list[str]:
+    """Cuts a long list of messages.
+
+    Args:
+        texts (Iterable[str]): The messages.
+        shown (int): How many to keep. Defaults to 3.
+        more (int): Number of messages that were left out before. Defaults to 0.
+
+    Returns:
+        list[str]: The first messages, and one more that says how many are left out after it.
+    """
+    texts = list(texts)
+    left_out = len(texts) + more - shown - 1
+    if left_out <= 0:
+        return texts
+    return [*texts[:shown], f'{texts[shown]} ... and {left_out:,} more']
+
+
 def markdown_table(
     header: Sequence[str], rows: Iterable[Sequence[object]], align: str | None = None
 ) -> str:

@@ -1,6 +1,5 @@
 """Whether a model takes the channels of a dataset's images."""
 
-import inspect
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -10,7 +9,7 @@ from mmengine.dataset import Compose
 from mmengine.registry import MODELS
 
 from ...utils.text import one_line
-from .files import find_class
+from .files import default_of, find_class
 from .report import ReportLine
 
 
@@ -72,11 +71,7 @@ def _in_channels(model: Any) -> int | None:
     backbone = (model or {}).get('backbone') or {}
     if 'in_channels' in backbone:
         return backbone['in_channels']
-    for base in inspect.getmro(find_class(MODELS, backbone.get('type')) or object):
-        parameter = inspect.signature(base.__init__).parameters.get('in_channels')
-        if parameter is not None:
-            return parameter.default if isinstance(parameter.default, int) else None
-    return None
+    return default_of(find_class(MODELS, backbone.get('type')), 'in_channels')
 
 
 def _preprocess(model: dict, data: dict) -> int:

@@ -12,16 +12,15 @@ from typing import Any
 
 from mmengine.config import Config
 
+from ...utils.coco_panoptic import is_thing
 from ...utils.configs import datasets_of, nested_configs, single_datasets, type_name
 from ...utils.text import first_of
-from .coco import CocoReader
+from .coco import COCO_DATASETS, COCO_METRICS, CocoReader, has_metrics_of_parts
 from .files import _Files, build_metainfo, find_dataset, read_metainfo
 from .heads import find_head_problems, find_heads
 from .report import ReportLine
 
-_SEGMENTATION, _COCO, _PANOPTIC = 'BaseSegDataset', 'CocoDataset', 'CocoPanopticDataset'
-# These number labels by their own file.
-_METRICS = ('CocoMetric', 'CocoPanopticMetric', 'PanopticMetric')
+_SEGMENTATION = 'BaseSegDataset'
 
 
 def find_metainfo_problems(dataset: dict, name: str, read: CocoReader) -> Iterator[ReportLine]:
@@ -103,8 +102,8 @@ class _Data:
         bases = [base.__name__ for base in inspect.getmro(kind)] if kind else []
         # Others may number classes in their own way.
         self.is_segmentation = files.loader == _SEGMENTATION
-        self.is_coco = files.loader in (_COCO, _PANOPTIC)
-        self.is_panoptic = self.is_coco and _PANOPTIC in bases
+        self.is_coco = files.loader in COCO_DATASETS
+        self.is_panoptic = self.is_coco and 'CocoPanopticDataset' in bases
         self.is_known = self.is_segmentation or self.is_coco
         self._is_usual = 'BaseDataset' in bases
         is_video = 'BaseVideoDataset' in bases  # trackers learn some of its classes
@@ -171,9 +170,10 @@ class _Data:
         return sum(map(self._is_thing, categories))
 
     def _is_thing(self, category: dict) -> bool:
-        if 'isthing' in category:
-            return str(category['isthing']).lower() in ('1', 'true')
-        return category['name'] in (self.metainfo.get('thing_classes') or ())
+        stated = is_thing(category.get('isthing'))
+        if stated is None:
+            return category['name'] in (self.metainfo.get('thing_classes') or ())
+        return stated
 
     def _find_error(self) -> str | None:
         stated, key = self.dataset.get('metainfo') or {}, f'{self.name}.metainfo'
@@ -296,14 +296,14 @@ def _difference(first: Sequence[str], second: Sequence[str]) -> tuple[int, str, 
 def _metric_problems(cfg: Config, split: str, data: _Data) -> Iterator[ReportLine]:
     """Find metrics whose file numbers the classes otherwise than the dataset's."""
     evaluator = cfg.get(f'{split}_evaluator')
-    if not data.is_coco or data.stuff_before_things() or _has_metrics_of_parts(evaluator):
+    if not data.is_coco or data.stuff_before_things() or has_metrics_of_parts(evaluator):
         return
     labels, things = data.labels(), data.things()
     for key, metric in nested_configs(evaluator, f'{split}_evaluator'):
         kind, path = type_name(metric.get('type')), metric.get('ann_file')
         # The metric sorts categories for Objects365, whose dataset does so, too.
         is_other = metric.get('sort_categories') or metric.get('backend_args')
-        if kind not in _METRICS or not isinstance(path, str) or is_other:
+        if kind not in COCO_METRICS or not isinstance(path, str) or is_other:
             continue
         if data.path and os.path.abspath(path) == data.path:
             continue
@@ -326,17 +326,11 @@ def _metric_problems(cfg: Config, split: str, data: _Data) -> Iterator[ReportLin
         yield ReportLine('error', f'{place} {text}')
 
 
-def _has_metrics_of_parts(evaluator: Any) -> bool:
-    """Whether it is mmdet's, with a metric for each part of a ConcatDataset."""
-    kinds = [type_name(part.get('type')) for _, part in nested_configs(evaluator, '')]
-    return 'MultiDatasetsEvaluator' in kinds
-
-
 def _part_problems(
     config: Any, name: str, evaluator: Any, is_sure: bool, read: CocoReader
 ) -> Iterator[ReportLine]:
     """Find parts of a ConcatDataset that differ: it takes parts of the same metainfo."""
-    if _has_metrics_of_parts(evaluator):
+    if has_metrics_of_parts(evaluator):
         return
     for key, wrapper in nested_configs(config, name):
         if type_name(wrapper.get('type')) != 'ConcatDataset':

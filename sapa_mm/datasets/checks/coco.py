@@ -14,11 +14,11 @@ from ...utils.coco_panoptic import map_name
 from ...utils.configs import nested_configs, type_name
 from ...utils.text import first_of
 from .files import _Files, read_metainfo
-from .report import ReportLine
+from .report import ReportLine, has_errors
 
-_DATASETS = ('CocoDataset', 'CocoPanopticDataset')
+COCO_DATASETS = ('CocoDataset', 'CocoPanopticDataset')
 _DATASET_TOPICS = ('mark', 'content', 'images', 'categories', 'annotations', 'boxes')
-_METRICS = ('CocoMetric', 'PanopticMetric', 'CocoPanopticMetric')
+COCO_METRICS = ('CocoMetric', 'PanopticMetric', 'CocoPanopticMetric')
 
 
 class CocoReader:
@@ -54,7 +54,7 @@ def coco_dataset(dataset: dict, name: str, read: CocoReader) -> 'CocoDataset | N
         CocoDataset or None: The dataset. None for others, also if they load COCO files otherwise.
     """
     files = _Files(dataset, name)
-    if files.loader not in _DATASETS or dataset.get('backend_args'):
+    if files.loader not in COCO_DATASETS or dataset.get('backend_args'):
         return None
     return CocoDataset(files, dataset, read)
 
@@ -75,8 +75,7 @@ def find_metric_problems(
     """
     known = [one for one in datasets if one is not None and one.is_readable]
     reported = {os.path.realpath(one.path) for one in datasets if one is not None}
-    kinds = [type_name(part.get('type')) for _, part in nested_configs(evaluator, name)]
-    if len(known) < len(datasets) or 'MultiDatasetsEvaluator' in kinds:
+    if len(known) < len(datasets) or has_metrics_of_parts(evaluator):
         known = []  # which images each metric gets cannot be told
     for key, metric in nested_configs(evaluator, name):
         if metric.get('backend_args'):
@@ -97,6 +96,12 @@ def find_metric_problems(
                 else:
                     is_reported = os.path.realpath(path) in reported
                     yield from _Metric(key, metric, file).find_problems(known, is_reported)
+
+
+def has_metrics_of_parts(evaluator: Any) -> bool:
+    """Tell whether an evaluator is mmdet's with a metric for each part of a ConcatDataset."""
+    parts = nested_configs(evaluator, '')
+    return any(type_name(part.get('type')) == 'MultiDatasetsEvaluator' for _, part in parts)
 
 
 class CocoDataset:
@@ -135,7 +140,7 @@ class CocoDataset:
     @property
     def is_described(self) -> bool:
         """Whether ``get_data_info`` knows what the dataset gives."""
-        return self.is_readable and self._files.definer('parse_data_info') in _DATASETS
+        return self.is_readable and self._files.definer('parse_data_info') in COCO_DATASETS
 
     @property
     def metainfo(self) -> dict:
@@ -193,7 +198,7 @@ class CocoDataset:
         lines = problems(file, topics, place, self.path)
         parser = self._files.definer('parse_data_info')
         needs_segments = parser == 'CocoPanopticDataset'
-        if parser in _DATASETS and len(file.image) and file.is_panoptic != needs_segments:
+        if parser in COCO_DATASETS and len(file.image) and file.is_panoptic != needs_segments:
             kinds = ('instances', 'panoptic segments')
             text = f'has {kinds[not needs_segments]}, {parser} needs {kinds[needs_segments]}'
             lines = [ReportLine('error', f'{place}: {self.path} {text}')]
@@ -455,7 +460,7 @@ def find_wrong_boxes(file: CocoFile) -> Iterator[ReportLine]:
     off = {order: _is_off(sides, file.mask_bounds) for order, sides in readings.items()}
     has_mask = ~np.isnan(file.mask_bounds).any(1)
     lines = list(_compare_boxes(file, off, has_mask, 'do not fit their masks'))
-    if not any(line.kind == 'error' for line in lines):
+    if not has_errors(lines):
         out = {order: _is_outside(sides, size) for order, sides in readings.items()}
         lines += _compare_boxes(file, out, np.ones(total, bool), 'reach out of their images')
     yield from lines
@@ -526,7 +531,7 @@ class _Metric:
         Yields:
             ReportLine: The errors.
         """
-        if self._kind not in _METRICS:
+        if self._kind not in COCO_METRICS:
             return
         topics = self._topics()
         own = [topic for topic in topics if not is_reported or topic not in _DATASET_TOPICS]

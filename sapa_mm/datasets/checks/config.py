@@ -12,7 +12,7 @@ from .files import find_dataset_problems
 from .ignored_labels import find_ignored_problems, ignored_labels
 from .label_maps import find_label_problems
 from .loading import find_loading_problems
-from .report import ReportLine, raise_error
+from .report import ReportLine, has_errors, raise_error
 from .samples import inspect_samples
 
 SPLITS = ('train', 'val', 'test')
@@ -74,18 +74,18 @@ def inspect_data(cfg: Config, samples: int = 200, seed: int = 0) -> Iterator[Rep
             names = list(find_metainfo_problems(dataset, name, read))
             all_names += names
             yield from names
-            if _has_errors(names):
+            if has_errors(names):
                 continue
             coco = coco_dataset(dataset, name, read)
             files = list(_missing_files(dataset, name, coco))
             yield from files
-            if _has_errors(files):
+            if has_errors(files):
                 continue
             lines = list(_wrong_content(dataset, name, coco))
             yield from lines
             if coco is None or coco.is_readable:
                 yield from inspect_samples(
-                    dataset, name, samples, seed, _has_errors(lines), ignored, cfg.get('model'),
+                    dataset, name, samples, seed, has_errors(lines), ignored, cfg.get('model'),
                     coco if coco is not None and coco.is_described else None,
                 )  # fmt: skip
         evaluator = cfg.get(f'{split}_evaluator')
@@ -94,7 +94,7 @@ def inspect_data(cfg: Config, samples: int = 200, seed: int = 0) -> Iterator[Rep
             yield from _problems_of_evaluator(cfg, split, read)
     classes = list(find_class_problems(cfg, SPLITS, read))
     yield from classes
-    if not _has_errors([*all_names, *classes]):  # it takes right ones
+    if not has_errors([*all_names, *classes]):  # it takes right ones
         yield from find_ignored_problems(cfg, SPLITS[:2])
 
 
@@ -109,7 +109,7 @@ def _problems_of_dataset(dataset: dict, name: str, read: CocoReader) -> Iterator
     coco = coco_dataset(dataset, name, read)
     files = list(_missing_files(dataset, name, coco))
     yield from files
-    if not _has_errors(files):
+    if not has_errors(files):
         yield from _wrong_content(dataset, name, coco)
 
 
@@ -120,10 +120,6 @@ def _missing_files(dataset: dict, name: str, coco: CocoDataset | None) -> Iterat
 
 def _wrong_content(dataset: dict, name: str, coco: CocoDataset | None) -> Iterator[ReportLine]:
     return find_label_problems(dataset, name) if coco is None else coco.find_problems()
-
-
-def _has_errors(lines: Iterable[ReportLine]) -> bool:
-    return any(line.kind == 'error' for line in lines)
 
 
 def _problems_of_evaluator(cfg: Config, split: str, read: CocoReader) -> Iterator[ReportLine]:

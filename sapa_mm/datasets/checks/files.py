@@ -53,6 +53,23 @@ def find_class(registry: Registry, kind: Any) -> type | None:
         return scoped.get(kind)
 
 
+def default_of(kind: type | None, argument: str) -> Any:
+    """Get the default of an argument, in the first class that takes it.
+
+    Args:
+        kind (type, optional): A class. None for none.
+        argument (str): The name of the argument.
+
+    Returns:
+        Any: The default. None if there is none, or neither the class nor its bases take it.
+    """
+    for base in inspect.getmro(kind or object):
+        parameter = inspect.signature(base.__init__).parameters.get(argument)
+        if parameter is not None:
+            return None if parameter.default is parameter.empty else parameter.default
+    return None
+
+
 def read_metainfo(dataset: dict) -> dict:
     """Read what a dataset says of its classes, as mmengine does, before it is built.
 
@@ -151,11 +168,7 @@ class _Files:
         """Get a setting from the config, or the default in the first class that takes it."""
         if key in self._dataset:
             return self._dataset[key]
-        for base in inspect.getmro(self._class):
-            parameter = inspect.signature(base.__init__).parameters.get(key)
-            if parameter is not None:
-                return parameter.default
-        return None
+        return default_of(self._class, key)
 
     def path(self, key: str) -> str | None:
         """Get the absolute path of a key such as 'data_prefix.img', if it has one."""

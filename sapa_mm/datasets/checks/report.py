@@ -5,9 +5,6 @@ from dataclasses import dataclass
 
 from ...utils.log import log_warning
 
-_SHOWN = 10
-"""Number of problems of one kind that are spelled out."""
-
 
 @dataclass(frozen=True)
 class ReportLine:
@@ -22,19 +19,9 @@ class ReportLine:
     text: str
 
 
-def shorten(problems: list[str]) -> list[str]:
-    """Cut a long list of problems.
-
-    Args:
-        problems (list[str]): The problems.
-
-    Returns:
-        list[str]: The first problems; the last one says how many are left out.
-    """
-    left_out = len(problems) - _SHOWN - 1
-    if left_out <= 0:
-        return problems
-    return [*problems[:_SHOWN], f'{problems[_SHOWN]} ... and {left_out:,} more']
+def has_errors(lines: Iterable[ReportLine]) -> bool:
+    """Tell whether a report has an error."""
+    return any(line.kind == 'error' for line in lines)
 
 
 def raise_error(lines: Iterable[ReportLine]) -> None:

@@ -13,11 +13,11 @@ from mmengine.registry import DATASETS
 
 from ...utils.coco_panoptic import read_id_map
 from ...utils.configs import type_name
-from ...utils.text import first_of, one_line
+from ...utils.text import cut, first_of, one_line
 from .channels import find_channel_problems
 from .label_maps import LabelCounts, read_labels
 from .loading import Header, LoadingStep, format_size
-from .report import ReportLine, shorten
+from .report import ReportLine, has_errors
 
 #: Numbers of images in the complete datasets, by class and by a part of their paths.
 _COMPLETE_SIZES = {
@@ -38,7 +38,7 @@ def inspect_samples(
     name: str,
     samples: int,
     seed: int,
-    has_errors: bool = False,
+    is_wrong: bool = False,
     ignored: Collection[int] = (),
     model: Any = None,
     described: Any = None,
@@ -50,7 +50,7 @@ def inspect_samples(
         name (str): The key of this config.
         samples (int): Number of images to open.
         seed (int): Seed for choosing them.
-        has_errors (bool): Whether errors of this dataset were found before. Defaults to False.
+        is_wrong (bool): Whether errors of this dataset were found before. Defaults to False.
         ignored (Collection[int]): Labels of pixels to ignore, numbered as the pipeline passes them
             on; none for the host's default, 255.
         model (dict, optional): The config of the model, whose channels are compared.
@@ -71,7 +71,7 @@ def inspect_samples(
             sample = _Sample(dataset, config, name, ignored)
     except Exception as error:
         # The host libraries parse files without validating their content.
-        if not has_errors:
+        if not is_wrong:
             yield ReportLine('error', f'{name}: cannot be loaded: {one_line(error)}')
         return
     count = len(dataset)
@@ -82,13 +82,13 @@ def inspect_samples(
         yield ReportLine('note', f'{name}: {text}')
     chosen = np.random.default_rng(seed).choice(count, min(samples, count), replace=False)
     opened = [list(sample.open(int(index))) for index in sorted(chosen)]
-    problems = shorten([f'{name}: {problem}' for problems in opened for problem in problems])
+    problems = cut([f'{name}: {problem}' for problems in opened for problem in problems], 10)
     lines = [ReportLine('error', text) for text in problems]
     lines += sample.summarize(is_complete=len(chosen) == count)
-    if not has_errors and not any(line.kind == 'error' for line in lines):
+    if not is_wrong and not has_errors(lines):
         lines += find_channel_problems(config, name, dataset, sample.channels, model)
     yield from lines
-    if not has_errors and not any(line.kind == 'error' for line in lines):
+    if not is_wrong and not has_errors(lines):
         opened_count = len(chosen) - len(sample.unopened)
         text = f'{name}: {count:,} images, {opened_count:,} of them opened'
         text += ', with their annotations' if sample.with_annotations else ''
