@@ -1,4 +1,4 @@
-"""Settings of a config that are overridden by dotted keys, as ``--cfg-options`` does."""
+"""Overriding settings of a config by dotted keys."""
 
 import difflib
 import inspect
