@@ -156,8 +156,20 @@ def defaults_of(config: Mapping) -> dict[str, Any]:
         dict[str, Any]: The defaults by the names of arguments, those of base classes included.
     """
     cls = _find_class(config.get('type'))
+    return class_defaults(cls) if cls else {}
+
+
+def class_defaults(cls: type) -> dict[str, Any]:
+    """Find the defaults of a class.
+
+    Args:
+        cls (type): The class.
+
+    Returns:
+        dict[str, Any]: The defaults by the names of arguments, those of base classes included.
+    """
     defaults: dict[str, Any] = {}
-    for base in reversed(inspect.getmro(cls) if cls else ()):
+    for base in reversed(inspect.getmro(cls)):
         if inspect.isfunction(constructor := vars(base).get('__init__')):
             for parameter in inspect.signature(constructor).parameters.values():
                 if parameter.default is not parameter.empty:

@@ -72,7 +72,8 @@ def read_config(
         cfg.merge_from_dict(move_data(cfg, data_root, options or ()))
     if options:
         try:
-            apply_options(cfg, options)
+            with in_scope(cfg):
+                apply_options(cfg, options)
         except (KeyError, TypeError, IndexError, ValueError) as error:
             raise ValueError(f'`cfg_options` do not fit {path}: {error}') from error
     _check_dicts(cfg)

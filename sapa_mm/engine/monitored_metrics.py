@@ -7,6 +7,7 @@ from mmengine.config import Config
 from mmengine.hooks import CheckpointHook, Hook
 
 from ..utils.configs import nested_configs, type_name
+from ..utils.log import log_warning
 from .config import ConfigError
 
 # What mmengine's own lists lack, as parts of names in lower case.
@@ -36,6 +37,8 @@ def set_rules(cfg: Config) -> None:
     """
     names, is_all = metric_names(cfg.get('val_evaluator'))
     for key, user, wanted in _users(cfg):
+        if cfg.get('val_evaluator') is None:
+            log_warning(f'{key}: {", ".join(wanted)} has no effect without a validation')
         for name in wanted:
             if is_all and name not in ('auto', *names) and 'loss' not in name:
                 raise ValueError(_no_such_metric(key, name, names))

@@ -1,22 +1,29 @@
 """Overriding settings of a config by dotted keys."""
 
+import contextlib
 import difflib
 import inspect
 from collections.abc import Mapping
 from typing import Any
 
+from mmengine import registry
 from mmengine.config import Config, DictAction
 from mmengine.runner import FlexibleRunner, Runner
 
 from ..utils.configs import nested_configs, parse_config
 from ..utils.log import log_warning
 from ..utils.text import first_of
-from .compare_settings import defaults_of
+from .compare_settings import class_defaults
 
 _BRACKETS = {'[': ']', '(': ')', '{': '}'}
 # Keys that are read, by the hosts' tools and ours, beside the arguments of mmengine's runners.
 _OTHER_KEYS = ['runner_type', 'auto_scale_lr', 'tta_model', 'tta_pipeline', 'model_wrapper_cfg']
 _OTHER_KEYS += ['find_unused_parameters', 'allow_partial', 'processes']
+# Those that mmseg and mmdet have, too.
+_REGISTRIES = [getattr(registry, name) for name in (
+    'MODELS', 'TASK_UTILS', 'HOOKS', 'DATASETS', 'DATA_SAMPLERS', 'TRANSFORMS', 'METRICS', 'LOOPS',
+    'OPTIMIZERS', 'OPTIM_WRAPPERS', 'PARAM_SCHEDULERS', 'VISUALIZERS', 'VISBACKENDS', 'EVALUATOR',
+)]  # fmt: skip
 _PLACES = ('data_root', 'work_dir', 'load_from')
 
 
@@ -145,7 +152,7 @@ def _find_holder(cfg: Config, key: str, parts: list[str]) -> Any:
         place = '.'.join(parts[:depth])
         if isinstance(node, dict):
             if part not in node:
-                if depth and part not in defaults_of(node) and (near := _near(part, node)):
+                if depth and (near := _near(part, node)) and not _takes(node, part):
                     _warn(f'{place} has no {part}, which is added{near}')
                 return None
             node = node[part]
@@ -157,6 +164,19 @@ def _find_holder(cfg: Config, key: str, parts: list[str]) -> Any:
         else:
             raise ValueError(f'{key}: {place} is {node!r:.60}, not a dict or a list')
     return holder
+
+
+def _takes(settings: Mapping, name: str) -> bool:
+    """Tell whether the class of settings, in any registry, has an argument of a name."""
+    kind = settings.get('type')
+    if not isinstance(kind, str):
+        return inspect.isclass(kind) and name in class_defaults(kind)
+    for root in _REGISTRIES:
+        # Modules of the scope are imported, which may fail.
+        with contextlib.suppress(Exception), root.switch_scope_and_registry(None) as current:
+            if name in class_defaults(current.get(kind)):
+                return True
+    return False
 
 
 def _near(name: str, names: Any) -> str:

@@ -18,6 +18,16 @@ from .finite_scores_hook import FiniteScoresHook
 from .processes import check_launcher, set_environment, start_processes
 from .settings import idle_worker_options
 
+#: Hooks that a runner has unless the config sets them to None.
+_DEFAULT_HOOKS = (
+    'runtime_info',
+    'timer',
+    'sampler_seed',
+    'logger',
+    'param_scheduler',
+    'checkpoint',
+)
+
 
 def read_run_config(
     path: str,
@@ -60,7 +70,8 @@ def build_runner(cfg: Config, local_rank: int = 0) -> Runner:
     """Build the runner of a config, of the type that the config asks for.
 
     The default scope of the process becomes that of the config. Scores that are not numbers are
-    warned of. Options for worker processes are dropped from dataloaders that have none.
+    warned of. Options for worker processes are dropped from dataloaders that have none, and None
+    from ``default_hooks``.
 
     Args:
         cfg (Config): The config.
@@ -82,6 +93,10 @@ def build_runner(cfg: Config, local_rank: int = 0) -> Runner:
     init_default_scope(cfg.get('default_scope') or 'mmengine')
     for dataloader, option in list(idle_worker_options(cfg)):
         cfg[dataloader].pop(option)
+    hooks = cfg.get('default_hooks') or {}
+    for name in [name for name, hook in hooks.items() if hook is None]:
+        if name not in _DEFAULT_HOOKS:
+            del hooks[name]  # mmengine leaves out those of its own alone
     try:
         runner = RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(cfg)
     except Exception as error:

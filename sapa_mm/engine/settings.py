@@ -1,11 +1,13 @@
 """What is wrong with the settings of a config, told before a model is built."""
 
+import inspect
 from collections.abc import Iterable, Iterator
 
 from mmengine.config import Config
+from mmengine.hooks import CheckpointHook
 
 from ..datasets.checks.report import ReportLine, has_errors, raise_error
-from ..utils.configs import datasets_of, nested_configs
+from ..utils.configs import datasets_of, nested_configs, type_name
 from ..utils.files import check_writable
 from .batch_norm import find_single_values
 from .config import ConfigError, build_model, check_upsamplers
@@ -67,6 +69,9 @@ def find_setting_problems(cfg: Config, splits: tuple[str, ...]) -> Iterator[Repo
         ReportLine: Each error or note.
     """
     yield from _loops(cfg)
+    if 'train' in splits:
+        yield from _lengths(cfg)
+        yield from _checkpoint_hooks(cfg)
     for split in splits:
         yield from _dataloader(cfg, split)
     yield from _places(cfg, splits)
@@ -105,6 +110,34 @@ def _loops(cfg: Config) -> Iterator[ReportLine]:
                 f'config: it has {" and ".join(there)}, but no {" and no ".join(missing)}; set all '
                 'three, or none',
             )
+
+
+def _lengths(cfg: Config) -> Iterator[ReportLine]:
+    loop = cfg.get('train_cfg') or {}
+    for name in ('max_iters', 'max_epochs', 'val_interval'):
+        number = loop.get(name, 1)
+        if isinstance(number, bool) or not isinstance(number, (int, float)) or number < 1:
+            text = f'train_cfg.{name} must be a number of 1 or more, got {number!r}'
+            yield ReportLine('error', text)
+    sampler = (cfg.get('train_dataloader') or {}).get('sampler') or {}
+    by_epoch = loop.get('by_epoch') or type_name(loop.get('type')) == 'EpochBasedTrainLoop'
+    if by_epoch and type_name(sampler.get('type')) == 'InfiniteSampler':
+        yield ReportLine(
+            'error',
+            'train_dataloader.sampler: an epoch of InfiniteSampler never ends; take '
+            'DefaultSampler, or train_cfg.type IterBasedTrainLoop',
+        )
+
+
+def _checkpoint_hooks(cfg: Config) -> Iterator[ReportLine]:
+    """Find settings that mmengine's hook hands to its runner, which fails on all of them."""
+    known = {'type', 'priority', '_delete_', *inspect.signature(CheckpointHook).parameters}
+    for part in ('default_hooks', 'custom_hooks'):
+        for key, hook in nested_configs(cfg.get(part), part):
+            if type_name(hook.get('type')) == 'CheckpointHook':
+                for name in sorted(hook.keys() - known):
+                    text = f'{key}.{name}: CheckpointHook has no such setting'
+                    yield ReportLine('error', text)
 
 
 def _dataloader(cfg: Config, split: str) -> Iterator[ReportLine]:

@@ -1,13 +1,15 @@
 """Comparing the training state in a checkpoint with the run that resumes it."""
 
+import math
 import os
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from typing import Any
 
+from mmengine.hooks import EMAHook
 from mmengine.optim import OptimWrapperDict
-from mmengine.runner import Runner
+from mmengine.runner import EpochBasedTrainLoop, Runner
 
 from ..utils.configs import parse_config
 from ..utils.log import log_warning
@@ -147,9 +149,15 @@ def _note_other_settings(runner: Runner, checkpoint: dict, trained: dict, label:
     ]
     if other := [*compare(_BATCH), *sizes]:
         log_warning(f'{label}: {"; ".join(other)}')
+    if 'ema_state_dict' in checkpoint and not any(isinstance(h, EMAHook) for h in runner.hooks):
+        log_warning(f'{label}: training goes on from averaged weights: custom_hooks has no EMAHook')
+    unit = 'epoch' if isinstance(runner.train_loop, EpochBasedTrainLoop) else 'iter'
+    done, end = checkpoint['meta'][unit], getattr(runner.train_loop, f'max_{unit}s', math.inf)
+    if done >= end:
+        log_warning(f'{label}: nothing is left to train: it has {unit} {done} of {end}')
     restored = [key for state, keys in _RESTORED.items() if state in checkpoint for key in keys]
     if other := list(compare(restored)):
-        log_warning(f'{label}: {first_of(other)}; a resumed run goes on with the former')
+        log_warning(f'{label}: {first_of(other)}; a resumed run keeps what it was')
 
 
 def _use_own_files(checkpoint: dict, folder: str) -> None:

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import torch
 from mmengine.hooks import Hook
 
 from ..utils.log import log_warning
@@ -22,7 +23,7 @@ class ZeroLossHook(Hook):
     ) -> None:
         """Look at ``outputs['loss']``, which mmengine has fetched from the device for its log."""
         loss = (outputs or {}).get('loss')
-        if self._warned or loss is None or float(loss) != 0:
+        if self._warned or loss is None or torch.as_tensor(loss).item() != 0:
             return
         self._warned = True
         log_warning(

@@ -144,3 +144,13 @@ def test_the_first_metric_is_found_by_itself():
     best = CheckpointHook(save_best='auto')
     MonitoredMetricsHook(cfg).after_val_epoch(Runner(best), {'bIoU': 1.0})
     assert best.rules == ['greater']
+
+
+def test_names_without_a_validation(monkeypatch):
+    warnings = []
+    place = 'sapa_mm.engine.monitored_metrics.log_warning'
+    monkeypatch.setattr(place, lambda text, **_: warnings.append(text))
+    set_rules(Config(checkpoints(save_best='bIoU')))
+    assert warnings == [
+        'default_hooks.checkpoint.save_best: bIoU has no effect without a validation'
+    ]

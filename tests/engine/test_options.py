@@ -19,6 +19,7 @@ CONFIG = {
     'train_dataloader': {'dataset': {'data_root': '/data', 'pipeline': [{'type': 'A'}, {}]}},
     'train_cfg': {'max_iters': 4},
     'default_hooks': {'checkpoint': {'interval': 1}},
+    'test_evaluator': {'type': 'DumpResults', 'collect_device': 'cpu'},
 }
 
 
@@ -150,6 +151,7 @@ def test_lists_of_paths(key):
                 'train_dataloader.batch_size',
                 'auto_scale_lr.base_batch_size',
                 'tta_model.type',
+                'test_evaluator.collect_dir',
             )
         ),
     ],

@@ -63,6 +63,26 @@ def test_batch_norm_of_a_single_value(seg, options, start):
 
 
 @pytest.mark.parametrize(
+    ('options', 'message'),
+    [
+        ({'train_cfg.max_iters': -3}, 'train_cfg.max_iters must be a number of 1 or more, got -3'),
+        ({'train_cfg.val_interval': 0}, 'train_cfg.val_interval must be a number of 1 or more, '),
+        (
+            {'train_cfg': {'_delete_': True, 'by_epoch': True, 'max_epochs': 1}},
+            'train_dataloader.sampler: an epoch of InfiniteSampler never ends',
+        ),
+        (
+            {'default_hooks.checkpoint.create_symlink': True},  # of mmcv
+            'default_hooks.checkpoint.create_symlink: CheckpointHook has no such setting',
+        ),
+    ],
+)
+def test_settings_of_a_training_that_fail_late(seg, options, message):
+    (line,) = problems(seg, options)
+    assert line.startswith(f'error: {message}')
+
+
+@pytest.mark.parametrize(
     'options',
     [
         {f'{HEAD}.norm_cfg': {'type': 'GN', 'num_groups': 2, '_delete_': True}},

@@ -25,6 +25,14 @@ def test_zero_is_warned_of_once(warnings):
     assert level == logging.WARNING
 
 
+@pytest.mark.filterwarnings('error')
+def test_a_loss_with_gradients(warnings):
+    """torch warns where such a tensor becomes a number."""
+    loss = torch.ones((), requires_grad=True)
+    ZeroLossHook().after_train_iter(SimpleNamespace(iter=0), 0, None, {'loss': loss})
+    assert warnings == []
+
+
 def test_outputs_without_a_loss(warnings):
     hook = ZeroLossHook()
     for outputs in (None, {}, {'acc': 0.0}):

@@ -266,7 +266,7 @@ def test_a_checkpoint_of_another_optimizer(seg, setting, message, tmp_path, capf
     call_run('train', config, *resume, '--allow-partial', options=option[1:])
     log = max(tmp_path.glob('run/*/*.log')).read_text()
     assert 'starts afresh' in log
-    assert 'goes on with the former' not in log
+    assert 'keeps what it was' not in log
 
 
 def test_a_resumed_run_with_other_settings(seg, tmp_path):
@@ -286,8 +286,20 @@ def test_a_resumed_run_with_other_settings(seg, tmp_path):
         f'{label}: train_dataloader.batch_size is 3, but was 2 in training; '
         'the number of training samples is 3, but was 4',
         f'{label}: optim_wrapper.optimizer.lr is 0.1, but was 0.001 in training, '
-        'param_scheduler.0.end is 9, but was 4 in training; a resumed run goes on with the former',
+        'param_scheduler.0.end is 9, but was 4 in training; a resumed run keeps what it was',
     ]
+
+
+def test_a_resumed_run_without_what_it_had(seg, tmp_path):
+    """Nothing is left to train; averaged weights without their hook; hooks that are None."""
+    averaged = 'custom_hooks=[dict(type="EMAHook")]'
+    options = ['train_cfg.max_iters=2', 'default_hooks.visualization=None']
+    call_run('train', seg.config, '--work-dir', tmp_path, options=[*options, averaged])
+    call_run('train', seg.config, '--work-dir', tmp_path, '--resume', options=options)
+    log = max(tmp_path.glob('*/*.log')).read_text()
+    label = f'WARNING - resume: {tmp_path / "iter_2.pth"}: '
+    assert f'{label}training goes on from averaged weights: custom_hooks has no EMAHook' in log
+    assert f'{label}nothing is left to train: it has iter 2 of 2' in log
 
 
 def test_the_best_checkpoints_of_our_metrics(seg, tmp_path):
