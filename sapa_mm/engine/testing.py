@@ -7,8 +7,10 @@ from typing import Any
 from mmengine.config import Config, ConfigDict
 from mmengine.dist import master_only
 from mmengine.hooks import LoggerHook
+from mmengine.registry import DATASETS, TRANSFORMS
 
 from ..datasets.checks import check_data
+from ..datasets.checks.files import find_class
 from ..utils.configs import (
     datasets_of,
     loads_labels,
@@ -128,11 +130,7 @@ def _metrics(cfg: Config) -> list[dict]:
 def _check_labels(cfg: Config, saves: bool) -> None:
     """Leave out the metrics that need labels which the data does not have, if anything is saved."""
     metrics = _metrics(cfg)
-    without = [
-        key
-        for key, dataset in datasets_of(cfg, 'test')
-        if dataset.get('pipeline') and not loads_labels(dataset['pipeline'])
-    ]
+    without = [key for key, dataset in datasets_of(cfg, 'test') if not _has_labels(cfg, dataset)]
     needed = [metric for metric in metrics if without and _needs_labels(metric)]
     formats = [metric for metric in metrics if _only_formats(metric)]
     if not needed and not formats:
@@ -149,6 +147,24 @@ def _check_labels(cfg: Config, saves: bool) -> None:
     cfg.test_evaluator = [
         metric for metric in metrics if metric not in needed and metric not in formats
     ]
+
+
+def _has_labels(cfg: Config, dataset: dict) -> bool:
+    """Tell whether labels come with the images of a dataset; if not sure, they do."""
+    pipeline = dataset.get('pipeline')
+    if not pipeline or loads_labels(pipeline):
+        return True
+    with in_scope(cfg):
+        kinds = [
+            find_class(TRANSFORMS, step.get('type')) for _, step in nested_configs(pipeline, '')
+        ]
+        if all(kind is None or kind.__module__.startswith(_HOSTS) for kind in kinds):
+            return False
+        try:  # a step of somebody's own may load labels
+            samples = DATASETS.build(copy.deepcopy(dataset))[0]['data_samples']
+            return any(key.startswith('gt_') for key in samples.all_keys())
+        except Exception:
+            return True
 
 
 def _needs_labels(metric: dict) -> bool:
@@ -213,8 +229,7 @@ def _use_tta(cfg: Config) -> None:
     for _, dataset in datasets_of(cfg, 'test'):
         pipeline = copy.deepcopy(own or [*dataset['pipeline'][:-1], _DET_TTA])
         # A test set without labels.
-        has_labels = loads_labels(dataset['pipeline'])
-        dataset['pipeline'] = pipeline if has_labels else without_labels(pipeline)
+        dataset['pipeline'] = pipeline if _has_labels(cfg, dataset) else without_labels(pipeline)
     model = copy.deepcopy(cfg.tta_model)
     model['module'] = cfg.model
     cfg.model = model
@@ -238,6 +253,7 @@ def _check_tta_model(model: dict, merger: str) -> None:
             )
 
 
+_HOSTS = ('mmcv.', 'mmdet.', 'mmengine.', 'mmseg.', 'sapa_mm.')
 _LABEL_METRICS = ('IoUMetric', 'BoundaryIoUMetric', 'CityscapesMetric', 'DepthMetric', 'VOCMetric',
                   'OpenImagesMetric')  # fmt: skip
 _COCO_METRICS = ('CocoMetric', 'CocoPanopticMetric')

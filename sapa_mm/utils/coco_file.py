@@ -88,8 +88,8 @@ TOPICS = {
     'content': 'a file that holds something else',
     'images': 'the list of images, their ids, names and sizes',
     'categories': 'the list of categories, their ids and names',
-    'no annotations': 'a file without a list of annotations, as of a test set',
-    'empty': 'an empty list of annotations, from which nothing is learnt',
+    'no list': 'annotations that are something else',
+    'empty': 'no annotations, as of a test set',
     'annotations': 'the image, category and id of a row, and the segments and map of an entry',
     'boxes': 'area and box',
     'types': "what mmdet's panoptic dataset needs, and PanopticMetric does not",
@@ -181,7 +181,7 @@ class _Reader:
             return
         self._read_images(self._list(content, 'images', 'images'))
         self._read_categories(self._list(content, 'categories', 'categories'))
-        self._read_annotations(self._list(content, 'annotations', 'no annotations'))
+        self._read_annotations(self._list(content, 'annotations', 'no list'))
 
     def _report(self, topic: str, problems: Iterable[str]) -> None:
         self.file.problems[topic] += problems
@@ -193,7 +193,8 @@ class _Reader:
         problem = 'has no ' + key
         if key in content:
             problem = f'{key} must be a list with entries, got {show(entries)}'
-        self._report('empty' if key == 'annotations' and entries == [] else topic, [problem])
+        is_empty = key == 'annotations' and content.get(key, []) == []
+        self._report('empty' if is_empty else topic, [problem])
         return []
 
     def _objects(self, entries: list, key: str, topic: str) -> list[dict]:

@@ -144,7 +144,7 @@ class PanopticTruth:
         # A test set has no annotations, only categories.
         topics = ['content', 'categories']
         if seg_prefix is not None:
-            topics += ['no annotations', 'annotations']
+            topics += ['no list', 'empty', 'annotations']
         problems = [problem for topic in topics for problem in self._file.problems[topic]]
         if len(self._file.image) and not self._file.is_panoptic:
             problems.insert(0, 'is not panoptic: it has no segments_info')

@@ -137,6 +137,35 @@ def test_a_test_set_without_labels(seg, unlabelled, tmp_path, monkeypatch, tta):
     assert said == [f'Left out: BoundaryIoUMetric: {key} loads no labels to measure against']
 
 
+@pytest.mark.parametrize('step', ['OwnTruth', 'OwnPicture'])
+def test_a_step_of_somebodys_own(seg, tmp_path, capfd, monkeypatch, step):
+    """Whether it loads labels is not in its name."""
+    from mmseg.datasets.transforms import LoadAnnotations
+    from mmseg.registry import TRANSFORMS
+
+    class OwnTruth(LoadAnnotations):
+        pass
+
+    class OwnPicture(LoadAnnotations):
+        def transform(self, results):
+            return results
+
+    text = f"""
+_base_ = {str(seg.config)!r}
+steps = [dict(type='LoadImageFromFile'), dict(type={step!r}), dict(type='PackSegInputs')]
+test_dataloader = dict(dataset=dict(pipeline=steps))
+"""
+    (tmp_path / 'config.py').write_text(text)
+    arguments = [tmp_path / 'config.py', seg.work_dir / seg.last, '--work-dir', tmp_path / 'run']
+    for kind in (OwnTruth, OwnPicture):
+        monkeypatch.setitem(TRANSFORMS.module_dict, kind.__name__, kind)
+    if step == 'OwnTruth':
+        call_run('test', *arguments)
+    else:
+        error = fails(capfd, 'test', *arguments, '--cfg-options')
+        assert 'test_dataloader.dataset.pipeline loads no labels to measure' in error
+
+
 def test_nothing_to_do_without_labels(seg, unlabelled, tmp_path, capfd):
     arguments = [unlabelled, seg.work_dir / seg.last, '--work-dir', tmp_path, '--cfg-options']
     error = fails(capfd, 'test', *arguments)

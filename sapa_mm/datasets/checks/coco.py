@@ -17,7 +17,8 @@ from .files import _Files, read_metainfo
 from .report import ReportLine, has_errors
 
 COCO_DATASETS = ('CocoDataset', 'CocoPanopticDataset')
-_DATASET_TOPICS = ('mark', 'content', 'images', 'categories', 'annotations', 'boxes')
+_DATASET_TOPICS = ('mark', 'content', 'images', 'categories')
+_DATASET_TOPICS += ('no list', 'annotations', 'boxes')
 COCO_METRICS = ('CocoMetric', 'PanopticMetric', 'CocoPanopticMetric')
 
 
@@ -189,8 +190,12 @@ class CocoDataset:
         """Find what is wrong with its annotations, which must be there."""
         file, place = self.file, f'{self.name}.ann_file'
         topics = list(_DATASET_TOPICS)
-        if not self._files.setting('test_mode'):
-            topics += ['no annotations', 'empty']
+        if not self._files.setting('test_mode') and self._files.loads_annotations():
+            empty = problems(file, ['empty'], place, self.path)
+            if '.datasets.' in self.name:  # a part of nothing but background
+                yield from (ReportLine('note', line.text) for line in empty)
+            else:
+                topics.append('empty')
         if file.is_panoptic:
             topics.append('types')
         elif self._loads_masks():
@@ -538,6 +543,14 @@ class _Metric:
         yield from problems(self._file, own, self._place, self._path)
         if any(self._file.problems[topic] for topic in topics):
             return
+        if not self._config.get('format_only'):
+            # A test set may have nothing in it; a validation that measures nothing chooses nothing.
+            is_test = self._key.startswith('test') and self._kind == 'CocoMetric'
+            text = '; what cannot be measured is -1, format_only=True writes the predictions alone'
+            for line in problems(self._file, ['empty'], self._place, self._path):
+                yield ReportLine('note', line.text + text) if is_test else line
+            if self._file.problems['empty'] and not is_test:
+                return
         needs_segments = self._kind != 'CocoMetric'
         if len(self._file.image) and self._file.is_panoptic != needs_segments:
             kinds = ('instances', 'panoptic segments')
@@ -554,7 +567,7 @@ class _Metric:
         if self._kind != 'PanopticMetric':
             topics += ['mark', 'images']
         if not self._config.get('format_only'):
-            topics += ['no annotations', 'annotations']
+            topics += ['no list', 'annotations']
             if self._kind == 'CocoPanopticMetric':
                 topics.append('types')
             elif self._kind == 'CocoMetric':

@@ -131,5 +131,27 @@ def _problems_of_evaluator(cfg: Config, split: str, read: CocoReader) -> Iterato
                 yield ReportLine(
                     'error', f'{place}.iou_metrics: allowed are mIoU, mDice, mFscore, got {wrong}'
                 )
+        yield from _find_unpacked(cfg, split, place, metric)
     datasets = [coco_dataset(dataset, name, read) for name, dataset in datasets_of(cfg, split)]
     yield from find_metric_problems(cfg.get(key), key, datasets, read)
+
+
+def _find_unpacked(cfg: Config, split: str, place: str, metric: dict) -> Iterator[ReportLine]:
+    """Find datasets that do not pass on the truth to a metric of mmdet that has no file of it."""
+    key = _UNPACKED.get(kind := type_name(metric.get('type')))
+    if key is None or metric.get('ann_file') or metric.get('format_only'):
+        return
+    for name, dataset in datasets_of(cfg, split):
+        steps = [step for _, step in nested_configs(dataset.get('pipeline'), '')]
+        packs = [step for step in steps if type_name(step.get('type')) == 'PackDetInputs']
+        if packs and not any(key in step.get('meta_keys', ()) for step in packs):
+            text = f'{kind} needs ann_file, or {key!r} among the meta_keys of PackDetInputs'
+            yield ReportLine('error', f'{place}: {text} in {name}.pipeline')
+
+
+#: What metrics of mmdet read from the data samples if they have no annotation file.
+_UNPACKED = {
+    'CocoMetric': 'instances',
+    'CocoPanopticMetric': 'segments_info',
+    'LVISMetric': 'instances',
+}

@@ -11,7 +11,7 @@ from mmengine.dataset import BaseDataset
 from mmengine.fileio import list_from_file
 from mmengine.registry import DATASETS, Registry
 
-from ...utils.configs import type_name
+from ...utils.configs import loads_labels
 from ...utils.text import first_of
 from .report import ReportLine
 
@@ -198,8 +198,7 @@ class _Files:
 
     def loads_annotations(self) -> bool:
         """Tell whether the pipeline reads annotations; a test set may lack them."""
-        steps = self._dataset.get('pipeline') or []
-        return any('Annotations' in type_name(step.get('type')) for step in steps)
+        return loads_labels(self._dataset.get('pipeline'))
 
     def _advice(self) -> str:
         option = f'`cfg_options` {self.name}.data_root=FOLDER'
@@ -258,22 +257,32 @@ def _check_segmentation(files: _Files) -> Iterator[ReportLine]:
     found = _Folder(image_dir)
     has_list = files.path('ann_file') is not None and not os.path.isdir(files.path('ann_file'))
     if has_list:
-        names = yield from files.file('ann_file')
-        images = yield from _listed_images(files, names, suffix)
+        listed = yield from files.file('ann_file')
+        names = yield from _listed_names(files, listed, suffix)
+        images = {name + suffix for name in names}
         if image_dir is not None:
             hint = ''
-            if any(name.endswith(suffix * 2) for name in images - found.files):
+            if suffix and any(name.endswith(suffix * 2) for name in images - found.files):
                 hint = f'; ann_file must list names without {suffix}'
             yield from _missing(files, images - found.files, 'data_prefix.img_path', found, hint)
     else:
         images = {name for name in found.files if name.endswith(suffix)}
+        # mmseg cuts all off where the suffix is empty.
+        names = {name[: -len(suffix)] for name in images}
         if image_dir is not None:
             yield from _unread_images(files, found, images, suffix, map_dir, map_suffix)
 
     if map_dir is not None:
-        maps = {image[: -len(suffix)] + map_suffix for image in images}
+        maps = {name + map_suffix for name in names}
         found_maps = _Folder(map_dir)
-        hint = '' if '.' in suffix else f'; img_suffix is {suffix!r}, without a dot'
+        hint = ''
+        if not has_list and '.' not in suffix:
+            hint = f'; img_suffix is {suffix!r}, without a dot'
+        elif not has_list and map_dir == image_dir and map_suffix.endswith(suffix):
+            hint = f'; files that end in {map_suffix} are taken for images, too, since img_suffix '
+            hint += (
+                f'is {suffix}: keep label maps in another folder, or list the images in ann_file'
+            )
         missing = maps - found_maps.files
         lines = list(_missing(files, missing, 'data_prefix.seg_map_path', found_maps, hint))
         yield from lines
@@ -309,10 +318,10 @@ def _unread_images(
     yield from _empty(files, images, 'data_prefix.img_path', found)
 
 
-def _listed_images(
+def _listed_names(
     files: _Files, path: str | None, suffix: str
 ) -> Generator[ReportLine, None, set[str]]:
-    """Read the images that a text file lists without their suffix, as mmseg does."""
+    """Read the images that a text file lists, without their suffix, as mmseg does."""
     if path is None:
         return set()
     try:
@@ -335,7 +344,7 @@ def _listed_images(
     if repeated:
         text = f'lists {len(repeated):,} images more than once: {first_of(repeated)}'
         yield ReportLine('note', f'{key}: {path} {text}')
-    return {name.lstrip('\ufeff') + suffix for name in names if name}
+    return {name.lstrip('\ufeff') for name in names if name}
 
 
 def _missing(

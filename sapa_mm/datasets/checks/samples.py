@@ -1,6 +1,7 @@
 """Checks of a sample of a dataset's images, opened as its pipeline reads them."""
 
 import contextlib
+import inspect
 import io
 import os
 import warnings
@@ -9,12 +10,14 @@ from collections.abc import Collection, Iterator
 from typing import Any
 
 import numpy as np
+from mmengine.dataset import BaseDataset
 from mmengine.registry import DATASETS
 
 from ...utils.coco_panoptic import read_id_map
 from ...utils.configs import type_name
 from ...utils.text import cut, first_of, one_line
 from .channels import find_channel_problems
+from .files import find_dataset
 from .label_maps import LabelCounts, read_labels
 from .loading import Header, LoadingStep, format_size
 from .report import ReportLine, has_errors
@@ -61,6 +64,12 @@ def inspect_samples(
     Yields:
         ReportLine: Errors and notes, and one line if there is no error.
     """
+    kind = find_dataset(config.get('type'))
+    if inspect.isclass(kind) and not issubclass(kind, BaseDataset):
+        # It reads its images in its own way, and may take none of the options below.
+        text = f'{kind.__name__} is no BaseDataset of mmengine, none of its images was opened'
+        yield ReportLine('note', f'{name}: {text}')
+        return
     try:
         # Include images without annotations. pycocotools prints its progress.
         with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():

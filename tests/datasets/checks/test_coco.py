@@ -439,7 +439,7 @@ def test_an_image_twice(root):
 
 
 def test_a_test_set_without_annotations(root):
-    """It is right where nothing reads them."""
+    """Metrics that cannot be measured are -1, which chooses no checkpoint in a validation."""
     path = path_of(root, 'instances', 'validation')
     content = json.loads(path.read_text())
     del content['annotations']
@@ -447,11 +447,50 @@ def test_a_test_set_without_annotations(root):
     cfg = config(root, BOXES)
     cfg.test_evaluator.format_only = True
     cfg.test_evaluator.outfile_prefix = str(root / 'out')
+    assert lines_of_test(cfg) == []
+    cfg.test_evaluator.format_only = False
+    only(lines_of_test(cfg), 'note', 'test_evaluator.ann_file', 'has no annotations; what cannot')
+    cfg.val_evaluator = cfg.test_evaluator
+    with in_scope(cfg), pytest.raises(ValueError, match=r'val_evaluator\.ann_file: .* no annot'):
+        check_data(cfg, ['val'])
+
+
+def lines_of_test(cfg):
+    cfg = copy.deepcopy(cfg)
+    for key in ('train_dataloader', 'val_dataloader', 'val_evaluator'):
+        cfg.pop(key)
     with in_scope(cfg):
         check_data(cfg, ['test'])
-        cfg.test_evaluator.format_only = False
-        with pytest.raises(ValueError, match=r'test_evaluator\.ann_file: .* has no annotations$'):
-            check_data(cfg, ['test'])
+        found = [(line.kind, line.text) for line in inspect_data(cfg, 0)]
+    return [line for line in found if line[0] != 'right']
+
+
+def test_training_images_without_annotations(root):
+    """Unlabelled ones of semi-supervised training, and parts of nothing but background."""
+    (root / 'none.json').write_text(
+        json.dumps(
+            {**json.loads(path_of(root, 'instances').read_text()), 'annotations': []},
+        )
+    )
+    cfg = config(root, BOXES)
+    labelled = cfg.train_dataloader.dataset
+    empty = {**labelled, 'ann_file': 'none.json', 'filter_cfg': {'filter_empty_gt': False}}
+    steps = [{'type': 'LoadImageFromFile'}, {'type': 'LoadEmptyAnnotations'}]
+    only(lines(root, BOXES, train_dataloader__dataset=empty), 'error', 'none.json: annotations ')
+    for pipeline, kinds in ((steps, []), (labelled.pipeline, ['note'])):
+        parts = [labelled, {**empty, 'pipeline': pipeline}]
+        dataset = {'_delete_': True, 'type': 'ConcatDataset', 'datasets': parts}
+        assert [kind for kind, _ in lines(root, BOXES, train_dataloader__dataset=dataset)] == kinds
+
+
+def test_the_truth_is_neither_in_a_file_nor_packed(root):
+    cfg = config(root, BOXES)
+    found = lines(root, BOXES, val_evaluator__ann_file=None)
+    only(found, 'error', 'val_evaluator: CocoMetric needs ann_file, or ', 'val_dataloader.dataset.')
+    pipeline = copy.deepcopy(cfg.val_dataloader.dataset.pipeline)
+    pipeline[-1].meta_keys += ('instances',)
+    options = {'val_evaluator__ann_file': None, 'val_dataloader__dataset__pipeline': pipeline}
+    assert lines(root, BOXES, **options) == []
 
 
 # Evaluators.

@@ -108,6 +108,17 @@ def test_images_and_label_maps_in_one_folder(seg, tmp_path):
     assert lines_of(seg) == []
 
 
+def test_label_maps_that_are_taken_for_images(seg, tmp_path):
+    for name in ('a', 'b', 'deep/c'):
+        (tmp_path / 'maps' / f'{name}_mask.png').write_bytes(b'0')
+    seg.update(img_suffix='.png', seg_map_suffix='_mask.png')
+    seg['data_prefix']['img_path'] = 'maps'
+    ((_, text),) = lines_of(seg)
+    assert 'files that end in _mask.png are taken for images, too, since img_suffix is .png' in text
+    (tmp_path / 'list.txt').write_text('a\nb\ndeep/c\n')
+    assert lines_of({**seg, 'ann_file': 'list.txt'}) == []
+
+
 def test_empty_files(seg, tmp_path):
     (tmp_path / 'images' / 'a.jpg').write_bytes(b'')
     (tmp_path / 'maps' / 'deep' / 'c.png').write_bytes(b'')
@@ -175,6 +186,20 @@ def test_list_of_images(seg, tmp_path):
     (tmp_path / 'list.txt').write_text('a\nz\n')
     with pytest.raises(ValueError, match=r'img_path: 1 files are missing in .*: z\.jpg$'):
         check_dataset(seg)
+
+
+def test_list_of_images_of_all_kinds(seg, tmp_path):
+    """Names with their endings, and label maps that are named after them."""
+    (tmp_path / 'images' / 'b.jpg').rename(tmp_path / 'images' / 'b.PNG')
+    for name in ('a.jpg', 'b.PNG'):
+        (tmp_path / 'maps' / f'{name}.png').write_bytes(b'0')
+    (tmp_path / 'list.txt').write_text('a.jpg\nb.PNG\n')
+    seg.update(ann_file='list.txt', img_suffix='')
+    assert lines_of(seg) == []
+    (tmp_path / 'maps' / 'b.PNG.png').unlink()
+    ((kind, text),) = lines_of(seg)
+    assert kind == 'error'
+    assert f' 1 files are missing in {tmp_path}/maps: b.PNG.png' in text
 
 
 def test_list_in_another_encoding(seg, tmp_path):

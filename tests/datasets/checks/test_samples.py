@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 pytest.importorskip('mmseg')
@@ -69,6 +70,16 @@ def notes(lines):
 
 
 RIGHT = [('right', 'train: 2 images, 2 of them opened, with their annotations')]
+
+
+def test_datasets_of_torch_are_not_built(data):
+    class Own(torch.utils.data.Dataset):
+        def __init__(self, *args, **options):
+            raise AssertionError('it may take hours')
+
+    assert inspect(data, type=Own) == [
+        ('note', 'train: Own is no BaseDataset of mmengine, none of its images was opened')
+    ]
 
 
 def test_right_data(data):
