@@ -203,9 +203,15 @@ def main() -> None:
         line = str(error).strip().partition('\n')[0]
         print(f'error: {printable(line)}', file=sys.stderr)
         sys.exit(2)
-    for label, pixels in zip(*np.unique(labels, return_counts=True), strict=True):
-        name = dict(enumerate(segmentor.metadata['classes'])).get(label, f'class {label}')
-        print(f'{100 * pixels / labels.size:5.1f} %  {printable(name)}')
+    try:
+        for label, pixels in zip(*np.unique(labels, return_counts=True), strict=True):
+            name = dict(enumerate(segmentor.metadata['classes'])).get(label, f'class {label}')
+            print(f'{100 * pixels / labels.size:5.1f} %  {printable(name)}')
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # Nobody reads any more, as after `| head`: what is left goes nowhere.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
 
 
 if __name__ == '__main__':

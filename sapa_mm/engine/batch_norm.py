@@ -72,7 +72,8 @@ def find_single_values(cfg: Config) -> Iterator[ReportLine]:
         with contextlib.redirect_stdout(io.StringIO()):
             dataset = DATASETS.build(loader['dataset'])
         count = math.ceil(len(dataset) / processes)
-        if batch_size != 1 and count % batch_size != 1:
+        end = (cfg.get('train_cfg') or {}).get('max_iters', math.inf)
+        if batch_size != 1 and (count % batch_size != 1 or end <= count // batch_size):
             return
         found = _train_on(model, dataset[0], norms)
     except Exception:

@@ -5,6 +5,7 @@ import copy
 import inspect
 import os
 import traceback
+import warnings
 from contextlib import AbstractContextManager
 from typing import Any
 
@@ -143,7 +144,9 @@ def build_model(cfg: Config) -> nn.Module:
     """
     check_upsamplers(cfg)
     try:
-        with in_scope(cfg):
+        with in_scope(cfg), warnings.catch_warnings():
+            # Modules of the hosts give advice as they are built.
+            warnings.simplefilter('ignore')
             return MODELS.build(without_initialisation(cfg.model))
     except Exception as error:
         raise ConfigError(

@@ -143,8 +143,10 @@ def _checkpoint_hooks(cfg: Config) -> Iterator[ReportLine]:
 def _dataloader(cfg: Config, split: str) -> Iterator[ReportLine]:
     key = f'{split}_dataloader'
     loader = cfg.get(key) or {}
-    for name, least in (('batch_size', 1), ('num_workers', 0)):
+    for name, least in (('batch_size', 1), ('num_workers', 0), ('prefetch_factor', 1)):
         number = loader.get(name, least)
+        if number is None and name == 'prefetch_factor':
+            continue
         if isinstance(number, bool) or not isinstance(number, int) or number < least:
             text = f'{key}.{name} must be an integer of {least} or more, got {number!r}'
             yield ReportLine('error', text)

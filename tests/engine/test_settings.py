@@ -90,6 +90,7 @@ def test_settings_of_a_training_that_fail_late(seg, options, message):
         {**REST, f'{LOADER}.drop_last': True},
         {**REST, f'{LOADER}.sampler.type': 'InfiniteSampler'},
         {f'{LOADER}.batch_size': 4},
+        {**REST, 'train_cfg.max_iters': 1},
     ],
 )
 def test_batch_norm_of_more(seg, options):
@@ -148,7 +149,12 @@ def test_options_of_workers_that_are_not_there(seg, split):
 
 @pytest.mark.parametrize(
     ('key', 'value', 'least'),
-    [('batch_size', 0, 1), ('num_workers', -1, 0), ('batch_size', '2', 1)],
+    [
+        ('batch_size', 0, 1),
+        ('num_workers', -1, 0),
+        ('batch_size', '2', 1),
+        ('prefetch_factor', 0, 1),
+    ],
 )
 def test_numbers_of_a_dataloader(seg, key, value, least):
     text = f'{LOADER}.{key} must be an integer of {least} or more, got {value!r}'
@@ -275,6 +281,14 @@ def test_a_stock_head(seg):
     text = "type='UpsampleSegformerHead', with sapa_mm.segmentation in custom_imports"
     assert line.startswith(f'error: {HEAD}.upsample_cfg: SegformerHead of mmseg does not take')
     assert line.endswith(text)
+
+
+def test_a_model_is_built_in_silence(seg, recwarn):
+    """Modules of the hosts give advice, such as on ``avg_non_ignore``."""
+    cfg = read_config(seg)
+    with in_scope(cfg):
+        assert list(inspect_settings(cfg)) == []
+    assert [str(warning.message) for warning in recwarn] == []
 
 
 def test_a_model_that_cannot_be_built(seg):

@@ -2,6 +2,7 @@
 
 import json
 import math
+import os
 
 import pytest
 
@@ -104,7 +105,7 @@ def test_onnx_inference(error_of, files, tmp_path):
         assert line.isprintable()
 
 
-def test_onnx_inference_prints_no_control_characters(files, tmp_path, capsys):
+def test_onnx_inference_prints_no_control_characters(files, tmp_path, capsys, monkeypatch):
     import onnx
 
     image, logits = (
@@ -122,3 +123,9 @@ def test_onnx_inference_prints_no_control_characters(files, tmp_path, capsys):
     onnx.save(model, tmp_path / 'hostile.onnx')
     assert call_tool('onnx_inference', tmp_path / 'hostile.onnx', files[2]) == 0
     assert capsys.readouterr().out == '100.0 %  \\x1b[2J\\n\\ud800\n'
+    # Nobody reads, as after `| head`.
+    reader, writer = os.pipe()
+    os.close(reader)
+    with os.fdopen(writer, 'w') as output:
+        monkeypatch.setattr('sys.stdout', output)
+        assert call_tool('onnx_inference', tmp_path / 'hostile.onnx', files[2]) == 1
