@@ -1,0 +1,1 @@
+"""Hooks of a runner: what is checked, kept or written while it trains or tests."""
