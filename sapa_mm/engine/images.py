@@ -1,10 +1,10 @@
 """Single images: reading them with clear errors, and a config's pipeline for them."""
 
-import io
 import os
 from typing import Any
 
 import cv2
+import mmcv
 import numpy as np
 from mmengine import fileio
 from mmengine.config import Config
@@ -64,7 +64,8 @@ def read_picture(path: str, name: str = 'image') -> np.ndarray:
         content = fileio.get(path)
         image = _decode(content, cv2.IMREAD_UNCHANGED)
         if image is None:
-            return _scale(_read_tiff(content))
+            # A kind of TIFF that OpenCV does not know.
+            return _scale(mmcv.imfrombytes(content, 'unchanged', backend='tifffile'))
         if image.dtype in (np.uint8, np.uint16):
             return _decode(content, cv2.IMREAD_COLOR)[..., ::-1].copy()
         return _scale(image[..., 2::-1] if image.ndim == 3 else image)
@@ -75,15 +76,6 @@ def read_picture(path: str, name: str = 'image') -> np.ndarray:
 def _decode(content: bytes, flag: int) -> Any:
     """Decode by OpenCV; None if it does not know the kind."""
     return cv2.imdecode(np.frombuffer(content, np.uint8), flag)
-
-
-def _read_tiff(content: bytes) -> np.ndarray:
-    """Read a TIFF file of a kind that OpenCV does not know."""
-    try:
-        import tifffile
-    except ImportError as error:
-        raise ImportError('OpenCV cannot read it, and tifffile is not installed') from error
-    return tifffile.imread(io.BytesIO(content))
 
 
 def _scale(image: np.ndarray) -> np.ndarray:

@@ -58,6 +58,9 @@ def _detector(cfg, scenes):
         'model.test_cfg.rpn.max_per_img': 50,
         'model.test_cfg.rcnn.max_per_img': 5,
     }
+    for head in ('bbox_head', 'mask_head'):
+        if head in cfg.model.roi_head:
+            options[f'model.roi_head.{head}.num_classes'] = len(THING_CLASSES)
     if panoptic:
         metainfo.update(thing_classes=THING_CLASSES, stuff_classes=STUFF_CLASSES)
         for head in ('semantic_head', 'panoptic_fusion_head'):
