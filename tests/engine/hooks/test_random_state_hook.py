@@ -20,7 +20,7 @@ from ...support.tiny_run import build_runner
 
 pytestmark = pytest.mark.usefixtures('safe_loading')
 
-SCRIPT = Path(__file__).parents[1] / 'support' / 'tiny_run.py'
+SCRIPT = Path(__file__).parents[2] / 'support' / 'tiny_run.py'
 LAST = {'iter': 'iter_12.pth', 'epoch': 'epoch_4.pth'}
 
 
