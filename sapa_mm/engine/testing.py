@@ -10,7 +10,7 @@ from mmengine.hooks import LoggerHook
 from mmengine.registry import DATASETS, TRANSFORMS
 
 from ..datasets.checks import check_data
-from ..datasets.checks.files import find_class
+from ..datasets.checks.dataset_config import find_class
 from ..utils.configs import (
     datasets_of,
     loads_labels,

@@ -6,7 +6,7 @@ from mmengine.config import Config
 from mmengine.model import revert_sync_batchnorm
 from torch import nn
 
-from ..datasets.checks.files import build_metainfo, read_metainfo
+from ..datasets.checks.dataset_config import build_metainfo, read_metainfo
 from ..utils.configs import datasets_of
 from ..utils.files import check_writable, read_json
 from .checkpoint import read_checkpoint

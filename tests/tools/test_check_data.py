@@ -247,7 +247,7 @@ def test_unreadable_folder(check, monkeypatch):
     def refuse(listing, folder, prefix):
         raise PermissionError(13, 'Permission denied', folder)
 
-    monkeypatch.setattr('sapa_mm.datasets.checks.files._Folder._walk', refuse)
+    monkeypatch.setattr('sapa_mm.datasets.checks.segmentation_files._Folder._walk', refuse)
     lines = check(SEGFORMER)
     assert len(lines) == 2
     assert all(' cannot be read: [Errno 13] Permission denied' in line for line in lines)

@@ -9,7 +9,7 @@ from mmengine.dataset import Compose
 from mmengine.registry import MODELS
 
 from ...utils.text import one_line
-from .files import default_of, find_class
+from .dataset_config import default_of, find_class
 from .report import ReportLine
 
 

@@ -15,8 +15,9 @@ from mmengine.config import Config
 from ...utils.coco_panoptic import is_thing
 from ...utils.configs import datasets_of, nested_configs, single_datasets, type_name
 from ...utils.text import first_of
-from .coco import COCO_DATASETS, COCO_METRICS, CocoReader, has_metrics_of_parts
-from .files import _Files, build_metainfo, find_dataset, read_metainfo
+from .coco import COCO_DATASETS, CocoReader
+from .coco_metrics import COCO_METRICS, has_metrics_of_parts
+from .dataset_config import DatasetConfig, build_metainfo, find_dataset, read_metainfo
 from .heads import find_head_problems, find_heads
 from .report import ReportLine
 
@@ -97,7 +98,7 @@ class _Data:
 
     def __init__(self, dataset: dict, name: str, read: CocoReader) -> None:
         self.dataset, self.name, self._read = dataset, name, read
-        self._files = files = _Files(dataset, name)
+        self._files = files = DatasetConfig(dataset, name)
         kind = find_dataset(dataset.get('type'))
         bases = [base.__name__ for base in inspect.getmro(kind)] if kind else []
         # Others may number classes in their own way.

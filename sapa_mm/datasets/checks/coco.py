@@ -1,4 +1,4 @@
-"""What is wrong with COCO files, of instances or panoptic segments, for datasets and metrics."""
+"""What is wrong with the COCO files of datasets, of instances or panoptic segments."""
 
 import os
 from collections import Counter
@@ -11,15 +11,15 @@ from mmengine.fileio import list_dir_or_file
 
 from ...utils.coco_file import CocoFile
 from ...utils.coco_panoptic import map_name
-from ...utils.configs import nested_configs, type_name
+from ...utils.configs import nested_configs
 from ...utils.text import first_of
-from .files import _Files, read_metainfo
-from .report import ReportLine, has_errors
+from .coco_boxes import find_wrong_boxes
+from .dataset_config import DatasetConfig, read_metainfo
+from .report import ReportLine
 
 COCO_DATASETS = ('CocoDataset', 'CocoPanopticDataset')
-_DATASET_TOPICS = ('mark', 'content', 'images', 'categories')
-_DATASET_TOPICS += ('no list', 'annotations', 'boxes')
-COCO_METRICS = ('CocoMetric', 'PanopticMetric', 'CocoPanopticMetric')
+COCO_TOPICS = ('mark', 'content', 'images', 'categories')
+COCO_TOPICS += ('no list', 'annotations', 'boxes')
 
 
 class CocoReader:
@@ -54,55 +54,10 @@ def coco_dataset(dataset: dict, name: str, read: CocoReader) -> 'CocoDataset | N
     Returns:
         CocoDataset or None: The dataset. None for others, also if they load COCO files otherwise.
     """
-    files = _Files(dataset, name)
+    files = DatasetConfig(dataset, name)
     if files.loader not in COCO_DATASETS or dataset.get('backend_args'):
         return None
     return CocoDataset(files, dataset, read)
-
-
-def find_metric_problems(
-    evaluator: Any, name: str, datasets: Sequence['CocoDataset | None'], read: CocoReader
-) -> Iterator[ReportLine]:
-    """Find problems with the files that an evaluator names.
-
-    Args:
-        evaluator (dict or list or Any): The config of a metric, of several, or of an evaluator.
-        name (str): The key of this config.
-        datasets (Sequence[CocoDataset or None]): The datasets whose predictions it gets.
-        read (CocoReader): Reads annotations.
-
-    Yields:
-        ReportLine: An error for each file that is missing, damaged or does not fit the datasets.
-    """
-    known = [one for one in datasets if one is not None and one.is_readable]
-    reported = {os.path.realpath(one.path) for one in datasets if one is not None}
-    if len(known) < len(datasets) or has_metrics_of_parts(evaluator):
-        known = []  # which images each metric gets cannot be told
-    for key, metric in nested_configs(evaluator, name):
-        if metric.get('backend_args'):
-            continue
-        for argument, exists in (('ann_file', os.path.isfile), ('seg_prefix', os.path.isdir)):
-            path = metric.get(argument)
-            if not isinstance(path, str):
-                continue
-            if not exists(path):
-                text = f'{key}.{argument}: {path} does not exist; point at the data with '
-                text += f'`data_root` FOLDER, or at this with `cfg_options` {key}.{argument}=PATH'
-                yield ReportLine('error', text)
-            elif argument == 'ann_file':
-                try:
-                    file = read(path)
-                except ValueError as error:
-                    yield ReportLine('error', f'{key}.{error}')
-                else:
-                    is_reported = os.path.realpath(path) in reported
-                    yield from _Metric(key, metric, file).find_problems(known, is_reported)
-
-
-def has_metrics_of_parts(evaluator: Any) -> bool:
-    """Tell whether an evaluator is mmdet's with a metric for each part of a ConcatDataset."""
-    parts = nested_configs(evaluator, '')
-    return any(type_name(part.get('type')) == 'MultiDatasetsEvaluator' for _, part in parts)
 
 
 class CocoDataset:
@@ -118,7 +73,7 @@ class CocoDataset:
         path (str): The annotation file.
     """
 
-    def __init__(self, files: _Files, config: dict, read: CocoReader) -> None:
+    def __init__(self, files: DatasetConfig, config: dict, read: CocoReader) -> None:
         self.name, self.path = files.name, ''
         self._files, self._config, self._read = files, config, read
         if isinstance(files.setting('ann_file'), str):
@@ -189,7 +144,7 @@ class CocoDataset:
     def find_problems(self) -> Iterator[ReportLine]:
         """Find what is wrong with its annotations, which must be there."""
         file, place = self.file, f'{self.name}.ann_file'
-        topics = list(_DATASET_TOPICS)
+        topics = list(COCO_TOPICS)
         if not self._files.setting('test_mode') and self._files.loads_annotations():
             empty = problems(file, ['empty'], place, self.path)
             if '.datasets.' in self.name:  # a part of nothing but background
@@ -436,209 +391,3 @@ def missing_files(names: Iterable[str], folder: str) -> list[str]:
         if not os.path.isfile(os.path.join(folder, name))
     ]
     return [f'{len(missing)} files are missing in {folder}: {first_of(missing)}'] if missing else []
-
-
-def find_wrong_boxes(file: CocoFile) -> Iterator[ReportLine]:
-    """Find boxes in other units or another order than [x, y, width, height] in pixels.
-
-    Args:
-        file (CocoFile): A file whose images and boxes are all there.
-
-    Yields:
-        ReportLine: An error if the boxes of a file seem to be meant otherwise, notes on others.
-    """
-    box, size = file.box, file.sizes[file.image]
-    total = len(box)
-    unit = (box >= 0).all(1) & (box <= 1).all(1)
-    if 2 * unit.sum() > total and (size > 8).all():
-        text = f'{unit.sum():,} of {total:,} boxes are in 0..1, must be in pixels'
-        yield ReportLine('error', text)
-        return
-    a, b, c, d = box.T
-    corners = {
-        '[x, y, width, height]': (a, b, a + c, b + d),
-        '[y, x, height, width]': (b, a, b + d, a + c),
-        '[x1, y1, x2, y2]': (a, b, c, d),
-        '[center x, center y, width, height]': (a - c / 2, b - d / 2, a + c / 2, b + d / 2),
-    }
-    readings = {order: np.stack(sides, 1) for order, sides in corners.items()}
-    off = {order: _is_off(sides, file.mask_bounds) for order, sides in readings.items()}
-    has_mask = ~np.isnan(file.mask_bounds).any(1)
-    lines = list(_compare_boxes(file, off, has_mask, 'do not fit their masks'))
-    if not has_errors(lines):
-        out = {order: _is_outside(sides, size) for order, sides in readings.items()}
-        lines += _compare_boxes(file, out, np.ones(total, bool), 'reach out of their images')
-    yield from lines
-
-
-def _compare_boxes(
-    file: CocoFile, wrong: dict[str, np.ndarray], where: np.ndarray, text: str
-) -> Iterator[ReportLine]:
-    """Count the boxes that are wrong if they are read as they should be, and in other orders."""
-    counts = {order: int((rows & where).sum()) for order, rows in wrong.items()}
-    own, total = counts.pop(_ORDER), int(where.sum())
-    if not own:
-        return
-    row = int(np.flatnonzero(wrong[_ORDER] & where)[0])
-    shown = [int(side) if side % 1 == 0 else side for side in file.box[row].tolist()]
-    image = file.names[file.image[row]]
-    text = f'{own:,} of {total:,} boxes {text}, the first is {shown} in {image}'
-    order = min(counts, key=lambda key: counts[key])
-    kind = 'note'
-    if own >= 5 and 20 * own > total and 10 * counts[order] <= own:
-        kind = 'error'
-        text += f'; they would as {order}, must be {_ORDER}'
-    elif 2 * own > total:
-        kind = 'error'
-    yield ReportLine(kind, text)
-
-
-_ORDER = '[x, y, width, height]'
-
-
-def _is_outside(sides: np.ndarray, size: np.ndarray) -> np.ndarray:
-    """Whether a box is empty or reaches out of its image; it may be rounded."""
-    out = (sides[:, :2] < -1) | (sides[:, 2:] > size + 1) | (sides[:, 2:] <= sides[:, :2])
-    return out.any(1)
-
-
-def _is_off(sides: np.ndarray, bounds: np.ndarray) -> np.ndarray:
-    """Whether a box differs from the bounds of its mask; those of parts that are hidden may."""
-    low, high = np.maximum(sides[:, :2], bounds[:, :2]), np.minimum(sides[:, 2:], bounds[:, 2:])
-    both = np.maximum(high - low, 0).prod(1)
-    areas = [np.maximum(one[:, 2:] - one[:, :2], 0).prod(1) for one in (sides, bounds)]
-    near = (np.abs(sides - bounds) <= 2).all(1)
-    return ~near & ~(3 * both >= areas[0] + areas[1] - both)
-
-
-class _Metric:
-    """A metric that reads a COCO file.
-
-    Args:
-        key (str): Its key in the config.
-        config (dict): Its config.
-        file (CocoFile): The file.
-    """
-
-    def __init__(self, key: str, config: dict, file: CocoFile) -> None:
-        self._key, self._config, self._file = key, config, file
-        self._kind = type_name(config.get('type'))
-        self._place, self._path = f'{key}.ann_file', config['ann_file']
-
-    def find_problems(self, datasets: list[CocoDataset], is_reported: bool) -> Iterator[ReportLine]:
-        """Find what is wrong with its file, alone and beside those of the datasets.
-
-        Args:
-            datasets (list[CocoDataset]): The datasets whose predictions it gets.
-            is_reported (bool): Whether one of them, which reads the same file, reports what is
-                wrong for both.
-
-        Yields:
-            ReportLine: The errors.
-        """
-        if self._kind not in COCO_METRICS:
-            return
-        topics = self._topics()
-        own = [topic for topic in topics if not is_reported or topic not in _DATASET_TOPICS]
-        yield from problems(self._file, own, self._place, self._path)
-        if any(self._file.problems[topic] for topic in topics):
-            return
-        if not self._config.get('format_only'):
-            # A test set may have nothing in it; a validation that measures nothing chooses nothing.
-            is_test = self._key.startswith('test') and self._kind == 'CocoMetric'
-            text = '; what cannot be measured is -1, format_only=True writes the predictions alone'
-            for line in problems(self._file, ['empty'], self._place, self._path):
-                yield ReportLine('note', line.text + text) if is_test else line
-            if self._file.problems['empty'] and not is_test:
-                return
-        needs_segments = self._kind != 'CocoMetric'
-        if len(self._file.image) and self._file.is_panoptic != needs_segments:
-            kinds = ('instances', 'panoptic segments')
-            text = f'has {kinds[not needs_segments]}, must have {kinds[needs_segments]}'
-            yield ReportLine('error', f'{self._place}: {self._path} {text}')
-            return
-        for dataset in datasets:
-            yield from self._compare(dataset)
-        if self._kind == 'CocoMetric' and not self._config.get('format_only'):
-            yield from self._find_others(datasets)
-
-    def _topics(self) -> list[str]:
-        topics = ['content', 'categories']
-        if self._kind != 'PanopticMetric':
-            topics += ['mark', 'images']
-        if not self._config.get('format_only'):
-            topics += ['no list', 'annotations']
-            if self._kind == 'CocoPanopticMetric':
-                topics.append('types')
-            elif self._kind == 'CocoMetric':
-                topics += ['boxes', 'evaluation']
-                if 'segm' in (self._config.get('metric') or ''):
-                    topics += ['masks', 'short polygons']
-        return topics
-
-    def _compare(self, dataset: CocoDataset) -> Iterator[ReportLine]:
-        file, other = self._file, dataset.file
-        if file is other and self._kind == 'CocoMetric':
-            return
-        given = dataset.kept()
-        images = {key: other.names[i] for key, i in other.images.items() if given[i]}
-        place = f'{dataset.name}.ann_file ({dataset.path})'
-        own = f'{self._place}: {self._path}'
-        if file.images:
-            missing = [key for key in images if key not in file.images]
-            if missing:
-                text = f'{own} has {len(images) - len(missing):,} of the {len(images):,} images of '
-                text += f'{place}; it lacks {images[missing[0]]} (id {missing[0]})'
-                yield ReportLine('error', text)
-                return
-            for key, name in images.items():
-                there = file.names[file.images[key]]
-                if not _same_image(name, there):
-                    text = f'{own} numbers the images otherwise than {place}: id {key} is {there}, '
-                    yield ReportLine('error', f'{text}there {name}')
-                    return
-        if self._kind != 'CocoMetric' and not self._config.get('format_only'):
-            yield from self._find_maps(images)
-        if self._kind == 'CocoPanopticMetric':
-            bases = Counter(os.path.basename(name) for name in images.values())
-            base, count = bases.most_common(1)[0] if bases else ('', 0)
-            if count > 1:
-                text = f'{self._key}: CocoPanopticMetric writes {count} images to one file, {base}'
-                yield ReportLine('error', f'{text}; use PanopticMetric, which keeps folders apart')
-
-    def _find_maps(self, images: dict) -> Iterator[ReportLine]:
-        entries = self._file.entries
-        without = [f'{name} (id {key})' for key, name in images.items() if key not in entries]
-        if without:
-            text = f'{self._path} has no annotation of {len(without):,} of {len(images):,} images'
-            yield ReportLine('error', f'{self._place}: {text}: {first_of(without)}')
-        folder = self._config.get('seg_prefix')
-        if isinstance(folder, str) and os.path.isdir(folder):
-            names = [self._file.map_names[entries[key]] for key in images if key in entries]
-            for text in missing_files(names, folder):
-                yield ReportLine('error', f'{self._key}.seg_prefix: {text}')
-
-    def _find_others(self, datasets: list[CocoDataset]) -> Iterator[ReportLine]:
-        """Find images that no dataset gives: pycocotools counts all of them as missed."""
-        given = {
-            key
-            for dataset in datasets
-            for key, kept in zip(dataset.file.images, dataset.kept(), strict=True)
-            if kept
-        }
-        others = [key for key in self._file.images if key not in given]
-        if datasets and others:
-            images, names = self._file.images, self._file.names
-            text = f'{self._path} has {len(others):,} of {len(images):,} images that the dataset '
-            text += (
-                f'does not give, such as {names[images[others[0]]]} (id {others[0]}); they would '
-            )
-            yield ReportLine('error', f'{self._place}: {text}count as missed')
-
-
-def _same_image(one: str, other: str) -> bool:
-    """Whether two names are of one image; one may have more folders, or another ending."""
-    if one == other:
-        return True
-    parts = [os.path.splitext(os.path.normpath(name))[0].split('/')[::-1] for name in (one, other)]
-    return all(a == b for a, b in zip(*parts, strict=False))

@@ -7,13 +7,14 @@ from mmengine.config import Config
 
 from ...utils.configs import datasets_of, nested_configs, single_datasets, type_name
 from .classes import find_class_problems, find_metainfo_problems
-from .coco import CocoDataset, CocoReader, coco_dataset, find_metric_problems
-from .files import find_dataset_problems
+from .coco import CocoDataset, CocoReader, coco_dataset
+from .coco_metrics import find_metric_problems
 from .ignored_labels import find_ignored_problems, ignored_labels
 from .label_maps import find_label_problems
 from .loading import find_loading_problems
 from .report import ReportLine, has_errors, raise_error
 from .samples import inspect_samples
+from .segmentation_files import find_file_problems
 
 SPLITS = ('train', 'val', 'test')
 
@@ -114,7 +115,7 @@ def _problems_of_dataset(dataset: dict, name: str, read: CocoReader) -> Iterator
 
 
 def _missing_files(dataset: dict, name: str, coco: CocoDataset | None) -> Iterator[ReportLine]:
-    yield from find_dataset_problems(dataset, name) if coco is None else coco.find_missing()
+    yield from find_file_problems(dataset, name) if coco is None else coco.find_missing()
     yield from find_loading_problems(dataset, name)
 
 

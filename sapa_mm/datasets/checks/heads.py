@@ -8,7 +8,7 @@ from typing import Any
 from mmengine.registry import MODELS
 
 from ...utils.configs import nested_configs
-from .files import find_class
+from .dataset_config import find_class
 from .report import ReportLine
 
 # Heads by what they number, under the names of their bases in mmseg and mmdet.

@@ -6,7 +6,7 @@ from mmengine.config import Config
 
 from ...utils.coco_panoptic import IGNORE_INDEX
 from ...utils.configs import datasets_of, nested_configs, type_name
-from .files import _Files, find_dataset
+from .dataset_config import DatasetConfig, find_dataset
 from .report import ReportLine
 
 _METRICS = ('IoUMetric', 'BoundaryIoUMetric')
@@ -98,7 +98,7 @@ def _compare_with_loading(
     all_classes = getattr(find_dataset(dataset.get('type')), 'METAINFO', {}).get('classes')
     chosen = (dataset.get('metainfo') or {}).get('classes')
     if any(step.get('reduce_zero_label') for step in steps) or (
-        _Files(dataset, name).setting('reduce_zero_label')
+        DatasetConfig(dataset, name).setting('reduce_zero_label')
     ):
         reason = f'{name}.reduce_zero_label makes 0'
     elif all_classes and chosen and set(chosen) < set(all_classes):

@@ -16,7 +16,7 @@ from mmengine.registry import TRANSFORMS
 from ...utils.coco_panoptic import IGNORE_INDEX
 from ...utils.configs import type_name
 from ...utils.text import first_of
-from .files import _Files, find_class, find_dataset, read_metainfo
+from .dataset_config import DatasetConfig, find_class, find_dataset, read_metainfo
 from .report import ReportLine
 
 #: The most classes whose labels fit beside the ignored one, 255, into the 8 bits that are kept.
@@ -40,7 +40,7 @@ def find_label_problems(dataset: dict, name: str) -> Iterator[ReportLine]:
     """
     if find_dataset(dataset.get('type')) is None:
         return
-    files = _Files(dataset, name)
+    files = DatasetConfig(dataset, name)
     reduces = bool(files.setting('reduce_zero_label'))
     try:
         classes = read_metainfo(dataset).get('classes')

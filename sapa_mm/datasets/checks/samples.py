@@ -17,7 +17,7 @@ from ...utils.coco_panoptic import read_id_map
 from ...utils.configs import type_name
 from ...utils.text import cut, first_of, one_line
 from .channels import find_channel_problems
-from .files import find_dataset
+from .dataset_config import find_dataset
 from .label_maps import LabelCounts, read_labels
 from .loading import Header, LoadingStep, format_size
 from .report import ReportLine, has_errors

@@ -3,18 +3,18 @@
 import pytest
 from mmengine.registry import DATASETS, init_default_scope
 
-from sapa_mm.datasets.checks.files import find_dataset_problems
+from sapa_mm.datasets.checks.segmentation_files import find_file_problems
 from sapa_mm.utils.configs import single_datasets
 
 
 def check_dataset(dataset, name='dataset'):
     for key, single in single_datasets(dataset, name):
-        for line in find_dataset_problems(single, key):
+        for line in find_file_problems(single, key):
             raise ValueError(line.text)
 
 
 def lines_of(dataset):
-    return [(line.kind, line.text) for line in find_dataset_problems(dataset, 'train')]
+    return [(line.kind, line.text) for line in find_file_problems(dataset, 'train')]
 
 
 LOADING = [{'type': 'LoadImageFromFile'}, {'type': 'LoadAnnotations'}]

@@ -1,18 +1,12 @@
-"""Whether the files exist that datasets name."""
+"""Whether the files are there that the segmentation datasets of mmseg read."""
 
-import inspect
 import os
 import unicodedata
 from collections import Counter
-from collections.abc import Callable, Generator, Iterator, Mapping
-from typing import Any
+from collections.abc import Generator, Iterator
 
-from mmengine.dataset import BaseDataset
-from mmengine.fileio import list_from_file
-from mmengine.registry import DATASETS, Registry
-
-from ...utils.configs import loads_labels
 from ...utils.text import first_of
+from .dataset_config import DatasetConfig
 from .report import ReportLine
 
 #: Endings of files that somebody may take for images of a dataset.
@@ -29,92 +23,8 @@ _IMAGE_ENDINGS = (
     '.npy',
 )
 
-#: Yields problems and returns a path, if any.
-Check = Generator[ReportLine, None, str | None]
 
-
-def find_dataset(kind: Any) -> type | None:
-    """Find the class of a dataset, in the current scope.
-
-    Args:
-        kind (Any): The ``type`` in its config: a name, or in newer configs the class.
-
-    Returns:
-        type or None: The class, or None if there is none of that name.
-    """
-    return find_class(DATASETS, kind)
-
-
-def find_class(registry: Registry, kind: Any) -> type | None:
-    """Find a class by its name in a registry, in the current scope; see ``find_dataset``."""
-    if not isinstance(kind, str):
-        return kind
-    with registry.switch_scope_and_registry(None) as scoped:
-        return scoped.get(kind)
-
-
-def default_of(kind: type | None, argument: str) -> Any:
-    """Get the default of an argument, in the first class that takes it.
-
-    Args:
-        kind (type, optional): A class. None for none.
-        argument (str): The name of the argument.
-
-    Returns:
-        Any: The default. None if there is none, or neither the class nor its bases take it.
-    """
-    for base in inspect.getmro(kind or object):
-        parameter = inspect.signature(base.__init__).parameters.get(argument)
-        if parameter is not None:
-            return None if parameter.default is parameter.empty else parameter.default
-    return None
-
-
-def read_metainfo(dataset: dict) -> dict:
-    """Read what a dataset says of its classes, as mmengine does, before it is built.
-
-    Args:
-        dataset (dict): The config of a dataset that is no wrapper of others.
-
-    Returns:
-        dict: The ``METAINFO`` of its class with the config's ``metainfo``; a text that names a file
-        stands for the lines of that file.
-
-    Raises:
-        OSError: If such a file cannot be read.
-        ValueError: If it is not a text.
-    """
-    metainfo = dict(getattr(find_dataset(dataset.get('type')), 'METAINFO', {}))
-    stated = dataset.get('metainfo')
-    for key, value in stated.items() if isinstance(stated, Mapping) else ():
-        is_file = isinstance(value, str) and os.path.isfile(value)
-        metainfo[key] = list_from_file(value) if is_file else value
-    return metainfo
-
-
-def build_metainfo(dataset: dict) -> dict | None:
-    """Read what a dataset says of its classes once it is built, without reading its data.
-
-    Some read the names from a file of theirs, and some choose the colours that go with them.
-
-    Args:
-        dataset (dict): The config of a dataset that is no wrapper of others.
-
-    Returns:
-        dict or None: Its ``metainfo``; None if it cannot be built, or is no ``BaseDataset`` of
-        mmengine and so reads its data when it is built.
-    """
-    kind = find_dataset(dataset.get('type'))
-    if not (inspect.isclass(kind) and issubclass(kind, BaseDataset)):
-        return None
-    options = {'pipeline': [], 'lazy_init': True, 'test_mode': False}
-    try:
-        return dict(DATASETS.build({**dataset, **options}).metainfo)
-    except Exception:  # a dataset of somebody's own may raise anything
-        return None
-
-
-def find_dataset_problems(dataset: dict, name: str) -> Iterator[ReportLine]:
+def find_file_problems(dataset: dict, name: str) -> Iterator[ReportLine]:
     """Find problems with the files that a dataset config names. No image is opened.
 
     Segmentation datasets of mmseg are checked; see ``coco.py`` for those of mmdet. Other datasets
@@ -128,87 +38,16 @@ def find_dataset_problems(dataset: dict, name: str) -> Iterator[ReportLine]:
         ReportLine: An error for each folder or file that is missing, cannot be read, or does not
         fit the others.
     """
-    files = _Files(dataset, name)
-    check = _CHECKS.get(files.loader)
+    files = DatasetConfig(dataset, name)
+    # A subclass that loads its list otherwise may expect other files.
+    is_usual = files.loader == 'BaseSegDataset'
     backend = (dataset.get('backend_args') or {}).get('backend', 'local')
-    if check is not None and backend == 'local':
+    if is_usual and backend == 'local':
         try:
-            yield from check(files)
+            yield from _check_segmentation(files)
         except (OSError, UnicodeDecodeError) as error:
             place = getattr(error, 'filename', None) or 'a list of images'
             yield ReportLine('error', f'{name}: {place} cannot be read: {error}')
-
-
-class _Files:
-    """The files of a dataset, from its config and the defaults of its class.
-
-    Args:
-        dataset (dict): The config of the dataset.
-        name (str): The key of the config.
-    """
-
-    def __init__(self, dataset: dict, name: str) -> None:
-        self.name = name
-        self._dataset = dataset
-        self._class = find_dataset(dataset.get('type'))
-
-    @property
-    def loader(self) -> str | None:
-        """The name of the class whose ``load_data_list`` the dataset uses."""
-        return self.definer('load_data_list')
-
-    def definer(self, method: str) -> str | None:
-        """Get the name of the class whose method the dataset uses."""
-        for base in inspect.getmro(self._class or object):
-            if method in vars(base):
-                return base.__name__
-        return None
-
-    def setting(self, key: str) -> Any:
-        """Get a setting from the config, or the default in the first class that takes it."""
-        if key in self._dataset:
-            return self._dataset[key]
-        return default_of(self._class, key)
-
-    def path(self, key: str) -> str | None:
-        """Get the absolute path of a key such as 'data_prefix.img', if it has one."""
-        outer, _, inner = key.partition('.')
-        value = self.setting(outer)
-        if inner:
-            value = (value or {}).get(inner)
-        if value is None or (value == '' and not inner):
-            return None
-        return os.path.abspath(os.path.join(self.setting('data_root') or '', value))
-
-    def folder(self, key: str) -> Check:
-        """Get the path of a key; report it if it is not a folder."""
-        return self._existing(key, 'folder', os.path.isdir)
-
-    def file(self, key: str) -> Check:
-        """Get the path of a key; report it if it is not a file."""
-        return self._existing(key, 'file', os.path.isfile)
-
-    def _existing(self, key: str, kind: str, exists: Callable[[str], bool]) -> Check:
-        path = self.path(key)
-        if path is not None and not exists(path):
-            text = f'{self.name}.{key}: no {kind} {path}; {self._advice()}'
-            yield ReportLine('error', text)
-            return None
-        return path
-
-    def loads_annotations(self) -> bool:
-        """Tell whether the pipeline reads annotations; a test set may lack them."""
-        return loads_labels(self._dataset.get('pipeline'))
-
-    def _advice(self) -> str:
-        option = f'`cfg_options` {self.name}.data_root=FOLDER'
-        if '.datasets.' not in self.name:  # `data_root` moves single datasets
-            option = f'`data_root` FOLDER or {option}'
-        advice = f'point at the data with {option}'
-        root = self.setting('data_root') or ''
-        if 'scenes' in root:
-            advice += f', or make the generated scenes: python tools/make_scenes.py {root}'
-        return advice
 
 
 class _Folder:
@@ -239,7 +78,7 @@ class _Folder:
                     names.add(prefix + entry.name)
 
 
-def _check_segmentation(files: _Files) -> Iterator[ReportLine]:
+def _check_segmentation(files: DatasetConfig) -> Iterator[ReportLine]:
     endings = {key: files.setting(key) for key in ('img_suffix', 'seg_map_suffix')}
     for key, ending in endings.items():
         if not isinstance(ending, str):
@@ -297,7 +136,12 @@ def _check_segmentation(files: _Files) -> Iterator[ReportLine]:
 
 
 def _unread_images(
-    files: _Files, found: _Folder, images: set[str], suffix: str, map_dir: str | None, maps: str
+    files: DatasetConfig,
+    found: _Folder,
+    images: set[str],
+    suffix: str,
+    map_dir: str | None,
+    maps: str,
 ) -> Iterator[ReportLine]:
     """Tell which images of a folder are left out, as a dataset does not."""
     key = f'{files.name}.data_prefix.img_path'
@@ -319,7 +163,7 @@ def _unread_images(
 
 
 def _listed_names(
-    files: _Files, path: str | None, suffix: str
+    files: DatasetConfig, path: str | None, suffix: str
 ) -> Generator[ReportLine, None, set[str]]:
     """Read the images that a text file lists, without their suffix, as mmseg does."""
     if path is None:
@@ -348,7 +192,7 @@ def _listed_names(
 
 
 def _missing(
-    files: _Files, missing: set[str], key: str, found: _Folder, hint: str = ''
+    files: DatasetConfig, missing: set[str], key: str, found: _Folder, hint: str = ''
 ) -> Iterator[ReportLine]:
     # Names such as ./a.jpg or .a.jpg are not listed, but are there.
     missing = {name for name in missing if not os.path.isfile(os.path.join(found.path, name))}
@@ -376,15 +220,8 @@ def _is_alike(stem: str, other: str) -> bool:
     return long.startswith(short) and not long[len(short) : len(short) + 1].isalnum()
 
 
-def _empty(files: _Files, names: set[str], key: str, found: _Folder) -> Iterator[ReportLine]:
+def _empty(files: DatasetConfig, names: set[str], key: str, found: _Folder) -> Iterator[ReportLine]:
     empty = [name for name in names if not os.path.getsize(os.path.join(found.path, name))]
     if empty:
         text = f'{len(empty):,} files in {found.path} are empty: {first_of(sorted(empty))}'
         yield ReportLine('error', f'{files.name}.{key}: {text}')
-
-
-# By the class whose ``load_data_list`` a dataset uses. A subclass that overrides it may expect
-# other files, so it is not checked.
-_CHECKS: dict[str, Callable[[_Files], Iterator[ReportLine]]] = {
-    'BaseSegDataset': _check_segmentation,
-}
