@@ -4,7 +4,6 @@ import os
 from typing import Any
 
 import cv2
-import mmcv
 import numpy as np
 from mmengine import fileio
 from mmengine.config import Config
@@ -64,7 +63,8 @@ def read_picture(path: str, name: str = 'image') -> np.ndarray:
         content = fileio.get(path)
         image = _decode(content, cv2.IMREAD_UNCHANGED)
         if image is None:
-            # A kind of TIFF that OpenCV does not know.
+            import mmcv  # for kinds of TIFF that OpenCV does not know
+
             return _scale(mmcv.imfrombytes(content, 'unchanged', backend='tifffile'))
         if image.dtype in (np.uint8, np.uint16):
             return _decode(content, cv2.IMREAD_COLOR)[..., ::-1].copy()
