@@ -5,13 +5,14 @@ from typing import Any
 
 from mmengine.config import Config
 
-from ...utils.configs import datasets_of, nested_configs, single_datasets, type_name
+from ...utils.configs import datasets_of, single_datasets
 from .classes import find_class_problems, find_metainfo_problems
 from .coco import CocoDataset, CocoReader, coco_dataset
 from .coco_metrics import find_metric_problems
 from .ignored_labels import find_ignored_problems, ignored_labels
 from .label_maps import find_label_problems
 from .loading import find_loading_problems
+from .metrics import find_metric_setting_problems
 from .report import ReportLine, has_errors, raise_error
 from .samples import inspect_samples
 from .segmentation_files import find_file_problems
@@ -125,34 +126,6 @@ def _wrong_content(dataset: dict, name: str, coco: CocoDataset | None) -> Iterat
 
 def _problems_of_evaluator(cfg: Config, split: str, read: CocoReader) -> Iterator[ReportLine]:
     key = f'{split}_evaluator'
-    for place, metric in nested_configs(cfg.get(key), key):
-        if type_name(metric.get('type')) == 'IoUMetric':  # it looks at them after all images
-            wanted = metric.get('iou_metrics', [])
-            if wrong := [one for one in wanted if one not in ('mIoU', 'mDice', 'mFscore')]:
-                yield ReportLine(
-                    'error', f'{place}.iou_metrics: allowed are mIoU, mDice, mFscore, got {wrong}'
-                )
-        yield from _find_unpacked(cfg, split, place, metric)
+    yield from find_metric_setting_problems(cfg, split)
     datasets = [coco_dataset(dataset, name, read) for name, dataset in datasets_of(cfg, split)]
     yield from find_metric_problems(cfg.get(key), key, datasets, read)
-
-
-def _find_unpacked(cfg: Config, split: str, place: str, metric: dict) -> Iterator[ReportLine]:
-    """Find datasets that do not pass on the truth to a metric of mmdet that has no file of it."""
-    key = _UNPACKED.get(kind := type_name(metric.get('type')))
-    if key is None or metric.get('ann_file') or metric.get('format_only'):
-        return
-    for name, dataset in datasets_of(cfg, split):
-        steps = [step for _, step in nested_configs(dataset.get('pipeline'), '')]
-        packs = [step for step in steps if type_name(step.get('type')) == 'PackDetInputs']
-        if packs and not any(key in step.get('meta_keys', ()) for step in packs):
-            text = f'{kind} needs ann_file, or {key!r} among the meta_keys of PackDetInputs'
-            yield ReportLine('error', f'{place}: {text} in {name}.pipeline')
-
-
-#: What metrics of mmdet read from the data samples if they have no annotation file.
-_UNPACKED = {
-    'CocoMetric': 'instances',
-    'CocoPanopticMetric': 'segments_info',
-    'LVISMetric': 'instances',
-}
