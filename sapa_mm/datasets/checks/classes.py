@@ -98,12 +98,12 @@ class _Data:
 
     def __init__(self, dataset: dict, name: str, read: CocoReader) -> None:
         self.dataset, self.name, self._read = dataset, name, read
-        self._files = files = DatasetConfig(dataset, name)
+        self._config = config = DatasetConfig(dataset, name)
         kind = find_dataset(dataset.get('type'))
         bases = [base.__name__ for base in inspect.getmro(kind)] if kind else []
         # Others may number classes in their own way.
-        self.is_segmentation = files.loader == _SEGMENTATION
-        self.is_coco = files.loader in COCO_DATASETS
+        self.is_segmentation = config.loader == _SEGMENTATION
+        self.is_coco = config.loader in COCO_DATASETS
         self.is_panoptic = self.is_coco and 'CocoPanopticDataset' in bases
         self.is_known = self.is_segmentation or self.is_coco
         self._is_usual = 'BaseDataset' in bases
@@ -112,7 +112,7 @@ class _Data:
         self.path: str | None = None
         is_file = isinstance(dataset.get('ann_file'), str) and not dataset.get('backend_args')
         if self.is_coco and is_file:
-            self.path = files.path('ann_file')
+            self.path = config.path('ann_file')
         #: What is wrong with the names themselves.
         self.error: str | None = None
         self.metainfo: dict = {}
@@ -135,7 +135,7 @@ class _Data:
     @property
     def settings(self) -> dict[str, Any]:
         """The metainfo, and mmseg's ``reduce_zero_label``."""
-        zero = bool(self._files.setting('reduce_zero_label')) if self.is_segmentation else None
+        zero = bool(self._config.setting('reduce_zero_label')) if self.is_segmentation else None
         return {**self.metainfo, 'reduce_zero_label': zero}
 
     @property
@@ -144,7 +144,7 @@ class _Data:
         if not self.is_known or isinstance(self.dataset.get('ann_file'), (list, tuple)):
             return None
         keys = ('ann_file', 'data_prefix.img_path', 'data_prefix.img')
-        paths = [self._files.path(key) for key in keys]
+        paths = [self._config.path(key) for key in keys]
         return (
             *(path and os.path.realpath(path) for path in paths),
             str(self.dataset.get('indices')),

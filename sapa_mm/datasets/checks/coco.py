@@ -54,30 +54,29 @@ def coco_dataset(dataset: dict, name: str, read: CocoReader) -> 'CocoDataset | N
     Returns:
         CocoDataset or None: The dataset. None for others, also if they load COCO files otherwise.
     """
-    files = DatasetConfig(dataset, name)
-    if files.loader not in COCO_DATASETS or dataset.get('backend_args'):
+    config = DatasetConfig(dataset, name)
+    if config.loader not in COCO_DATASETS or dataset.get('backend_args'):
         return None
-    return CocoDataset(files, dataset, read)
+    return CocoDataset(config, read)
 
 
 class CocoDataset:
     """A COCO dataset of mmdet, from its config.
 
     Args:
-        files (Files): Its files.
-        config (dict): Its config.
-        read (Read): Reads its annotations.
+        config (DatasetConfig): Its config.
+        read (CocoReader): Reads its annotations.
 
     Attributes:
         name (str): The key of the config.
         path (str): The annotation file.
     """
 
-    def __init__(self, files: DatasetConfig, config: dict, read: CocoReader) -> None:
-        self.name, self.path = files.name, ''
-        self._files, self._config, self._read = files, config, read
-        if isinstance(files.setting('ann_file'), str):
-            self.path = files.path('ann_file') or ''
+    def __init__(self, config: DatasetConfig, read: CocoReader) -> None:
+        self.name, self.path = config.name, ''
+        self._config, self._read = config, read
+        if isinstance(config.setting('ann_file'), str):
+            self.path = config.path('ann_file') or ''
 
     @property
     def file(self) -> CocoFile:
@@ -96,13 +95,13 @@ class CocoDataset:
     @property
     def is_described(self) -> bool:
         """Whether ``get_data_info`` knows what the dataset gives."""
-        return self.is_readable and self._files.definer('parse_data_info') in COCO_DATASETS
+        return self.is_readable and self._config.definer('parse_data_info') in COCO_DATASETS
 
     @property
     def metainfo(self) -> dict:
         """What it says of its classes, as far as that can be read."""
         try:
-            return read_metainfo(self._config)
+            return read_metainfo(self._config.config)
         except (OSError, ValueError):
             return {}
 
@@ -114,20 +113,20 @@ class CocoDataset:
 
     def find_missing(self) -> Iterator[ReportLine]:
         """Find files that are missing or damaged."""
-        annotations = self._files.setting('ann_file')
+        annotations = self._config.setting('ann_file')
         if not isinstance(annotations, str) or not annotations:
             text = f'{self.name}.ann_file takes one file, got {annotations!r}'
             if isinstance(annotations, (list, tuple)):
                 text += '; use ConcatDataset for several'
             yield ReportLine('error', text)
         else:
-            yield from self._files.file('ann_file')
-        if self._files.path('data_prefix.img') is None:
+            yield from self._config.file('ann_file')
+        if self._config.path('data_prefix.img') is None:
             text = 'names the folder of the images, got none'
             yield ReportLine('error', f'{self.name}.data_prefix.img {text}')
-        folders = {'img': (yield from self._files.folder('data_prefix.img'))}
-        if self._files.loads_annotations():
-            folders['seg'] = yield from self._files.folder('data_prefix.seg')
+        folders = {'img': (yield from self._config.folder('data_prefix.img'))}
+        if self._config.loads_annotations():
+            folders['seg'] = yield from self._config.folder('data_prefix.seg')
         if not os.path.isfile(self.path):
             return
         try:
@@ -145,7 +144,7 @@ class CocoDataset:
         """Find what is wrong with its annotations, which must be there."""
         file, place = self.file, f'{self.name}.ann_file'
         topics = list(COCO_TOPICS)
-        if not self._files.setting('test_mode') and self._files.loads_annotations():
+        if not self._config.setting('test_mode') and self._config.loads_annotations():
             empty = problems(file, ['empty'], place, self.path)
             if '.datasets.' in self.name:  # a part of nothing but background
                 yield from (ReportLine('note', line.text) for line in empty)
@@ -156,7 +155,7 @@ class CocoDataset:
         elif self._loads_masks():
             topics.append('masks')
         lines = problems(file, topics, place, self.path)
-        parser = self._files.definer('parse_data_info')
+        parser = self._config.definer('parse_data_info')
         needs_segments = parser == 'CocoPanopticDataset'
         if parser in COCO_DATASETS and len(file.image) and file.is_panoptic != needs_segments:
             kinds = ('instances', 'panoptic segments')
@@ -181,7 +180,7 @@ class CocoDataset:
         kept = np.ones(len(self.file.names), bool)
         for rows in self._filtered().values():
             kept &= ~rows
-        indices = self._files.setting('indices')
+        indices = self._config.setting('indices')
         if indices is not None:
             chosen = np.flatnonzero(kept)
             if isinstance(indices, int):
@@ -194,8 +193,8 @@ class CocoDataset:
     def _filtered(self) -> dict[str, np.ndarray]:
         """Tell which images each setting of filter_cfg leaves out, as mmdet does."""
         file, reasons = self.file, {}
-        filters = self._files.setting('filter_cfg') or {}
-        if self._files.setting('test_mode'):
+        filters = self._config.setting('filter_cfg') or {}
+        if self._config.setting('test_mode'):
             return reasons
         if filters.get('filter_empty_gt'):
             rows = self._labels >= 0
@@ -240,7 +239,7 @@ class CocoDataset:
         return {'are marked with ignore': marked, **small, 'lie outside their image': outside}
 
     def _loads_masks(self) -> bool:
-        steps = nested_configs(self._config.get('pipeline'), 'pipeline')
+        steps = nested_configs(self._config.setting('pipeline'), 'pipeline')
         return any(step.get('with_mask') for _, step in steps)
 
     def _compare_classes(self) -> Iterator[ReportLine]:
@@ -291,7 +290,7 @@ class CocoDataset:
 
     def _compares_segments(self) -> bool:
         """Whether the pipeline compares segments with maps, which have the skipped ones, too."""
-        return self.file.is_panoptic and self._files.loads_annotations()
+        return self.file.is_panoptic and self._config.loads_annotations()
 
     def _count_images(self) -> Iterator[ReportLine]:
         file = self.file
@@ -302,9 +301,9 @@ class CocoDataset:
             yield ReportLine('note', f'{text}the annotations: {first_of(repeated)}')
         kept = self.kept()
         left, total = int(kept.sum()), len(kept)
-        if 2 * left < total and self._files.setting('indices') is None:
+        if 2 * left < total and self._config.setting('indices') is None:
             filters = [
-                f'filter_cfg.{setting}={self._files.setting("filter_cfg")[setting]} leaves out '
+                f'filter_cfg.{setting}={self._config.setting("filter_cfg")[setting]} leaves out '
                 f'{int(rows.sum()):,}'
                 for setting, rows in self._filtered().items()
                 if rows.any()
@@ -333,15 +332,15 @@ class CocoDataset:
         rows = np.flatnonzero((file.image == index) & known & ~self._skipped)
         info: dict[str, Any] = {
             'img_id': list(file.images)[index],
-            'img_path': os.path.join(self._files.path('data_prefix.img') or '', name),
+            'img_path': os.path.join(self._config.path('data_prefix.img') or '', name),
             'width': width,
             'height': height,
             'instances': [self._instance(row) for row in rows],
         }
-        folder, entry = self._files.path('data_prefix.seg'), file.entries.get(info['img_id'])
+        folder, entry = self._config.path('data_prefix.seg'), file.entries.get(info['img_id'])
         if folder and file.is_panoptic and entry is not None:
             names = (file.map_names[entry], map_name(name))
-            info['seg_map_path'] = os.path.join(folder, names[self._files.loads_annotations()])
+            info['seg_map_path'] = os.path.join(folder, names[self._config.loads_annotations()])
             info['segments_info'] = [
                 {
                     'id': int(file.ids[row]),

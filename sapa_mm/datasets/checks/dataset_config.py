@@ -12,7 +12,7 @@ from mmengine.registry import DATASETS, Registry
 from ...utils.configs import loads_labels
 from .report import ReportLine
 
-#: Yields problems and returns a path, if any.
+#: Yields problems and returns a path, if there is one.
 Check = Generator[ReportLine, None, str | None]
 
 
@@ -101,14 +101,17 @@ class DatasetConfig:
     """The settings of a dataset, from its config and the defaults of its class.
 
     Args:
-        dataset (dict): The config of the dataset.
+        config (dict): The config of the dataset.
+        name (str): The key of the config.
+
+    Attributes:
+        config (dict): The config of the dataset.
         name (str): The key of the config.
     """
 
-    def __init__(self, dataset: dict, name: str) -> None:
-        self.name = name
-        self._dataset = dataset
-        self._class = find_dataset(dataset.get('type'))
+    def __init__(self, config: dict, name: str) -> None:
+        self.config, self.name = config, name
+        self._class = find_dataset(config.get('type'))
 
     @property
     def loader(self) -> str | None:
@@ -124,8 +127,8 @@ class DatasetConfig:
 
     def setting(self, key: str) -> Any:
         """Get a setting from the config, or the default in the first class that takes it."""
-        if key in self._dataset:
-            return self._dataset[key]
+        if key in self.config:
+            return self.config[key]
         return default_of(self._class, key)
 
     def path(self, key: str) -> str | None:
@@ -156,7 +159,7 @@ class DatasetConfig:
 
     def loads_annotations(self) -> bool:
         """Tell whether the pipeline reads annotations; a test set may lack them."""
-        return loads_labels(self._dataset.get('pipeline'))
+        return loads_labels(self.config.get('pipeline'))
 
     def _advice(self) -> str:
         option = f'`cfg_options` {self.name}.data_root=FOLDER'

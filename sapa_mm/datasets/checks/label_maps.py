@@ -40,8 +40,8 @@ def find_label_problems(dataset: dict, name: str) -> Iterator[ReportLine]:
     """
     if find_dataset(dataset.get('type')) is None:
         return
-    files = DatasetConfig(dataset, name)
-    reduces = bool(files.setting('reduce_zero_label'))
+    config = DatasetConfig(dataset, name)
+    reduces = bool(config.setting('reduce_zero_label'))
     try:
         classes = read_metainfo(dataset).get('classes')
     except (OSError, ValueError):
@@ -62,8 +62,8 @@ def find_label_problems(dataset: dict, name: str) -> Iterator[ReportLine]:
             text = f'{count} classes, at most {most} are possible: {type_name(step["type"])} keeps '
             text += f'8 bits of a label, and {IGNORE_INDEX} is ignored'
             yield ReportLine('error', f'{name}: {text}')
-    suffix = files.setting('seg_map_suffix')
-    if files.loads_annotations() and str(suffix).lower().endswith(('.jpg', '.jpeg')):
+    suffix = config.setting('seg_map_suffix')
+    if config.loads_annotations() and str(suffix).lower().endswith(('.jpg', '.jpeg')):
         text = 'JPEG changes labels; save label maps as PNG'
         yield ReportLine('note', f'{name}.seg_map_suffix is {suffix}: {text}')
 

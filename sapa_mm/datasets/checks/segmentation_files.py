@@ -38,13 +38,12 @@ def find_file_problems(dataset: dict, name: str) -> Iterator[ReportLine]:
         ReportLine: An error for each folder or file that is missing, cannot be read, or does not
         fit the others.
     """
-    files = DatasetConfig(dataset, name)
-    # A subclass that loads its list otherwise may expect other files.
-    is_usual = files.loader == 'BaseSegDataset'
+    config = DatasetConfig(dataset, name)
     backend = (dataset.get('backend_args') or {}).get('backend', 'local')
-    if is_usual and backend == 'local':
+    # A subclass that loads its list otherwise may expect other files.
+    if config.loader == 'BaseSegDataset' and backend == 'local':
         try:
-            yield from _check_segmentation(files)
+            yield from _find_problems(config)
         except (OSError, UnicodeDecodeError) as error:
             place = getattr(error, 'filename', None) or 'a list of images'
             yield ReportLine('error', f'{name}: {place} cannot be read: {error}')
@@ -78,65 +77,76 @@ class _Folder:
                     names.add(prefix + entry.name)
 
 
-def _check_segmentation(files: DatasetConfig) -> Iterator[ReportLine]:
-    endings = {key: files.setting(key) for key in ('img_suffix', 'seg_map_suffix')}
+def _find_problems(config: DatasetConfig) -> Iterator[ReportLine]:
+    endings = {key: config.setting(key) for key in ('img_suffix', 'seg_map_suffix')}
     for key, ending in endings.items():
         if not isinstance(ending, str):
             # mmseg cuts as many letters off a name as the tuple has endings.
-            yield ReportLine('error', f'{files.name}.{key} takes one ending, got {ending!r}')
+            yield ReportLine('error', f'{config.name}.{key} takes one ending, got {ending!r}')
             return
     suffix, map_suffix = endings.values()
-    image_dir = yield from files.folder('data_prefix.img_path')
+    image_dir = yield from config.folder('data_prefix.img_path')
     map_dir = None
-    if files.loads_annotations():
-        map_dir = yield from files.folder('data_prefix.seg_map_path')
-        if files.path('data_prefix.seg_map_path') is None:
-            text = f'{files.name}.data_prefix has no seg_map_path, the folder of label maps'
+    if config.loads_annotations():
+        map_dir = yield from config.folder('data_prefix.seg_map_path')
+        if config.path('data_prefix.seg_map_path') is None:
+            text = f'{config.name}.data_prefix has no seg_map_path, the folder of label maps'
             yield ReportLine('error', f'{text}, which the pipeline loads')
     found = _Folder(image_dir)
-    has_list = files.path('ann_file') is not None and not os.path.isdir(files.path('ann_file'))
+    has_list = config.path('ann_file') is not None and not os.path.isdir(config.path('ann_file'))
     if has_list:
-        listed = yield from files.file('ann_file')
-        names = yield from _listed_names(files, listed, suffix)
+        listed = yield from config.file('ann_file')
+        names = yield from _listed_names(config, listed, suffix)
         images = {name + suffix for name in names}
         if image_dir is not None:
             hint = ''
             if suffix and any(name.endswith(suffix * 2) for name in images - found.files):
                 hint = f'; ann_file must list names without {suffix}'
-            yield from _missing(files, images - found.files, 'data_prefix.img_path', found, hint)
+            yield from _missing(config, images - found.files, 'data_prefix.img_path', found, hint)
     else:
         images = {name for name in found.files if name.endswith(suffix)}
         # mmseg cuts all off where the suffix is empty.
         names = {name[: -len(suffix)] for name in images}
         if image_dir is not None:
-            yield from _unread_images(files, found, images, suffix, map_dir, map_suffix)
+            yield from _unread_images(config, found, images, suffix, map_dir, map_suffix)
 
     if map_dir is not None:
-        maps = {name + map_suffix for name in names}
-        found_maps = _Folder(map_dir)
-        hint = ''
-        if not has_list and '.' not in suffix:
-            hint = f'; img_suffix is {suffix!r}, without a dot'
-        elif not has_list and map_dir == image_dir and map_suffix.endswith(suffix):
-            hint = f'; files that end in {map_suffix} are taken for images, too, since img_suffix '
-            hint += (
-                f'is {suffix}: keep label maps in another folder, or list the images in ann_file'
-            )
-        missing = maps - found_maps.files
-        lines = list(_missing(files, missing, 'data_prefix.seg_map_path', found_maps, hint))
-        yield from lines
-        if lines:
-            return
-        yield from _empty(files, maps, 'data_prefix.seg_map_path', found_maps)
-        left = {n for n in found_maps.files if n.endswith(map_suffix)} - maps
-        left -= images if map_dir == image_dir else set()
-        if left and images and not has_list:
-            text = f'{len(left):,} label maps in {map_dir} have no image: {first_of(sorted(left))}'
-            yield ReportLine('note', f'{files.name}.data_prefix.seg_map_path: {text}')
+        yield from _find_map_problems(config, names, images, image_dir, map_dir, has_list)
+
+
+def _find_map_problems(
+    config: DatasetConfig,
+    names: set[str],
+    images: set[str],
+    image_dir: str | None,
+    map_dir: str,
+    has_list: bool,
+) -> Iterator[ReportLine]:
+    """Compare the label maps with the images, whose ``names`` lack the suffix."""
+    key = 'data_prefix.seg_map_path'
+    suffix, map_suffix = config.setting('img_suffix'), config.setting('seg_map_suffix')
+    maps = {name + map_suffix for name in names}
+    found = _Folder(map_dir)
+    hint = ''
+    if not has_list and '.' not in suffix:
+        hint = f'; img_suffix is {suffix!r}, without a dot'
+    elif not has_list and map_dir == image_dir and map_suffix.endswith(suffix):
+        hint = f'; files that end in {map_suffix} are taken for images, too, since img_suffix is '
+        hint += f'{suffix}: keep label maps in another folder, or list the images in ann_file'
+    lines = list(_missing(config, maps - found.files, key, found, hint))
+    yield from lines
+    if lines:
+        return
+    yield from _empty(config, maps, key, found)
+    left = {name for name in found.files if name.endswith(map_suffix)} - maps
+    left -= images if map_dir == image_dir else set()
+    if left and images and not has_list:
+        text = f'{len(left):,} label maps in {map_dir} have no image: {first_of(sorted(left))}'
+        yield ReportLine('note', f'{config.name}.{key}: {text}')
 
 
 def _unread_images(
-    files: DatasetConfig,
+    config: DatasetConfig,
     found: _Folder,
     images: set[str],
     suffix: str,
@@ -144,7 +154,7 @@ def _unread_images(
     maps: str,
 ) -> Iterator[ReportLine]:
     """Tell which images of a folder are left out, as a dataset does not."""
-    key = f'{files.name}.data_prefix.img_path'
+    key = f'{config.name}.data_prefix.img_path'
     others = [n for n in found.files - images if n.lower().endswith(_IMAGE_ENDINGS)]
     if os.path.commonpath([map_dir or os.sep, found.path]) == found.path:
         others = [name for name in others if not name.endswith(maps)]
@@ -159,11 +169,11 @@ def _unread_images(
     if found.broken:
         text = f'{len(found.broken):,} links in {found.path} lead nowhere'
         yield ReportLine('note', f'{key}: {text}: {first_of(sorted(found.broken))}')
-    yield from _empty(files, images, 'data_prefix.img_path', found)
+    yield from _empty(config, images, 'data_prefix.img_path', found)
 
 
 def _listed_names(
-    files: DatasetConfig, path: str | None, suffix: str
+    config: DatasetConfig, path: str | None, suffix: str
 ) -> Generator[ReportLine, None, set[str]]:
     """Read the images that a text file lists, without their suffix, as mmseg does."""
     if path is None:
@@ -172,9 +182,9 @@ def _listed_names(
         with open(path, encoding='utf-8', newline='\n') as lines:
             names = [line.strip() for line in lines]
     except UnicodeDecodeError as error:
-        yield ReportLine('error', f'{files.name}.ann_file: {path} must be UTF-8: {error}')
+        yield ReportLine('error', f'{config.name}.ann_file: {path} must be UTF-8: {error}')
         return set()
-    key = f'{files.name}.ann_file'
+    key = f'{config.name}.ann_file'
     blank = [number for number, name in enumerate(names, 1) if not name]
     if not names:
         yield ReportLine('error', f'{key}: {path} lists no images')
@@ -192,7 +202,7 @@ def _listed_names(
 
 
 def _missing(
-    files: DatasetConfig, missing: set[str], key: str, found: _Folder, hint: str = ''
+    config: DatasetConfig, missing: set[str], key: str, found: _Folder, hint: str = ''
 ) -> Iterator[ReportLine]:
     # Names such as ./a.jpg or .a.jpg are not listed, but are there.
     missing = {name for name in missing if not os.path.isfile(os.path.join(found.path, name))}
@@ -206,7 +216,7 @@ def _missing(
         text += f'; {len(broken):,} are links that lead nowhere'
     elif not hint and alike:
         text += f'; there is {min(alike)}'
-    yield ReportLine('error', f'{files.name}.{key}: {text}{hint}')
+    yield ReportLine('error', f'{config.name}.{key}: {text}{hint}')
 
 
 def _stem(name: str) -> str:
@@ -220,8 +230,10 @@ def _is_alike(stem: str, other: str) -> bool:
     return long.startswith(short) and not long[len(short) : len(short) + 1].isalnum()
 
 
-def _empty(files: DatasetConfig, names: set[str], key: str, found: _Folder) -> Iterator[ReportLine]:
+def _empty(
+    config: DatasetConfig, names: set[str], key: str, found: _Folder
+) -> Iterator[ReportLine]:
     empty = [name for name in names if not os.path.getsize(os.path.join(found.path, name))]
     if empty:
         text = f'{len(empty):,} files in {found.path} are empty: {first_of(sorted(empty))}'
-        yield ReportLine('error', f'{files.name}.{key}: {text}')
+        yield ReportLine('error', f'{config.name}.{key}: {text}')
