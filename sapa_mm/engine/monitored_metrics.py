@@ -6,6 +6,7 @@ from typing import Any
 from mmengine.config import Config
 from mmengine.hooks import CheckpointHook, Hook
 
+from ..datasets.checks.metrics import COCO_ITEMS, IOU_METRICS, PROPOSAL_ITEMS
 from ..utils.configs import nested_configs, type_name
 from ..utils.log import log_warning
 from .config import ConfigError
@@ -15,13 +16,6 @@ _LESS = ['abs_rel', 'sq_rel', 'rmse', 'log10', 'silog', 'mse', 'mae', 'sad', 'gr
 _GREATER = ['iou', 'dice', 'fscore', 'recall', '_ap', '/ap', 'pq', 'sq', 'rq', 'd1', 'd2', 'd3']
 
 _PANOPTIC = [f'{kind}{part}' for part in ('', '_th', '_st') for kind in ('PQ', 'SQ', 'RQ')]
-_COCO = ['mAP', 'mAP_50', 'mAP_75', 'mAP_s', 'mAP_m', 'mAP_l']
-_PROPOSALS = ['AR@100', 'AR@300', 'AR@1000', 'AR_s@1000', 'AR_m@1000', 'AR_l@1000']
-_IOU = {
-    'mIoU': ['mIoU', 'mAcc'],
-    'mDice': ['mDice', 'mAcc'],
-    'mFscore': ['mFscore', 'mPrecision', 'mRecall'],
-}
 
 
 def set_rules(cfg: Config) -> None:
@@ -98,7 +92,7 @@ def metric_names(evaluator: Any) -> tuple[list[str], bool]:
                 continue
             case 'IoUMetric':
                 kinds = metric.get('iou_metrics', ['mIoU'])
-                own = ['aAcc', *(name for one in kinds for name in _IOU.get(one, []))]
+                own = ['aAcc', *(name for one in kinds for name in IOU_METRICS.get(one, ()))]
             case 'BoundaryIoUMetric':
                 own = ['bIoU']
             case 'PanopticMetric' | 'CocoPanopticMetric':
@@ -123,9 +117,9 @@ def _coco_names(metric: Mapping) -> list[str]:
         if kind == 'proposal_fast':
             names += [f'AR@{number}' for number in metric.get('proposal_nums', (100, 300, 1000))]
         elif kind == 'proposal':
-            names += items or _PROPOSALS
+            names += items or PROPOSAL_ITEMS
         else:
-            names += [f'{kind}_{item}' for item in items or _COCO]
+            names += [f'{kind}_{item}' for item in items or COCO_ITEMS]
     return names
 
 

@@ -14,7 +14,7 @@ from .report import ReportLine
 COCO_METRICS = ('CocoMetric', 'PanopticMetric', 'CocoPanopticMetric')
 
 
-def find_metric_problems(
+def find_coco_metric_problems(
     evaluator: Any, name: str, datasets: Sequence['CocoDataset | None'], read: CocoReader
 ) -> Iterator[ReportLine]:
     """Find problems with the files that an evaluator names.

@@ -8,7 +8,7 @@ from mmengine.config import Config
 from ...utils.configs import datasets_of, single_datasets
 from .classes import find_class_problems, find_metainfo_problems
 from .coco import CocoDataset, CocoReader, coco_dataset
-from .coco_metrics import find_metric_problems
+from .coco_metrics import find_coco_metric_problems
 from .ignored_labels import find_ignored_problems, ignored_labels
 from .label_maps import find_label_problems
 from .loading import find_loading_problems
@@ -128,4 +128,4 @@ def _problems_of_evaluator(cfg: Config, split: str, read: CocoReader) -> Iterato
     key = f'{split}_evaluator'
     yield from find_metric_setting_problems(cfg, split)
     datasets = [coco_dataset(dataset, name, read) for name, dataset in datasets_of(cfg, split)]
-    yield from find_metric_problems(cfg.get(key), key, datasets, read)
+    yield from find_coco_metric_problems(cfg.get(key), key, datasets, read)

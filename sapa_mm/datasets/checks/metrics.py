@@ -11,15 +11,21 @@ from ...utils.configs import datasets_of, nested_configs, type_name
 from .dataset_config import find_class
 from .report import ReportLine
 
+#: What IoUMetric gives for each of its ``iou_metrics``.
+IOU_METRICS = {
+    'mIoU': ('mIoU', 'mAcc'),
+    'mDice': ('mDice', 'mAcc'),
+    'mFscore': ('mFscore', 'mPrecision', 'mRecall'),
+}
+#: The ``metric_items`` of CocoMetric, for boxes and masks and for proposals.
+COCO_ITEMS = ('mAP', 'mAP_50', 'mAP_75', 'mAP_s', 'mAP_m', 'mAP_l')
+PROPOSAL_ITEMS = ('AR@100', 'AR@300', 'AR@1000', 'AR_s@1000', 'AR_m@1000', 'AR_l@1000')
 #: Names that settings of the hosts' metrics take.
 _NAMES = {
-    'IoUMetric': {'iou_metrics': ('mIoU', 'mDice', 'mFscore')},
+    'IoUMetric': {'iou_metrics': tuple(IOU_METRICS)},
     'CocoMetric': {
         'metric': ('bbox', 'segm', 'proposal', 'proposal_fast'),
-        'metric_items': (
-            *('mAP', 'mAP_50', 'mAP_75', 'mAP_s', 'mAP_m', 'mAP_l'),
-            *('AR@100', 'AR@300', 'AR@1000', 'AR_s@1000', 'AR_m@1000', 'AR_l@1000'),
-        ),
+        'metric_items': COCO_ITEMS + PROPOSAL_ITEMS,
     },
 }
 #: What metrics of mmdet read from the data samples if they have no annotation file.
