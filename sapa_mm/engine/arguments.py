@@ -1,6 +1,7 @@
 """Command line options that several tools share, and how tools start."""
 
 import argparse
+import logging
 from collections.abc import Callable
 from typing import Any
 
@@ -40,6 +41,8 @@ def run_config_tool(
         run (Callable): Takes the config and the local rank.
     """
     args = vars(start_tool(parser))
+    # Where nobody reads the log any more, as after `| head`, the run goes on: it is in a file, too.
+    logging.raiseExceptions = False
     local_rank = args.pop('local_rank')
     with exit_on(parser, OSError, ValueError):
         cfg = prepare(**args)

@@ -62,7 +62,7 @@ def _refuse_parts(cfg: Config, split: str) -> None:
     configs = nested_configs(cfg[loader], loader)
     key, parts = next(item for item in configs if 'datasets' in item[1])
     raise ValueError(
-        f'data_root moves single datasets, {key} is a {parts.get("type")}; set the folder of each '
+        f'`data_root` moves single datasets, {key} is a {parts.get("type")}; set the folder of each '
         f'part with `cfg_options` {key}.datasets.0.data_root=FOLDER'
     )
 
@@ -77,7 +77,7 @@ def _absolute_paths(dataset: dict, name: str, old: str, new: str) -> dict[str, s
             moved = _moved(path, old, new)
             if moved is None:
                 raise ValueError(
-                    f'data_root has no effect on {name}.{key}={path}, which is not in its '
+                    f'`data_root` has no effect on {name}.{key}={path}, which is not in its '
                     f'data_root {old!r}; set it with `cfg_options`'
                 )
             settings[f'{name}.{key}'] = moved

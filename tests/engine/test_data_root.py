@@ -85,7 +85,7 @@ def test_absolute_paths_of_a_dataset():
         'train_dataloader.dataset.data_prefix.img': '/new/img',
     }
     with pytest.raises(
-        ValueError, match=r'^data_root has no effect on .*\.dataset\.data_prefix\.i'
+        ValueError, match=r'^`data_root` has no effect on .*\.dataset\.data_prefix\.i'
     ):
         move_data(a_config(None, **paths), '/new')
 
@@ -98,7 +98,7 @@ def test_what_is_refused():
     key = 'val_dataloader.dataset.dataset'
     cfg = a_config('data', 'data', wrap=concatenate)
     cfg.train_dataloader = None
-    with pytest.raises(ValueError, match=f'^data_root moves single datasets, {key} is a ConcatD'):
+    with pytest.raises(ValueError, match=f'^`data_root` moves single datasets, {key} is a ConcatD'):
         move_data(cfg, '/new')
     kept = [f'{key}.datasets.{index}.data_root' for index in range(2)]
     with pytest.raises(ValueError, match='^data_root: the config has no dataset to move'):

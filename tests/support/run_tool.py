@@ -1,5 +1,6 @@
 """Run a tool: in a process of its own, as a user does, or in this one, which is faster."""
 
+import logging
 import os
 import runpy
 import subprocess
@@ -42,6 +43,7 @@ def call_script(path, *args):
     with (
         mock.patch.object(sys, 'argv', [Path(path).stem, *map(str, args)]),
         mock.patch.dict(os.environ),
+        mock.patch.object(logging, 'raiseExceptions', logging.raiseExceptions),
         mock.patch.object(CheckpointLoader, '_schemes', CheckpointLoader._schemes.copy()),
     ):
         try:

@@ -3,7 +3,9 @@
 import json
 import pickle
 import re
+import shlex
 import shutil
+import sys
 import uuid
 
 import numpy as np
@@ -14,7 +16,7 @@ from PIL import Image
 from sapa_mm.engine import read_checkpoint
 from sapa_mm.engine.monitored_metrics import metric_names
 
-from ..support.run_tool import call_run, call_tool, run_tool
+from ..support.run_tool import TOOLS, call_run, call_tool, finish, run_tool
 from ..support.tool_configs import MMDET, MMSEG, write_ade, write_coco, write_config
 
 EXTENDED = pytest.mark.extended
@@ -368,6 +370,15 @@ def test_a_copied_run_leaves_the_original_alone(seg, tmp_path):
     log = max(copy.glob('*/*.log')).read_text()
     assert f'Load checkpoint from {copy}/iter_2.pth' in log
     assert 'resumed' not in re.sub('resumed epoch', '', log)  # as warnings have it
+
+
+@EXTENDED
+def test_a_log_that_nobody_reads(seg, tmp_path):
+    """The run goes on, without tracebacks of the logger."""
+    command = [sys.executable, TOOLS / 'train.py', seg.config, '--work-dir', tmp_path]
+    output = finish(['sh', '-c', f'{shlex.join(map(str, command))} | head -1'])
+    assert (tmp_path / seg.last).exists()
+    assert 'Traceback' not in output
 
 
 def test_scores_that_overflow_are_said(seg, tmp_path):
