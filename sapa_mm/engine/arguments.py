@@ -41,7 +41,7 @@ def run_config_tool(
         run (Callable): Takes the config and the local rank.
     """
     args = vars(start_tool(parser))
-    # Where nobody reads the log any more, as after `| head`, the run goes on: it is in a file, too.
+    # Where nobody reads the log any more, as after `| head`: it is in a file, too.
     logging.raiseExceptions = False
     local_rank = args.pop('local_rank')
     with exit_on(parser, OSError, ValueError):

@@ -62,8 +62,8 @@ def _refuse_parts(cfg: Config, split: str) -> None:
     configs = nested_configs(cfg[loader], loader)
     key, parts = next(item for item in configs if 'datasets' in item[1])
     raise ValueError(
-        f'`data_root` moves single datasets, {key} is a {parts.get("type")}; set the folder of each '
-        f'part with `cfg_options` {key}.datasets.0.data_root=FOLDER'
+        f'`data_root` moves single datasets, {key} is a {parts.get("type")}; set the folder of '
+        f'each part with `cfg_options` {key}.datasets.0.data_root=FOLDER'
     )
 
 
