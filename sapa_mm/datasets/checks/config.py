@@ -14,14 +14,14 @@ from .label_maps import find_label_problems
 from .loading import find_loading_problems
 from .metrics import find_metric_setting_problems
 from .report import ReportLine, has_errors, raise_error
-from .samples import inspect_samples
+from .samples import inspect_samples, open_some
 from .segmentation_files import find_file_problems
 
 SPLITS = ('train', 'val', 'test')
 
 
 def check_data(cfg: Config, splits: Iterable[str]) -> None:
-    """Check the data that a run will read. No image is opened.
+    """Check the data that a run will read, and open a few images.
 
     Args:
         cfg (Config): The config. Its default scope must be the current one.
@@ -35,6 +35,10 @@ def check_data(cfg: Config, splits: Iterable[str]) -> None:
         raise_error(_problems_of_split(cfg, split, read))
     raise_error(find_class_problems(cfg, splits, read))
     raise_error(find_ignored_problems(cfg, splits))
+    for split in splits:
+        ignored = set(ignored_labels(cfg, split).values())
+        for name, dataset in datasets_of(cfg, split):
+            raise_error(open_some(dataset, name, ignored, _described(dataset, name, read)))
 
 
 def check_dataset(dataset: Any, name: str) -> None:
@@ -86,9 +90,10 @@ def inspect_data(cfg: Config, samples: int = 200, seed: int = 0) -> Iterator[Rep
             lines = list(_wrong_content(dataset, name, coco))
             yield from lines
             if coco is None or coco.is_readable:
+                described = _described(dataset, name, read)
                 yield from inspect_samples(
                     dataset, name, samples, seed, has_errors(lines), ignored, cfg.get('model'),
-                    coco if coco is not None and coco.is_described else None,
+                    described,
                 )  # fmt: skip
         evaluator = cfg.get(f'{split}_evaluator')
         if evaluator not in seen:
@@ -98,6 +103,11 @@ def inspect_data(cfg: Config, samples: int = 200, seed: int = 0) -> Iterator[Rep
     yield from classes
     if not has_errors([*all_names, *classes]):  # it takes right ones
         yield from find_ignored_problems(cfg, SPLITS[:2])
+
+
+def _described(dataset: dict, name: str, read: CocoReader) -> CocoDataset | None:
+    coco = coco_dataset(dataset, name, read)
+    return coco if coco is not None and coco.is_described else None
 
 
 def _problems_of_split(cfg: Config, split: str, read: CocoReader) -> Iterator[ReportLine]:

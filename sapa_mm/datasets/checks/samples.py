@@ -29,6 +29,9 @@ _COMPLETE_SIZES = {
     'CocoPanopticDataset': {'train2017': 118_287, 'val2017': 5_000},
 }
 
+#: Number of images that are opened before a run.
+_SOME = 8
+
 #: Larger images are not opened: in three channels, they fill a gigabyte.
 _MOST_PIXELS = 2**28
 
@@ -71,13 +74,8 @@ def inspect_samples(
         yield ReportLine('note', f'{name}: {text}')
         return
     try:
-        # Include images without annotations. pycocotools prints its progress.
-        with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():
-            warnings.simplefilter('ignore')
-            lazy = {} if described is None else {'lazy_init': True}
-            dataset = DATASETS.build({**config, 'pipeline': [], 'filter_cfg': None, **lazy})
-            dataset = dataset if described is None else described
-            sample = _Sample(dataset, config, name, ignored)
+        dataset = _load(config, described)
+        sample = _Sample(dataset, config, name, ignored)
     except Exception as error:
         # The host libraries parse files without validating their content.
         if not is_wrong:
@@ -89,8 +87,8 @@ def inspect_samples(
         kind = type_name(config['type'])
         text = f'{count:,} images; the whole {kind} has {complete:,} in this split'
         yield ReportLine('note', f'{name}: {text}')
-    chosen = np.random.default_rng(seed).choice(count, min(samples, count), replace=False)
-    opened = [list(sample.open(int(index))) for index in sorted(chosen)]
+    chosen = _choose(dataset, samples, seed)
+    opened = [list(sample.open(index)) for index in chosen]
     problems = cut([f'{name}: {problem}' for problems in opened for problem in problems], 10)
     lines = [ReportLine('error', text) for text in problems]
     lines += sample.summarize(is_complete=len(chosen) == count)
@@ -102,6 +100,51 @@ def inspect_samples(
         text = f'{name}: {count:,} images, {opened_count:,} of them opened'
         text += ', with their annotations' if sample.with_annotations else ''
         yield ReportLine('right', text)
+
+
+def open_some(
+    config: dict, name: str, ignored: Collection[int] = (), described: Any = None
+) -> Iterator[ReportLine]:
+    """Open a few images with their annotations, as a run will.
+
+    Args:
+        config (dict): See ``inspect_samples``. Only datasets of mmseg, which are made quickly, and
+            those that are ``described`` are looked at.
+        name (str): The key of this config.
+        ignored (Collection[int]): See ``inspect_samples``. Defaults to none, the host's.
+        described (Any): See ``inspect_samples``. Defaults to None.
+
+    Yields:
+        ReportLine: An error for each problem with one image.
+    """
+    bases = inspect.getmro(find_dataset(config.get('type')) or object)
+    if described is None and 'BaseSegDataset' not in [base.__name__ for base in bases]:
+        return
+    try:
+        dataset = _load(config, described)
+        sample = _Sample(dataset, config, name, ignored)
+    except Exception as error:
+        yield ReportLine('error', f'{name}: cannot be loaded: {one_line(error)}')
+        return
+    for index in _choose(dataset, _SOME, seed=0):
+        for problem in sample.open(index):
+            yield ReportLine('error', f'{name}: {problem}')
+
+
+def _load(config: dict, described: Any) -> Any:
+    """Make a dataset, its images without annotations included, or give what describes it."""
+    # pycocotools prints its progress.
+    with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():
+        warnings.simplefilter('ignore')
+        lazy = {} if described is None else {'lazy_init': True}
+        dataset = DATASETS.build({**config, 'pipeline': [], 'filter_cfg': None, **lazy})
+    return dataset if described is None else described
+
+
+def _choose(dataset: Any, samples: int, seed: int) -> list[int]:
+    count = len(dataset)
+    chosen = np.random.default_rng(seed).choice(count, min(samples, count), replace=False)
+    return sorted(map(int, chosen))
 
 
 def _complete_size(config: dict) -> int | None:

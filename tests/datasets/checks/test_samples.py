@@ -9,9 +9,10 @@ from PIL import Image
 
 pytest.importorskip('mmseg')
 
+from mmengine.config import Config
 from mmengine.registry import DefaultScope
 
-from sapa_mm.datasets.checks import samples
+from sapa_mm.datasets.checks import check_data, samples
 from sapa_mm.datasets.checks.samples import inspect_samples
 
 ORIENTATION = 0x0112
@@ -44,11 +45,11 @@ def write(path, labels):
     Image.fromarray(np.asarray(labels)).save(path)
 
 
-def inspect(root, load=None, labels=None, ignored=(), model=None, **config):
-    """Inspect all images; the keys and the place are cut from the texts."""
+def describe(root, load=None, labels=None, **config):
+    """The config of a dataset."""
     pipeline = [{'type': 'LoadImageFromFile', **(load or {})}]
     pipeline += [{'type': 'LoadAnnotations', **labels}] if labels is not None else []
-    config = {
+    return {
         'type': 'BaseSegDataset',
         'data_root': str(root),
         'data_prefix': {'img_path': 'images', 'seg_map_path': 'maps'},
@@ -56,6 +57,11 @@ def inspect(root, load=None, labels=None, ignored=(), model=None, **config):
         'pipeline': [*pipeline, {'type': 'PackSegInputs'}],
         **config,
     }
+
+
+def inspect(root, load=None, labels=None, ignored=(), model=None, **config):
+    """Inspect all images; the keys and the place are cut from the texts."""
+    config = describe(root, load, labels, **config)
     with DefaultScope.overwrite_default_scope('mmseg'):
         lines = list(inspect_samples(config, 'train', 20, 0, ignored=ignored, model=model))
     return [(line.kind, line.text.replace(f'{root}/', '')) for line in lines]
@@ -108,6 +114,18 @@ class TestOrientation:
         )
         assert inspect(tmp_path, {'color_type': 'color_ignore_orientation'}, {}) == RIGHT
         assert inspect(tmp_path, {'color_type': 'unchanged'}, {}) == RIGHT
+
+    def test_before_a_run(self, tmp_path):
+        cfg = Config(
+            {'train_dataloader': {'dataset': describe(make(tmp_path, OBLONG, True), labels={})}}
+        )
+        with (
+            DefaultScope.overwrite_default_scope('mmseg'),
+            pytest.raises(
+                ValueError, match=r'a\.png is 48x32, its image 32x48 .* EXIF orientation 6'
+            ),
+        ):
+            check_data(cfg, ['train'])
 
     def test_advice_that_helps(self, tmp_path):
         """OpenCV turns TIFF files whatever color_type is."""
