@@ -8,9 +8,9 @@ from typing import Any
 from mmengine.config import Config
 
 from ..utils.flags import exit_on
+from .cfg_options import parse_value
 from .checkpoint import CheckpointError, install_safe_loading
 from .config import ConfigError
-from .options import parse_value
 from .processes import LAUNCHERS
 
 

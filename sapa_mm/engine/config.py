@@ -18,9 +18,9 @@ from ..upsamplers import Upsampler
 from ..upsamplers.build import UPSAMPLERS, check_upsample_cfg
 from ..utils.configs import nested_configs, type_name
 from ..utils.text import one_line
+from .cfg_options import apply_options
 from .checkpoint import read_checkpoint
 from .data_root import move_data
-from .options import apply_options
 
 #: Stock heads and necks that have a counterpart with an upsampler, and the room of that.
 _COUNTERPARTS = {

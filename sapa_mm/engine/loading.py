@@ -13,7 +13,8 @@ from mmengine.config import Config
 from mmengine.runner import checkpoint as mmengine_checkpoint
 from torch import nn
 
-from ..utils.configs import parse_config, type_name
+from ..utils.config_text import parse_config
+from ..utils.configs import type_name
 from ..utils.log import log_info, log_warning
 from ..utils.text import first_of, one_line
 from .checkpoint import CheckpointError

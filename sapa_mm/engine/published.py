@@ -15,7 +15,7 @@ from mmengine.config import Config
 from torch import Tensor
 
 from .. import __version__
-from ..utils.configs import parse_config
+from ..utils.config_text import parse_config
 from ..utils.files import whole_file
 from ..utils.text import one_line
 from .older_weights import GEOMETRY

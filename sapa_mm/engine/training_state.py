@@ -11,7 +11,7 @@ from mmengine.hooks import EMAHook
 from mmengine.optim import OptimWrapperDict
 from mmengine.runner import EpochBasedTrainLoop, Runner
 
-from ..utils.configs import parse_config
+from ..utils.config_text import parse_config
 from ..utils.log import log_warning
 from ..utils.text import first_of, one_line
 from .checkpoint import CheckpointError

@@ -12,7 +12,7 @@ from sapa_mm.engine.config import in_scope
 from sapa_mm.engine.run import build_runner
 from sapa_mm.engine.training import prepare_training
 from sapa_mm.upsamplers import UPSAMPLERS, Upsampler
-from sapa_mm.utils.configs import parse_config
+from sapa_mm.utils.config_text import parse_config
 
 from ..support.configs import CONFIGS, PATHS, build_on_meta, load
 from ..support.shrunken import last_metrics, shrunken

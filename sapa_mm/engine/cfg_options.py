@@ -10,7 +10,8 @@ from mmengine import registry
 from mmengine.config import Config, DictAction
 from mmengine.runner import FlexibleRunner, Runner
 
-from ..utils.configs import nested_configs, parse_config
+from ..utils.config_text import parse_config
+from ..utils.configs import nested_configs
 from ..utils.log import log_warning
 from ..utils.text import first_of
 from .compare_settings import class_defaults

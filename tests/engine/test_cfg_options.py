@@ -7,7 +7,7 @@ import pytest
 from mmengine.config import Config, DictAction
 
 from sapa_mm.engine.arguments import add_cfg_options
-from sapa_mm.engine.options import apply_options, parse_value
+from sapa_mm.engine.cfg_options import apply_options, parse_value
 
 CONFIG = {
     'data_root': '/data',
