@@ -95,7 +95,7 @@ TOPICS = {
     'types': "what mmdet's panoptic dataset needs, and PanopticMetric does not",
     'evaluation': 'the id and iscrowd of an instance as pycocotools needs them',
     'masks': 'segmentations without a mask',
-    'short polygons': 'polygons of fewer than three points beside longer ones',
+    'short polygons': 'polygons of fewer than three points before longer ones',
 }
 
 
@@ -133,28 +133,25 @@ def _without_masks(entry: dict[str, Any]) -> dict[str, Any]:
 
 
 def _polygons_summary(polygons: list) -> tuple | str:
-    """Get left, top, right, bottom and the number of polygons that are too short, or a problem."""
+    """Get left, top, right, bottom and whether the first polygon is too short, or a problem."""
     if not polygons:
         return 'has no segmentation'
     left = top = float('inf')
     right = bottom = -left
-    short = 0
     try:
         for polygon in polygons:
-            if len(polygon) < 6 or len(polygon) % 2:
-                short += 1
             # Neither text nor nested lists have a sum. That of NaN or infinity is no number.
             if not abs(sum(polygon)) < 2**63:
                 return _not_a_mask(polygons)
-            if len(polygon) > 1:
+            if len(polygon) > 5 and len(polygon) % 2 == 0:  # mmdet leaves out others
                 x, y = polygon[::2], polygon[1::2]
                 left, right = min(left, *x), max(right, *x)
                 top, bottom = min(top, *y), max(bottom, *y)
     except (TypeError, KeyError):
         return _not_a_mask(polygons)
-    if short == len(polygons):
+    if left > right:
         return _not_a_mask(polygons)
-    return left, top, right, bottom, short
+    return left, top, right, bottom, len(polygons[0]) < 5
 
 
 def _not_a_mask(mask: Any) -> str:
@@ -420,7 +417,7 @@ class _Reader:
         bounds[polygons] = values[:, :4]
         short = [polygons[index] for index in np.flatnonzero(values[:, 4])]
         if short:
-            text = 'has polygons of fewer than three points; leave them out'
+            text = 'has a polygon of fewer than three points first, which pycocotools does not read'
             self._report('short polygons', _counted(name, short, text, len(masks)))
         coded = [row for row, mask in enumerate(masks) if type(mask) is _Runs]
         for start in range(0, len(coded), _CHUNK):

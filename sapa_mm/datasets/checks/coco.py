@@ -13,7 +13,7 @@ from ...utils.coco_file import CocoFile
 from ...utils.coco_panoptic import map_name
 from ...utils.configs import nested_configs
 from ...utils.text import first_of
-from .coco_boxes import find_wrong_boxes
+from .coco_boxes import find_repeated_boxes, find_wrong_boxes
 from .dataset_config import DatasetConfig, read_metainfo
 from .report import ReportLine
 
@@ -169,6 +169,7 @@ class CocoDataset:
         if not lines:
             for line in (
                 *find_wrong_boxes(file),
+                *find_repeated_boxes(file),
                 *self._find_skipped(),
                 *self._find_crowds(),
                 *self._count_images(),
@@ -248,6 +249,9 @@ class CocoDataset:
         missing = sorted(set(classes) - {one['name'] for one in file.categories})
         if missing:
             text = f'has no category for {len(missing)} of the classes: {first_of(missing)}'
+            if len(missing) == len(classes) and file.categories:
+                names = first_of([one['name'] for one in file.categories])
+                text += f'; metainfo=dict(classes=...) must have those of the file: {names}'
             yield ReportLine('error', text)
         others = self._count((self._labels < 0) & (file.category >= 0))
         if others:

@@ -10,6 +10,23 @@ from .report import ReportLine, has_errors
 _ORDER = '[x, y, width, height]'
 
 
+def find_repeated_boxes(file: CocoFile) -> Iterator[ReportLine]:
+    """Find annotations that are there twice, as where two exports were joined.
+
+    Args:
+        file (CocoFile): A file.
+
+    Yields:
+        ReportLine: A note if there are more than single ones, which good files have, too.
+    """
+    keys = np.column_stack([file.image, file.category, file.box])[~file.crowd]
+    order = np.lexsort(keys.T)
+    repeated = (np.diff(keys[order], axis=0) == 0).all(1).sum()
+    if 50 * repeated > len(keys):
+        text = f'{repeated:,} of {len(keys):,} annotations repeat the image, class and box of '
+        yield ReportLine('note', f'{text}another')
+
+
 def find_wrong_boxes(file: CocoFile) -> Iterator[ReportLine]:
     """Find boxes in other units or another order than [x, y, width, height] in pixels.
 

@@ -55,7 +55,7 @@ def find_ignored_problems(cfg: Config, splits: Iterable[str]) -> Iterator[Report
         stated = {
             f'{key}.ignore_index': dataset['ignore_index']
             for key, dataset in datasets
-            if 'ignore_index' in dataset
+            if dataset.get('ignore_index') is not None
         }
         yield from _compare({**stated, **readers}, classes)
         for key, dataset in datasets:
@@ -71,6 +71,8 @@ def find_ignored_problems(cfg: Config, splits: Iterable[str]) -> Iterator[Report
 
 
 def _reads_labels(part: dict) -> bool:
+    if part.get('ignore_index', IGNORE_INDEX) is None:  # all labels are classes
+        return False
     if type_name(part.get('type')) in _METRICS:
         return not part.get('format_only')
     return 'num_classes' in part or 'ignore_index' in part

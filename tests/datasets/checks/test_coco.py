@@ -255,18 +255,24 @@ def test_bad_masks(root, mask, text):
 
 
 def test_a_short_polygon_beside_others(root):
-    """mmdet leaves it out, pycocotools takes four numbers for a box."""
+    """mmdet leaves it out; of the first one, pycocotools learns how to read all."""
 
     def change(content):
         entry = content['annotations'][0]
         x, y, width, height = entry['bbox']
         corners = [x, y, x + width, y, x + width, y + height, x, y + height]
-        entry['segmentation'] = [[x, y, x, y], corners]
+        entry['segmentation'] = [[0, 0, 0, 0], corners]
 
     rewrite(root, 'instances', change, ['training'])
     assert lines(root, MASKS) == []
     rewrite(root, 'instances', change, ['validation'])
-    only(lines(root, MASKS), 'error', 'val_evaluator', 'polygons of fewer than three points')
+    only(lines(root, MASKS), 'error', 'val_evaluator', 'a polygon of fewer than three points first')
+
+    def turn(content):
+        content['annotations'][0]['segmentation'].reverse()
+
+    rewrite(root, 'instances', turn)
+    assert lines(root, MASKS) == []
 
 
 def test_compressed_masks(root):
@@ -428,6 +434,28 @@ def test_most_images_are_left_out(root):
     only(lines(root, BOXES), 'note', '1 of 4 images are left')
     # Images without annotations are right.
     assert lines(root, BOXES, train_dataloader__dataset__filter_cfg=None) == []
+
+
+def test_annotations_twice(root):
+    """As of a file that was joined with itself."""
+
+    def change(content):
+        copies = [{**one, 'id': one['id'] + 10_000} for one in content['annotations']]
+        content['annotations'] += copies
+
+    assert lines(root, BOXES) == []
+    rewrite(root, 'instances', change, ['training'])
+    only(lines(root, BOXES), 'note', 'annotations repeat the image, class and box of another')
+
+
+def test_classes_of_another_data_set(root):
+    """Its own were forgotten: those of COCO are the default."""
+    cfg = config(root, BOXES)
+    dataset = {**cfg.train_dataloader.dataset, '_delete_': True}
+    del dataset['metainfo']
+    (_, text), *_ = lines(root, BOXES, train_dataloader__dataset=dataset)
+    assert text.endswith('must have those of the file: disk, box, ring, ...')
+    assert 'has no category for 80 of the classes: airplane, apple, ' in text
 
 
 def test_an_image_twice(root):

@@ -93,3 +93,6 @@ def test_who_reads_labels():
     assert ignored_labels(Config(cfg), 'test') == {'test_evaluator.1.ignore_index': 7}
     assert ignored_labels(Config(cfg), 'train') == {'model.decode_head.ignore_index': 255}
     assert ignored_labels(Config({**cfg, 'model': {'neck': {}}}), 'test') == {}
+    dice = [{'type': 'DiceLoss', 'ignore_index': None}]  # as in mmseg's configs of SAN
+    cfg['model']['decode_head']['loss_decode'] = dice
+    assert ignored_labels(Config(cfg), 'train') == {'model.decode_head.ignore_index': 255}
