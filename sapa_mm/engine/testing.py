@@ -85,6 +85,7 @@ def prepare_testing(
         _save_predictions(cfg, out)
     if show_dir is not None:
         check_writable(show_dir, 'show_dir', is_folder=True)
+        _check_apart(cfg, show_dir, 'show_dir')
         _draw_predictions(cfg, os.path.abspath(show_dir))
     return cfg
 
@@ -192,12 +193,30 @@ def _save_predictions(cfg: Config, out: str) -> None:
     if out.endswith(('.pkl', '.pickle')) or os.path.isfile(out):
         raise ValueError(f'out takes a folder (of label maps) for an mmseg config, got {out}')
     check_writable(out, 'out', is_folder=True)
+    _check_apart(cfg, out, 'out')
     for metric in _metrics(cfg):
         if type_name(metric.get('type')) == 'CityscapesMetric':
             # It numbers the classes as Cityscapes' server does.
             metric.update(output_dir=out, keep_results=True)
             return
     _save(cfg, out=out)
+
+
+def _check_apart(cfg: Config, folder: str, name: str) -> None:
+    """Refuse a folder of the data: what is written has the names of the images."""
+    place = os.path.realpath(folder)
+    for split in ('train', 'val', 'test'):
+        for key, dataset in datasets_of(cfg, split):
+            root = dataset.get('data_root') or ''
+            for kind, prefix in (dataset.get('data_prefix') or {}).items():
+                data = os.path.realpath(os.path.join(root, prefix or ''))
+                # Several folders of images keep their names; the root of the data is above them.
+                inside = place.startswith(os.path.join(os.path.realpath(root), ''))
+                if data == place or (inside and data.startswith(os.path.join(place, ''))):
+                    raise ValueError(
+                        f'{name}: {folder} has files of {key}.data_prefix.{kind}, which would be '
+                        'overwritten; take a folder apart from the data'
+                    )
 
 
 def _draw_predictions(cfg: Config, show_dir: str) -> None:

@@ -53,7 +53,7 @@ def test_options_that_do_not_fit(error_of, seg):
             'param_scheduler.0.type=PolyLr',
             'KeyError: .PolyLr is not in the mmseg::',
         ),
-        ('train_cfg.max_iters=abc', "ValueError: invalid literal for int.. with base 10: 'abc'"),
+        ('train_cfg.max_iters=2.5', 'AssertionError: .max_iters. should be a integer'),
     ],
 )
 def test_wrong_values_deep_in_a_config(error_of, seg, option, message):
@@ -114,6 +114,20 @@ def test_truncated_checkpoint(error_of, seg, checkpoint):
 def test_out_of_the_wrong_kind(error_of, seg, det, checkpoint):
     assert '--out takes a folder' in error_of('test', seg, checkpoint, '--out', 'a.pkl')
     assert '--out takes a .pkl file' in error_of('test', det, checkpoint, '--out', 'folder')
+
+
+@pytest.mark.parametrize(
+    ('flag', 'folder', 'key'),
+    [
+        ('--out', 'annotations/validation', 'val_dataloader.dataset.data_prefix.seg_map_path'),
+        ('--out', 'annotations', 'train_dataloader.dataset.data_prefix.seg_map_path'),
+        ('--show-dir', 'images/training', 'train_dataloader.dataset.data_prefix.img_path'),
+    ],
+)
+def test_predictions_into_the_data(error_of, seg, checkpoint, tmp_path, flag, folder, key):
+    place = tmp_path / 'data' / folder
+    error = error_of('test', seg, checkpoint, flag, place)
+    assert error.startswith(f'error: {flag}: {place} has files of {key}, which would be overwr')
 
 
 def test_places_that_cannot_be_written_to(error_of, seg, checkpoint, tmp_path):
