@@ -18,8 +18,8 @@ from .dataset_config import DatasetConfig, read_metainfo
 from .report import ReportLine
 
 COCO_DATASETS = ('CocoDataset', 'CocoPanopticDataset')
-COCO_TOPICS = ('mark', 'content', 'images', 'categories')
-COCO_TOPICS += ('no list', 'annotations', 'boxes')
+#: Topics of ``CocoFile.problems`` that matter to every dataset.
+COCO_TOPICS = ('mark', 'content', 'images', 'categories', 'no list', 'annotations', 'boxes')
 
 
 class CocoReader:

@@ -102,9 +102,10 @@ def _compare(head: Head, classes: int, things: int | None) -> dict[str, tuple[in
     """The head's number, that of the data and what is counted, by the setting."""
     numbers = head.numbers
     if 'num_classes' in numbers:
-        of_things = things is not None and not head.bases & _OF_ALL
-        wanted = (things, 'classes of things') if of_things else (classes, 'classes')
-        return {'num_classes': (numbers['num_classes'], *wanted)}
+        number = numbers['num_classes']
+        if things is None or head.bases & _OF_ALL:
+            return {'num_classes': (number, classes, 'classes')}
+        return {'num_classes': (number, things, 'classes of things')}
     if things is None:  # some are instances, some not: their sum is certain
         return {' + '.join(numbers): (sum(numbers.values()), classes, 'classes')}
     wanted = {

@@ -84,8 +84,8 @@ def inspect_samples(
     count = len(dataset)
     complete = _complete_size(config)
     if complete is not None and count != complete:
-        kind = type_name(config['type'])
-        text = f'{count:,} images; the whole {kind} has {complete:,} in this split'
+        whole = type_name(config['type'])
+        text = f'{count:,} images; the whole {whole} has {complete:,} in this split'
         yield ReportLine('note', f'{name}: {text}')
     chosen = _choose(dataset, samples, seed)
     opened = [list(sample.open(index)) for index in chosen]
