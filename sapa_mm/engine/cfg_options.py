@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from mmengine import registry
-from mmengine.config import Config, DictAction
+from mmengine.config import Config, ConfigDict, DictAction
 from mmengine.runner import FlexibleRunner, Runner
 
 from ..utils.config_text import parse_config
@@ -43,11 +43,13 @@ def parse_value(text: str) -> Any:
         ValueError: If brackets or quotes do not match.
     """
     whole = text.strip()
-    if whole.startswith(('{', 'dict(')):
+    is_dict = whole.startswith(('{', 'dict('))
+    if is_dict or (whole[:1] in _BRACKETS and ('{' in whole or 'dict(' in whole)):
         try:
             return parse_config(f'value = {whole}')['value']
         except ValueError:
-            return text
+            if is_dict:
+                return text
     if len(whole) > 1 and whole[0] in '\'"' and whole.find(whole[0], 1) == len(whole) - 1:
         text = whole[1:-1]
         if text[:1] not in ('[', '('):
@@ -139,9 +141,17 @@ def apply_options(cfg: Config, options: Mapping[str, Any]) -> None:
         holder = _find_holder(cfg, key, parts)
         if isinstance(holder, list) and not isinstance(value, dict):
             holder[int(parts[-1])] = value  # which mmengine takes dicts for
+        elif _replaces_list(holder, parts[-1], value):
+            holder[parts[-1]] = ConfigDict({k: v for k, v in value.items() if k != '_delete_'})
         else:
             merged[key] = value
     cfg.merge_from_dict(merged)
+
+
+def _replaces_list(holder: Any, name: str, value: Any) -> bool:
+    """Tell whether a dict takes the place of a list; mmengine takes its keys for indices."""
+    is_list = isinstance(holder, dict) and isinstance(holder.get(name), list)
+    return is_list and isinstance(value, dict) and not all(str(key).isdigit() for key in value)
 
 
 def _find_holder(cfg: Config, key: str, parts: list[str]) -> Any:

@@ -49,6 +49,7 @@ def test_values_that_mmengine_reads(text):
         ('[a],[b]', [['a'], ['b']]),
         ("{'a': 1, 'b': [2]}", {'a': 1, 'b': [2]}),
         ("dict(type='SGD', lr=0.1)", {'type': 'SGD', 'lr': 0.1}),
+        ("[{'a': 'b, c', 'd': 1}, dict(e=')')]", [{'a': 'b, c', 'd': 1}, {'e': ')'}]),
     ],
 )
 def test_values_that_mmengine_spoils(text, value):
@@ -111,6 +112,13 @@ def test_items_of_a_list(value):
     cfg = Config({'model': {'mean': [0.0, {'a': 1}]}})
     apply_options(cfg, {'model.mean.1': value})
     assert cfg.model.mean == [0.0, {'a': 1, 'b': 2} if isinstance(value, dict) else value]
+
+
+def test_a_dict_in_place_of_a_list():
+    """mmengine takes its keys for indices."""
+    cfg = Config({'model': {}, 'val_evaluator': [{'a': 1}]})
+    apply_options(cfg, {'val_evaluator': {'type': 'IoUMetric'}})
+    assert cfg.val_evaluator == {'type': 'IoUMetric'}
 
 
 @pytest.mark.parametrize('key', ['train_dataloader.dataset.data_root', 'work_dir', 'load_from'])
