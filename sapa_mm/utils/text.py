@@ -1,6 +1,7 @@
 """Text for people: messages of one line, Markdown tables and HTML pages."""
 
 import re
+import unicodedata
 from collections.abc import Iterable, Sequence
 
 # Terminals obey these or reverse the text by them; lone surrogates cannot be written to a file.
@@ -10,6 +11,14 @@ _CONTROL = re.compile('[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udff
 def printable(text: str) -> str:
     """Escapes control characters and line breaks, which names in a file may hold."""
     return _CONTROL.sub(lambda match: match[0].encode('unicode_escape').decode(), text)
+
+
+def accent_hint(name: str, names: Iterable[str]) -> str:
+    """Explains that a name looks like one of others, and yet is not; macOS takes accents apart."""
+    form = unicodedata.normalize('NFC', name)
+    if any(form == unicodedata.normalize('NFC', other) for other in names if other != name):
+        return '; there, the accents of the name have another Unicode form (NFC, NFD)'
+    return ''
 
 
 def one_line(error: BaseException) -> str:

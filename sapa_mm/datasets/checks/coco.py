@@ -12,7 +12,7 @@ from mmengine.fileio import list_dir_or_file
 from ...utils.coco_file import CocoFile
 from ...utils.coco_panoptic import map_name
 from ...utils.configs import nested_configs
-from ...utils.text import first_of
+from ...utils.text import accent_hint, first_of
 from .coco_boxes import find_repeated_boxes, find_wrong_boxes
 from .dataset_config import DatasetConfig, read_metainfo
 from .report import ReportLine
@@ -393,4 +393,7 @@ def missing_files(names: Iterable[str], folder: str) -> list[str]:
         for name in sorted({*names} - listed - {''})
         if not os.path.isfile(os.path.join(folder, name))
     ]
-    return [f'{len(missing)} files are missing in {folder}: {first_of(missing)}'] if missing else []
+    if not missing:
+        return []
+    text = f'{len(missing)} files are missing in {folder}: {first_of(missing)}'
+    return [text + accent_hint(missing[0], listed)]

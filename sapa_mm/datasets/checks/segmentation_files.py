@@ -5,7 +5,7 @@ import unicodedata
 from collections import Counter
 from collections.abc import Generator, Iterator
 
-from ...utils.text import first_of
+from ...utils.text import accent_hint, first_of
 from .dataset_config import DatasetConfig
 from .report import ReportLine
 
@@ -215,7 +215,7 @@ def _missing(
     if broken:
         text += f'; {len(broken):,} are links that lead nowhere'
     elif not hint and alike:
-        text += f'; there is {min(alike)}'
+        text += accent_hint(min(missing), alike) or f'; there is {min(alike)}'
     yield ReportLine('error', f'{config.name}.{key}: {text}{hint}')
 
 

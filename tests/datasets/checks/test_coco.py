@@ -436,6 +436,19 @@ def test_most_images_are_left_out(root):
     assert lines(root, BOXES, train_dataloader__dataset__filter_cfg=None) == []
 
 
+def test_accents_in_two_forms(root):
+    """macOS took the accents of the files apart, but not those in the annotations."""
+
+    def change(content):
+        one = content['images'][0]
+        old = root / 'images' / 'training' / one['file_name']
+        old.rename(old.with_name('e\u0301.jpg'))
+        one['file_name'] = '\u00e9.jpg'
+
+    rewrite(root, 'instances', change, ['training'])
+    only(lines(root, BOXES), 'error', '1 files are missing', 'accents of the name have another')
+
+
 def test_annotations_twice(root):
     """As of a file that was joined with itself."""
 

@@ -148,6 +148,14 @@ def test_names_that_do_not_fit(seg, tmp_path, name, changes, hint):
     assert hint in lines_of({**seg, **changes})[0][1]
 
 
+def test_accents_in_two_forms(seg, tmp_path):
+    (tmp_path / 'images' / 'b.jpg').rename(tmp_path / 'images' / 'e\u0301.jpg')
+    (tmp_path / 'maps' / 'b.png').rename(tmp_path / 'maps' / '\u00e9.png')
+    assert lines_of(seg)[0][1].endswith(
+        '; there, the accents of the name have another Unicode form (NFC, NFD)'
+    )
+
+
 def test_label_map_that_is_a_broken_link(seg, tmp_path):
     (tmp_path / 'maps' / 'b.png').unlink()
     (tmp_path / 'maps' / 'b.png').symlink_to('gone.png')
