@@ -1,5 +1,6 @@
 """Single images: reading them with clear errors, and a config's pipeline for them."""
 
+import importlib.util
 import os
 from typing import Any
 
@@ -63,7 +64,10 @@ def read_picture(path: str, name: str = 'image') -> np.ndarray:
         content = fileio.get(path)
         image = _decode(content, cv2.IMREAD_UNCHANGED)
         if image is None:
-            import mmcv  # for kinds of TIFF that OpenCV does not know
+            # A kind of TIFF that OpenCV does not know, or no image.
+            if importlib.util.find_spec('tifffile') is None:  # mmcv would fail with a traceback
+                raise ImportError('OpenCV cannot read it, and tifffile is not installed')
+            import mmcv
 
             return _scale(mmcv.imfrombytes(content, 'unchanged', backend='tifffile'))
         if image.dtype in (np.uint8, np.uint16):
