@@ -5,9 +5,9 @@ Importing this package registers its hooks and changes nothing else.
 
 from .checkpoint import CheckpointError, install_safe_loading, read_checkpoint
 from .config import read_config
-from .hooks.random_state_hook import RandomStateHook
-from .hooks.save_predictions_hook import SavePredictionsHook
+from .random_state_hook import RandomStateHook
 from .resume import find_resumable
+from .save_predictions_hook import SavePredictionsHook
 
 __all__ = [
     'CheckpointError',

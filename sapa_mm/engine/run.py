@@ -14,7 +14,7 @@ from mmengine.runner import Runner
 from ..utils.files import check_writable
 from .config import ConfigError, describe_failure, read_config
 from .cpu_wrapper import use_cpu_wrapper
-from .hooks.finite_scores_hook import FiniteScoresHook
+from .finite_scores_hook import FiniteScoresHook
 from .processes import check_launcher, set_environment, start_processes
 from .settings import idle_worker_options
 

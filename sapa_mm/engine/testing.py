@@ -20,8 +20,8 @@ from ..utils.configs import (
 )
 from ..utils.files import check_writable
 from ..utils.log import log_warning
+from .check_loading_hook import CheckLoadingHook
 from .config import check_checkpoint, in_scope
-from .hooks.check_loading_hook import CheckLoadingHook
 from .run import build_runner, explain_building, read_run_config
 from .settings import check_settings
 

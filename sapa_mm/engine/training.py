@@ -11,16 +11,16 @@ from ..datasets.checks import check_data
 from ..utils.configs import nested_configs, type_name
 from ..utils.log import log_info, log_warning
 from .batch_norm import explain_single_values
+from .check_loading_hook import CheckLoadingHook, unwrapped
 from .config import check_checkpoint, in_scope
-from .hooks.check_loading_hook import CheckLoadingHook, unwrapped
-from .hooks.random_state_hook import RandomStateHook
-from .hooks.run_record_hook import RunRecordHook
-from .hooks.zero_loss_hook import ZeroLossHook
 from .loading import watch_pretrained
 from .monitored_metrics import MonitoredMetricsHook, set_rules
+from .random_state_hook import RandomStateHook
 from .resume import checkpoint_folder, find_resumable, resumed_seed
 from .run import build_runner, explain_building, read_run_config
+from .run_record_hook import RunRecordHook
 from .settings import check_settings
+from .zero_loss_hook import ZeroLossHook
 
 
 def prepare_training(

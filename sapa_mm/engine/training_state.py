@@ -16,8 +16,8 @@ from ..utils.log import log_warning
 from ..utils.text import first_of, one_line
 from .checkpoint import CheckpointError
 from .compare_settings import compare_settings
-from .hooks.run_record_hook import plain, run_sizes
 from .resume import checkpoint_folder
+from .run_record_hook import plain, run_sizes
 
 # Settings that a resumed run takes from states in the checkpoint, whatever its config says.
 _RESTORED = {

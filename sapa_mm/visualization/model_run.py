@@ -13,7 +13,7 @@ from mmengine.structures import PixelData
 from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
-from ..engine.hooks.finite_scores_hook import check_scores
+from ..engine.finite_scores_hook import check_scores
 from ..upsamplers import Upsampler
 from ..utils.text import one_line
 from .canvas import Extent

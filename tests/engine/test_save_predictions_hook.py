@@ -13,7 +13,7 @@ from mmengine.registry import HOOKS
 from mmengine.structures import InstanceData, PixelData
 
 from sapa_mm.engine import SavePredictionsHook
-from sapa_mm.engine.hooks.save_predictions_hook import relative_names
+from sapa_mm.engine.save_predictions_hook import relative_names
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from typing import Any
 import torch
 from mmengine.hooks import Hook
 
-from ...utils.log import log_warning
+from ..utils.log import log_warning
 
 
 class ZeroLossHook(Hook):

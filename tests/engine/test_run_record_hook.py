@@ -7,9 +7,9 @@ import pytest
 import torch
 from mmengine.config import ConfigDict
 
-from sapa_mm.engine.hooks.run_record_hook import RunRecordHook, plain
+from sapa_mm.engine.run_record_hook import RunRecordHook, plain
 
-from ...support.tiny_run import build_runner
+from ..support.tiny_run import build_runner
 
 METAINFO = {
     'classes': list(np.array(['one', 'two'])),

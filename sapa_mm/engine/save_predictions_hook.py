@@ -10,10 +10,10 @@ from mmengine.hooks import Hook
 from mmengine.registry import HOOKS
 from PIL import Image
 
-from ...utils.files import whole_file
-from ...utils.log import log_warning
-from ..images import read_picture
-from ..pictures import add_picture
+from ..utils.files import whole_file
+from ..utils.log import log_warning
+from .images import read_picture
+from .pictures import add_picture
 
 
 @HOOKS.register_module()

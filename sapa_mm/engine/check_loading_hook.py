@@ -8,8 +8,8 @@ from mmengine.model import BaseTTAModel, is_model_wrapper
 from mmengine.runner import Runner
 from torch import nn
 
-from ..loading import check_model, load_weights, log_loaded
-from ..training_state import check_training_state
+from .loading import check_model, load_weights, log_loaded
+from .training_state import check_training_state
 
 
 class CheckLoadingHook(Hook):

@@ -14,13 +14,13 @@ import torch
 from mmengine.runner import IterBasedTrainLoop
 
 from sapa_mm.engine import RandomStateHook, read_checkpoint
-from sapa_mm.engine.hooks.random_state_hook import get_random_state, set_random_state
+from sapa_mm.engine.random_state_hook import get_random_state, set_random_state
 
-from ...support.tiny_run import build_runner
+from ..support.tiny_run import build_runner
 
 pytestmark = pytest.mark.usefixtures('safe_loading')
 
-SCRIPT = Path(__file__).parents[2] / 'support' / 'tiny_run.py'
+SCRIPT = Path(__file__).parents[1] / 'support' / 'tiny_run.py'
 LAST = {'iter': 'iter_12.pth', 'epoch': 'epoch_4.pth'}
 
 

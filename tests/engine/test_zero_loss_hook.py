@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from sapa_mm.engine.hooks.zero_loss_hook import ZeroLossHook
+from sapa_mm.engine.zero_loss_hook import ZeroLossHook
 
 
 @pytest.fixture

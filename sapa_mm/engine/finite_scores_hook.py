@@ -5,7 +5,7 @@ from typing import Any
 
 from mmengine.hooks import Hook
 
-from ...utils.log import log_warning
+from ..utils.log import log_warning
 
 
 class FiniteScoresHook(Hook):
