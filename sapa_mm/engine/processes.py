@@ -2,6 +2,7 @@
 
 import atexit
 import datetime
+import gc
 import os
 import subprocess
 from typing import Any
@@ -79,6 +80,8 @@ def start_processes(cfg: Config) -> None:
 
 
 def _end_processes() -> None:
+    # A model's wrapper holds the group, too, and is in cycles.
+    gc.collect()
     if is_distributed():
         torch.distributed.destroy_process_group()
 
