@@ -38,7 +38,8 @@ def check_data(cfg: Config, splits: Iterable[str]) -> None:
     for split in splits:
         ignored = set(ignored_labels(cfg, split).values())
         for name, dataset in datasets_of(cfg, split):
-            raise_error(open_some(dataset, name, ignored, _described(dataset, name, read)))
+            described = _described(coco_dataset(dataset, name, read))
+            raise_error(open_some(dataset, name, ignored, described))
 
 
 def check_dataset(dataset: Any, name: str) -> None:
@@ -90,10 +91,9 @@ def inspect_data(cfg: Config, samples: int = 200, seed: int = 0) -> Iterator[Rep
             lines = list(_wrong_content(dataset, name, coco))
             yield from lines
             if coco is None or coco.is_readable:
-                described = _described(dataset, name, read)
                 yield from inspect_samples(
                     dataset, name, samples, seed, has_errors(lines), ignored, cfg.get('model'),
-                    described,
+                    _described(coco),
                 )  # fmt: skip
         evaluator = cfg.get(f'{split}_evaluator')
         if evaluator not in seen:
@@ -105,8 +105,7 @@ def inspect_data(cfg: Config, samples: int = 200, seed: int = 0) -> Iterator[Rep
         yield from find_ignored_problems(cfg, SPLITS[:2])
 
 
-def _described(dataset: dict, name: str, read: CocoReader) -> CocoDataset | None:
-    coco = coco_dataset(dataset, name, read)
+def _described(coco: CocoDataset | None) -> CocoDataset | None:
     return coco if coco is not None and coco.is_described else None
 
 
