@@ -78,8 +78,8 @@ def test_a_run_that_was_killed_while_it_validates_or_saves(options, tmp_path):
 @pytest.mark.extended
 def test_a_run_that_fails_tells_why(options, tmp_path):
     """Also under torchrun, whose own error says nothing."""
-    run = few_steps(tmp_path, options, **{'model.decode_head.num_classes': 2})
-    with pytest.raises(TrainingFailed, match=r'^IndexError: Target .*console.log') as failure:
+    run = few_steps(tmp_path, options, **{'optim_wrapper.optimizer.betas': (2, 2)})
+    with pytest.raises(TrainingFailed, match=r'^Invalid beta .*console.log') as failure:
         run.train(Launcher('pytorch'))
     assert run.state == f'failed: {failure.value}'
     assert not (tmp_path / 'result.json').exists()
