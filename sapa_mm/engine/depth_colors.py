@@ -11,7 +11,7 @@ _GREY = 128
 
 
 def color_depth(depth: np.ndarray, low: float, high: float) -> np.ndarray:
-    """Color a depth map.
+    """Colour a depth map.
 
     Args:
         depth (np.ndarray): Depth in metres (H, W). A pixel of 0, below, NaN or infinite has none.
@@ -25,7 +25,7 @@ def color_depth(depth: np.ndarray, low: float, high: float) -> np.ndarray:
 
 
 def color_error(error: np.ndarray, high: float) -> np.ndarray:
-    """Color the errors of a depth map.
+    """Colour the errors of a depth map.
 
     Args:
         error (np.ndarray): Absolute differences in metres (H, W), NaN where there is no truth.

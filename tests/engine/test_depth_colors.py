@@ -13,7 +13,8 @@ def test_depth_is_coloured_between_two_limits_and_grey_without_a_measurement():
 
     picture = color_depth(depth, 1, 5)
 
-    assert picture.shape == (2, 5, 3) and picture.dtype == np.uint8
+    assert picture.shape == (2, 5, 3)
+    assert picture.dtype == np.uint8
     near, far = _colour('viridis', 0.0), _colour('viridis', 1.0)
     assert picture[0].tolist() == [near, far, _colour('viridis', 0.5), near, far]
     assert picture[1].tolist() == [[128] * 3] * 4 + [_colour('viridis', 0.25)]
