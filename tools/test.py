@@ -3,6 +3,7 @@
 import argparse
 
 from sapa_mm.engine.arguments import add_run_arguments, run_config_tool
+from sapa_mm.engine.depth_files import DEPTH_FORMATS
 from sapa_mm.engine.testing import prepare_testing, run_testing
 
 
@@ -13,7 +14,13 @@ def make_parser() -> argparse.ArgumentParser:
     parser.add_argument('checkpoint', help='checkpoint file or address')
     parser.add_argument(
         '--out',
-        help='save the predictions: mmseg: a folder of PNG label maps, mmdet: a .pkl file',
+        help='save the predictions: mmseg: a folder of label or depth maps, mmdet: a .pkl file',
+    )
+    parser.add_argument(
+        '--out-format',
+        choices=DEPTH_FORMATS,
+        default='png',
+        help='depth maps as 16-bit PNG in millimetres (default), or as float32 in metres',
     )
     parser.add_argument('--show-dir', help='draw the predictions into this folder')
     parser.add_argument('--tta', action='store_true', help='test time augmentation')

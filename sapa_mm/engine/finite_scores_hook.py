@@ -1,4 +1,4 @@
-"""Warning of predictions whose scores are not numbers."""
+"""Warning of predictions that are not numbers."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -9,10 +9,11 @@ from ..utils.log import log_warning
 
 
 class FiniteScoresHook(Hook):
-    """Warn once a run if scores of semantic segmentation are NaN or infinite.
+    """Warn once a run if scores of semantic segmentation, or depths, are NaN or infinite.
 
     The class with the largest score is then a class as any other, mostly the first one: label maps,
-    pictures and metrics look normal. (Detections with such scores disappear.)
+    pictures and metrics look normal. A saved depth map has holes. (Detections with such scores
+    disappear.)
     """
 
     def __init__(self) -> None:
@@ -32,22 +33,30 @@ class FiniteScoresHook(Hook):
 
 
 def check_scores(samples: Sequence) -> bool:
-    """Warn if the scores of a prediction are NaN or infinite.
+    """Warn if the scores or depths of a prediction are NaN or infinite.
 
     Args:
         samples (Sequence[SegDataSample or DetDataSample]): Predictions; those without
-            ``seg_logits`` are not looked at.
+            ``seg_logits`` and ``pred_depth_map`` are not looked at.
 
     Returns:
         bool: Whether it has warned.
     """
     for sample in samples:
-        scores = getattr(sample, 'seg_logits', None)
-        if scores is not None and not scores.data.isfinite().all():
-            place = getattr(sample, 'img_path', 'an image')
-            log_warning(
-                f'The scores of {place} are NaN or infinite: its label map means nothing. Has the '
-                'training diverged, or float16 overflowed?'
-            )
-            return True
+        for key, (values, result) in _CHECKED.items():
+            found = getattr(sample, key, None)
+            if found is not None and not found.data.isfinite().all():
+                place = getattr(sample, 'img_path', 'an image')
+                log_warning(
+                    f'The {values} of {place} are NaN or infinite: its {result} means nothing. Has '
+                    'the training diverged, or float16 overflowed?'
+                )
+                return True
     return False
+
+
+#: What is looked at in a data sample, what it is called, and what is made of it.
+_CHECKED = {
+    'seg_logits': ('scores', 'label map'),
+    'pred_depth_map': ('depths', 'depth map'),
+}

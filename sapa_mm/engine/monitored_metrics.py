@@ -6,7 +6,7 @@ from typing import Any
 from mmengine.config import Config
 from mmengine.hooks import CheckpointHook, Hook
 
-from ..datasets.checks.metrics import COCO_ITEMS, IOU_METRICS, PROPOSAL_ITEMS
+from ..datasets.checks.metrics import COCO_ITEMS, DEPTH_METRICS, IOU_METRICS, PROPOSAL_ITEMS
 from ..utils.configs import nested_configs, type_name
 from ..utils.log import log_warning
 from .config import ConfigError
@@ -95,6 +95,8 @@ def metric_names(evaluator: Any) -> tuple[list[str], bool]:
                 own = ['aAcc', *(name for one in kinds for name in IOU_METRICS.get(one, ()))]
             case 'BoundaryIoUMetric':
                 own = ['bIoU']
+            case 'DepthMetric' | 'MonocularDepthMetric':
+                own = list(metric.get('depth_metrics') or DEPTH_METRICS)
             case 'PanopticMetric' | 'CocoPanopticMetric':
                 prefix, own = 'coco_panoptic', _PANOPTIC
             case 'CocoMetric':

@@ -1,4 +1,4 @@
-"""A hook that writes the predictions of a test as label maps and pictures."""
+"""A hook that writes the predictions of a test as label maps or depth maps, and pictures."""
 
 import os
 from collections import Counter
@@ -12,34 +12,50 @@ from PIL import Image
 
 from ..utils.files import whole_file
 from ..utils.log import log_warning
+from .depth_files import MAX_PNG_DEPTH, write_depth
+from .depth_picture import draw_depth
 from .images import read_picture
 from .pictures import add_picture
 
 
 @HOOKS.register_module()
 class SavePredictionsHook(Hook):
-    """Writes label maps and pictures of the predictions, a file for each image of the test set.
+    """Writes the predictions as maps and pictures, a file for each image of the test set.
 
     Files are named after the images, in subfolders as these are: images of one name in different
     folders do not overwrite one another.
 
     Args:
-        out (str, optional): The folder of PNG label maps, numbered as those of the dataset: of 16
-            bits if there are more than 255 classes. Only for models of mmseg. Defaults to None.
-        show_dir (str, optional): The folder of pictures, drawn by the runner's visualizer: ground
-            truth and prediction. An image that cannot be drawn is left out with a warning.
+        out (str, optional): The folder of maps, for models of mmseg: PNG label maps, numbered as
+            those of the dataset, of 16 bits if there are more than 255 classes; depth maps, see
+            ``write_depth``. Defaults to None.
+        show_dir (str, optional): The folder of pictures: depth maps and their errors in colour, see
+            ``draw_depth``; all else is drawn by the runner's visualizer, ground truth and
+            prediction. An image that cannot be drawn is left out with a warning.
             Defaults to None.
         score_thr (float): Only detections of a higher score are drawn. Defaults to 0.3.
+        out_format (str): The kind of file of depth maps: 'png', 16 bits in millimetres, or 'npy',
+            float32 in metres. Defaults to 'png'.
     """
 
     priority = 'LOW'
 
-    def __init__(self, out: str | None = None, show_dir: str | None = None, score_thr: float = 0.3):
+    def __init__(
+        self,
+        out: str | None = None,
+        show_dir: str | None = None,
+        score_thr: float = 0.3,
+        out_format: str = 'png',
+    ):
         self.out = out
         self.show_dir = show_dir
         self.score_thr = score_thr
+        self.out_format = out_format
         self._names: dict[str, str] = {}
-        self._warned = False
+        self._warned: set[str] = set()
+        # By what the data sample has: what is written, and what is not drawn by the visualizer.
+        self._writers = {'pred_sem_seg': self._write_labels, 'pred_depth_map': self._write_depth}
+        self._drawers = {'pred_depth_map': self._draw_depth}
 
     def before_test(self, runner) -> None:
         """Name the files of all images."""
@@ -62,41 +78,74 @@ class SavePredictionsHook(Hook):
             outputs (Sequence[SegDataSample or DetDataSample], optional): The predictions.
 
         Raises:
-            ValueError: If ``out`` is given and there is no label map.
+            ValueError: If ``out`` is given and there is no label map or depth map.
         """
         for sample in outputs or ():
             # Of a dataset that does not list its images, the whole path.
             whole = os.path.splitext(os.path.abspath(sample.img_path))[0].lstrip(os.sep)
             name = self._names.get(sample.img_path, whole)
             if self.out is not None:
-                self._write_labels(sample, os.path.join(self.out, f'{name}.png'))
+                self._write(sample, os.path.join(self.out, name))
             if self.show_dir is not None:
                 self._draw(runner.visualizer, sample, os.path.join(self.show_dir, name))
 
+    def _write(self, sample: Any, path: str) -> None:
+        write = next((self._writers[key] for key in self._writers if key in sample), None)
+        if write is None:
+            raise ValueError(f'out: {sample.img_path} has no predicted label map or depth map')
+        write(sample, path)
+
     def _write_labels(self, sample: Any, path: str) -> None:
-        if 'pred_sem_seg' not in sample:
-            raise ValueError(f'out: {sample.img_path} has no predicted label map')
         labels = sample.pred_sem_seg.data[0].cpu().numpy().astype(np.int64)
         # Files that are read with reduce_zero_label have the classes from 1 on.
         shift = int(bool(sample.get('reduce_zero_label', False)))
         kind = np.uint8 if self._classes + shift <= 256 else np.uint16
-        with whole_file(path) as partial:
+        with whole_file(f'{path}.png') as partial:
             Image.fromarray((labels + shift).astype(kind)).save(partial)
+
+    def _write_depth(self, sample: Any, path: str) -> None:
+        depth = _metres(sample.pred_depth_map)
+        farthest = depth[np.isfinite(depth)].max(initial=0)
+        if self.out_format == 'png' and farthest > MAX_PNG_DEPTH:
+            self._warn_once(
+                'out',
+                f'{sample.img_path} has depths of up to {farthest:.6g} m, which become '
+                f'{MAX_PNG_DEPTH} m, the most that 16 bits of millimetres hold; out_format npy '
+                'keeps them',
+            )
+        write_depth(depth, f'{path}.{self.out_format}')
 
     def _draw(self, visualizer: Any, sample: Any, path: str) -> None:
         try:
             picture = read_picture(sample.img_path)
         except ValueError as error:
-            if not self._warned:
-                text = f'show_dir: not drawn: {error}; the same is not said again'
-                log_warning(text)
-            self._warned = True
+            self._warn_once('show_dir', f'not drawn: {error}')
             return
+        for key, draw in self._drawers.items():
+            if key in sample:
+                with whole_file(f'{path}.png') as partial:
+                    # Little compression: it takes longer than all else.
+                    Image.fromarray(draw(sample, picture)).save(partial, compress_level=1)
+                return
         # mmseg's pictures are areas of colour, which JPEG blurs.
         suffix = os.path.splitext(sample.img_path)[1]
         if 'pred_sem_seg' in sample or suffix.lower() not in ('.jpg', '.jpeg', '.png'):
             suffix = '.png'
         add_picture(visualizer, picture, sample, self.score_thr, out_file=f'{path}{suffix}')
+
+    def _draw_depth(self, sample: Any, picture: np.ndarray) -> np.ndarray:
+        truth = _metres(sample.gt_depth_map) if 'gt_depth_map' in sample else None
+        return draw_depth(picture, _metres(sample.pred_depth_map), truth)
+
+    def _warn_once(self, argument: str, text: str) -> None:
+        if argument not in self._warned:
+            log_warning(f'{argument}: {text}; the same is not said again')
+        self._warned.add(argument)
+
+
+def _metres(depth_map: Any) -> np.ndarray:
+    """The depth (H, W) of a map of mmseg, float32."""
+    return depth_map.data.float().squeeze(0).cpu().numpy()
 
 
 def relative_names(paths: Iterable[str]) -> dict[str, str]:

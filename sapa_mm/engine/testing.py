@@ -1,16 +1,17 @@
 """Testing: preparing and checking the config, and the run."""
 
 import copy
+import inspect
 import os
 from typing import Any
 
 from mmengine.config import Config, ConfigDict
 from mmengine.dist import master_only
 from mmengine.hooks import LoggerHook
-from mmengine.registry import DATASETS, TRANSFORMS
+from mmengine.registry import DATASETS, MODELS, TRANSFORMS
 
 from ..datasets.checks import check_data
-from ..datasets.checks.dataset_config import find_class
+from ..datasets.checks.dataset_config import default_of, find_class, find_dataset
 from ..utils.configs import (
     datasets_of,
     loads_labels,
@@ -19,9 +20,10 @@ from ..utils.configs import (
     without_labels,
 )
 from ..utils.files import check_writable
-from ..utils.log import log_warning
+from ..utils.log import log_info, log_warning
 from .check_loading_hook import CheckLoadingHook
 from .config import check_checkpoint, in_scope
+from .depth_files import DEPTH_FORMATS
 from .run import build_runner, explain_building, read_run_config
 from .settings import check_settings
 
@@ -37,6 +39,7 @@ def prepare_testing(
     data_root: str | None = None,
     launcher: str = 'none',
     allow_partial: bool = False,
+    out_format: str = 'png',
 ) -> Config:
     """Read a config for testing and check it.
 
@@ -46,9 +49,10 @@ def prepare_testing(
         work_dir (str, optional): Where the log and the metrics go. Defaults to the config's own,
             or to ``./work_dirs/<name of the config>``.
         out (str, optional): Where to save the predictions: with mmseg a folder, for PNG label maps
-            as in the dataset; with mmdet a ``.pkl`` file. Defaults to None.
+            as in the dataset, or depth maps; with mmdet a ``.pkl`` file. Defaults to None.
         show_dir (str, optional): A folder to draw the predictions into. Defaults to None.
-        tta (bool): Whether to use test time augmentation. Defaults to False.
+        tta (bool): Whether to use test time augmentation; of depth models, the average of each
+            image and its mirror. Defaults to False.
         cfg_options (dict, optional): Settings to override, with dotted keys. Defaults to None.
         data_root (str, optional): Folder of the data in place of the config's, see
             ``read_config``. Defaults to None.
@@ -56,6 +60,8 @@ def prepare_testing(
             Defaults to 'none'.
         allow_partial (bool): Whether to load what fits of a checkpoint that does not fit the model,
             and warn. Defaults to False.
+        out_format (str): How to save depth maps: 'png', 16 bits in millimetres, or 'npy', float32
+            in metres. Defaults to 'png'.
 
     Returns:
         Config: The config.
@@ -67,6 +73,7 @@ def prepare_testing(
             wrong, or the checkpoint is damaged.
     """
     cfg = read_run_config(config, work_dir, cfg_options, launcher, data_root)
+    _check_format(cfg, out, out_format)
     check_checkpoint(checkpoint, 'checkpoint')
     cfg.load_from = checkpoint
     cfg.resume = False
@@ -82,7 +89,7 @@ def prepare_testing(
         _use_tta(cfg)
     _check_labels(cfg, saves=out is not None or show_dir is not None)
     if out is not None:
-        _save_predictions(cfg, out)
+        _save_predictions(cfg, out, out_format)
     if show_dir is not None:
         check_writable(show_dir, 'show_dir', is_folder=True)
         _check_apart(cfg, show_dir, 'show_dir')
@@ -118,6 +125,25 @@ def _scope(cfg: Config, argument: str) -> str:
     if scope not in ('mmseg', 'mmdet'):
         raise ValueError(f'{argument} needs default_scope mmseg or mmdet, the config has {scope}')
     return scope
+
+
+def _model_names(cfg: Config) -> list[str]:
+    """The names of the class of the model, and of its bases."""
+    with in_scope(cfg):
+        kind = find_class(MODELS, cfg.model.get('type'))
+    return [base.__name__ for base in inspect.getmro(kind)] if inspect.isclass(kind) else []
+
+
+def _check_format(cfg: Config, out: str | None, out_format: str) -> None:
+    if out_format not in DEPTH_FORMATS:
+        raise ValueError(f'out_format must be {" or ".join(DEPTH_FORMATS)}, got {out_format}')
+    if out_format == 'png':
+        return
+    if out is None:
+        raise ValueError(f'out_format {out_format} has no effect without `out`')
+    if 'DepthEstimator' not in _model_names(cfg):
+        kind = type_name(cfg.model.get('type'))
+        raise ValueError(f'out_format: {out_format} is for depth maps, {kind} predicts none')
 
 
 def _metrics(cfg: Config) -> list[dict]:
@@ -177,12 +203,12 @@ def _needs_labels(metric: dict) -> bool:
 
 
 def _only_formats(metric: dict) -> bool:
-    """Tell whether a metric is to write label maps alone, without saying where."""
-    is_iou = type_name(metric.get('type')) in ('IoUMetric', 'BoundaryIoUMetric')
-    return is_iou and bool(metric.get('format_only')) and not metric.get('output_dir')
+    """Tell whether a metric is to write maps alone, without saying where."""
+    writes = type_name(metric.get('type')) in _WRITING_METRICS
+    return writes and bool(metric.get('format_only')) and not metric.get('output_dir')
 
 
-def _save_predictions(cfg: Config, out: str) -> None:
+def _save_predictions(cfg: Config, out: str, out_format: str) -> None:
     if _scope(cfg, 'out') == 'mmdet':
         if not out.endswith(('.pkl', '.pickle')):
             raise ValueError(f'out takes a .pkl file for an mmdet config, got {out}')
@@ -191,7 +217,7 @@ def _save_predictions(cfg: Config, out: str) -> None:
         cfg.test_evaluator = [*_metrics(cfg), dump]
         return
     if out.endswith(('.pkl', '.pickle')) or os.path.isfile(out):
-        raise ValueError(f'out takes a folder (of label maps) for an mmseg config, got {out}')
+        raise ValueError(f'out takes a folder (of maps) for an mmseg config, got {out}')
     check_writable(out, 'out', is_folder=True)
     _check_apart(cfg, out, 'out')
     for metric in _metrics(cfg):
@@ -199,7 +225,7 @@ def _save_predictions(cfg: Config, out: str) -> None:
             # It numbers the classes as Cityscapes' server does.
             metric.update(output_dir=out, keep_results=True)
             return
-    _save(cfg, out=out)
+    _save(cfg, out=out, out_format=out_format)
 
 
 def _check_apart(cfg: Config, folder: str, name: str) -> None:
@@ -208,7 +234,11 @@ def _check_apart(cfg: Config, folder: str, name: str) -> None:
     for split in ('train', 'val', 'test'):
         for key, dataset in datasets_of(cfg, split):
             root = dataset.get('data_root') or ''
-            for kind, prefix in (dataset.get('data_prefix') or {}).items():
+            prefixes = dataset.get('data_prefix')
+            if prefixes is None:
+                with in_scope(cfg):
+                    prefixes = default_of(find_dataset(dataset.get('type')), 'data_prefix')
+            for kind, prefix in (prefixes or {}).items():
                 data = os.path.realpath(os.path.join(root, prefix or ''))
                 # Several folders of images keep their names; the root of the data is above them.
                 inside = place.startswith(os.path.join(os.path.realpath(root), ''))
@@ -237,6 +267,11 @@ def _save(cfg: Config, **settings: Any) -> None:
 
 
 def _use_tta(cfg: Config) -> None:
+    names = _model_names(cfg)
+    # mmseg's model for label maps is in the runtime settings of many configs.
+    merger = type_name((cfg.get('tta_model') or {'type': 'SegTTAModel'}).get('type'))
+    if 'DepthEstimator' in names and merger == 'SegTTAModel':
+        return _average_flips(cfg, can_flip='FlipDepthEstimator' in names)
     own = cfg.get('tta_pipeline')
     if _scope(cfg, 'tta') == 'mmdet':
         cfg.setdefault('tta_model', _DET_TTA_MODEL)
@@ -252,6 +287,22 @@ def _use_tta(cfg: Config) -> None:
     model = copy.deepcopy(cfg.tta_model)
     model['module'] = cfg.model
     cfg.model = model
+
+
+def _average_flips(cfg: Config, can_flip: bool) -> None:
+    """Have a depth model average its predictions of each image and of its mirror."""
+    test_cfg = cfg.model.get('test_cfg') or {}
+    mode = test_cfg.get('mode', 'whole')
+    if mode.endswith('flip'):
+        log_info(f'tta: changes nothing, model.test_cfg.mode {mode} averages flips already')
+        return
+    if not can_flip:
+        raise ValueError(
+            f'tta needs model.type FlipDepthEstimator, or a model.test_cfg.mode that averages '
+            f'flips; the config has {type_name(cfg.model.type)} and {mode}'
+        )
+    cfg.model.test_cfg = {**test_cfg, 'mode': f'{mode}_flip'}
+    log_info(f'tta: model.test_cfg.mode {mode}_flip averages each image and its mirror')
 
 
 def _check_tta_model(model: dict, merger: str) -> None:
@@ -273,8 +324,9 @@ def _check_tta_model(model: dict, merger: str) -> None:
 
 
 _HOSTS = ('mmcv.', 'mmdet.', 'mmengine.', 'mmseg.', 'sapa_mm.')
-_LABEL_METRICS = ('IoUMetric', 'BoundaryIoUMetric', 'CityscapesMetric', 'DepthMetric', 'VOCMetric',
-                  'OpenImagesMetric')  # fmt: skip
+_LABEL_METRICS = ('IoUMetric', 'BoundaryIoUMetric', 'CityscapesMetric', 'DepthMetric',
+                  'MonocularDepthMetric', 'VOCMetric', 'OpenImagesMetric')  # fmt: skip
+_WRITING_METRICS = ('IoUMetric', 'BoundaryIoUMetric', 'DepthMetric', 'MonocularDepthMetric')
 _COCO_METRICS = ('CocoMetric', 'CocoPanopticMetric')
 _MASK_PARTS = ('mask_head', 'panoptic_head', 'panoptic_fusion_head', 'semantic_head', 'segm_head')
 # The fallbacks of mmdet's own tool.

@@ -78,6 +78,20 @@ def test_the_best_checkpoint_needs_no_rule(names):
     assert own.rules == expected[: len(own.rules)]
 
 
+@pytest.mark.parametrize('kind', ['DepthMetric', 'mmseg.MonocularDepthMetric'])
+def test_metrics_of_depth(kind):
+    names, is_all = metric_names({'type': kind})
+    assert is_all
+    assert [name for name in names if infer_rule(name) == 'greater'] == ['d1', 'd2', 'd3']
+    errors = ['abs_rel', 'sq_rel', 'rmse', 'rmse_log', 'log10', 'silog']
+    assert [name for name in names if infer_rule(name) == 'less'] == errors
+    few = {'type': kind, 'depth_metrics': ['rmse', 'd1'], 'prefix': 'my'}
+    assert metric_names(few) == (['my/rmse', 'my/d1'], True)
+    cfg = Config({'val_evaluator': few, **checkpoints(save_best='my/abs_rel')})
+    with pytest.raises(ValueError, match='save_best: the validation has no metric my/abs_rel; it '):
+        set_rules(cfg)
+
+
 @pytest.mark.parametrize('own', [{'rule': 'less'}, {'greater_keys': ['bIoU']}])
 def test_a_rule_of_the_config_stays(own):
     cfg = Config({'val_evaluator': BIOU, **checkpoints(save_best='bIoU', **own)})

@@ -84,6 +84,48 @@ def test_labels_of_many_classes(tmp_path, classes, reduce, mode, stored):
         run(dataset, samples, out=str(tmp_path / 'out'))
 
 
+def depth_samples(dataset, depth, truth=None):
+    SegDataSample = pytest.importorskip('mmseg.structures').SegDataSample
+    samples = [SegDataSample(metainfo={'img_path': path}) for path in dataset.paths]
+    for sample in samples:
+        maps = {'pred_depth_map': depth} | ({} if truth is None else {'gt_depth_map': truth})
+        sample.set_data({key: PixelData(data=value[None]) for key, value in maps.items()})
+    return samples
+
+
+def test_depth_maps_as_images_and_arrays(tmp_path, monkeypatch):
+    said = []
+    monkeypatch.setattr('sapa_mm.utils.log._log', lambda text, _: said.append(text))
+    dataset = Images(tmp_path)
+    depth = torch.full((6, 8), 1.2344)
+    depth[0, :3] = torch.tensor([80, torch.nan, -1])
+    samples = depth_samples(dataset, depth)
+    run(dataset, samples, out=str(tmp_path / 'png'))
+    run(dataset, samples, out=str(tmp_path / 'npy'), out_format='npy')
+    for part in ('a', 'b'):
+        image = Image.open(tmp_path / 'png' / part / '0.png')
+        assert image.mode == 'I;16'
+        values = np.asarray(image)
+        assert values[0, :4].tolist() == [65535, 0, 0, 1234]
+        assert (values[1:] == 1234).all()
+        array = np.load(tmp_path / 'npy' / part / '0.npy')
+        np.testing.assert_array_equal(array, depth.numpy())
+    assert said == [
+        f'out: {dataset.paths[0]} has depths of up to 80 m, which become 65.535 m, the most that '
+        '16 bits of millimetres hold; out_format npy keeps them; the same is not said again'
+    ]
+
+
+@pytest.mark.parametrize('has_truth', [True, False])
+def test_depth_maps_are_drawn_in_half_precision_too(tmp_path, has_truth):
+    dataset = Images(tmp_path)
+    depth = torch.full((6, 8), 2.0, dtype=torch.bfloat16)
+    samples = depth_samples(dataset, depth, torch.ones(6, 8) if has_truth else None)
+    run(dataset, samples, show_dir=str(tmp_path / 'drawn'))
+    pictures = [Image.open(tmp_path / 'drawn' / part / '0.png') for part in ('a', 'b')]
+    assert {picture.height for picture in pictures} == {544 if has_truth else 272}
+
+
 @pytest.fixture
 def visualizer():
     visualizers = pytest.importorskip('mmdet.visualization')
