@@ -17,11 +17,7 @@ from ..visualization.input_image import InputImage, dataset_image
 from ..visualization.kernels import compute_kernels
 from ..visualization.label_maps import UNLABELLED, label_map
 from ..visualization.model_run import ModelRun, run_model
-from ..visualization.predictions_figure import (
-    case_patches,
-    compare_predictions,
-    prediction_panels,
-)
+from ..visualization.predictions_figure import compare_predictions, prediction_panels
 from .scenes import make_missing_scenes, scenes_run
 from .training_result import TrainingResult
 from .training_run import TrainingRun
@@ -152,7 +148,7 @@ def _draw_comparison(
     call = run.upsampler_call(-1)
     size, low, extent = call.output.shape[2:], call.x.shape[2:], run.extent
     # Preferably where the model gets both sides right.
-    right = np.where(run.labels == truth, truth, UNLABELLED)
+    right = np.where(run.regions == truth, truth, UNLABELLED)
     cells = find_boundary(right, size) or find_boundary(truth, size)
     if cells is None:
         raise ValueError(
@@ -178,8 +174,7 @@ def _draw_comparison(
         axis.set_title(f'{kernels_of} kernel, {side}', fontsize=9)
     difference = compare_predictions(image, runs)
     show(axes[1, 3], difference.picture, 'who is right')
-    handles = case_patches(difference)
-    figure.legend(handles=handles, loc='outside lower right', ncols=4, fontsize=9)
+    figure.legend(handles=difference.handles(), loc='outside lower right', ncols=4, fontsize=9)
     with whole_file(path) as partial:
         figure.savefig(partial, dpi=110)
 

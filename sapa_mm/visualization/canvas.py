@@ -121,17 +121,17 @@ def feature_picture(feature: Tensor, channel: int | None = None) -> np.ndarray:
 def zoom(
     axis: Axes, pixels: np.ndarray, labels: np.ndarray, centre: Sequence[float], radius: float
 ) -> None:
-    """Shows the surroundings of a point, with the borders of classes in white.
+    """Shows the surroundings of a point, with the borders of regions in white.
 
     Args:
         axis (Axes): The panel.
         pixels (np.ndarray): The image, RGB (H, W, 3).
-        labels (np.ndarray): Label map (H, W).
+        labels (np.ndarray): Number of each pixel's region (H, W), such as its class.
         centre (Sequence[float]): y and x of the point.
         radius (float): Pixels shown to each side of it.
     """
     y, x = centre
-    # Only what is shown: the borders of all classes in a large photograph take gigabytes.
+    # Only what is shown: the borders of all regions in a large photograph take gigabytes.
     (top, bottom), (left, right) = (
         (max(0, min(int(c - radius) - 2, side - 1)), max(1, min(int(c + radius) + 3, side)))
         for c, side in zip(centre, labels.shape, strict=True)

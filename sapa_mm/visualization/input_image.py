@@ -1,22 +1,21 @@
 """The image that models are run on, and its ground truth if known."""
 
 import contextlib
+import copy
 import io
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import torch
 from mmengine.config import Config
-from mmengine.registry import DATASETS, TRANSFORMS
-from mmengine.structures import PixelData
+from mmengine.registry import DATASETS
 from torch.utils.data import Dataset
 
 from ..datasets.checks import check_dataset
 from ..engine.config import in_scope
 from ..engine.images import read_image
-from ..utils.coco_panoptic import IGNORE_INDEX, Segments, read_id_map
-from ..utils.configs import single_datasets, without_pipelines
+from ..utils.configs import single_datasets
+from .tasks import TASKS
 
 
 @dataclass(frozen=True)
@@ -67,7 +66,7 @@ def open_image(
         check_dataset(dataset_cfg, 'val_dataloader.dataset')
         # pycocotools prints its progress.
         with contextlib.redirect_stdout(io.StringIO()):
-            dataset = DATASETS.build(without_pipelines(dataset_cfg))
+            dataset = DATASETS.build(_without_images(dataset_cfg))
         return dataset_image(dataset, sample)
 
 
@@ -95,16 +94,21 @@ def dataset_image(dataset: Dataset, index: int) -> InputImage:
     # mmdet's ConcatDataset has a list of the parts' own.
     meta = dataset.metainfo[0] if isinstance(dataset.metainfo, list) else dataset.metainfo
     num_classes = len(meta.get('classes') or ())
-    if info.get('segments_info') is not None:
-        truth = _panoptic_truth(info, num_classes)
-    elif 'instances' in info:
-        truth = _instance_truth(info)
-    elif info.get('seg_map_path'):
-        read_image(info['seg_map_path'], 'annotation')
-        truth = _semantic_truth(info, pixels.shape[:2], num_classes)
-    else:
-        truth = None
-    return InputImage(info['img_path'], pixels, truth)
+    for task in TASKS:
+        if task.has_truth(info):
+            size = pixels.shape[:2]
+            truth = task.read_truth(info, size, num_classes, lambda: dataset[index])
+            return InputImage(info['img_path'], pixels, truth)
+    return InputImage(info['img_path'], pixels)
+
+
+def _without_images(dataset: dict) -> dict:
+    """Copies the config of a dataset with only those steps that the tasks' ground truth needs."""
+    dataset = copy.deepcopy(dataset)
+    for _, single in single_datasets(dataset, 'dataset'):
+        steps = single.get('pipeline') or ()
+        single['pipeline'] = [step for task in TASKS for step in task.truth_steps(steps)]
+    return dataset
 
 
 def _read_truth(
@@ -113,83 +117,26 @@ def _read_truth(
     """Reads the annotation map of an image that belongs to no dataset."""
     if cfg.default_scope != 'mmseg':
         raise ValueError(
-            'truth must be a label map, for configs of mmseg; the boxes and segments of a '
-            'detector are in its dataset: use `sample`'
+            'truth must be a label map or a depth map, for configs of mmseg; the boxes and '
+            'segments of a detector are in its dataset: use `sample`'
         )
     read_image(truth, 'truth')
     configs = [single for _, single in single_datasets(dataset_cfg, 'val_dataloader')]
     if not configs:
         raise ValueError('truth: the config has no val_dataloader that says how labels are stored')
     # The dataset knows how labels are numbered; its data need not be there.
-    dataset = DATASETS.build({**configs[0], 'pipeline': [], 'lazy_init': True})
+    dataset = DATASETS.build({**_without_images(configs[0]), 'lazy_init': True})
+    keys = {task.truth_key: task for task in TASKS if task.truth_key in dataset.data_prefix}
+    if not keys:
+        known = ' or '.join(task.truth_key for task in TASKS if task.truth_key)
+        raise ValueError(f'truth: the dataset of val_dataloader has no {known} in its data_prefix')
+    key, task = next(iter(keys.items()))
     info = dict(
         img_path=image,
-        seg_map_path=truth,
         reduce_zero_label=dataset.reduce_zero_label,
         label_map=dataset.label_map,
+        seg_fields=[],
     )
-    return _semantic_truth(info, pixels.shape[:2], len(dataset.metainfo['classes']))
-
-
-def _semantic_truth(info: dict, size: tuple[int, int], num_classes: int) -> Any:
-    """Reads an annotation map as mmseg does, into a SegDataSample with ``gt_sem_seg``.
-
-    Args:
-        info (dict): ``seg_map_path``, ``reduce_zero_label`` and ``label_map``, as datasets of
-            mmseg provide them.
-        size (tuple[int, int]): Height and width of the image.
-        num_classes (int): Number of classes of the dataset.
-
-    Raises:
-        ValueError: If the file is not a label map, has another size than the image, or contains a
-            label that is neither a class nor 255.
-    """
-    from mmseg.structures import SegDataSample
-
-    path = info['seg_map_path']
-    load = TRANSFORMS.build(dict(type='mmseg.LoadAnnotations'))
-    labels = load(dict(info, seg_fields=[]))['gt_seg_map']
-    if labels.ndim != 2:
-        raise ValueError(f'{path} is no label map: it has {labels.shape[2]} channels')
-    if labels.shape != size:
-        raise ValueError(
-            '{} has {} x {} pixels, its image has {} x {} (height x width)'.format(
-                path, *labels.shape, *size
-            )
-        )
-    wrong = labels[(labels >= num_classes) & (labels != IGNORE_INDEX)]
-    if wrong.size:
-        raise ValueError(
-            f'{path} has the label {wrong[0]} (numbered as the dataset is: '
-            f'reduce_zero_label={info["reduce_zero_label"]}); allowed are 0..{num_classes - 1} '
-            f'and {IGNORE_INDEX}'
-        )
-    truth = SegDataSample(metainfo=dict(ori_shape=size))
-    truth.gt_sem_seg = PixelData(data=torch.from_numpy(labels.astype('int64'))[None])
-    return truth
-
-
-def _panoptic_truth(info: dict, num_classes: int) -> Any:
-    """Reads a panoptic map into a DetDataSample; ``num_classes`` is the label of VOID."""
-    from mmdet.structures import DetDataSample
-
-    ids, labels = ([entry[key] for entry in info['segments_info']] for key in ('id', 'category'))
-    segments = Segments.make(read_id_map(info['seg_map_path']), ids, labels)
-    panoptic_map = torch.from_numpy(segments.to_panoptic_map(num_classes))
-    truth = DetDataSample()
-    truth.gt_panoptic_seg = PixelData(sem_seg=panoptic_map[None])
-    return truth
-
-
-def _instance_truth(info: dict) -> Any:
-    """Puts the instances of an image, without crowds, into a DetDataSample as mmdet does."""
-    instances = [instance for instance in info['instances'] if not instance['ignore_flag']]
-    # Datasets of boxes have no masks.
-    with_mask = bool(instances) and all('mask' in instance for instance in instances)
-    load = TRANSFORMS.build(
-        dict(type='mmdet.LoadAnnotations', with_bbox=True, with_mask=with_mask, box_type=None)
-    )
-    pack = TRANSFORMS.build(dict(type='mmdet.PackDetInputs', meta_keys=('ori_shape',)))
-    size = (info['height'], info['width'])
-    loaded = load(dict(info, instances=instances, ori_shape=size, img_shape=size))
-    return pack(loaded)['data_samples']
+    info[key] = truth
+    num_classes = len(dataset.metainfo['classes'])
+    return task.read_truth(info, pixels.shape[:2], num_classes, lambda: dataset.pipeline(info))

@@ -10,7 +10,6 @@ from matplotlib.patches import Rectangle
 from ..upsamplers import IndexNet, WindowUpsampler
 from .canvas import MARK, format_size, mark, show, show_map, to_cell, to_pixels, zoom
 from .kernels import Kernel, class_names, compute_kernels, index_map
-from .label_maps import boundary_near_centre
 from .model_run import Call, ModelRun
 
 
@@ -24,7 +23,7 @@ def draw_kernel(
     Args:
         run (ModelRun): A model run on an image.
         position (tuple[int, int], optional): Row and column of a pixel of the image. Defaults to
-            the border between two predicted classes nearest to the centre.
+            ``run.position``.
         upsampler (int): Index of the upsampler in the order of their calls. Defaults to -1, the
             last.
 
@@ -36,7 +35,7 @@ def draw_kernel(
     """
     call = run.upsampler_call(upsampler)
     if position is None:
-        position = boundary_near_centre(run.labels)
+        position = run.position
     if isinstance(call.upsampler, IndexNet):
         return _draw_index_map(run, call, position)
     if not isinstance(call.upsampler, WindowUpsampler):
@@ -83,8 +82,8 @@ def _draw_places(
     whole, near = figure.subplots(2, 1)
     show(whole, run.pixels, 'the window on the image')
     radius = (side / 2 + 1) * cell.max()
-    zoom(near, run.pixels, run.labels, corner + side * cell / 2, radius)
-    near.set_title('its low-res pixels; predicted borders', fontsize=9)
+    zoom(near, run.pixels, run.regions, corner + side * cell / 2, radius)
+    near.set_title(f'its low-res pixels; {run.task.borders}', fontsize=9)
     for axis, step in ((whole, side), (near, 1)):
         for tap in np.ndindex(side // step, side // step):
             y, x = corner + tap * cell

@@ -1,21 +1,17 @@
 """Predictions and ground truth as label maps, and where these differ."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from ..utils.coco_panoptic import IGNORE_INDEX, panoptic_labels
+from .comparisons import BLACK, GREY, LIGHT, YELLOW, DifferenceMap, case_map, model_colour
 
 #: Stands for pixels without a label in the ground truth.
 UNLABELLED = -1
 #: Only detections of a higher score are drawn, as by default in mmdet's visualizer.
 MIN_SCORE = 0.3
-
-_BLACK, _LIGHT, _GREY, _YELLOW = (0.0,) * 3, (0.93,) * 3, (0.6,) * 3, (0.94, 0.89, 0.26)
-# Of the models; colour-blind readers can tell them apart too (Okabe and Ito).
-_COLOURS = [(0, 114, 178), (213, 94, 0), (0, 158, 115), (204, 121, 167), (86, 180, 233)]
 
 
 def to_numpy(array: Any) -> np.ndarray:
@@ -38,9 +34,6 @@ def label_map(sample: Any, prefix: str, num_classes: int) -> np.ndarray:
         boxes without them, higher scores on top; the remaining pixels are background,
         ``num_classes``, as is VOID in a panoptic prediction. UNLABELLED where the ground truth has
         no label.
-
-    Raises:
-        ValueError: If the sample has none of the three.
     """
     if f'{prefix}_panoptic_seg' in sample:
         values = to_numpy(sample.get(f'{prefix}_panoptic_seg').sem_seg)[0]
@@ -49,12 +42,7 @@ def label_map(sample: Any, prefix: str, num_classes: int) -> np.ndarray:
     if f'{prefix}_sem_seg' in sample:
         labels = to_numpy(sample.get(f'{prefix}_sem_seg').data)[0].astype(np.int64)
         return np.where(labels == IGNORE_INDEX, UNLABELLED, labels)
-    if f'{prefix}_instances' in sample:
-        return _paint(sample.get(f'{prefix}_instances'), sample.ori_shape[:2], num_classes)
-    raise ValueError(
-        'only semantic maps, panoptic maps and instances can be drawn; the model predicts '
-        f'{", ".join(sample.keys()) or "nothing"}'
-    )
+    return _paint(sample.get(f'{prefix}_instances'), sample.ori_shape[:2], num_classes)
 
 
 def boundary_near_centre(labels: np.ndarray) -> tuple[int, int]:
@@ -76,26 +64,6 @@ def boundary_near_centre(labels: np.ndarray) -> tuple[int, int]:
     return row, column
 
 
-@dataclass(frozen=True)
-class DifferenceMap:
-    """Which of several cases, such as 'all right', holds at each pixel.
-
-    Attributes:
-        cases (np.ndarray): int (H, W), indices into ``names``.
-        names (list[str]): Name of each case.
-        colours (list[tuple[float, float, float]]): RGB colour of each case, 0 to 1.
-    """
-
-    cases: np.ndarray
-    names: list[str]
-    colours: list[tuple[float, float, float]]
-
-    @property
-    def picture(self) -> np.ndarray:
-        """The colour of each pixel's case, RGB (H, W, 3), 0 to 1."""
-        return np.array(self.colours)[self.cases]
-
-
 def compare_labels(predictions: dict[str, np.ndarray], truth: np.ndarray | None) -> DifferenceMap:
     """Compares predictions with the ground truth, or, without one, with each other.
 
@@ -110,11 +78,12 @@ def compare_labels(predictions: dict[str, np.ndarray], truth: np.ndarray | None)
         NAME differs' for each of three or more models, and 'different'.
     """
     labels, names = np.stack(list(predictions.values())), list(predictions)
-    # A pixel belongs to the first case that holds.
-    cases = _agreement(labels, names) if truth is None else _correctness(labels, names, truth)
-    conditions, case_names, colours = zip(*cases, strict=True)
-    conditions = [np.broadcast_to(condition, labels.shape[1:]) for condition in conditions]
-    return DifferenceMap(np.argmax(conditions, axis=0), list(case_names), list(colours))
+    if truth is None:
+        cases, title = _agreement(labels, names), 'where they differ'
+    else:
+        cases = _correctness(labels, names, truth)
+        title = 'where they differ' if len(names) > 1 else 'where it is right'
+    return case_map(cases, labels.shape[1:], title)
 
 
 def _correctness(labels: np.ndarray, names: Sequence[str], truth: np.ndarray):
@@ -122,28 +91,24 @@ def _correctness(labels: np.ndarray, names: Sequence[str], truth: np.ndarray):
     right = labels == truth
     count = right.sum(0)
     several = len(names) > 1
-    yield truth == UNLABELLED, 'no label', _BLACK
-    yield right.all(0), 'all right' if several else 'right', _LIGHT
-    yield count == 0, 'all wrong' if several else 'wrong', _GREY
+    yield truth == UNLABELLED, 'no label', BLACK
+    yield right.all(0), 'all right' if several else 'right', LIGHT
+    yield count == 0, 'all wrong' if several else 'wrong', GREY
     for index, name in enumerate(names if several else ()):
-        yield right[index] & (count == 1), f'only {name} right', _colour(index)
+        yield right[index] & (count == 1), f'only {name} right', model_colour(index)
     if len(names) > 2:
-        yield True, 'several right', _YELLOW
+        yield True, 'several right', YELLOW
 
 
 def _agreement(labels: np.ndarray, names: Sequence[str]):
     """Yields condition, name and colour of each case of comparing models with each other."""
-    yield (labels == labels[0]).all(0), 'all the same', _LIGHT
+    yield (labels == labels[0]).all(0), 'all the same', LIGHT
     if len(names) > 2:
         for index, name in enumerate(names):
             others = np.delete(labels, index, 0)
             alone = (others == others[0]).all(0) & (labels[index] != others[0])
-            yield alone, f'only {name} differs', _colour(index)
-    yield True, 'different', _YELLOW if len(names) > 2 else _colour(1)
-
-
-def _colour(index: int) -> tuple[float, float, float]:
-    return tuple(channel / 255 for channel in _COLOURS[index % len(_COLOURS)])
+            yield alone, f'only {name} differs', model_colour(index)
+    yield True, 'different', YELLOW if len(names) > 2 else model_colour(1)
 
 
 def _paint(instances: Any, size: tuple[int, int], background: int) -> np.ndarray:

@@ -17,7 +17,7 @@ from ..engine.finite_scores_hook import check_scores
 from ..upsamplers import Upsampler
 from ..utils.text import one_line
 from .canvas import Extent
-from .label_maps import label_map
+from .tasks import Task, task_of
 
 
 @dataclass(frozen=True)
@@ -51,8 +51,9 @@ class ModelRun:
             window over the image.
         slides (bool): Whether it does.
         prediction (SegDataSample or DetDataSample): The prediction, of the image's size.
-        labels (np.ndarray): Class of each pixel, see ``.label_maps.label_map``.
-        meta (dict): ``classes`` and ``palette``.
+        task (Task): What it is a prediction of.
+        regions (np.ndarray): int (H, W), see ``Task.regions``: for most tasks each pixel's class.
+        meta (dict): ``classes`` and ``palette``, where the task has classes.
     """
 
     name: str
@@ -61,8 +62,14 @@ class ModelRun:
     calls: list[Call]
     slides: bool
     prediction: Any
-    labels: np.ndarray
+    task: Task
+    regions: np.ndarray
     meta: dict
+
+    @property
+    def position(self) -> tuple[int, int]:
+        """Row and column of a pixel that a kernel is drawn of by default, see ``Task.position``."""
+        return self.task.position(self.prediction, self.regions)
 
     def upsampler_calls(self) -> list[Call]:
         """The calls.
@@ -107,20 +114,24 @@ def run_model(
         model (nn.Module): A model of mmseg or mmdet; left in evaluation mode.
         sample (dict): The image as the model's test pipeline prepares it.
         pixels (np.ndarray): The image before the pipeline, RGB, uint8 (H, W, 3).
-        meta (dict): ``classes`` and ``palette``.
+        meta (dict): ``classes`` and ``palette``, where there are classes.
 
     Returns:
         ModelRun: Prediction and calls.
 
     Raises:
-        ValueError: If the model cannot run on the image, or its prediction cannot be drawn.
+        ValueError: If the model cannot run on the image, its prediction cannot be drawn, or the
+            names of its classes are missing.
     """
     model.eval()
     with explain_failure(name, pixels):
         prediction, calls, extent = predict_recorded(model, sample)
     check_scores([prediction])
-    labels = label_map(prediction, 'pred', len(meta['classes']))
-    return ModelRun(name, pixels, extent, calls, _slides(model), prediction, labels, meta)
+    task = task_of(prediction)
+    meta = task.complete_meta(meta)
+    regions = task.regions(prediction, meta)
+    slides = _slides(model)
+    return ModelRun(name, pixels, extent, calls, slides, prediction, task, regions, meta)
 
 
 @torch.no_grad()
@@ -261,7 +272,8 @@ def first_calls(calls: list[Call]) -> list[Call]:
 
 def _slides(model: nn.Module) -> bool:
     """Tells whether a model of mmseg predicts window by window."""
-    return (getattr(model, 'test_cfg', None) or {}).get('mode') == 'slide'
+    mode = (getattr(model, 'test_cfg', None) or {}).get('mode') or ''
+    return mode.startswith('slide')
 
 
 def _copy(tensor: Tensor | None) -> Tensor | None:

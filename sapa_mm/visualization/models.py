@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 from mmengine.config import Config
 from mmengine.dataset import Compose
 from torch import nn
@@ -41,7 +40,7 @@ class NamedModel:
             pipeline = Compose(image_pipeline(self.trained.cfg))
         with explain_failure(self.name, image.pixels):
             sample = pipeline(dict(img_path=image.path, img_id=0))
-        meta = _complete_meta(self.trained.dataset_meta)
+        meta = self.trained.dataset_meta
         return run_model(self.name, self.trained.model, sample, image.pixels, meta)
 
 
@@ -123,15 +122,3 @@ def _distinct(titles: list[str | None], configs: list[str]) -> list[str]:
         f'{name}, model {number}' if names.count(name) > 1 else name
         for number, name in enumerate(names, 1)
     ]
-
-
-def _complete_meta(meta: dict) -> dict:
-    """Return ``classes`` and ``palette``, with random colours if there are none."""
-    classes = meta.get('classes')
-    if not classes:
-        raise ValueError('neither the checkpoint nor the config has the names of the classes')
-    palette = meta.get('palette')
-    if not isinstance(palette, (list, tuple)) or len(palette) < len(classes):
-        palette = np.random.default_rng(0).integers(40, 256, (len(classes), 3)).tolist()
-    classes = tuple(printable(str(name)) for name in classes)
-    return dict(meta, classes=classes, palette=[tuple(map(int, rgb)) for rgb in palette])

@@ -12,7 +12,6 @@ from matplotlib.patches import Rectangle
 from ..upsamplers import PointUpsampler
 from .canvas import MARK, Extent, draw_points, format_size, mark, show, to_cell, to_pixels, zoom
 from .kernels import Kernels, class_names, compute_kernels
-from .label_maps import boundary_near_centre
 from .model_run import ModelRun
 
 _MARKERS = 'osD^v<>p'
@@ -30,7 +29,7 @@ def draw_points_figure(
     Args:
         run (ModelRun): A model run on an image.
         position (tuple[int, int], optional): Row and column of a pixel of the image. Defaults to
-            the border between two predicted classes nearest to the centre.
+            ``run.position``.
         upsampler (int): Index of the upsampler in the order of their calls. Defaults to -1, the
             last.
 
@@ -42,7 +41,7 @@ def draw_points_figure(
     """
     call = run.upsampler_call(upsampler)
     if position is None:
-        position = boundary_near_centre(run.labels)
+        position = run.position
     if not isinstance(call.upsampler, PointUpsampler):
         raise ValueError(
             f'{call.name} is a {type(call.upsampler).__name__}, which selects no points; '
@@ -83,7 +82,7 @@ def draw_points_figure(
 
     axes = right.subplots(len(rows), len(columns), squeeze=False)
     for axis, (child, (points, weights)) in zip(axes.flat, children.items(), strict=True):
-        zoom(axis, run.pixels, run.labels, parent, radius)
+        zoom(axis, run.pixels, run.regions, parent, radius)
         drawn = _draw_groups(axis, points, weights, low, run.extent, s=160, vmax=largest)
         mark(axis, to_pixels(child, size, run.extent))
         axis.set_title(f'child ({child[0]}, {child[1]})', fontsize=9)

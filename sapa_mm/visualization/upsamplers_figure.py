@@ -6,7 +6,6 @@ from itertools import pairwise
 from matplotlib.figure import Figure
 
 from .canvas import feature_picture, format_size, grid, name_row, panel_height, show, show_map
-from .data_samples import draw_data_sample
 from .input_image import InputImage
 from .model_run import Call, ModelRun
 
@@ -34,17 +33,18 @@ def draw_upsamplers(image: InputImage, runs: Sequence[ModelRun]) -> Figure:
     longest = max(map(len, rows))
     figure, axes = grid(len(rows), 2 + longest, _WIDTH, panel_height(image.pixels, _WIDTH))
     show(axes[0, 0], image.pixels, 'image')
-    for panels, features, run in zip(axes, rows, runs, strict=True):
+    task, samples = runs[0].task, (image.truth, {run.name: run.prediction for run in runs})
+    truth, drawn = task.draw(image.pixels, *samples, runs[0].meta)
+    for panels, features, run, picture in zip(axes, rows, runs, drawn, strict=True):
         # Interpolation in a single step has fewer maps; its output goes below the others' last.
         feature_panels = [*panels[1 : len(features)], panels[longest]]
         for axis, (title, feature) in zip(feature_panels, features, strict=True):
             show_map(axis, feature_picture(feature), run.extent, image.pixels.shape, title)
-        drawn = draw_data_sample(run.prediction, 'pred', image.pixels, run.meta)
-        show(panels[-1], drawn, 'prediction')
+        show(panels[-1], picture, 'prediction')
         name_row(panels[1], run.name)
-    if image.truth is not None and len(rows) > 1:
-        drawn = draw_data_sample(image.truth, 'gt', image.pixels, runs[0].meta)
-        show(axes[1, 0], drawn, 'ground truth')
+    if truth is not None and len(rows) > 1:
+        show(axes[1, 0], truth, 'ground truth')
+    task.add_color_bar(figure, axes[0, -1], *samples)
     return figure
 
 

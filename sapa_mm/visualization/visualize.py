@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from ..utils.files import check_writable, whole_file, write_whole
 from .figures import FIGURES, draw, make_gallery
 from .input_image import InputImage, open_image
+from .model_run import ModelRun
 from .models import load_models, read_configs
 
 #: What can be drawn: a figure, or all of them on a page.
@@ -63,6 +64,7 @@ def visualize(
     _check_position(position, input_image)
     loaded = load_models(models, cfg_options, data_root)
     runs = [model.run(input_image) for model in loaded]
+    _check_task(runs)
     if figure == 'gallery':
         write_whole(out, make_gallery(input_image, loaded, runs, **options))
     else:
@@ -92,3 +94,10 @@ def _check_position(position: Sequence[int] | None, image: InputImage) -> None:
         f'position must be in the image, rows 0..{height - 1} and columns 0..{width - 1}, '
         f'got {" ".join(map(str, position))}'
     )
+
+
+def _check_task(runs: Sequence[ModelRun]) -> None:
+    drawn = {run.task.drawn: run.name for run in runs}
+    if len(drawn) > 1:
+        listed = '; '.join(f'{name} predicts {what}' for what, name in drawn.items())
+        raise ValueError(f'models: all models must be of one task, {listed}')

@@ -24,8 +24,8 @@ from pycocotools.coco import COCO
 from sapa_mm.engine.checkpoint import read_checkpoint
 from sapa_mm.engine.config import read_config
 from sapa_mm.engine.published import read_published
-from sapa_mm.visualization.data_samples import draw_data_sample
 from sapa_mm.visualization.input_image import open_image
+from sapa_mm.visualization.tasks import TASKS
 from sapa_mm.visualization.visualize import CHOICES
 
 from ..support.configs import PATHS
@@ -149,7 +149,8 @@ def check_truth(tour, classes, palette, segment, alpha, tolerance):
     cfg = read_config(str(tour.config), None, str(tour.root))
     image = open_image(cfg, sample=0)
     meta = {'classes': classes, 'palette': [tuple(colour) for colour in palette]}
-    drawn = draw_data_sample(image.truth, 'gt', image.pixels, meta)
+    (task,) = (task for task in TASKS if any(f'gt_{field}' in image.truth for field in task.fields))
+    drawn = task.draw_sample(image.truth, 'gt', image.pixels, meta)
     mask, name = segment(tour.root, Path(image.path).stem)
     expected = (1 - alpha) * image.pixels + alpha * np.array(palette[classes.index(name)])
     assert np.median(np.abs(drawn - expected)[mask]) <= tolerance

@@ -16,12 +16,12 @@ from mmseg.structures import SegDataSample
 from sapa_mm.engine.config import in_scope
 from sapa_mm.engine.images import image_pipeline
 from sapa_mm.visualization.canvas import to_cell, zoom
-from sapa_mm.visualization.data_samples import draw_data_sample
 from sapa_mm.visualization.figures import draw
 from sapa_mm.visualization.input_image import open_image
 from sapa_mm.visualization.kernels import compute_kernels
 from sapa_mm.visualization.label_maps import boundary_near_centre
 from sapa_mm.visualization.models import load_models, read_configs
+from sapa_mm.visualization.tasks import task_of
 
 from ..support.configs import SEGFORMER, UPERNET, model_files
 
@@ -62,7 +62,7 @@ def images_of(figure):
 def test_a_run_is_the_models_prediction(runs_of):
     image, (run,) = runs_of('sapa-b')
     assert run.name == 'SAPA-B'
-    assert run.labels.shape == (70, 90)
+    assert run.regions.shape == (70, 90)
     # Resized to multiples of 32.
     assert run.prediction.img_shape == (96, 96)
     assert run.extent == (70, 90)
@@ -143,7 +143,7 @@ def test_large_maps_are_thinned_out():
     sample = SegDataSample()
     sample.pred_sem_seg = PixelData(data=torch.arange(5000)[None, :, None].expand(1, 5000, 7) % 3)
     meta = dict(classes=list('abc'), palette=[(0, 0, 0), (90, 90, 90), (200, 200, 200)])
-    drawn = draw_data_sample(sample, 'pred', np.zeros((5000, 7, 3), np.uint8), meta)
+    _, (drawn,) = task_of(sample).draw(np.zeros((5000, 7, 3), np.uint8), None, {'a': sample}, meta)
     assert drawn.shape == (1667, 3, 3)
     assert not drawn.any()  # every third pixel is of class a
 
@@ -151,7 +151,7 @@ def test_large_maps_are_thinned_out():
 def test_kernel_of_the_last_upsampler_at_a_boundary(runs_of):
     image, runs = runs_of('sapa-b')
     figure = draw('kernel', image, runs)
-    position = boundary_near_centre(runs[0].labels)
+    position = boundary_near_centre(runs[0].regions)
     assert 'decode_head.upsamplers.5, position' in figure.get_suptitle()
     assert figure.get_suptitle().endswith(f'pixel {position}')
 
@@ -244,14 +244,14 @@ def test_predictions(runs_of):
     images = images_of(draw('predictions', image, runs))
     assert list(images) == ['image', 'ground truth', 'Bilinear', 'SAPA-B', 'where they differ']
     truth = image.truth.gt_sem_seg.data[0].numpy()
-    one, other = (run.labels == truth for run in runs)
+    one, other = (run.regions == truth for run in runs)
     marked = images['where they differ']
     # Light where both are right, grey where none is, black without a label, coloured otherwise.
     coloured = marked.max(2) > marked.min(2)
     assert np.array_equal(coloured, (one != other) & (truth != 255))
     # Each class in its colour, over the image.
     palette = np.array(runs[0].meta['palette'])
-    expected = 0.3 * image.pixels + 0.7 * palette[runs[1].labels]
+    expected = 0.3 * image.pixels + 0.7 * palette[runs[1].regions]
     assert np.abs(images['SAPA-B'] - expected).max() <= 2
 
 

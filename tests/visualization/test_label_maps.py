@@ -93,12 +93,6 @@ def test_masks_go_before_boxes():
     assert label_map(instances_of(masks=masks), 'pred', 2).tolist() == expected
 
 
-def test_other_predictions_are_refused():
-    sample = BaseDataElement(pred_depth_map=PixelData(data=torch.zeros(1, 2, 2)))
-    with pytest.raises(ValueError, match='the model predicts pred_depth_map'):
-        label_map(sample, 'pred', 2)
-
-
 def test_positions():
     # A map of 3 x 4 that covers 6 x 12 pixels: cells of 2 x 3.
     size, extent = (3, 4), (6.0, 12.0)
