@@ -1,0 +1,7 @@
+_base_ = './depthformer_swin-mini_bilinear_1xb8-600_scenes-128x128.py'
+
+model = dict(
+    decode_head=dict(
+        upsample_cfg=dict(type='fade', up_kernel=5, compressed_channels=64, gate=False)
+    )
+)
