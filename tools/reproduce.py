@@ -32,7 +32,7 @@ from sapa_mm.reproduction.table_runs import (
 )
 from sapa_mm.utils.flags import exit_on, name_flags
 
-DATA_ROOT, ITERATIONS = 'data/scenes', 100
+ITERATIONS = 100
 
 
 def seed(text: str) -> int:
@@ -52,7 +52,7 @@ def make_parser() -> argparse.ArgumentParser:
     folders.add_argument(
         '--scenes',
         action='store_true',
-        help='small models on generated scenes: the whole path, in minutes',
+        help='small models on generated data: the whole path, in minutes',
     )
     folders.add_argument(
         '--out',
@@ -89,7 +89,8 @@ def make_parser() -> argparse.ArgumentParser:
     )
     training.add_argument(
         '--data-root',
-        help=f'with --scenes: their folder; written if missing (default: {DATA_ROOT})',
+        help='with --scenes: folder of the generated data; written if missing (default: '
+        'data/scenes)',
     )
     add_cfg_options(training, 'override settings of all configs')
     tables, runs = make_table_parser(), make_run_parser()
@@ -161,7 +162,7 @@ def run(parser: argparse.ArgumentParser, args: argparse.Namespace, tables: list[
     scenes = None
     if args.scenes:
         iterations = ITERATIONS if args.iterations is None else args.iterations
-        scenes = Scenes(args.data_root or DATA_ROOT, iterations)
+        scenes = Scenes(args.data_root, iterations)
     settings = TableSettings(args.configs, args.out, scenes, args.amp, args.cfg_options or {})
     runs = (tables, args.rows, args.seeds, settings)
     if args.command == 'commands':

@@ -23,7 +23,8 @@ _COLLECTIONS = {
     'segformer': 'SegFormer',
     'upernet': 'UPerNet',
 }
-_COCO, _SCENES = 'COCO 2017', 'generated scenes'
+_GENERATED = {'scenes': 'generated scenes', 'rooms': 'generated rooms'}
+_DATASETS = {'ADE20KDataset': 'ADE20K', 'NYUDataset': 'NYU Depth V2'}
 
 
 def make_metafiles(configs: str) -> dict[str, str]:
@@ -74,9 +75,8 @@ def _describe_config(path: str, folder: str, collection: str) -> dict:
 
 def _dataset(cfg: Config) -> str:
     dataset = cfg.train_dataloader.dataset
-    if 'scenes' in dataset.data_root:
-        return _SCENES
-    return 'ADE20K' if dataset.type == 'ADE20KDataset' else _COCO
+    generated = _GENERATED.get(os.path.basename(dataset.data_root.rstrip('/')))
+    return generated or _DATASETS.get(dataset.type, 'COCO 2017')
 
 
 def _paper_figures(config: str) -> Iterator[tuple[str, Any]]:
@@ -100,4 +100,4 @@ def _paper_figures(config: str) -> Iterator[tuple[str, Any]]:
 
 def _to_yaml(content: dict) -> str:
     head = '# Made by tools/make_metafiles.py.\n'
-    return head + yaml.safe_dump(content, sort_keys=False, width=100)
+    return head + yaml.safe_dump(content, sort_keys=False, width=100, allow_unicode=True)

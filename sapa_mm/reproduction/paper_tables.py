@@ -15,7 +15,7 @@ class PaperRow:
 
     Attributes:
         upsampler (str): As the paper calls it.
-        backbone (str): 'B1', 'R50' or 'R101'.
+        backbone (str): 'B1', 'R50', 'R101' or 'Swin-T'.
         config (str): The config that reproduces the row, relative to ``configs``.
         figures (dict[str, str]): As printed, by column; those with a sign are increments over the
             table's first row of that backbone.
@@ -70,7 +70,7 @@ _STATED = {
     'SAPA-B': dict(embed_dims=32, kernel_size=5),
     'SAPA-D': dict(embed_dims=32),
 }
-#: SAPA-D's settings for the models of Tables 3 to 7: points, groups, offset DOF 1, groupnorm.
+#: SAPA-D's settings for the models of Tables 3 to 7 and 9: points, groups, offset DOF 1, groupnorm.
 _TABLE_2 = {
     number: dict(num_points=9, groups=groups, shared_offset=shared, pre_norm=pre_norm)
     for number, groups, shared, pre_norm in (
@@ -79,6 +79,7 @@ _TABLE_2 = {
         (5, 4, False, False),
         (6, 4, False, False),
         (7, 4, False, False),
+        (9, 4, False, True),
     )
 }
 
@@ -116,6 +117,17 @@ def _faster_rcnn(upsampler, suffix, options, ap, latency=None):
     return PaperRow(upsampler, 'R50', config, figures, options, is_ablation=True)
 
 
+#: The columns of Table 9, and ``MonocularDepthMetric``'s names of them.
+DEPTH_METRICS = {
+    'δ < 1.25': 'd1',
+    'δ < 1.25²': 'd2',
+    'δ < 1.25³': 'd3',
+    'Abs Rel': 'abs_rel',
+    'Sq Rel': 'sq_rel',
+    'RMS': 'rmse',
+    'RMS log': 'rmse_log',
+    'log10': 'log10',
+}
 _BOXES = 'AP,AP50,AP75,APs,APm,APl'
 _BOXES_AND_MASKS = ','.join(f'{kind} {ap}' for kind in ('box', 'mask') for ap in _BOXES.split(','))
 

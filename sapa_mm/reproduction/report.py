@@ -4,9 +4,10 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from ..engine.monitored_metrics import infer_rule
 from .complexity_tables import ComplexityRow, measure_table
 from .latency import REFERENCE, Latency, latency_name, read_latencies
-from .paper_tables import PaperRow, PaperTable
+from .paper_tables import DEPTH_METRICS, PaperRow, PaperTable
 from .table_runs import runs_on_disk
 from .training_result import MeanOverSeeds, TrainingResult
 from .training_run import describe_error
@@ -21,6 +22,11 @@ _KINDS_OF_AP = {'': 'bbox', 'box': 'bbox', 'mask': 'segm'}
 def is_metric(column: str) -> bool:
     """Whether a column of the paper's tables is a metric of a validation, rather than a cost."""
     return column not in ('Params', 'FLOPs', _LATENCY)
+
+
+def lower_is_better(column: str) -> bool:
+    """Whether a metric is better the lower it is, such as an error."""
+    return infer_rule(_metric_key(column)[0]) == 'less'
 
 
 def mean_over_seeds(column: str, results: Sequence[TrainingResult]) -> MeanOverSeeds | None:
@@ -48,6 +54,8 @@ def mean_over_seeds(column: str, results: Sequence[TrainingResult]) -> MeanOverS
 
 def _metric_key(column):
     """The name of a metric in mmseg and mmdet, and the factor to the paper's unit."""
+    if column in DEPTH_METRICS:
+        return DEPTH_METRICS[column], 1
     if column in ('mIoU', 'bIoU'):
         return column, 1
     if column in ('SQ', 'RQ') or column.startswith('PQ'):
@@ -121,7 +129,7 @@ class ReportTable:
         notes (list[str]): Footnotes, numbered from 1 on.
         problems (list[str]): Why parameters and FLOPs of rows could not be computed.
         devices (list[str]): Devices of the runs.
-        is_small (bool): Whether there are runs of small models on generated scenes.
+        is_small (bool): Whether there are runs of small models on generated data.
     """
 
     paper: PaperTable
@@ -198,10 +206,12 @@ def _add_metric(draft, column, rows, results):
     # As many digits as the paper prints.
     digits = max(len(text.partition('.')[2]) for text in printed)
     paper = [Cell(text, float(text) if text else None) for text in printed]
-    draft[Column(column, 'paper')] = _rank(paper, groups)
+    lowest = lower_is_better(column)
+    title = f'{column} ↓' if lowest else column
+    draft[Column(title, 'paper')] = _rank(paper, groups, lowest)
     measured = [_measured_cell(mean, digits) for mean in means]
-    draft[Column(column, 'measured')] = _rank(measured, groups)
-    draft[Column(column, 'difference')] = [
+    draft[Column(title, 'measured')] = _rank(measured, groups, lowest)
+    draft[Column(title, 'difference')] = [
         Cell(f'{mean.mean - float(text):+.{digits}f}' if mean else '')
         for mean, text in zip(means, printed, strict=True)
     ]
@@ -214,8 +224,8 @@ def _measured_cell(metric: MeanOverSeeds | None, digits: int) -> Cell:
     return Cell(metric.format(digits), value)
 
 
-def _rank(cells: list[Cell], groups: list[str]) -> list[Cell]:
-    """Mark the two largest values of each group that has at least three."""
+def _rank(cells: list[Cell], groups: list[str], lowest: bool) -> list[Cell]:
+    """Mark the two largest values, or lowest, of each group that has at least three."""
     ranked = []
     for cell, group in zip(cells, groups, strict=True):
         values = [
@@ -226,7 +236,7 @@ def _rank(cells: list[Cell], groups: list[str]) -> list[Cell]:
         rank = 0
         if cell.value is not None and len(values) > 2:
             # Equal rows share a rank.
-            rank = sorted(set(values), reverse=True).index(cell.value) + 1
+            rank = sorted(set(values), reverse=not lowest).index(cell.value) + 1
         ranked.append(replace(cell, rank=rank if rank <= 2 else 0))
     return ranked
 

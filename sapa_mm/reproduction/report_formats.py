@@ -12,12 +12,13 @@ from .report import Cell, ReportTable, make_report_table
 from .report_plots import plot_gains, plot_latencies, plot_losses
 
 _EXPLANATION = (
-    'Best of a backbone in bold, second best underlined. Parameters and multiply-adds (FLOPs) are '
-    "computed from the paper's configs: with a sign, what a row adds to the first of its "
-    'backbone, else the whole model (of a detector the FLOPs of backbone and neck).'
+    'Best of a backbone in bold, second best underlined; ↓: lower is better. Parameters and '
+    "multiply-adds (FLOPs) are computed from the paper's configs: with a sign, what a row adds to "
+    'the first of its backbone, else the whole model (of a detector the FLOPs of backbone and '
+    'neck).'
 )
 _SMALL = (
-    'Measured with small models on generated scenes: this shows that the path works. The figures '
+    'Measured with small models on generated data: this shows that the path works. The figures '
     "are not to be compared with the paper's, from which the differences are taken all the same."
 )
 _MARKS = {1: '**{}**', 2: '<ins>{}</ins>'}

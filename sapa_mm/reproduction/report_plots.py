@@ -9,14 +9,18 @@ from matplotlib.figure import Figure
 
 from ..utils.text import printable
 from .latency import REFERENCE, Latency, figure_12
-from .report import ReportTable, is_metric
+from .report import ReportTable, is_metric, lower_is_better
 from .training_result import MeanOverSeeds
 
+#: The panels, where a table has them.
+_MAIN_METRICS = ('mIoU', 'AP', 'box AP', 'PQ', 'δ < 1.25', 'Abs Rel')
 _PAPER, _OURS = '#888888', '#c1440e'
 
 
 def plot_gains(table: ReportTable) -> str | None:
     """Plot the gain of each row over the first of its backbone, in the paper and measured.
+
+    Where lower is better, a reduction is a gain.
 
     Args:
         table (ReportTable): The table.
@@ -28,7 +32,7 @@ def plot_gains(table: ReportTable) -> str | None:
     panels = [
         panel
         for metric in dict.fromkeys(metrics)
-        if metric in ('mIoU', 'AP', 'box AP', 'PQ') and (panel := _gains(table, metric))
+        if metric in _MAIN_METRICS and (panel := _gains(table, metric))
     ]
     if not panels:
         return None
@@ -51,7 +55,8 @@ def plot_gains(table: ReportTable) -> str | None:
         )
         axis.set_yticks(places, [row[0] for row in rows])
         axis.invert_yaxis()
-        axis.set_xlabel(f'{metric}: gain over the first row of the backbone')
+        change = 'reduction from' if lower_is_better(metric) else 'gain over'
+        axis.set_xlabel(f'{metric}: {change} the first row of the backbone')
         axis.legend(fontsize=8)
     return _to_svg(figure)
 
@@ -110,6 +115,7 @@ def plot_latencies(device: str, latencies: dict[str, Latency]) -> str:
 def _gains(table, metric):
     """The metric with each row's title, gain in the paper, and our gain or None."""
     first, rows = {}, []
+    sign = -1 if lower_is_better(metric) else 1
     for row in table.rows:
         printed = row.paper.figures.get(metric)
         if printed is None:
@@ -118,8 +124,8 @@ def _gains(table, metric):
         paper_base, our_base = first.setdefault(row.paper.backbone, (float(printed), ours))
         gain = None
         if ours and our_base:
-            gain = MeanOverSeeds(ours.mean - our_base.mean, ours.std, ours.runs)
-        rows.append((row.paper.title, float(printed) - paper_base, gain))
+            gain = MeanOverSeeds(sign * (ours.mean - our_base.mean), ours.std, ours.runs)
+        rows.append((row.paper.title, sign * (float(printed) - paper_base), gain))
     return (metric, rows) if any(row[2] for row in rows) else None
 
 

@@ -1,4 +1,4 @@
-"""Training on generated scenes: writing them where they are missing, small models on them."""
+"""Training on generated data: writing it where it is missing, small models on it."""
 
 import os
 
@@ -11,6 +11,8 @@ from ..utils.files import check_writable
 from .file_lock import file_lock
 from .training_run import TrainingRun
 
+#: What writes each kind of generated data.
+_WRITERS = {'scenes': write_scenes}
 #: The small model, with interpolation, that stands in for the configs of each folder.
 _STAND_INS = {
     'segformer': 'segformer/segformer_mit-tiny_bilinear_1xb8-300_scenes-128x128.py',
@@ -19,17 +21,25 @@ _STAND_INS = {
     'mask_rcnn': 'mask_rcnn/mask-rcnn_r18-small_fpn-nearest_1xb8-300_scenes-160x160.py',
     'panoptic_fpn': 'panoptic_fpn/panoptic-fpn_r18-small_nearest_1xb8-300_scenes-160x160.py',
 }
+#: What the small models of a folder are trained on, if not scenes.
+_KINDS: dict[str, str] = {}
 #: The paper's larger backbone is replaced by a larger one.
 _SMALL_DEPTHS = {101: 34}
 
 
-def make_missing_scenes(data_root: str) -> None:
-    """Write scenes to a folder that has none.
+def data_kind(config: str) -> str:
+    """The kind of generated data for the small model that stands in for a config of the paper."""
+    return _KINDS.get(os.path.dirname(config), 'scenes')
+
+
+def make_missing_scenes(data_root: str, kind: str = 'scenes') -> None:
+    """Write generated data to a folder that has none.
 
     Several processes may call this at once: one writes, the others wait.
 
     Args:
         data_root (str): The folder.
+        kind (str): The kind of data. Defaults to 'scenes'.
 
     Raises:
         OSError: If it cannot be written to.
@@ -40,7 +50,7 @@ def make_missing_scenes(data_root: str) -> None:
         check_writable(data_root, 'data_root', is_folder=True)
         with file_lock(os.path.abspath(data_root) + '.lock'):
             if not os.path.isfile(record):
-                write_scenes(data_root)
+                _WRITERS[kind](data_root)
 
 
 def find_stand_in(
@@ -51,7 +61,7 @@ def find_stand_in(
     Args:
         configs (str): Folder of the configs.
         config (str): Path of the paper's config in it.
-        data_root (str): Folder of the scenes.
+        data_root (str): Folder of the generated data.
         iterations (int): Training iterations, to which the schedule is scaled.
 
     Returns:
@@ -94,12 +104,12 @@ def _schedule_options(cfg: Config, iterations: int) -> dict[str, object]:
 def scenes_run(
     title: str, config: str, data_root: str, work_dir: str, cfg_options: dict | None = None
 ) -> TrainingRun:
-    """Set up the training run of a config on a folder of scenes.
+    """Set up the training run of a config on a folder of generated data.
 
     Args:
         title (str): The run's name in messages.
-        config (str): A config that trains on scenes and validates at the end.
-        data_root (str): The folder of the scenes.
+        config (str): A config that trains on such data and validates at the end.
+        data_root (str): The folder of the data.
         work_dir (str): Folder for the files of the run.
         cfg_options (dict, optional): Settings to override. Defaults to None.
 

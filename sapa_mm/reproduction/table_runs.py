@@ -3,14 +3,14 @@
 import os
 import re
 import shlex
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from ..utils.files import check_writable
 from .launcher import Launcher
 from .paper_tables import PaperRow, PaperTable
 from .run_files import RunFiles
-from .scenes import find_stand_in, make_missing_scenes
+from .scenes import data_kind, find_stand_in, make_missing_scenes
 from .train_all import train_all
 from .training_run import TrainingRun
 
@@ -21,22 +21,27 @@ _CHECKPOINTS = {'default_hooks.checkpoint.max_keep_ckpts': 2}
 
 @dataclass(frozen=True)
 class Scenes:
-    """Small models on generated scenes, which stand in for the paper's configs.
+    """Small models on generated data, which stand in for the paper's configs.
 
     Attributes:
-        data_root (str): Folder of the scenes.
+        data_root (str | None): Folder of the data, which must then be of one kind; None for a
+            folder of each kind in ``data``.
         iterations (int): Training iterations of each, 2 or more.
 
     Raises:
         ValueError: If ``iterations`` is less than 2.
     """
 
-    data_root: str
+    data_root: str | None
     iterations: int
 
     def __post_init__(self):
         if self.iterations < 2:
             raise ValueError(f'iterations must be 2 or more, got {self.iterations}')
+
+    def folder(self, kind: str) -> str:
+        """The folder of a kind of data, such as 'scenes'."""
+        return os.path.abspath(self.data_root or os.path.join('data', kind))
 
 
 @dataclass(frozen=True)
@@ -79,9 +84,8 @@ class RowRun(TrainingRun):
         configs, scenes = self.settings.configs, self.settings.scenes
         if scenes is None:
             return super().recipe()
-        config, options = find_stand_in(
-            configs, self.row.config, os.path.abspath(scenes.data_root), scenes.iterations
-        )
+        data_root = scenes.folder(data_kind(self.row.config))
+        config, options = find_stand_in(configs, self.row.config, data_root, scenes.iterations)
         return config, {**options, **self.cfg_options}
 
     def other_seeds(self) -> dict[int, RunFiles]:
@@ -123,7 +127,7 @@ def list_runs(
 
     Raises:
         OSError: If the folder of the results cannot be written to.
-        ValueError: If a table has no such row.
+        ValueError: If a table has no such row, or one folder is given for several kinds of data.
     """
     check_writable(settings.out, 'out', is_folder=True)
     runs = {}
@@ -145,7 +149,17 @@ def list_runs(
                     settings=settings,
                 )
                 runs.setdefault(work_dir, run)
+    kinds = _data_kinds(runs.values())
+    if settings.scenes is not None and settings.scenes.data_root and len(kinds) > 1:
+        raise ValueError(
+            f'data_root: the rows need {" and ".join(kinds)}, each in a folder of its own; choose '
+            'tables of one kind, or leave it out'
+        )
     return list(runs.values())
+
+
+def _data_kinds(runs: Iterable[RowRun]) -> list[str]:
+    return sorted({data_kind(run.row.config) for run in runs})
 
 
 def select_rows(table: PaperTable, rows: Sequence[str]) -> list[PaperRow]:
@@ -246,7 +260,7 @@ def run_tables(
         tables (Sequence[PaperTable]): The tables.
         rows (Sequence[str]): Which rows, see ``list_runs``.
         seeds (Sequence[int]): The random seeds.
-        settings (TableSettings): How they are run. Scenes are made where they are missing.
+        settings (TableSettings): How they are run. Generated data is made where it is missing.
         launcher (Launcher): How the processes are started.
 
     Returns:
@@ -254,10 +268,11 @@ def run_tables(
 
     Raises:
         OSError: If the launcher's program is missing, or a folder cannot be written to.
-        ValueError: If a table has no such row.
+        ValueError: See ``list_runs``.
     """
     launcher.check_program()
     runs = list_runs(tables, rows, seeds, settings)
     if settings.scenes is not None:
-        make_missing_scenes(settings.scenes.data_root)
+        for kind in _data_kinds(runs):
+            make_missing_scenes(settings.scenes.folder(kind), kind)
     return train_all(runs, launcher)

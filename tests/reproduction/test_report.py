@@ -98,7 +98,7 @@ def test_table_in_both_forms(tmp_path):
     assert '| seed 0: failed: Oh\\|no &lt;b> |' in text
     assert '3 of 4 rows have finished runs, of up to 3 seeds' in text
     assert "the paper's figure is for d=64" in text
-    assert 'generated scenes' not in text
+    assert 'generated data' not in text
 
     page = (tmp_path / 'report.html').read_text()
     assert files == [str(tmp_path / 'report.md'), str(tmp_path / 'report.html')]
@@ -207,7 +207,7 @@ def test_models_of_two_kinds_in_one_table(tmp_path):
     rows = cells_of(text)
     assert [row['mIoU: measured'] for row in rows.values()] == ['44.00', '']
     assert [row['AP: measured'] for row in rows.values()] == ['', '39.1']
-    assert 'small models on generated scenes' in text
+    assert 'small models on generated data' in text
 
 
 def test_latency_is_a_ratio_and_names_its_device(tmp_path, monkeypatch):

@@ -55,7 +55,7 @@ def test_two_processes_report_the_same_as_one(tmp_path):
         (path,) = out.glob('*/seed-0/result.json')
         results.append(json.loads(path.read_text()))
         text, _ = write_report([PAPER_TABLES[10]], CONFIGS, str(out))
-        assert 'small models on generated scenes' in text
+        assert 'small models on generated data' in text
         rows.append([line for line in text.splitlines() if line.startswith('| SAPA')])
     assert results[1]['device'] == results[0]['device'] + ', 2 processes'
     assert results[1]['parameters'] == results[0]['parameters']
