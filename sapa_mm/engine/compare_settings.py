@@ -142,8 +142,8 @@ def _kind(config: Mapping) -> str:
     name = type_name(config.get('type'))
     if _BATCH_NORM.fullmatch(name):
         return 'BN'
-    # UpsampleFPNCARAFE is FPN_CARAFE with an upsample_cfg.
-    return name.removeprefix('Upsample').replace('_', '')
+    # UpsampleFPNCARAFE is FPN_CARAFE with an upsample_cfg, FlipDepthEstimator tests otherwise.
+    return name.removeprefix('Upsample').removeprefix('Flip').replace('_', '')
 
 
 def defaults_of(config: Mapping) -> dict[str, Any]:

@@ -87,7 +87,7 @@ def training_sizes(cfg: Config) -> Iterator[tuple[str, tuple[int, int]]]:
             elif kind == 'Resize' and not step.get('keep_ratio'):
                 option, size = 'scale', _pair(step.get('scale'), or_one=True)
                 size = size and size[::-1]  # it is (width, height)
-            elif 'Resize' not in kind and 'Mosaic' not in kind and kind != 'Pad':
+            elif 'Resize' not in kind and 'Mosaic' not in kind and kind not in ('Pad', 'FixedCrop'):
                 continue
             if size is not None:
                 yield f'{name}.pipeline.{index}.{option}', size

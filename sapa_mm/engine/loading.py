@@ -16,6 +16,7 @@ from torch import nn
 from ..utils.config_text import parse_config
 from ..utils.configs import type_name
 from ..utils.log import log_info, log_warning
+from ..utils.tasks import model_task
 from ..utils.text import first_of, one_line
 from .checkpoint import CheckpointError
 from .compare_settings import compare_classes, compare_settings
@@ -217,6 +218,8 @@ def check_model(
     """
     loaded = load_weights(model, checkpoint, label)
     problems = [f'it {problem}' for problem in loaded.problems]
+    if model_task(model) == 'depth':
+        classes = None  # those of NYUDataset are kinds of rooms, of which no output depends
     problems += _compare_meta(_mapping(checkpoint.get('meta')), cfg, classes, label)
     if not problems:
         return loaded

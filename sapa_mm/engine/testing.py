@@ -1,7 +1,6 @@
 """Testing: preparing and checking the config, and the run."""
 
 import copy
-import inspect
 import os
 from typing import Any
 
@@ -21,6 +20,7 @@ from ..utils.configs import (
 )
 from ..utils.files import check_writable
 from ..utils.log import log_info, log_warning
+from ..utils.tasks import model_task
 from .check_loading_hook import CheckLoadingHook
 from .config import check_checkpoint, in_scope
 from .depth_files import DEPTH_FORMATS
@@ -127,11 +127,9 @@ def _scope(cfg: Config, argument: str) -> str:
     return scope
 
 
-def _model_names(cfg: Config) -> list[str]:
-    """The names of the class of the model, and of its bases."""
+def _model_class(cfg: Config) -> Any:
     with in_scope(cfg):
-        kind = find_class(MODELS, cfg.model.get('type'))
-    return [base.__name__ for base in inspect.getmro(kind)] if inspect.isclass(kind) else []
+        return find_class(MODELS, cfg.model.get('type'))
 
 
 def _check_format(cfg: Config, out: str | None, out_format: str) -> None:
@@ -140,8 +138,8 @@ def _check_format(cfg: Config, out: str | None, out_format: str) -> None:
     if out_format == 'png':
         return
     if out is None:
-        raise ValueError(f'out_format {out_format} has no effect without `out`')
-    if 'DepthEstimator' not in _model_names(cfg):
+        raise ValueError(f'out_format: {out_format} has no effect without `out`')
+    if model_task(_model_class(cfg)) != 'depth':
         kind = type_name(cfg.model.get('type'))
         raise ValueError(f'out_format: {out_format} is for depth maps, {kind} predicts none')
 
@@ -267,11 +265,12 @@ def _save(cfg: Config, **settings: Any) -> None:
 
 
 def _use_tta(cfg: Config) -> None:
-    names = _model_names(cfg)
+    kind = _model_class(cfg)
     # mmseg's model for label maps is in the runtime settings of many configs.
     merger = type_name((cfg.get('tta_model') or {'type': 'SegTTAModel'}).get('type'))
-    if 'DepthEstimator' in names and merger == 'SegTTAModel':
-        return _average_flips(cfg, can_flip='FlipDepthEstimator' in names)
+    if model_task(kind) == 'depth' and merger == 'SegTTAModel':
+        _average_flips(cfg, kind)
+        return
     own = cfg.get('tta_pipeline')
     if _scope(cfg, 'tta') == 'mmdet':
         cfg.setdefault('tta_model', _DET_TTA_MODEL)
@@ -289,14 +288,14 @@ def _use_tta(cfg: Config) -> None:
     cfg.model = model
 
 
-def _average_flips(cfg: Config, can_flip: bool) -> None:
+def _average_flips(cfg: Config, kind: type) -> None:
     """Have a depth model average its predictions of each image and of its mirror."""
     test_cfg = cfg.model.get('test_cfg') or {}
     mode = test_cfg.get('mode', 'whole')
     if mode.endswith('flip'):
         log_info(f'tta: changes nothing, model.test_cfg.mode {mode} averages flips already')
         return
-    if not can_flip:
+    if all(base.__name__ != 'FlipDepthEstimator' for base in kind.__mro__):
         raise ValueError(
             f'tta needs model.type FlipDepthEstimator, or a model.test_cfg.mode that averages '
             f'flips; the config has {type_name(cfg.model.type)} and {mode}'

@@ -1,4 +1,4 @@
-"""Tiny configs of both hosts, as text, on images that are drawn here."""
+"""Tiny configs of both hosts, and of depth, as text, on images that are drawn here."""
 
 import json
 
@@ -30,6 +30,22 @@ def write_ade(root, count=4):
             labels[y : y + height, x : x + width] = 2
             Image.fromarray(image).save(images / f'{index}.jpg')
             Image.fromarray(labels).save(maps / f'{index}.png')
+
+
+def write_nyu(root, count=4):
+    """Write images and depth maps in NYU's layout: a wall of 4 m, a square of 2 m, a hole."""
+    rng = np.random.default_rng(0)
+    for split in ('train', 'test'):
+        images, maps = root / 'images' / split, root / 'annotations' / split
+        images.mkdir(parents=True)
+        maps.mkdir(parents=True)
+        for index in range(count):
+            image, (x, y, width, height) = _draw(rng)
+            depth = np.full((SIZE, SIZE), 4000, np.uint16)
+            depth[y : y + height, x : x + width] = 2000
+            depth[-8:, -8:] = 0
+            Image.fromarray(image).save(images / f'{index}.jpg')
+            Image.fromarray(depth).save(maps / f'{index}.png')
 
 
 def write_coco(root, count=4):
@@ -114,6 +130,54 @@ visualizer = dict(
     type='SegLocalVisualizer', vis_backends=[dict(type='LocalVisBackend')], name='visualizer')
 default_hooks = dict(
     checkpoint=dict(type='CheckpointHook', by_epoch=False, interval=2),
+    logger=dict(type='LoggerHook', interval=1, log_metric_by_epoch=False),
+    visualization=dict(type='SegVisualizationHook'))
+log_processor = dict(by_epoch=False)
+"""
+    + _RUNTIME
+)
+
+DEPTH = (
+    """
+default_scope = 'mmseg'
+custom_imports = dict(imports=['sapa_mm.depth', 'sapa_mm.engine.safe_loading'])
+data_root = '{root}'
+
+def loader(split, pipeline, sampler, shuffle, batch_size):
+    return dict(
+        batch_size=batch_size, num_workers=0, sampler=dict(type=sampler, shuffle=shuffle),
+        dataset=dict(
+            type='NYUDataset', data_root=data_root, pipeline=pipeline, data_prefix=dict(
+                img_path='images/' + split, depth_map_path='annotations/' + split)))
+
+annotations = dict(type='LoadDepthAnnotation', depth_rescale_factor=1e-3)
+train_dataloader = loader('train', [
+    dict(type='LoadImageFromFile'), annotations,
+    dict(type='RandomCrop', crop_size=(32, 32)), dict(type='RandomFlip', prob=0.5),
+    dict(type='PackSegInputs')], 'InfiniteSampler', True, 2)
+val_dataloader = loader('test', [
+    dict(type='LoadImageFromFile'), annotations, dict(type='PackSegInputs')],
+    'DefaultSampler', False, 1)
+val_evaluator = dict(type='MonocularDepthMetric')
+
+norm_cfg = dict(type='BN', requires_grad=True)
+model = dict(
+    type='FlipDepthEstimator',
+    data_preprocessor=dict(
+        type='SegDataPreProcessor', mean=[60.0] * 3, std=[60.0] * 3, bgr_to_rgb=True,
+        pad_val=0, seg_pad_val=0, size=(32, 32), test_cfg=dict(size_divisor=32)),
+    backbone=dict(
+        type='MixVisionTransformer', embed_dims=8, num_layers=[1, 1, 1, 1],
+        num_heads=[1, 2, 2, 2], drop_path_rate=0.1),
+    decode_head=dict(
+        type='UpsampleDenseDepthHead', in_channels=[8, 16, 16, 16], scale_up=True,
+        upsample_cfg=dict(type='carafe'), loss_decode=dict(type='SigLoss', warm_up=True)),
+    test_cfg=dict(mode='whole'))
+train_cfg = dict(type='IterBasedTrainLoop', max_iters=4, val_interval=2)
+visualizer = dict(
+    type='SegLocalVisualizer', vis_backends=[dict(type='LocalVisBackend')], name='visualizer')
+default_hooks = dict(
+    checkpoint=dict(type='CheckpointHook', by_epoch=False, interval=2, save_best='auto'),
     logger=dict(type='LoggerHook', interval=1, log_metric_by_epoch=False),
     visualization=dict(type='SegVisualizationHook'))
 log_processor = dict(by_epoch=False)

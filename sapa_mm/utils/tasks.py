@@ -1,0 +1,20 @@
+"""What a model is for, told by its class; no host library is imported."""
+
+import inspect
+
+#: Tasks by the class that their models are, or are derived from.
+_TASKS = {'DepthEstimator': 'depth'}
+
+
+def model_task(model: object) -> str | None:
+    """Tell the task of a model.
+
+    Args:
+        model (object): The model, or its class.
+
+    Returns:
+        str or None: 'depth' for a depth estimator of mmseg; None for segmentors and detectors, and
+        for what is no class of a model.
+    """
+    kind = model if inspect.isclass(model) else type(model)
+    return next((_TASKS[base.__name__] for base in kind.__mro__ if base.__name__ in _TASKS), None)
