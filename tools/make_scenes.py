@@ -1,54 +1,68 @@
-"""Write the generated scenes, the embedded default dataset, to a folder.
+"""Write generated data, which everything here can be tried on, to a folder.
 
-The folder is laid out like ADE20K for mmseg and holds COCO instance and panoptic files for mmdet.
-Run again with the same arguments, the command leaves a complete folder as it is.
+Scenes are laid out like ADE20K for mmseg and come with COCO instance and panoptic files for mmdet;
+rooms have depth maps, for mmseg's NYUDataset. Run again with the same arguments, the command leaves
+a complete folder as it is.
 
 Example:
     python tools/make_scenes.py data/scenes --train 200 --val 50
+    python tools/make_scenes.py data/rooms --kind rooms
 """
 
 import argparse
 
-from sapa_mm.datasets import write_scenes
+from sapa_mm.datasets.scenes.writers import WRITERS
 from sapa_mm.utils.flags import exit_on
 
 
 def make_parser() -> argparse.ArgumentParser:
     """Make the parser of the command line."""
+    # What is not given is left to the writer's own defaults.
     parser = argparse.ArgumentParser(
-        description='Write the generated scenes in ADE20K layout and COCO formats.',
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+        description='Write generated data: scenes with classes, or rooms with depth.',
+        argument_default=argparse.SUPPRESS,
     )
     parser.add_argument('root', metavar='out', help='folder to write to; made if missing')
     parser.add_argument(
-        '--train', dest='num_train', type=int, default=200, help='number of training scenes'
+        '--kind',
+        choices=sorted(WRITERS),
+        default='scenes',
+        help='scenes (default) in ADE20K layout and COCO formats, or rooms in the layout of NYU',
     )
     parser.add_argument(
-        '--val', dest='num_val', type=int, default=50, help='number of validation scenes'
+        '--train',
+        dest='num_train',
+        type=int,
+        help='number of training images (default: 200 scenes or 1600 rooms)',
+    )
+    parser.add_argument(
+        '--val',
+        dest='num_val',
+        type=int,
+        help='number of validation images (default: 50 scenes or 100 rooms)',
     )
     parser.add_argument(
         '--size',
         type=int,
         nargs=2,
-        default=(160, 160),
         metavar=('HEIGHT', 'WIDTH'),
-        help='size of the images in pixels, each side 32 or more',
+        help='size of the images in pixels, each side 32 or more (default: 160 160)',
     )
-    parser.add_argument('--seed', type=int, default=0, help='seed; the same gives the same scenes')
+    parser.add_argument('--seed', type=int, help='the same gives the same images (default: 0)')
     parser.add_argument(
         '--overwrite',
         action='store_true',
-        help='replace scenes that were written to the folder with other arguments',
+        help='replace what was written to the folder with other arguments',
     )
     return parser
 
 
 def main() -> None:
-    """Write the scenes."""
+    """Write the data."""
     parser = make_parser()
-    args = parser.parse_args()
+    args = vars(parser.parse_args())
     with exit_on(parser, OSError, ValueError):
-        write_scenes(**vars(args))
+        WRITERS[args.pop('kind')](**args)
 
 
 if __name__ == '__main__':

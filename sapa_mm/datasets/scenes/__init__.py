@@ -1,6 +1,7 @@
-"""Generated scenes, the built-in dataset.
+"""Generated data, the built-in datasets.
 
-Procedural images with exact semantic, instance and panoptic labels, hard where upsampling
-matters: textured regions with irregular borders, overlapping things and thin structures. They need
-numpy, and Pillow to write files. ``sapa_mm.datasets`` exports the public names.
+Procedural images with exact labels, hard where upsampling matters: textured regions with irregular
+borders, overlapping things and thin structures. Scenes have semantic, instance and panoptic labels,
+rooms have depth. They need numpy, and Pillow to write files. ``sapa_mm.datasets`` exports the
+public names.
 """

@@ -38,6 +38,17 @@ class Layer:
     radius: float
     shadow: float = 0.0
 
+    def paint(self, rng: np.random.Generator) -> np.ndarray:
+        """Paint the window.
+
+        Args:
+            rng (np.random.Generator): Source of the texture.
+
+        Returns:
+            np.ndarray: Colours, float32 (h, w, 3), about 0 to 1.
+        """
+        return self.category.texture(rng, self.x, self.y, self.radius)
+
 
 def sample_layers(rng: np.random.Generator, size: tuple[int, int]) -> list[Layer]:
     """Draw the layers of one scene, back to front.
@@ -69,15 +80,34 @@ def _sample_stuff(rng, size):
 
 def _layer_around(name, sdf):
     """Layer of a distance map of the whole scene, cut to the rows and columns it touches."""
-    height, width = sdf.shape
+    window = touched_window(sdf)
+    x, y = pixel_centres(window)
+    return Layer(_BY_NAME[name], window, sdf[window], x, y, float(min(sdf.shape)))
+
+
+def touched_window(sdf: np.ndarray) -> tuple[slice, slice]:
+    """Find the rows and columns of an image that a layer touches.
+
+    Args:
+        sdf (np.ndarray): Signed distance of the whole image in pixels, (H, W).
+
+    Returns:
+        tuple[slice, slice]: The rows and the columns.
+    """
     touched = sdf < 0.5
     rows, columns = np.flatnonzero(touched.any(axis=1)), np.flatnonzero(touched.any(axis=0))
-    window = (slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1))
-    x, y = _pixel_centres(window)
-    return Layer(_BY_NAME[name], window, sdf[window], x, y, float(min(height, width)))
+    return slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
 
 
-def _pixel_centres(window):
+def pixel_centres(window: tuple[slice, slice]) -> tuple[np.ndarray, np.ndarray]:
+    """Coordinates of the pixels of a window.
+
+    Args:
+        window (tuple[slice, slice]): Rows and columns.
+
+    Returns:
+        tuple[np.ndarray, np.ndarray]: x and y in pixels, float32 (h, w).
+    """
     rows, columns = window
     y = np.arange(rows.start, rows.stop, dtype=np.float32) + np.float32(0.5)
     x = np.arange(columns.start, columns.stop, dtype=np.float32) + np.float32(0.5)
@@ -94,14 +124,14 @@ def _relief(rng, size):
 
 def _horizon(rng, size):
     """Everything below a sloping, bent line."""
-    x, y = _pixel_centres((slice(0, size[0]), slice(0, size[1])))
+    x, y = pixel_centres((slice(0, size[0]), slice(0, size[1])))
     line = size[0] * rng.uniform(0.25, 0.75) + (x - size[1] / 2) * rng.uniform(-0.3, 0.3)
     return line - y + _relief(rng, size)
 
 
 def _patch(rng, size):
     """A bent ellipse."""
-    x, y = _pixel_centres((slice(0, size[0]), slice(0, size[1])))
+    x, y = pixel_centres((slice(0, size[0]), slice(0, size[1])))
     centre_x, centre_y = rng.uniform(0, size[1]), rng.uniform(0.3, 1) * size[0]
     radius = min(size) * rng.uniform(0.2, 0.45)
     distance = np.hypot((x - centre_x) / rng.uniform(1, 2), y - centre_y)
@@ -110,7 +140,7 @@ def _patch(rng, size):
 
 def _river(rng, size):
     """A bent band, narrow enough to be a path."""
-    x, y = _pixel_centres((slice(0, size[0]), slice(0, size[1])))
+    x, y = pixel_centres((slice(0, size[0]), slice(0, size[1])))
     angle = rng.uniform(-0.6, 0.6) + rng.choice([0, np.pi / 2])
     across = (y - size[0] * rng.uniform(0.3, 0.9)) * float(np.cos(angle))
     across -= (x - size[1] * rng.uniform(0.2, 0.8)) * float(np.sin(angle))
@@ -143,7 +173,7 @@ def _sample_thing(rng, size, name, radius):
         )
         for middle, side in zip(centre[::-1], size, strict=True)
     )
-    x, y = _pixel_centres(window)
+    x, y = pixel_centres(window)
     angle = rng.uniform(0, 2 * np.pi)
     cos, sin = float(np.cos(angle)), float(np.sin(angle))
     x, y = x - centre[0], y - centre[1]

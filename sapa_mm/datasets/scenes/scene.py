@@ -103,7 +103,7 @@ def generate_scene(index: int, seed: int = 0, size: tuple[int, int] = (160, 160)
     layers = sample_layers(rng, size)
     layers, owner = _visible_layers(layers, size)
     panoptic, segments = _label(layers, owner)
-    image = _expose(rng, paint(rng, layers, size))
+    image = expose(rng, paint(rng, layers, size))
     image.flags.writeable = panoptic.flags.writeable = False
     return Scene(image=image, panoptic=panoptic, segments=segments)
 
@@ -210,14 +210,22 @@ def paint(rng: np.random.Generator, layers: list[Layer], size: tuple[int, int]) 
         below = canvas[layer.window]
         if layer.shadow:
             below = below * (1 - layer.shadow * np.clip(1 - layer.sdf / 6, 0, 1))[..., None]
-        colour = layer.category.texture(rng, layer.x, layer.y, layer.radius)
+        colour = layer.paint(rng)
         coverage = np.clip(0.5 - layer.sdf, 0, 1)[..., None]
         canvas[layer.window] = below + (colour - below) * coverage
     return canvas
 
 
-def _expose(rng, canvas):
-    """Apply tinted, uneven light and sensor noise; return uint8."""
+def expose(rng: np.random.Generator, canvas: np.ndarray) -> np.ndarray:
+    """Apply tinted, uneven light and sensor noise.
+
+    Args:
+        rng (np.random.Generator): Source of both.
+        canvas (np.ndarray): Colours, float32 (H, W, 3), about 0 to 1.
+
+    Returns:
+        np.ndarray: The image, uint8 (H, W, 3).
+    """
     size = canvas.shape[:2]
     light = fractal_noise(rng, size, (size[0] / 2, size[1] / 2), octaves=1)
     light = 1 + (light - np.float32(0.5)) * np.float32(rng.uniform(0.1, 0.6))

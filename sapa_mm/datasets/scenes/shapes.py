@@ -187,3 +187,29 @@ def _squared_segment_distance(x, y, x0, y0, x1, y1):
     along = ((x - x0) * dx + (y - y0) * dy) / np.maximum(dx * dx + dy * dy, 1e-12)
     along = np.clip(along, 0, 1)
     return (x - x0 - along * dx) ** 2 + (y - y0 - along * dy) ** 2, along
+
+
+def convex_hull(points: np.ndarray) -> np.ndarray:
+    """Corners of the smallest convex polygon around points, for ``polygon``.
+
+    Args:
+        points (np.ndarray): At least three points not on one line, (n, 2).
+
+    Returns:
+        np.ndarray: The corners in order, (m, 2).
+    """
+    ordered = sorted(map(tuple, points))
+    return np.array(_lower_chain(ordered) + _lower_chain(ordered[::-1]))
+
+
+def _lower_chain(points):
+    """Corners of the hull from the first to the last of sorted points, without the last."""
+    chain = []
+    for x, y in points:
+        while len(chain) > 1:
+            (x0, y0), (x1, y1) = chain[-2:]
+            if (x1 - x0) * (y - y0) - (y1 - y0) * (x - x0) > 0:
+                break
+            chain.pop()
+        chain.append((x, y))
+    return chain[:-1]

@@ -1,26 +1,43 @@
-"""Writing generated scenes to a folder in the formats of mmseg and mmdet."""
+"""Writing generated data to a folder in the formats of mmseg and mmdet."""
 
 from __future__ import annotations
 
 import json
 import os
-from pathlib import Path
 
 from ...utils.coco_panoptic import id2rgb
-from ...utils.files import check_writable, find_partial, write_whole
+from ...utils.files import write_whole
 from . import coco
 from .categories import CLASSES, PALETTE, THING_CLASSES
-from .scene import Scene, check_count, check_size, generate_scene
+from .folder import FolderLayout, write_folder
+from .room import generate_room
+from .scene import generate_scene
 
-FORMAT_VERSION = 1
-"""Incremented whenever the files or the scenes of a seed change."""
-
-VALIDATION_START = 50_000_000
-"""Index of the first validation scene; neither subset depends on the other's size."""
-
-RECORD = 'scenes.json'
-_SUFFIXES = {'images': '.jpg', 'annotations': '.png', 'panoptic': '.png'}
-_SUBSETS = ('training', 'validation')
+_SCENES = FolderLayout(
+    'scenes',
+    version=1,
+    files={
+        subset: (
+            f'images/{subset}/scene_{{}}.jpg',
+            f'annotations/{subset}/scene_{{}}.png',
+            f'panoptic/{subset}/scene_{{}}.png',
+        )
+        for subset in ('training', 'validation')
+    },
+    summaries={
+        subset: (f'annotations/instances_{subset}.json', f'annotations/panoptic_{subset}.json')
+        for subset in ('training', 'validation')
+    },
+)
+_ROOMS = FolderLayout(
+    'rooms',
+    version=1,
+    files={
+        subset: (f'images/{subset}/room_{{}}.jpg', f'annotations/{subset}/room_{{}}.png')
+        for subset in ('train', 'test')
+    },
+    summaries={'train': (), 'test': ()},
+)
 
 
 def write_scenes(
@@ -68,128 +85,109 @@ def write_scenes(
             arguments and ``overwrite`` is False, or if it holds images or annotations that are not
             generated scenes, which are never replaced.
     """
-    check_count('num_train', num_train, 1)
-    check_count('num_val', num_val, 1)
-    check_count('seed', seed, 0)
-    size = check_size(size)
-    if num_train > VALIDATION_START:
-        raise ValueError(f'num_train must be at most {VALIDATION_START}, got {num_train}')
-    root = Path(root)
-    record = {
-        'format_version': FORMAT_VERSION,
-        'num_train': int(num_train),
-        'num_val': int(num_val),
-        'size': list(size),
-        'seed': int(seed),
-        'classes': list(CLASSES),
-        'thing_classes': list(THING_CLASSES),
-        'palette': [list(color) for color in PALETTE],
-    }
-    subsets = {
-        'training': range(num_train),
-        'validation': range(VALIDATION_START, VALIDATION_START + num_val),
-    }
-    existing = _read_record(root)
-    if existing is not None and not overwrite:
-        _check_same(root, existing, record)
-        if _is_complete(root, subsets):
-            return record
-    check_writable(str(root), 'root', is_folder=True)
-    _clear(root)
-    for subset, indices in subsets.items():
-        _write_subset(root, subset, indices, int(seed), size)
-    write_whole(root / RECORD, json.dumps(record))
-    return record
+    return write_folder(
+        _SCENES,
+        _write_scenes_of,
+        root,
+        num_train,
+        num_val,
+        size,
+        seed,
+        overwrite,
+        classes=list(CLASSES),
+        thing_classes=list(THING_CLASSES),
+        palette=[list(color) for color in PALETTE],
+    )
 
 
-def _read_record(root):
-    """Read the record of complete scenes; None if it is missing or damaged."""
-    try:
-        record = json.loads((root / RECORD).read_text())
-    except (FileNotFoundError, NotADirectoryError, ValueError):
-        return None
-    return record if isinstance(record, dict) else None
-
-
-def _check_same(root, existing, requested):
-    for key, value in requested.items():
-        if existing.get(key) != value:
-            raise ValueError(
-                f'{key}: {root} holds scenes with {key}={existing.get(key)!r}, asked for '
-                f'{value!r}; `overwrite` replaces them; or choose another root'
-            )
-
-
-def _is_complete(root, subsets):
-    for subset, indices in subsets.items():
-        stems = {_stem(index) for index in indices}
-        for folder, suffix in _SUFFIXES.items():
-            if not stems <= {path.stem for path in (root / folder / subset).glob(f'*{suffix}')}:
-                return False
-        if not all(path.exists() for path in _annotation_files(root, subset)):
-            return False
-    return True
-
-
-def _clear(root):
-    """Remove earlier scenes, and nothing else."""
-    own_files = [root / RECORD, *find_partial(root / RECORD)]
-    for subset in _SUBSETS:
-        for path in _annotation_files(root, subset):
-            own_files += [path, *find_partial(path)]
-        for folder, suffix in _SUFFIXES.items():
-            own_files += (root / folder / subset).glob(f'scene_{"[0-9]" * 8}{suffix}')
-    # Datasets read every file in these folders, so other files are an error; they are not deleted.
-    for folder in _SUFFIXES:
-        for path in sorted((root / folder).rglob('*')):
-            if path not in own_files and not path.is_dir():
-                raise ValueError(
-                    f'root must be a folder without other images and annotations, '
-                    f'got {root}, which holds {path.relative_to(root)}'
-                )
-    # The record is removed first: without it the folder counts as incomplete.
-    for path in own_files:
-        path.unlink(missing_ok=True)
-
-
-def _annotation_files(root, subset):
-    folder = root / 'annotations'
-    return [folder / f'instances_{subset}.json', folder / f'panoptic_{subset}.json']
-
-
-def _write_subset(root, subset, indices, seed, size):
-    for folder in _SUFFIXES:
-        (root / folder / subset).mkdir(parents=True, exist_ok=True)
+def _write_scenes_of(root, subset, indices, seed, size):
     images, instances, panoptic = [], [], []
     for index in indices:
         scene = generate_scene(index, seed, size)
-        stem = _stem(index)
-        _write_pictures(root, subset, stem, scene)
+        image_path, semantic_path, panoptic_path = _SCENES.paths(root, subset, index)
+        _save_image(scene.image, image_path)
+        _save_map(scene.semantic, semantic_path)
+        _save_map(id2rgb(scene.panoptic), panoptic_path)
         images.append(
-            {'id': index, 'file_name': f'{stem}.jpg', 'height': size[0], 'width': size[1]}
+            {'id': index, 'file_name': image_path.name, 'height': size[0], 'width': size[1]}
         )
         instances += coco.instance_annotations(scene, index, first_id=len(instances) + 1)
-        panoptic.append(coco.panoptic_annotation(scene, index, f'{stem}.png'))
+        panoptic.append(coco.panoptic_annotation(scene, index, panoptic_path.name))
     common = {'info': {'description': f'sapa_mm generated scenes, seed {seed}'}, 'images': images}
-    instances_file, panoptic_file = _annotation_files(root, subset)
-    for path, entries, categories in (
-        (instances_file, instances, coco.thing_categories()),
-        (panoptic_file, panoptic, coco.panoptic_categories()),
+    instances_name, panoptic_name = _SCENES.summaries[subset]
+    for name, entries, categories in (
+        (instances_name, instances, coco.thing_categories()),
+        (panoptic_name, panoptic, coco.panoptic_categories()),
     ):
         content = {**common, 'annotations': entries, 'categories': categories}
-        write_whole(path, json.dumps(content))
+        write_whole(root / name, json.dumps(content))
 
 
-def _write_pictures(root, subset, stem, scene: Scene):
+def write_rooms(
+    root: str | os.PathLike,
+    num_train: int = 1600,
+    num_val: int = 100,
+    size: tuple[int, int] = (160, 160),
+    seed: int = 0,
+    overwrite: bool = False,
+) -> dict:
+    """Write generated rooms in the folder layout of mmseg's ``NYUDataset``.
+
+    The folder holds, for ``subset`` in train and test::
+
+        images/{subset}/room_XXXXXXXX.jpg          the images
+        annotations/{subset}/room_XXXXXXXX.png     depth in mm, 16 bit; 0 = not measured
+        rooms.json                                 what the folder holds; written last
+
+    The number in a file name is the ``index`` passed to ``generate_room``; the test set starts at
+    50,000,000.
+
+    A folder that is already complete for the same arguments is left unchanged. The remains of an
+    interrupted call are replaced.
+
+    Args:
+        root (str or PathLike): Folder to write to; made if missing.
+        num_train (int): Number of training rooms, 1 or more. Defaults to 1600.
+        num_val (int): Number of test rooms, 1 or more. Defaults to 100.
+        size (tuple[int, int]): Height and width of the images in pixels, each 32 or more.
+            Defaults to (160, 160).
+        seed (int): Seed, 0 or more. Defaults to 0.
+        overwrite (bool): Whether to replace rooms written with other arguments, and to rewrite
+            those written with the same. Defaults to False.
+
+    Returns:
+        dict: The content of ``rooms.json``: ``format_version``, ``num_train``, ``num_val``,
+        ``size`` and ``seed``.
+
+    Raises:
+        OSError: If ``root`` is a file or cannot be written to.
+        ValueError: If an argument is not as above, if ``root`` holds rooms written with other
+            arguments and ``overwrite`` is False, or if it holds images or annotations that are not
+            generated rooms, which are never replaced.
+    """
+    return write_folder(_ROOMS, _write_rooms_of, root, num_train, num_val, size, seed, overwrite)
+
+
+def _write_rooms_of(root, subset, indices, seed, size):
+    for index in indices:
+        room = generate_room(index, seed, size)
+        image_path, depth_path = _ROOMS.paths(root, subset, index)
+        _save_image(room.image, image_path)
+        _save_map(room.depth, depth_path)
+
+
+def _save_image(image, path):
     from PIL import Image
 
     # Chroma subsampling would smear the borders, which are the point of the scenes.
-    Image.fromarray(scene.image).save(
-        root / 'images' / subset / f'{stem}.jpg', quality=95, subsampling=0
-    )
-    Image.fromarray(scene.semantic).save(root / 'annotations' / subset / f'{stem}.png')
-    Image.fromarray(id2rgb(scene.panoptic)).save(root / 'panoptic' / subset / f'{stem}.png')
+    Image.fromarray(image).save(path, quality=95, subsampling=0)
 
 
-def _stem(index):
-    return f'scene_{index:08d}'
+def _save_map(values, path):
+    from PIL import Image
+
+    Image.fromarray(values).save(path)
+
+
+WRITERS = {'scenes': write_scenes, 'rooms': write_rooms}
+"""The functions that write each kind of generated data."""

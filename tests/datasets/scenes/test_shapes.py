@@ -110,3 +110,12 @@ def test_strokes_taper():
 def test_no_strokes_leave_nothing():
     none = np.zeros((0, 2))
     assert (shapes.strokes((4, 5), none, none, none) == shapes.FAR).all()
+
+
+def test_convex_hull():
+    square = np.array([[0, 0], [4, 0], [4, 4], [0, 4]])
+    inside = np.array([[2, 2], [1, 3], [2, 0], [4, 2], [0, 0]])
+    corners = shapes.convex_hull(np.concatenate([inside, square])).tolist()
+    assert sorted(corners) == sorted(square.tolist())
+    start = corners.index([0, 0])
+    assert corners[start:] + corners[:start] == square.tolist()

@@ -1,6 +1,4 @@
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -12,18 +10,20 @@ from sapa_mm.datasets import (
     CLASSES,
     PALETTE,
     THING_CLASSES,
+    generate_room,
     generate_scene,
     id2rgb,
     rgb2id,
+    write_rooms,
     write_scenes,
 )
-from sapa_mm.datasets.scenes import writers
 from sapa_mm.datasets.scenes.coco import encode_rle
+from sapa_mm.datasets.scenes.folder import VALIDATION_START
 
 SIZE = (64, 91)
 INDICES = {
     'training': range(3),
-    'validation': range(writers.VALIDATION_START, writers.VALIDATION_START + 2),
+    'validation': range(VALIDATION_START, VALIDATION_START + 2),
 }
 
 
@@ -128,7 +128,7 @@ def test_panoptic_pictures_and_json_agree(root, subset):
 def test_record(root):
     record = json.loads((root / 'scenes.json').read_text())
     assert record == {
-        'format_version': writers.FORMAT_VERSION,
+        'format_version': 1,
         'num_train': 3,
         'num_val': 2,
         'size': list(SIZE),
@@ -160,136 +160,47 @@ def test_run_lengths_go_down_the_columns(mask, counts):
     assert encode_rle(mask) == {'size': list(mask.shape), 'counts': counts}
 
 
-def test_a_subset_begins_the_same_whatever_its_size(root, tmp_path):
-    write_scenes(tmp_path, num_train=1, num_val=1, size=SIZE, seed=7)
-    larger = contents(root)
-    for name, content in contents(tmp_path).items():
-        if not name.endswith('.json'):
-            assert larger[name] == content
+@pytest.fixture(scope='module')
+def rooms(tmp_path_factory):
+    root = tmp_path_factory.mktemp('rooms')
+    write_rooms(root, num_train=3, num_val=2, size=SIZE, seed=7)
+    return root
 
 
-def test_a_complete_folder_is_left_alone(tmp_path, monkeypatch):
-    first = write_scenes(tmp_path, num_train=1, num_val=1, size=(32, 40))
-    monkeypatch.setattr(writers, 'generate_scene', None)
-    assert write_scenes(tmp_path, num_train=1, num_val=1, size=(32, 40)) == first
+ROOMS = dict(zip(('train', 'test'), INDICES.values(), strict=True))
 
 
-@pytest.mark.parametrize(
-    ('changed', 'message'),
-    [
-        ({'num_train': 2}, 'num_train=1, asked for 2'),
-        ({'num_val': 3}, 'num_val=1, asked for 3'),
-        ({'size': (40, 32)}, r'size=\[32, 40\], asked for \[40, 32\]'),
-        ({'seed': 5}, 'seed=0, asked for 5'),
-    ],
-)
-def test_other_arguments_are_refused_unless_overwriting(tmp_path, changed, message):
-    arguments = {'num_train': 1, 'num_val': 1, 'size': (32, 40), 'seed': 0}
-    write_scenes(tmp_path, **arguments)
-    before = contents(tmp_path)
-    with pytest.raises(ValueError, match=message):
-        write_scenes(tmp_path, **{**arguments, **changed})
-    assert contents(tmp_path) == before
-    write_scenes(tmp_path, **{**arguments, **changed}, overwrite=True)
-    write_scenes(tmp_path / 'new', **{**arguments, **changed})
-    new = contents(tmp_path / 'new')
-    after = contents(tmp_path)
-    assert {name: after[name] for name in after if not name.startswith('new/')} == new
+def test_layout_and_record_of_rooms(rooms):
+    expected = {'rooms.json'}
+    for subset, indices in ROOMS.items():
+        expected |= {f'images/{subset}/room_{index:08d}.jpg' for index in indices}
+        expected |= {f'annotations/{subset}/room_{index:08d}.png' for index in indices}
+    assert set(contents(rooms)) == expected
+    assert json.loads((rooms / 'rooms.json').read_text()) == {
+        'format_version': 1,
+        'num_train': 3,
+        'num_val': 2,
+        'size': list(SIZE),
+        'seed': 7,
+    }
 
 
-def test_an_interrupted_generation_is_made_anew(root, tmp_path, monkeypatch):
-    arguments = {'num_train': 3, 'num_val': 2, 'size': SIZE, 'seed': 7}
-
-    def interrupted(index, seed, size):
-        if index == writers.VALIDATION_START + 1:
-            raise KeyboardInterrupt
-        return generate_scene(index, seed, size)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(writers, 'generate_scene', interrupted)
-        with pytest.raises(KeyboardInterrupt):
-            write_scenes(tmp_path, **{**arguments, 'num_train': 4})
-    assert not (tmp_path / 'scenes.json').exists()
-    # What a process killed while writing can leave behind.
-    (tmp_path / 'annotations/.instances_validation.1-2.partial.json').write_text('{"ima')
-    (tmp_path / 'images/training/scene_00000001.jpg').write_bytes(b'\xff\xd8')
-    write_scenes(tmp_path, **arguments)
-    assert contents(tmp_path) == contents(root)
-
-
-def test_an_interrupted_overwrite_does_not_pass_for_the_old_scenes(tmp_path, monkeypatch):
-    arguments = {'num_train': 2, 'num_val': 1, 'size': (32, 40)}
-    write_scenes(tmp_path, **arguments, seed=0)
-    before = contents(tmp_path)
-
-    def interrupted(index, seed, size):
-        if index == writers.VALIDATION_START:
-            raise KeyboardInterrupt
-        return generate_scene(index, seed, size)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(writers, 'generate_scene', interrupted)
-        with pytest.raises(KeyboardInterrupt):
-            write_scenes(tmp_path, **arguments, seed=1, overwrite=True)
-    assert not (tmp_path / 'scenes.json').exists()
-    write_scenes(tmp_path, **arguments, seed=0)
-    assert contents(tmp_path) == before
-
-
-@pytest.mark.parametrize(
-    'lost',
-    [
-        'images/training/scene_00000000.jpg',
-        'panoptic/validation/scene_50000000.png',
-        'annotations/panoptic_training.json',
-    ],
-)
-def test_a_folder_with_a_file_lost_is_made_anew(tmp_path, lost):
-    write_scenes(tmp_path, num_train=1, num_val=1, size=(32, 40))
-    before = contents(tmp_path)
-    (tmp_path / lost).unlink()
-    write_scenes(tmp_path, num_train=1, num_val=1, size=(32, 40))
-    assert contents(tmp_path) == before
-
-
-@pytest.mark.parametrize('overwrite', [False, True])
-def test_other_datasets_are_never_touched(tmp_path, overwrite):
-    foreign = tmp_path / 'images' / 'training' / 'ADE_train_00000001.jpg'
-    foreign.parent.mkdir(parents=True)
-    foreign.write_bytes(b'precious')
-    with pytest.raises(ValueError, match=r'root must be .* which holds .*ADE_train_00000001\.jpg'):
-        write_scenes(tmp_path, num_train=1, num_val=1, size=(32, 40), overwrite=overwrite)
-    assert set(contents(tmp_path)) == {'images/training/ADE_train_00000001.jpg'}
-
-
-@pytest.mark.parametrize(
-    ('arguments', 'message'),
-    [
-        ({'num_train': 0}, 'num_train must be an integer of at least 1, got 0'),
-        ({'num_train': 50_000_001}, 'num_train must be at most 50000000, got 50000001'),
-        ({'num_val': -1}, 'num_val must be an integer of at least 1, got -1'),
-        ({'num_val': True}, 'num_val must be an integer of at least 1, got True'),
-        ({'size': (160, 16)}, r'size must be .* at least 32, got \(160, 16\)'),
-        ({'seed': -1}, 'seed must be an integer of at least 0, got -1'),
-    ],
-)
-def test_bad_arguments(tmp_path, arguments, message):
-    with pytest.raises(ValueError, match=message):
-        write_scenes(tmp_path, **arguments)
-    assert not contents(tmp_path)
-
-
-def test_root_must_be_a_folder(tmp_path):
-    (tmp_path / 'file').write_text('')
-    for root in (tmp_path / 'file', tmp_path / 'file' / 'scenes'):
-        with pytest.raises(OSError, match='^root: .*file is not a folder, .* cannot be written'):
-            write_scenes(root)
-
-
-def test_command(tmp_path):
-    repository = Path(__file__).parents[3]
-    command = [sys.executable, repository / 'tools/make_scenes.py', tmp_path / 'out']
-    options = ['--train', '2', '--val', '1', '--size', '32', '40', '--seed', '3']
-    subprocess.run([*command, *options], check=True)
-    write_scenes(tmp_path / 'expected', num_train=2, num_val=1, size=(32, 40), seed=3)
-    assert contents(tmp_path / 'out') == contents(tmp_path / 'expected')
+@pytest.mark.parametrize('subset', ROOMS)
+def test_rooms_read_by_nyu_dataset(rooms, subset):
+    datasets = pytest.importorskip('mmseg.datasets')
+    dataset = datasets.NYUDataset(
+        data_root=str(rooms),
+        data_prefix={'img_path': f'images/{subset}', 'depth_map_path': f'annotations/{subset}'},
+        pipeline=[
+            {'type': 'mmseg.LoadImageFromFile'},
+            {'type': 'mmseg.LoadDepthAnnotation', 'depth_rescale_factor': 1e-3},
+        ],
+    )
+    assert len(dataset) == len(ROOMS[subset])
+    for sample, index in zip(dataset, ROOMS[subset], strict=True):
+        room = generate_room(index, seed=7, size=SIZE)
+        with Image.open(sample['img_path']) as image:
+            assert JpegImagePlugin.get_sampling(image) == 0
+        assert np.abs(sample['img'][..., ::-1].astype(int) - room.image).mean() < 4
+        assert sample['gt_depth_map'].dtype == np.float32
+        np.testing.assert_array_equal(np.round(sample['gt_depth_map'] * 1000), room.depth)
