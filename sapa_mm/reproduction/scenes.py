@@ -4,15 +4,14 @@ import os
 
 from mmengine.config import Config
 
-from ..datasets.scenes.writers import RECORD, write_scenes
+from ..datasets.scenes.folder import record_name
+from ..datasets.scenes.writers import WRITERS
 from ..engine.config import read_config
 from ..engine.data_root import move_data
 from ..utils.files import check_writable
 from .file_lock import file_lock
 from .training_run import TrainingRun
 
-#: What writes each kind of generated data.
-_WRITERS = {'scenes': write_scenes}
 #: The small model, with interpolation, that stands in for the configs of each folder.
 _STAND_INS = {
     'segformer': 'segformer/segformer_mit-tiny_bilinear_1xb8-300_scenes-128x128.py',
@@ -20,9 +19,10 @@ _STAND_INS = {
     'faster_rcnn': 'faster_rcnn/faster-rcnn_r18-small_fpn-nearest_1xb8-300_scenes-160x160.py',
     'mask_rcnn': 'mask_rcnn/mask-rcnn_r18-small_fpn-nearest_1xb8-300_scenes-160x160.py',
     'panoptic_fpn': 'panoptic_fpn/panoptic-fpn_r18-small_nearest_1xb8-300_scenes-160x160.py',
+    'depthformer': 'depthformer/depthformer_swin-mini_bilinear_1xb8-600_scenes-128x128.py',
 }
 #: What the small models of a folder are trained on, if not scenes.
-_KINDS: dict[str, str] = {}
+_KINDS = {'depthformer': 'rooms'}
 #: The paper's larger backbone is replaced by a larger one.
 _SMALL_DEPTHS = {101: 34}
 
@@ -45,12 +45,12 @@ def make_missing_scenes(data_root: str, kind: str = 'scenes') -> None:
         OSError: If it cannot be written to.
     """
     # The record is written last, so that a folder with one is complete.
-    record = os.path.join(data_root, RECORD)
+    record = os.path.join(data_root, record_name(kind))
     if not os.path.isfile(record):
         check_writable(data_root, 'data_root', is_folder=True)
         with file_lock(os.path.abspath(data_root) + '.lock'):
             if not os.path.isfile(record):
-                _WRITERS[kind](data_root)
+                WRITERS[kind](data_root)
 
 
 def find_stand_in(

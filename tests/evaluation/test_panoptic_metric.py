@@ -16,7 +16,7 @@ pytest.importorskip('mmengine')
 from mmengine.registry import METRICS
 
 from sapa_mm.datasets import CLASSES, THING_CLASSES, generate_scene, id2rgb, write_scenes
-from sapa_mm.datasets.scenes.writers import VALIDATION_START
+from sapa_mm.datasets.scenes.folder import VALIDATION_START
 from sapa_mm.evaluation import PanopticMetric
 from sapa_mm.utils.coco_panoptic import read_id_map, write_id_map
 

@@ -20,7 +20,7 @@ def test_one_writes_and_the_other_waits(tmp_path, monkeypatch):
         root.mkdir()
         (root / 'scenes.json').write_text('{}')
 
-    monkeypatch.setitem(scenes._WRITERS, 'scenes', write)
+    monkeypatch.setitem(scenes.WRITERS, 'scenes', write)
     threads = [threading.Thread(target=make_missing_scenes, args=[str(root)]) for _ in range(3)]
     for thread in threads:
         thread.start()

@@ -37,11 +37,16 @@ class FolderLayout:
     @property
     def record(self) -> str:
         """Name of the file that says what a folder holds; it is written last."""
-        return f'{self.kind}.json'
+        return record_name(self.kind)
 
     def paths(self, root: Path, subset: str, index: int) -> list[Path]:
         """Paths of the files of one index."""
         return [root / name.format(f'{index:08d}') for name in self.files[subset]]
+
+
+def record_name(kind: str) -> str:
+    """Name of the file that says what a folder of this kind of data holds."""
+    return f'{kind}.json'
 
 
 def write_folder(
