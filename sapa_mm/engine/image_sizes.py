@@ -30,15 +30,19 @@ def find_size_problems(cfg: Config, splits: tuple[str, ...]) -> Iterator[ReportL
 
 def _sliding(cfg: Config) -> Iterator[ReportLine]:
     test_cfg = cfg.model.get('test_cfg')
-    if not isinstance(test_cfg, dict) or test_cfg.get('mode') != 'slide':
+    mode = test_cfg.get('mode') if isinstance(test_cfg, dict) else None
+    if mode not in ('slide', 'slide_flip'):
         return
     crop, stride = (_pair(test_cfg.get(key)) for key in ('crop_size', 'stride'))
     if crop is None or stride is None:
-        text = 'must have crop_size and stride, (height, width) each, for the mode slide'
+        text = f'must have crop_size and stride, (height, width) each, for the mode {mode}'
         yield ReportLine('error', f'model.test_cfg {text}, it is {test_cfg}')
     elif stride[0] > crop[0] or stride[1] > crop[1]:
         text = f'stride {stride} must not exceed crop_size {crop}: pixels between crops'
         yield ReportLine('error', f'model.test_cfg: {text} have no prediction')
+    elif mode == 'slide' and type_name(cfg.model.get('type')) == 'DepthEstimator':
+        text = 'DepthEstimator throws the windows away and predicts whole images'
+        yield ReportLine('note', f'model.test_cfg.mode slide: {text}; FlipDepthEstimator does not')
 
 
 def _padding(cfg: Config) -> Iterator[ReportLine]:

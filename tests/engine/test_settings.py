@@ -9,7 +9,15 @@ from sapa_mm.engine.batch_norm import explain_single_values
 from sapa_mm.engine.config import ConfigError, check_upsamplers, in_scope, read_config
 from sapa_mm.engine.settings import find_setting_problems, idle_worker_options, inspect_settings
 
-from ..support.tool_configs import MMDET, MMSEG, write_ade, write_coco, write_config
+from ..support.tool_configs import (
+    DEPTH,
+    MMDET,
+    MMSEG,
+    write_ade,
+    write_coco,
+    write_config,
+    write_nyu,
+)
 
 LOADER = 'train_dataloader'
 HEAD = 'model.decode_head'
@@ -29,6 +37,13 @@ def det(tmp_path):
     return str(write_config(tmp_path / 'det.py', MMDET, tmp_path / 'coco'))
 
 
+@pytest.fixture
+def depth(tmp_path):
+    pytest.importorskip('mmseg')
+    write_nyu(tmp_path / 'nyu', count=4)
+    return str(write_config(tmp_path / 'depth.py', DEPTH, tmp_path / 'nyu'))
+
+
 def problems(config, options=None, splits=('train', 'val'), **settings):
     cfg = read_config(config, options)
     cfg.update(settings)
@@ -36,9 +51,10 @@ def problems(config, options=None, splits=('train', 'val'), **settings):
         return [f'{line.kind}: {line.text}' for line in find_setting_problems(cfg, splits)]
 
 
-def test_settings_that_are_right(seg, det):
+def test_settings_that_are_right(seg, det, depth):
     for splits in (('train', 'val'), ('test',)):
-        assert problems(seg, splits=splits) == problems(det, splits=splits) == []
+        for config in (seg, det, depth):
+            assert problems(config, splits=splits) == []
 
 
 ONE = {f'{LOADER}.batch_size': 1}
@@ -217,6 +233,25 @@ def test_padding_that_is_meant(seg):
 def test_sliding_windows(seg, sizes, text):
     options = {'model.test_cfg': {'mode': 'slide', **sizes}}
     assert problems(seg, options, splits=('test',))[0].startswith(f'error: {text}')
+
+
+def test_sliding_windows_of_depth_models(depth):
+    windows = {'mode': 'slide_flip', 'crop_size': (32, 32), 'stride': (40, 32)}
+    (line,) = problems(depth, {'model.test_cfg': windows}, splits=('test',))
+    assert line.startswith('error: model.test_cfg: stride (40, 32) must not exceed crop_size')
+    windows.update(mode='slide', stride=(16, 16))
+    assert problems(depth, {'model.test_cfg': windows}, splits=('test',)) == []
+    stock = {'model.type': 'DepthEstimator', 'model.test_cfg': windows}
+    (line,) = problems(depth, stock, splits=('test',))
+    assert line.startswith('note: model.test_cfg.mode slide: DepthEstimator throws the windows')
+
+
+def test_padding_after_a_fixed_cut(depth):
+    """A size before it is no longer that of the images."""
+    cut = {'type': 'FixedCrop', 'rows': (0, 32), 'columns': (0, 32), 'img_shape': (64, 64)}
+    resize = {'type': 'Resize', 'scale': (64, 64)}
+    steps = f'{LOADER}.dataset.pipeline'
+    assert problems(depth, {f'{steps}.2': resize, f'{steps}.3': cut}) == []
 
 
 @pytest.mark.parametrize(
