@@ -197,14 +197,22 @@ def _attend(
         Tensor: (N, Q, heads * D).
     """
     levels = value.split([height * width for height, width in sizes], 1)
+    # Each slice by itself would have a gradient of the size of the whole.
+    heads = zip(
+        zip(*(pixels.unbind(2) for pixels in levels), strict=True),
+        offsets.unbind(2),
+        weights.unbind(2),
+        strict=True,
+    )
     # To keep the samples for the backward pass would take a GB an image.
     recompute = torch.is_grad_enabled() and not is_traced()
     outs = []
-    for head in range(value.shape[2]):
+    for images, offset, weight in heads:
         out = 0
-        for level, (pixels, size) in enumerate(zip(levels, sizes, strict=True)):
-            image = pixels[:, :, head].transpose(1, 2).unflatten(2, size)
-            inputs = (image, reference, offsets[:, :, head, level], weights[:, :, head, level])
+        for pixels, size, *points in zip(
+            images, sizes, offset.unbind(2), weight.unbind(2), strict=True
+        ):
+            inputs = (pixels.transpose(1, 2).unflatten(2, size), reference, *points)
             if recompute:
                 sampled = checkpoint(
                     _attend_to_level, *inputs, use_reentrant=False, preserve_rng_state=False

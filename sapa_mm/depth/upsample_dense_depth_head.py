@@ -5,10 +5,10 @@ from itertools import pairwise
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from mmcv.cnn import ConvModule
 from mmengine.model import ModuleList
 from mmseg.models.decode_heads.decode_head import BaseDecodeHead
-from mmseg.models.utils import resize
 from mmseg.registry import MODELS
 from mmseg.structures import SegDataSample
 from sapa_ops.checks import shape
@@ -156,8 +156,11 @@ class UpsampleDenseDepthHead(BaseDecodeHead):
         Returns:
             Tensor: (N, 1, H, W).
         """
-        depth = depth.clamp(self.min_depth, self.max_depth)
-        return super().predict_by_feat(depth, batch_img_metas)
+        meta = batch_img_metas[0]
+        size = meta['img_shape']
+        if not isinstance(size, torch.Size):  # of a window, if it is one
+            size = meta.get('pad_shape', size)[:2]
+        return self._resize(depth.clamp(self.min_depth, self.max_depth), size)
 
     def loss_by_feat(
         self, depth: Tensor, batch_data_samples: Sequence[SegDataSample]
@@ -177,9 +180,7 @@ class UpsampleDenseDepthHead(BaseDecodeHead):
             ValueError: If a depth map has another size than its image.
         """
         target = self._stack_batch_gt(batch_data_samples)
-        depth = resize(
-            depth, size=target.shape[2:], mode='bilinear', align_corners=self.align_corners
-        )
+        depth = self._resize(depth, target.shape[2:])
         one = not isinstance(self.loss_decode, nn.ModuleList)
         losses: dict[str, Tensor] = {}
         for loss in [self.loss_decode] if one else self.loss_decode:
@@ -204,6 +205,9 @@ class UpsampleDenseDepthHead(BaseDecodeHead):
                     f'{tuple(depth_map.shape[-2:])}, in {sample.metainfo.get("img_path")}'
                 )
         return torch.stack(maps)
+
+    def _resize(self, depth: Tensor, size: tuple[int, int]) -> Tensor:
+        return F.interpolate(depth, size, mode='bilinear', align_corners=self.align_corners)
 
     def _load_from_state_dict(self, state_dict, prefix, *args, **kwargs):
         # The names in the Monocular-Depth-Estimation-Toolbox.
