@@ -1,5 +1,6 @@
 """Multiply-adds of a model, from torch's FLOP counter."""
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -18,8 +19,9 @@ class Flops:
     """Multiply-adds of one forward pass; each counts as one.
 
     Attributes:
-        counted (int): Of convolutions, matrix products, attention and this project's operators.
-            Interpolation, normalisation and elementwise steps are not counted.
+        counted (int): Of convolutions, matrix products, attention, ``grid_sample`` (four for each
+            bilinear sample) and this project's operators. Interpolation, normalisation and
+            elementwise steps are not counted.
         upsamplers (int): The upsamplers' share of them.
         upsamplers_by_formula (int | None): Of the upsamplers, by their
             ``flops_per_position`` and the sizes of their inputs.
@@ -48,7 +50,9 @@ def count_flops(model: nn.Module, run: Callable[[Tensor], Any], shape: tuple[int
         RuntimeError: If ``sapa_ops`` has no compiled operators: plain PyTorch's elementwise steps
             would not be counted.
     """
-    counter = FlopCounterMode(display=False)
+    counter = FlopCounterMode(
+        display=False, custom_mapping={torch.ops.aten.grid_sampler_2d: _count_grid_sample}
+    )
     # Upsampler, low-res positions, the counter's state before and after.
     calls: list[list] = []
 
@@ -95,3 +99,14 @@ def count_flops(model: nn.Module, run: Callable[[Tensor], Any], shape: tuple[int
         upsamplers_by_formula=by_formula,
         note='; '.join(notes),
     )
+
+
+#: Pixels that a sample of ``grid_sample`` is made of, by its mode: bilinear, nearest, bicubic.
+_PIXELS = (4, 0, 16)
+
+
+def _count_grid_sample(
+    image: torch.Size, grid: torch.Size, mode: int, *_: Any, out_shape: torch.Size, **__: Any
+) -> int:
+    """Formula for torch's counter, which has none; see ``register_flop_formula``."""
+    return 2 * _PIXELS[mode] * math.prod(out_shape)

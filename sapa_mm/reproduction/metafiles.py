@@ -17,6 +17,7 @@ _PAPER = {
     'Authors': 'Wenze Liu, Hao Lu, Yuliang Liu, Zhiguo Cao',
 }
 _COLLECTIONS = {
+    'depthformer': 'DepthFormer',
     'faster_rcnn': 'Faster R-CNN',
     'mask_rcnn': 'Mask R-CNN',
     'panoptic_fpn': 'Panoptic FPN',

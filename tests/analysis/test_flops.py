@@ -164,6 +164,17 @@ def test_the_note_says_why_they_differ():
         assert (flops.note == '') == (start == '')
 
 
+@pytest.mark.parametrize(('mode', 'pixels'), [('bilinear', 4), ('nearest', 0), ('bicubic', 16)])
+def test_samples_are_counted(mode, pixels):
+    """As in deformable attention without compiled operators."""
+    skip_where_not_built('compiled')
+
+    def run(x):
+        return nn.functional.grid_sample(x, torch.empty(2, 5, 7, 2), mode, align_corners=False)
+
+    assert count_flops(nn.Identity(), run, (2, 3, 8, 8)).counted == pixels * 2 * 3 * 5 * 7
+
+
 class Mine(Upsampler):
     def upsample(self, x, guide, size):
         return nn.functional.interpolate(x, size)
