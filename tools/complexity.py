@@ -36,7 +36,7 @@ def make_parser() -> argparse.ArgumentParser:
         nargs=2,
         type=int,
         metavar=('H', 'W'),
-        help="size of the input (default: a segmentor's crop, 800 1333 for detectors)",
+        help='size of the input (default: 800 1333 for detectors, else the crop)',
     )
     parser.add_argument(
         '--format', dest='form', choices=FORMATS, default='md', help='output format'

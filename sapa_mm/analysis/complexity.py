@@ -59,8 +59,8 @@ def measure_cost(config: str, shape: tuple[int, int] | None = None) -> Cost:
 
     Args:
         config (str): The config file.
-        shape (tuple[int, int], optional): (H, W) of the input. Defaults to the config's crop for a
-            segmentor, and for a detector to ``DETECTION_SHAPE``, padded as in the config.
+        shape (tuple[int, int], optional): (H, W) of the input. Defaults for a detector to
+            ``DETECTION_SHAPE``, padded as in the config, for other models to the config's crop.
 
     Returns:
         Cost: The cost.

@@ -1,12 +1,15 @@
 """The cost of a config."""
 
 import pytest
+import torch
 from torch import nn
 
 pytest.importorskip('mmseg')
 pytest.importorskip('mmdet')
 
 from sapa_mm.analysis.complexity import count_parameters, measure_cost
+from sapa_mm.analysis.flops import count_flops
+from sapa_mm.depth import MultiScaleDeformableAttention
 
 from ..support.configs import CONFIGS
 from ..support.operators import skip_where_not_built
@@ -30,6 +33,32 @@ def test_shapes():
     small, large = (measure_cost(str(panoptic), shape) for shape in ((60, 90), (64, 192)))
     assert (small.shape, large.shape) == ((64, 96), (64, 192))
     assert large.flops.counted == 2 * small.flops.counted
+
+
+def test_depth():
+    """DepthFormer at the size of its crops."""
+    skip_where_not_built('compiled')
+    folder = CONFIGS / 'depthformer'
+    cost = measure_cost(str(folder / 'depthformer_swin-t_bilinear_2xb8-38k_nyu.py'))
+    assert (cost.trainable, cost.parameters) == (47_612_029, 47_612_029)
+    assert cost.shape == (416, 544)
+    small = str(folder / 'depthformer_swin-mini_sapa-d_1xb8-600_scenes-128x128.py')
+    assert measure_cost(small).shape == (128, 128)
+    assert measure_cost(small, (96, 160)).flops.upsamplers > 0
+
+
+def test_deformable_attention():
+    """Four linear layers, and a bilinear sample of each channel at each point."""
+    skip_where_not_built('compiled')
+    sizes, queries, d, points = [(6, 8), (3, 4)], 10, 16, 2 * 2 * 3
+    attention = MultiScaleDeformableAttention(d, num_heads=2, num_levels=2, num_points=3)
+
+    def run(query):
+        return attention(query, torch.empty(1, 60, d), torch.empty(1, queries, 2), sizes)
+
+    linear = queries * d * (2 * points + points + d) + 60 * d * d
+    samples = queries * points * (d // 2)
+    assert count_flops(attention, run, (1, queries, d)).counted == linear + 4 * samples
 
 
 def test_images_of_other_channels(tmp_path):

@@ -12,8 +12,14 @@ pytest.importorskip('mmseg')
 from sapa_mm.reproduction import latency
 from sapa_mm.reproduction.latency import Latency, latency_name, measure_latency, read_latencies
 from sapa_mm.reproduction.paper_tables import PAPER_TABLES, PaperTable
-from sapa_mm.reproduction.report import mean_over_seeds
+from sapa_mm.reproduction.report import (
+    is_metric,
+    lower_is_better,
+    make_report_table,
+    mean_over_seeds,
+)
 from sapa_mm.reproduction.report_formats import write_report
+from sapa_mm.reproduction.report_plots import _gains
 from sapa_mm.reproduction.run_files import Progress, RunFiles
 from sapa_mm.reproduction.table_runs import list_tables, row_dir
 from sapa_mm.reproduction.training_result import TrainingResult
@@ -52,6 +58,8 @@ def test_metrics_of_every_column():
         'mask APl': 'coco/segm_mAP_l',
         'PQ th': 'coco_panoptic/PQ_th',
         'RQ': 'coco_panoptic/RQ',
+        'δ < 1.25²': 'd2',
+        'RMS log': 'rmse_log',
     }
     for column, name in names.items():
         factor = 100 if 'coco/' in name else 1
@@ -67,6 +75,55 @@ def test_metrics_of_every_column():
     for column in ('mIoU', 'bIoU', 'PQ', 'PQ th'):
         assert mean_over_seeds(column, [result()]) is None
     assert mean_over_seeds('bIoU', [result(), result(bIoU=2.0)]).runs == 1
+
+
+def test_which_metrics_are_better_when_lower():
+    columns = {
+        name
+        for table in PAPER_TABLES.values()
+        for row in table.rows
+        for name in row.figures
+        if is_metric(name)
+    }
+    lower = {name for name in columns if lower_is_better(name)}
+    assert lower == {'Abs Rel', 'Sq Rel', 'RMS', 'RMS log', 'log10'}
+    assert {'δ < 1.25', 'mIoU', 'bIoU', 'AP', 'box AP75', 'PQ st', 'SQ', 'RQ'} < columns - lower
+
+
+def test_metrics_of_which_lower_is_better(tmp_path, monkeypatch):
+    monkeypatch.setattr('sapa_mm.reproduction.report.measure_table', None)
+    table = part(9, 0, 3, 8)
+    bilinear, carafe, sapa_d = table.rows
+    keep(tmp_path, bilinear, 0, result(d1=0.8601, abs_rel=0.13, rmse=0.41))
+    keep(tmp_path, carafe, 0, result(d1=0.872, abs_rel=0.1151))
+    keep(tmp_path, carafe, 1, result(d1=0.874, abs_rel=0.1149))
+    keep(tmp_path, sapa_d, 0, result(d1=0.87, abs_rel=0.12))
+    text, _ = write_report([table], str(CONFIGS), str(tmp_path))
+    rows = cells_of(text)
+    first, second, third = rows.values()
+    assert [first[f'δ &lt; 1.25: {name}'] for name in ('paper', 'measured', 'difference')] == [
+        '0.873', '0.860', '-0.013',
+    ]  # fmt: skip
+    assert [second[f'δ &lt; 1.25: {name}'] for name in ('paper', 'measured', 'difference')] == [
+        '<ins>0.877</ins>', '**0.873 ± 0.001**', '-0.004',
+    ]  # fmt: skip
+    assert [third[f'Abs Rel ↓: {name}'] for name in ('paper', 'measured', 'difference')] == [
+        '**0.116**', '<ins>0.120</ins>', '+0.004',
+    ]  # fmt: skip
+    assert second['Abs Rel ↓: paper'] == '**0.116**'
+    assert second['Abs Rel ↓: measured'] == '**0.115 ± 0.000**'
+    assert first['Abs Rel ↓: paper'] == '<ins>0.120</ins>'
+    assert first['RMS ↓: difference'] == '+0.008'
+    assert second['RMS ↓: measured'] == ''
+    # In the plot, what is better is on the right.
+    report = make_report_table(table, str(CONFIGS), str(tmp_path))
+    _, gains = _gains(report, 'Abs Rel')
+    assert [paper for _, paper, _ in gains] == pytest.approx([0, 0.004, 0.004])
+    assert [ours.mean for *_, ours in gains] == pytest.approx([0, 0.015, 0.01])
+    _, gains = _gains(report, 'δ < 1.25')
+    assert [ours.mean for *_, ours in gains] == pytest.approx([0, 0.0129, 0.0099])
+    page = (tmp_path / 'report.html').read_text()
+    assert 'Abs Rel ↓' in page
 
 
 def test_table_in_both_forms(tmp_path):

@@ -13,7 +13,13 @@ from mmengine.registry import MODELS
 from sapa_mm.engine.config import in_scope, read_config
 from sapa_mm.reproduction.paper_tables import PAPER_TABLES
 from sapa_mm.reproduction.scenes import find_stand_in
-from sapa_mm.reproduction.table_runs import TableSettings, list_runs, runs_on_disk, select_rows
+from sapa_mm.reproduction.table_runs import (
+    Scenes,
+    TableSettings,
+    list_runs,
+    runs_on_disk,
+    select_rows,
+)
 from sapa_mm.upsamplers import Upsampler
 
 from ..support.configs import CONFIGS
@@ -45,7 +51,7 @@ def test_rows_by_number_and_name():
 
 # The models' own interpolation, and SAPA-D with options and on the larger backbone; others.
 QUICK = [config for config in ROWS if 'sapa-d_' in config]
-QUICK += [row.config for number in (3, 4, 5, 6, 7) for row in PAPER_TABLES[number].rows[:1]]
+QUICK += [row.config for number in (3, 4, 5, 6, 7, 9) for row in PAPER_TABLES[number].rows[:1]]
 OTHERS = [config for config in ROWS if config not in QUICK]
 
 
@@ -53,7 +59,10 @@ OTHERS = [config for config in ROWS if config not in QUICK]
     'config', [*QUICK, *(pytest.param(one, marks=pytest.mark.extended) for one in OTHERS)]
 )
 def test_stand_in_has_the_rows_upsampler(config):
-    path, options = find_stand_in(str(CONFIGS), config, '/scenes', 90)
+    path, _ = find_stand_in(str(CONFIGS), config, '/scenes', 90)
+    whole = read_config(path)
+    iterations = whole.train_cfg.max_iters * 3 // 10
+    _, options = find_stand_in(str(CONFIGS), config, '/scenes', iterations)
     cfg = read_config(path, options)
     paper = Config.fromfile(CONFIGS / config)
     part = 'decode_head' if 'decode_head' in cfg.model else 'neck'
@@ -64,15 +73,35 @@ def test_stand_in_has_the_rows_upsampler(config):
     assert upsamplers or paper.model[part].upsample_cfg.type in ('nearest', 'bilinear')
     assert (
         cfg.model.backbone.get('depth')
-        == {'B1': None, 'R50': 18, 'R101': 34}[ROWS[config].backbone]
+        == {'B1': None, 'Swin-T': None, 'R50': 18, 'R101': 34}[ROWS[config].backbone]
     )
-    assert cfg.train_cfg.max_iters == cfg.train_cfg.val_interval == 90
+    assert cfg.train_cfg.max_iters == cfg.train_cfg.val_interval == iterations
     assert cfg.default_hooks.checkpoint.interval == 30
-    assert [(s.begin, s.end) for s in cfg.param_scheduler] == [(0, 15), (15, 90)]
+    for scaled, scheduler in zip(cfg.param_scheduler, whole.param_scheduler, strict=True):
+        ends = [round(0.3 * scheduler[name]) for name in ('begin', 'end')]
+        assert [scaled.begin, scaled.end] == ends
+    assert cfg.param_scheduler[-1].end == iterations
     assert cfg.val_dataloader.dataset.data_root == '/scenes'
     metrics = cfg.val_evaluator if isinstance(cfg.val_evaluator, list) else [cfg.val_evaluator]
     files = [metric.ann_file for metric in metrics if 'ann_file' in metric]
     assert all(file.startswith('/scenes/annotations/') for file in files)
+
+
+def test_each_kind_of_data_has_a_folder(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    settings = TableSettings(str(CONFIGS), 'out', Scenes(None, 2))
+    tables = [PAPER_TABLES[3], PAPER_TABLES[9]]
+    for run, kind in zip(list_runs(tables, ['1'], [0], settings), ('scenes', 'rooms'), strict=True):
+        _, options = run.recipe()
+        assert options['train_dataloader.dataset.data_root'] == str(tmp_path / 'data' / kind)
+
+
+def test_one_folder_is_for_one_kind_of_data():
+    settings = TableSettings(str(CONFIGS), 'out', Scenes('/data', 2))
+    (run,) = list_runs([PAPER_TABLES[9]], ['1'], [0], settings)
+    assert run.recipe()[1]['val_dataloader.dataset.data_root'] == '/data'
+    with pytest.raises(ValueError, match='^data_root: the rows need rooms and scenes, each in a'):
+        list_runs([PAPER_TABLES[3], PAPER_TABLES[9]], ['1'], [0], settings)
 
 
 def test_what_is_on_disk(tmp_path):
