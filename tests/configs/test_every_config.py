@@ -17,7 +17,12 @@ from sapa_mm.utils.config_text import parse_config
 from ..support.configs import CONFIGS, PATHS, build_on_meta, load
 from ..support.shrunken import last_metrics, shrunken
 
-KEYS = {'mmseg': ['mIoU', 'bIoU'], 'panoptic': ['coco_panoptic/PQ', 'coco_panoptic/SQ_th']}
+KEYS = {
+    'segformer': ['mIoU', 'bIoU'],
+    'upernet': ['mIoU', 'bIoU'],
+    'panoptic_fpn': ['coco_panoptic/PQ', 'coco_panoptic/SQ_th'],
+    'depthformer': ['d1', 'd2', 'd3', 'abs_rel', 'sq_rel', 'rmse', 'rmse_log', 'log10'],
+}
 # Beside the small models of the scenes, one large model a family.
 LARGE = {
     'segformer_mit-b1_sapa-d_8xb2-80k_ade20k-512x512',
@@ -25,6 +30,7 @@ LARGE = {
     'faster-rcnn_r50_fpn-sapa-b_1x_coco',
     'mask-rcnn_r50_fpn-carafe_1x_coco',
     'panoptic-fpn_r50_sapa-b_1x_coco',
+    'depthformer_swin-t_sapa-d_2xb8-38k_nyu',
 }
 
 
@@ -59,10 +65,11 @@ def test_model(name):
         for name in PATHS
     ],
 )
-def test_one_step_of_training_and_a_validation(name, scenes, tmp_path, monkeypatch):
+def test_one_step_of_training_and_a_validation(name, scenes, rooms, tmp_path, monkeypatch):
+    folder = PATHS[name].parent.name
     monkeypatch.setenv('LOCAL_RANK', '0')
     cfg = load(name)
-    options = shrunken(cfg, scenes)
+    options = shrunken(cfg, rooms if folder == 'depthformer' else scenes)
     path = str(PATHS[name])
     runner = build_runner(prepare_training(path, work_dir=str(tmp_path), cfg_options=options))
     upsamplers = check_upsamplers(name, runner.train())
@@ -74,7 +81,7 @@ def test_one_step_of_training_and_a_validation(name, scenes, tmp_path, monkeypat
             assert state[parameter][moment].isfinite().all(), parameter_name
 
     metrics = last_metrics(tmp_path)
-    for key in KEYS.get('panoptic' if 'panoptic' in name else cfg.default_scope, []):
+    for key in KEYS.get(folder, []):
         assert 0 <= metrics[key] <= 100
 
 

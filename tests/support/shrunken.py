@@ -14,7 +14,7 @@ def shrunken(cfg, scenes):
 
     Args:
         cfg (Config): The config.
-        scenes (Path): Folder of scenes of some 64 pixels.
+        scenes (Path): Folder of scenes, or rooms, of 70 × 57 pixels.
 
     Returns:
         dict: What to override.
@@ -39,12 +39,18 @@ def shrunken(cfg, scenes):
                 options[f'{key}.scale'] = SCALE
             if 'crop_size' in transform:
                 options[f'{key}.crop_size'] = (SIDE, SIDE)
+            if transform.type == 'FixedCrop':
+                options |= {f'{key}.img_shape': (70, 57), f'{key}.rows': (2, 68)}
+                options[f'{key}.columns'] = (3, 55)
     own = _segmentor if cfg.default_scope == 'mmseg' else _detector
     return options | own(cfg, scenes)
 
 
 def _segmentor(cfg, scenes):
-    return {'model.data_preprocessor.size': (SIDE, SIDE)}
+    options = {'model.data_preprocessor.size': (SIDE, SIDE)}
+    if 'crop_type' in cfg.val_evaluator:
+        options['val_evaluator.crop_type'] = None
+    return options
 
 
 def _detector(cfg, scenes):
