@@ -9,7 +9,7 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
-from ..engine.depth_colors import ERROR_COLORS, color_error
+from ..engine.depth_colors import ERROR_COLORS, color_error, depth_limits
 from .canvas import patches
 
 BLACK, LIGHT, GREY, YELLOW = (0.0,) * 3, (0.93,) * 3, (0.6,) * 3, (0.94, 0.89, 0.26)
@@ -65,9 +65,8 @@ class ErrorMap:
 
     @property
     def high(self) -> float:
-        """The difference of the last colour: the 99th percentile."""
-        known = self.values[np.isfinite(self.values)]
-        return float(np.percentile(known, 99)) if known.size else 1.0
+        """The difference of the last colour, as in the pictures of a test."""
+        return depth_limits(self.values)[1]
 
     @property
     def picture(self) -> np.ndarray:

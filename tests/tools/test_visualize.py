@@ -11,8 +11,8 @@ from PIL import Image
 
 from sapa_mm.datasets import write_scenes
 
-from ..support.configs import PANOPTIC_FPN, SEGFORMER, model_files
-from ..support.run_tool import run_tool
+from ..support.configs import DEPTHFORMER, PANOPTIC_FPN, SEGFORMER, model_files
+from ..support.run_tool import call_tool, run_tool
 
 
 @pytest.fixture
@@ -80,6 +80,19 @@ def test_a_truth_of_another_size(complaint, tmp_path):
     Image.fromarray(np.ones((90, 70), np.uint8)).save(tmp_path / 'truth.png')
     error = complaint('predictions', '--truth', tmp_path / 'truth.png')
     assert 'truth.png has 90 x 70 pixels, its image has 70 x 90 (height x width)' in error
+
+
+def test_a_depth_map_as_truth(files, complaint, tmp_path):
+    model = ('--model', *model_files(tmp_path, DEPTHFORMER, 'sapa-d'))
+    truth = ('--truth', tmp_path / 'depth.png')
+    out = tmp_path / 'depth_figure.png'
+    Image.fromarray(np.full((70, 90), 2500, np.uint16)).save(truth[1])
+    assert not call_tool('visualize', 'predictions', *model, *files[1], *truth, '--out', out)
+    # The image, the truth, the prediction, its error.
+    assert Image.open(out).size[0] == 4 * 374
+    Image.fromarray(np.full((64, 90), 2500, np.uint16)).save(truth[1])
+    error = complaint('predictions', *truth, model=model)
+    assert 'depth.png has 64 x 90 pixels, its image has 70 x 90 (height x width)' in error
 
 
 def test_positions_and_upsamplers_that_are_not_there(complaint):

@@ -16,6 +16,7 @@ from sapa_mm.upsamplers import Upsampler
 from sapa_mm.visualization import UpsampleVisualizationHook
 
 from ..support.configs import CONFIGS, SEGFORMER
+from ..support.tool_configs import DEPTH, write_config, write_nyu
 
 
 @pytest.fixture
@@ -55,6 +56,20 @@ def test_pictures_land_in_the_visualizers_folder(runner, tmp_path):
     parts = [part for part in running.model.modules() if isinstance(part, Upsampler)]
     assert len(parts) == 6
     assert not any(part._forward_hooks for part in parts)
+
+
+def test_a_depth_model(tmp_path):
+    write_nyu(tmp_path / 'rooms')
+    text = DEPTH.replace('sapa_mm.engine.safe_loading', 'sapa_mm.visualization')
+    hook = "custom_hooks = [dict(type='UpsampleVisualizationHook')]"
+    path = write_config(tmp_path / 'config.py', f'{text}{hook}', tmp_path / 'rooms')
+    cfg = Config.fromfile(path)
+    cfg.merge_from_dict({'train_cfg.max_iters': 2, 'visualizer.name': tmp_path.name})
+    cfg.default_hooks.checkpoint.pop('save_best')
+    cfg.work_dir, cfg.experiment_name = str(tmp_path / 'run'), tmp_path.name
+    Runner.from_cfg(cfg).train()
+    (picture,) = (tmp_path / 'run').rglob('upsamplers_*.png')
+    assert np.asarray(Image.open(picture)).std() > 20
 
 
 def test_the_evaluators_sample_is_left_alone(runner):

@@ -12,12 +12,14 @@ pytest.importorskip('mmseg')
 import torch
 from PIL import Image
 
+from sapa_mm.visualization.figures import make_gallery
 from sapa_mm.visualization.input_image import open_image
 from sapa_mm.visualization.models import load_models, read_configs
 from sapa_mm.visualization.predictions_figure import compare_predictions, prediction_panels
 from sapa_mm.visualization.visualize import visualize
 
 from ..support.configs import (
+    DEPTHFORMER,
     FASTER_RCNN,
     MASK_RCNN,
     PANOPTIC_FPN,
@@ -25,7 +27,9 @@ from ..support.configs import (
     UPERNET,
     model_files,
 )
+from ..support.tool_configs import write_nyu
 
+TEST_MODE = 'model.test_cfg.mode'
 _UPSAMPLERS = {
     PANOPTIC_FPN: ['upsamplers.2', 'upsamplers.1', 'upsamplers.0'],
     MASK_RCNN: [f'upsample_modules.{level}' for level in (3, 2, 1, 0)],
@@ -155,6 +159,46 @@ def test_detectors(config, padded, options, tmp_path):
     assert len(np.unique(compare_predictions(image, runs).cases)) > 1
     names = [call.name for call in runs[0].upsampler_calls()]
     assert names == [f'neck.{name}' for name in _UPSAMPLERS[config]]
+
+
+def test_depth_models(tmp_path):
+    write_nyu(tmp_path / 'rooms', count=2)
+    files = [
+        model_files(tmp_path, DEPTHFORMER, upsampler, seed)
+        for seed, upsampler in enumerate(('sapa-b', 'sapa-d'))
+    ]
+    options = {'val_dataloader.dataset.data_root': str(tmp_path / 'rooms')}
+    image = open_image(read_configs(files, options)[0], sample=1)
+    for mode in ('whole', 'whole_flip'):
+        runs = [model.run(image) for model in load_models(files, options | {TEST_MODE: mode})]
+        # Of the image, not of its mirror: the same in both modes.
+        kept = [run.upsampler_calls()[-1].output for run in runs]
+        assert len(runs[0].calls) == 4
+        if mode == 'whole':
+            expected, depth = kept, runs[0].prediction.pred_depth_map.data
+    assert all(torch.equal(*pair) for pair in zip(kept, expected, strict=True))
+    assert not torch.equal(runs[0].prediction.pred_depth_map.data, depth)
+    panels = dict(prediction_panels(image, runs))
+    assert list(panels) == ['image', 'ground truth', 'SAPA-B', 'SAPA-D']
+    assert compare_predictions(image, runs).title == 'who is nearest to the truth'
+    page = make_gallery(image, [], runs)
+    found = re.findall('<h2 id="(.*?)"', page)
+    assert found == ['predictions', 'upsamplers', 'features', 'kernel', 'points']
+
+
+def test_depth_of_a_photograph(photo, tmp_path):
+    files = [model_files(tmp_path, DEPTHFORMER, 'fade')]
+    visualize('predictions', files, str(tmp_path / 'photo.png'), photo[0])
+    # The image and the depth map.
+    assert Image.open(tmp_path / 'photo.png').size[0] == 2 * 374
+
+
+def test_models_of_two_tasks(models, photo, tmp_path):
+    files = [models[0], model_files(tmp_path, DEPTHFORMER, 'sapa-b')]
+    message = 'all models must be of one task, .* predicts semantic maps; .* predicts depth maps'
+    with pytest.raises(ValueError, match=message):
+        visualize('predictions', files, str(tmp_path / 'a.png'), photo[0])
+    assert not (tmp_path / 'a.png').exists()
 
 
 def test_a_model_without_our_upsamplers(photo, tmp_path):

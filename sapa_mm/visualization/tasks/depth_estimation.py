@@ -6,8 +6,10 @@ from typing import Any
 
 import cv2
 import numpy as np
+import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from mmengine.structures import PixelData
 
 from ...engine.depth_colors import DEPTH_COLORS, color_depth, depth_limits
 from ...utils.configs import type_name
@@ -34,12 +36,11 @@ class DepthEstimation(Task):
     drawn = 'depth maps'
     fields = ('depth_map',)
     truth_key = 'depth_map_path'
-    borders = 'contours of whole metres'
+    borders = 'metre contours'
 
     def truth_steps(self, pipeline: Sequence[dict]) -> list[dict]:
         """Keeps the step that reads depth, which knows the unit of the files."""
-        steps = [step for step in pipeline if 'DepthAnnotation' in type_name(step.get('type'))]
-        return [*steps, dict(type='mmseg.PackSegInputs', meta_keys=())] if steps else []
+        return [step for step in pipeline if 'DepthAnnotation' in type_name(step.get('type'))]
 
     def read_truth(
         self, info: dict, size: tuple[int, int], num_classes: int, load: Callable[[], dict]
@@ -59,24 +60,30 @@ class DepthEstimation(Task):
             FileNotFoundError: If the file is missing.
             ValueError: If it cannot be read as a depth map, or has another size than the image.
         """
+        from mmseg.structures import SegDataSample
+
         path = info['depth_map_path']
         if not os.path.isfile(path):
             raise FileNotFoundError(f'annotation: {path} is not a file')
         try:
-            sample = load()['data_samples']
+            loaded = load()
         # What OpenCV cannot read is None, which has no attributes.
         except (OSError, ValueError, TypeError, AttributeError, EOFError, cv2.error) as error:
             raise ValueError(f'{path} cannot be read as a depth map: {one_line(error)}') from error
-        if 'gt_depth_map' not in sample:
+        if 'data_samples' in loaded:  # of a whole pipeline
+            loaded = {key: one.data[0].numpy() for key, one in loaded['data_samples'].items()}
+        depth = loaded.get('gt_depth_map')
+        if depth is None:
             raise ValueError(
                 f'{path}: the pipeline of val_dataloader has no LoadDepthAnnotation, whose '
                 'depth_rescale_factor turns values into metres'
             )
-        shape = sample.gt_depth_map.data.shape[1:]
-        if len(shape) != 2:
-            raise ValueError(f'{path} is no depth map: it has {shape[2]} channels')
-        check_size(path, shape, size)
-        return sample
+        if depth.ndim != 2:
+            raise ValueError(f'{path} is no depth map: it has {depth.shape[2]} channels')
+        check_size(path, depth.shape, size)
+        truth = SegDataSample(metainfo=dict(ori_shape=size))
+        truth.gt_depth_map = PixelData(data=torch.from_numpy(depth)[None])
+        return truth
 
     def regions(self, prediction: Any, meta: dict) -> np.ndarray:
         """Whole metres; -1 where there is no depth."""
