@@ -9,6 +9,8 @@ from ...utils.configs import datasets_of, single_datasets
 from .classes import find_class_problems, find_metainfo_problems
 from .coco import CocoDataset, CocoReader, coco_dataset
 from .coco_metrics import find_coco_metric_problems
+from .depth_maps import find_depth_problems
+from .depth_models import depth_range, find_depth_metric_problems, find_depth_model_problems
 from .ignored_labels import find_ignored_problems, ignored_labels
 from .label_maps import find_label_problems
 from .loading import find_loading_problems
@@ -33,13 +35,15 @@ def check_data(cfg: Config, splits: Iterable[str]) -> None:
     splits, read = tuple(splits), CocoReader()
     for split in splits:
         raise_error(_problems_of_split(cfg, split, read))
+    raise_error(find_depth_model_problems(cfg.get('model')))
     raise_error(find_class_problems(cfg, splits, read))
     raise_error(find_ignored_problems(cfg, splits))
     for split in splits:
         ignored = set(ignored_labels(cfg, split).values())
+        depth = depth_range(cfg, split)
         for name, dataset in datasets_of(cfg, split):
             described = _described(coco_dataset(dataset, name, read))
-            raise_error(open_some(dataset, name, ignored, described))
+            raise_error(open_some(dataset, name, ignored, described, cfg.get('model'), depth))
 
 
 def check_dataset(dataset: Any, name: str) -> None:
@@ -93,12 +97,13 @@ def inspect_data(cfg: Config, samples: int = 200, seed: int = 0) -> Iterator[Rep
             if coco is None or coco.is_readable:
                 yield from inspect_samples(
                     dataset, name, samples, seed, has_errors(lines), ignored, cfg.get('model'),
-                    _described(coco),
+                    _described(coco), depth_range(cfg, split),
                 )  # fmt: skip
         evaluator = cfg.get(f'{split}_evaluator')
         if evaluator not in seen:
             seen.append(evaluator)
             yield from _problems_of_evaluator(cfg, split, read)
+    yield from find_depth_model_problems(cfg.get('model'))
     classes = list(find_class_problems(cfg, SPLITS, read))
     yield from classes
     if not has_errors([*all_names, *classes]):  # it takes right ones
@@ -130,11 +135,16 @@ def _missing_files(dataset: dict, name: str, coco: CocoDataset | None) -> Iterat
 
 
 def _wrong_content(dataset: dict, name: str, coco: CocoDataset | None) -> Iterator[ReportLine]:
-    return find_label_problems(dataset, name) if coco is None else coco.find_problems()
+    if coco is not None:
+        yield from coco.find_problems()
+        return
+    yield from find_label_problems(dataset, name)
+    yield from find_depth_problems(dataset, name)
 
 
 def _problems_of_evaluator(cfg: Config, split: str, read: CocoReader) -> Iterator[ReportLine]:
     key = f'{split}_evaluator'
     yield from find_metric_setting_problems(cfg, split)
+    yield from find_depth_metric_problems(cfg, split)
     datasets = [coco_dataset(dataset, name, read) for name, dataset in datasets_of(cfg, split)]
     yield from find_coco_metric_problems(cfg.get(key), key, datasets, read)

@@ -7,11 +7,12 @@ from typing import Any
 
 from mmengine.dataset import BaseDataset
 from mmengine.fileio import list_from_file
-from mmengine.registry import DATASETS, Registry
+from mmengine.registry import DATASETS, TRANSFORMS, Registry
 
-from ...utils.configs import loads_labels
+from ...utils.configs import loads_labels, nested_configs
 from .report import ReportLine
 
+_HOSTS = ('mmcv.', 'mmdet.', 'mmengine.', 'mmseg.', 'sapa_mm.')
 #: Yields problems and returns a path, if there is one.
 Check = Generator[ReportLine, None, str | None]
 
@@ -34,6 +35,21 @@ def find_class(registry: Registry, kind: Any) -> type | None:
         return kind
     with registry.switch_scope_and_registry(None) as scoped:
         return scoped.get(kind)
+
+
+def is_known_step(step: dict) -> bool:
+    """Tell whether a step of a pipeline, with those inside of it, is of the hosts or ours.
+
+    Args:
+        step (dict): Its config.
+
+    Returns:
+        bool: Whether it is. Others may do anything.
+    """
+    kinds = [
+        find_class(TRANSFORMS, one['type']) for _, one in nested_configs(step, '') if 'type' in one
+    ]
+    return all(kind is None or kind.__module__.startswith(_HOSTS) for kind in kinds)
 
 
 def default_of(kind: type | None, argument: str) -> Any:

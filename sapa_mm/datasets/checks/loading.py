@@ -106,11 +106,11 @@ class LoadingStep:
     transform: Any
 
     @classmethod
-    def find(cls, part: str, config: dict, name: str) -> 'LoadingStep | None':
-        """Find and build the first step whose name begins with Load and contains a word."""
+    def find(cls, part: str, config: dict, name: str, but: str = '-') -> 'LoadingStep | None':
+        """Find and build the first step that is named Load, with a word, and without another."""
         for index, step in enumerate(config.get('pipeline') or []):
             kind = type_name(step.get('type'))
-            known = not any(word in kind for word in ('Empty', 'Biomedical', 'NDArray'))
+            known = not any(word in kind for word in ('Empty', 'Biomedical', 'NDArray', but))
             if kind.startswith('Load') and part in kind and known:
                 return cls(f'{name}.pipeline.{index}', TRANSFORMS.build(step))
         return None

@@ -18,6 +18,8 @@ from ...utils.configs import type_name
 from ...utils.text import cut, first_of, one_line
 from .channels import find_channel_problems
 from .dataset_config import find_dataset
+from .depth_maps import DepthCounts, DepthRange, read_depth
+from .depth_models import find_truth_problems
 from .label_maps import LabelCounts, read_labels
 from .loading import Header, LoadingStep, format_size
 from .report import ReportLine, has_errors
@@ -48,6 +50,7 @@ def inspect_samples(
     ignored: Collection[int] = (),
     model: Any = None,
     described: Any = None,
+    depth: DepthRange | None = None,
 ) -> Iterator[ReportLine]:
     """Check a sample of a dataset's images, with their annotations.
 
@@ -63,6 +66,7 @@ def inspect_samples(
             Defaults to None.
         described (Any): Has ``__len__`` and ``get_data_info`` as the dataset would; mmdet takes
             longer to make it from COCO files than all else does. Defaults to None, to load it.
+        depth (DepthRange, optional): What model and metric expect of depth maps. Defaults to None.
 
     Yields:
         ReportLine: Errors and notes, and one line if there is no error.
@@ -75,7 +79,7 @@ def inspect_samples(
         return
     try:
         dataset = _load(config, described)
-        sample = _Sample(dataset, config, name, ignored)
+        sample = _Sample(dataset, config, name, ignored, depth)
     except Exception as error:
         # The host libraries parse files without validating their content.
         if not is_wrong:
@@ -94,16 +98,24 @@ def inspect_samples(
     lines += sample.summarize(is_complete=len(chosen) == count)
     if not is_wrong and not has_errors(lines):
         lines += find_channel_problems(config, name, dataset, sample.channels, model)
+    if described is None and chosen and not is_wrong and not has_errors(lines):
+        lines += find_truth_problems(config, name, dataset, chosen[0], model)
     yield from lines
     if not is_wrong and not has_errors(lines):
         opened_count = len(chosen) - len(sample.unopened)
         text = f'{name}: {count:,} images, {opened_count:,} of them opened'
         text += ', with their annotations' if sample.with_annotations else ''
+        text += f': {sample.depths.description}' if sample.depths.description else ''
         yield ReportLine('right', text)
 
 
 def open_some(
-    config: dict, name: str, ignored: Collection[int] = (), described: Any = None
+    config: dict,
+    name: str,
+    ignored: Collection[int] = (),
+    described: Any = None,
+    model: Any = None,
+    depth: DepthRange | None = None,
 ) -> Iterator[ReportLine]:
     """Open a few images with their annotations, as a run will.
 
@@ -113,22 +125,28 @@ def open_some(
         name (str): The key of this config.
         ignored (Collection[int]): See ``inspect_samples``. Defaults to none, the host's.
         described (Any): See ``inspect_samples``. Defaults to None.
+        model (dict, optional): See ``inspect_samples``. Defaults to None.
+        depth (DepthRange, optional): See ``inspect_samples``. Defaults to None.
 
     Yields:
-        ReportLine: An error for each problem with one image.
+        ReportLine: An error for each problem with one image, and what is odd in all depth maps.
     """
     bases = inspect.getmro(find_dataset(config.get('type')) or object)
     if described is None and 'BaseSegDataset' not in [base.__name__ for base in bases]:
         return
     try:
         dataset = _load(config, described)
-        sample = _Sample(dataset, config, name, ignored)
+        sample = _Sample(dataset, config, name, ignored, depth)
     except Exception as error:
         yield ReportLine('error', f'{name}: cannot be loaded: {one_line(error)}')
         return
-    for index in _choose(dataset, _SOME, seed=0):
+    chosen = _choose(dataset, _SOME, seed=0)
+    for index in chosen:
         for problem in sample.open(index):
             yield ReportLine('error', f'{name}: {problem}')
+    yield from sample.depths.summarize(name, is_complete=len(chosen) == len(dataset))
+    if described is None and chosen:
+        yield from find_truth_problems(config, name, dataset, chosen[0], model)
 
 
 def _load(config: dict, described: Any) -> Any:
@@ -161,18 +179,29 @@ class _Sample:
         config (dict): Its config.
         name (str): The key of the config.
         ignored (Collection[int]): Labels of pixels to ignore; none for 255.
+        depth (DepthRange, optional): What model and metric expect of depth maps.
 
     Attributes:
+        depths (DepthCounts): The depth maps.
         unopened (list[str]): Images that were not opened.
         channels (dict[int, list[int]]): The others, by their number of channels.
         with_annotations (bool): Whether annotations were seen.
     """
 
-    def __init__(self, dataset: Any, config: dict, name: str, ignored: Collection[int]) -> None:
+    def __init__(
+        self,
+        dataset: Any,
+        config: dict,
+        name: str,
+        ignored: Collection[int],
+        depth: DepthRange | None,
+    ) -> None:
         self._dataset, self._name = dataset, name
         self._image_step = LoadingStep.find('Image', config, name)
-        self._label_step = LoadingStep.find('Annotation', config, name)
+        self._depth_step = LoadingStep.find('DepthAnnotation', config, name)
+        self._label_step = LoadingStep.find('Annotation', config, name, but='DepthAnnotation')
         self._labels = LabelCounts(dataset, ignored)
+        self.depths = DepthCounts(config, depth)
         self._turned: list[str] = []
         self._unproved = 0
         self.unopened: list[str] = []
@@ -208,7 +237,25 @@ class _Sample:
             yield f'{path} has pixels that are NaN or infinite'
         shape = image.shape
         del image
+        yield from self._check_depth(info, shape, header)
         yield from self._check_annotation(info, shape, header)
+
+    def _check_depth(self, info: dict, shape: tuple[int, ...], header: Header) -> Iterator[str]:
+        path = info.get('depth_map_path')
+        if path is None or self._depth_step is None:
+            return
+        map_header = Header.read(path)
+        try:
+            map_header.check_whole(path)
+            maps = read_depth(self._depth_step.transform, info)
+        except Exception as error:
+            yield self._depth_step.explain(error, path, map_header)
+            return
+        if maps is None:
+            return
+        self.with_annotations = True
+        yield from self._size_problems(path, maps[1], info, shape, header)
+        yield from self.depths.add(path, *maps, map_header.mode)
 
     def _check_annotation(
         self, info: dict, shape: tuple[int, ...], header: Header
@@ -238,6 +285,16 @@ class _Sample:
             return
         self.with_annotations = True
         stored, loaded = maps
+        yield from self._size_problems(path, loaded, info, shape, header)
+        if is_panoptic:
+            yield from _segment_problems(loaded, path, info)
+        else:
+            yield from self._labels.add(path, stored, loaded, map_header.mode)
+
+    def _size_problems(
+        self, path: str, loaded: np.ndarray, info: dict, shape: tuple[int, ...], header: Header
+    ) -> Iterator[str]:
+        """Compare the size of a map with that of its image."""
         size, map_size = shape[1::-1], loaded.shape[1::-1]
         if size != map_size:
             reason = self._orientation_reason(map_size, size, info['img_path'], header)
@@ -245,10 +302,6 @@ class _Sample:
                 reason = f': its array is {shape}, and channels must be last'
             sizes = f'is {format_size(map_size)}, its image {format_size(size)}'
             yield f'{path} {sizes} (width x height){reason}'
-        if is_panoptic:
-            yield from _segment_problems(loaded, path, info)
-        else:
-            yield from self._labels.add(path, stored, loaded, map_header.mode)
 
     def _orientation_reason(
         self, size: tuple[int, ...], image_size: tuple[int, ...], path: str, header: Header
@@ -287,6 +340,7 @@ class _Sample:
             paths = first_of(self.unopened)
             yield ReportLine('note', f'{self._name}: {len(self.unopened)} images {text}: {paths}')
         yield from self._labels.summarize(self._name, is_complete)
+        yield from self.depths.summarize(self._name, is_complete)
 
 
 def _segment_problems(id_map: np.ndarray, path: str, info: dict) -> Iterator[str]:

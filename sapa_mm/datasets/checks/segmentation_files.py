@@ -1,12 +1,14 @@
-"""Whether the files are there that the segmentation datasets of mmseg read."""
+"""Whether the files are there that mmseg's datasets for segmentation and depth read."""
 
 import os
 import unicodedata
 from collections import Counter
 from collections.abc import Generator, Iterator
+from dataclasses import dataclass
 
+from ...utils.configs import loads_labels, type_name
 from ...utils.text import accent_hint, first_of
-from .dataset_config import DatasetConfig
+from .dataset_config import DatasetConfig, is_known_step
 from .report import ReportLine
 
 #: Endings of files that somebody may take for images of a dataset.
@@ -24,11 +26,41 @@ _IMAGE_ENDINGS = (
 )
 
 
+@dataclass(frozen=True)
+class _Truth:
+    """The files that a kind of dataset reads with its images.
+
+    Attributes:
+        folder (str): The key of their folder in ``data_prefix``.
+        suffix (str): The argument for their ending.
+        maps (str): What they are called.
+        other_step (str): The loading step that does not read them.
+        reads_list (bool): Whether ``ann_file`` lists the images.
+        needs_digit (bool): Whether the names of the images must have a digit.
+    """
+
+    folder: str = 'seg_map_path'
+    suffix: str = 'seg_map_suffix'
+    maps: str = 'label maps'
+    other_step: str = 'LoadDepthAnnotation'
+    reads_list: bool = True
+    needs_digit: bool = False
+
+
+#: By the class whose ``load_data_list`` a dataset uses: another one may expect other files.
+_TRUTHS = {
+    'BaseSegDataset': _Truth(),
+    'NYUDataset': _Truth(
+        'depth_map_path', 'depth_map_suffix', 'depth maps', 'LoadAnnotations', False, True
+    ),
+}
+
+
 def find_file_problems(dataset: dict, name: str) -> Iterator[ReportLine]:
     """Find problems with the files that a dataset config names. No image is opened.
 
-    Segmentation datasets of mmseg are checked; see ``coco.py`` for those of mmdet. Other datasets
-    and data that is not on a local disk pass.
+    Datasets of mmseg for segmentation and depth are checked; see ``coco.py`` for those of mmdet.
+    Other datasets and data that is not on a local disk pass.
 
     Args:
         dataset (dict): The config of a dataset that is no wrapper of others.
@@ -40,10 +72,10 @@ def find_file_problems(dataset: dict, name: str) -> Iterator[ReportLine]:
     """
     config = DatasetConfig(dataset, name)
     backend = (dataset.get('backend_args') or {}).get('backend', 'local')
-    # A subclass that loads its list otherwise may expect other files.
-    if config.loader == 'BaseSegDataset' and backend == 'local':
+    truth = _TRUTHS.get(config.loader or '')
+    if truth is not None and backend == 'local':
         try:
-            yield from _find_problems(config)
+            yield from _find_problems(config, truth)
         except (OSError, UnicodeDecodeError) as error:
             place = getattr(error, 'filename', None) or 'a list of images'
             yield ReportLine('error', f'{name}: {place} cannot be read: {error}')
@@ -77,8 +109,11 @@ class _Folder:
                     names.add(prefix + entry.name)
 
 
-def _find_problems(config: DatasetConfig) -> Iterator[ReportLine]:
-    endings = {key: config.setting(key) for key in ('img_suffix', 'seg_map_suffix')}
+def _find_problems(config: DatasetConfig, truth: _Truth) -> Iterator[ReportLine]:
+    if not truth.reads_list and config.config.get('ann_file'):
+        text = f'{config.loader} reads no list but all images of data_prefix.img_path; leave it out'
+        yield ReportLine('error', f'{config.name}.ann_file: {text}')
+    endings = {key: config.setting(key) for key in ('img_suffix', truth.suffix)}
     for key, ending in endings.items():
         if not isinstance(ending, str):
             # mmseg cuts as many letters off a name as the tuple has endings.
@@ -87,13 +122,22 @@ def _find_problems(config: DatasetConfig) -> Iterator[ReportLine]:
     suffix, map_suffix = endings.values()
     image_dir = yield from config.folder('data_prefix.img_path')
     map_dir = None
-    if config.loads_annotations():
-        map_dir = yield from config.folder('data_prefix.seg_map_path')
-        if config.path('data_prefix.seg_map_path') is None:
-            text = f'{config.name}.data_prefix has no seg_map_path, the folder of label maps'
+    steps = config.config.get('pipeline') or []
+    others = [step for step in steps if type_name(step.get('type')) == truth.other_step]
+    if others and all(map(is_known_step, steps)):
+        text = (
+            f'{type_name(config.config["type"])} has {truth.maps}, which {truth.other_step} does '
+        )
+        yield ReportLine('error', f'{config.name}.pipeline: {text}not load')
+        return
+    if loads_labels([step for step in steps if step not in others]):
+        map_dir = yield from config.folder(f'data_prefix.{truth.folder}')
+        if config.path(f'data_prefix.{truth.folder}') is None:
+            text = f'{config.name}.data_prefix has no {truth.folder}, the folder of {truth.maps}'
             yield ReportLine('error', f'{text}, which the pipeline loads')
     found = _Folder(image_dir)
-    has_list = config.path('ann_file') is not None and not os.path.isdir(config.path('ann_file'))
+    ann_file = config.path('ann_file') if truth.reads_list else None
+    has_list = ann_file is not None and not os.path.isdir(ann_file)
     if has_list:
         listed = yield from config.file('ann_file')
         names = yield from _listed_names(config, listed, suffix)
@@ -109,22 +153,35 @@ def _find_problems(config: DatasetConfig) -> Iterator[ReportLine]:
         names = {name[: -len(suffix)] for name in images}
         if image_dir is not None:
             yield from _unread_images(config, found, images, suffix, map_dir, map_suffix)
+    if truth.needs_digit:
+        yield from _names_without_digit(config, images, found)
 
     if map_dir is not None:
-        yield from _find_map_problems(config, names, images, image_dir, map_dir, has_list)
+        yield from _find_map_problems(config, truth, names, images, image_dir, map_dir, has_list)
+
+
+def _names_without_digit(
+    config: DatasetConfig, images: set[str], found: _Folder
+) -> Iterator[ReportLine]:
+    names = sorted(name for name in images if not any(map(str.isdigit, os.path.basename(name))))
+    if names:
+        text = f'{len(names):,} images in {found.path} have no digit in their names, in front of '
+        text += f'which {config.loader} looks for the kind of room: {first_of(names)}; number them'
+        yield ReportLine('error', f'{config.name}.data_prefix.img_path: {text}')
 
 
 def _find_map_problems(
     config: DatasetConfig,
+    truth: _Truth,
     names: set[str],
     images: set[str],
     image_dir: str | None,
     map_dir: str,
     has_list: bool,
 ) -> Iterator[ReportLine]:
-    """Compare the label maps with the images, whose ``names`` lack the suffix."""
-    key = 'data_prefix.seg_map_path'
-    suffix, map_suffix = config.setting('img_suffix'), config.setting('seg_map_suffix')
+    """Compare the maps with the images, whose ``names`` lack the suffix."""
+    key = f'data_prefix.{truth.folder}'
+    suffix, map_suffix = config.setting('img_suffix'), config.setting(truth.suffix)
     maps = {name + map_suffix for name in names}
     found = _Folder(map_dir)
     hint = ''
@@ -132,7 +189,8 @@ def _find_map_problems(
         hint = f'; img_suffix is {suffix!r}, without a dot'
     elif not has_list and map_dir == image_dir and map_suffix.endswith(suffix):
         hint = f'; files that end in {map_suffix} are taken for images, too, since img_suffix is '
-        hint += f'{suffix}: keep label maps in another folder, or list the images in ann_file'
+        hint += f'{suffix}: keep {truth.maps} in another folder'
+        hint += ', or list the images in ann_file' if truth.reads_list else ''
     lines = list(_missing(config, maps - found.files, key, found, hint))
     yield from lines
     if lines:
@@ -141,7 +199,7 @@ def _find_map_problems(
     left = {name for name in found.files if name.endswith(map_suffix)} - maps
     left -= images if map_dir == image_dir else set()
     if left and images and not has_list:
-        text = f'{len(left):,} label maps in {map_dir} have no image: {first_of(sorted(left))}'
+        text = f'{len(left):,} {truth.maps} in {map_dir} have no image: {first_of(sorted(left))}'
         yield ReportLine('note', f'{config.name}.{key}: {text}')
 
 

@@ -1,0 +1,298 @@
+"""Depth maps: what a pipeline does with them, and what a sample of them shows."""
+
+import copy
+import inspect
+import math
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from mmengine.registry import TRANSFORMS
+
+from ...utils.configs import nested_configs, type_name
+from .dataset_config import DatasetConfig, default_of, find_class, is_known_step
+from .loading import format_size
+from .report import ReportLine
+
+#: How mmseg decodes depth maps.
+_BACKENDS = ('cv2', 'numpy', 'nifti', 'pickle')
+_PICTURES = ('.png', '.tif', '.tiff', '.exr', '.pfm', '.jpg', '.jpeg')
+#: Steps of mmcv that move the pixels of images and label maps alone; mmseg has its own of some.
+_BLIND_STEPS = ('CenterCrop', 'Pad', 'RandomFlip', 'Resize')
+#: Parts of the names of steps that move pixels.
+_MOVING = ('Crop', 'Flip', 'Mosaic', 'Pad', 'Resize', 'Rot')
+#: Height and width of the images that the Eigen crop is for.
+_EIGEN_SIZE = (480, 640)
+#: So many depth maps that are all wrong in one way are no accident.
+_MANY_MAPS = 8
+#: Below the first share of the largest depth, all depths are in another unit; below the second,
+#: they may be.
+_WRONG_UNIT, _OTHER_UNIT = 0.05, 0.2
+_UNITS = {'metres': 1, 'centimetres': 1e-2, 'millimetres': 1e-3}
+#: So few steps up to the largest depth are none to learn from, or coarse.
+_FEW_STEPS, _COARSE_STEPS = 50, 1000
+#: A share of pixels that may be outliers.
+_SMALL = 0.01
+
+
+def find_depth_problems(dataset: dict, name: str) -> Iterator[ReportLine]:
+    """Find what is wrong with reading the depth maps of a dataset, from its config alone.
+
+    Args:
+        dataset (dict): The config of a dataset that is no wrapper of others.
+        name (str): The key of this config.
+
+    Yields:
+        ReportLine: The errors.
+    """
+    pipeline = dataset.get('pipeline') or []
+    first = next((index for index, step in enumerate(pipeline) if _loads_depth(step)), None)
+    if first is None:
+        return
+    suffix = DatasetConfig(dataset, name).setting('depth_map_suffix')
+    yield from _loading_problems(pipeline[first], f'{name}.pipeline.{first}', str(suffix).lower())
+    steps = [(key, step) for key, step in nested_configs(pipeline, f'{name}.pipeline')]
+    with_labels = any(type_name(step.get('type')) == 'LoadAnnotations' for _, step in steps)
+    for key, step in steps:
+        yield from _step_problems(step, key, with_labels)
+    # Tests compare with depth maps as they are.
+    for index, step in enumerate(pipeline[:first] if name.startswith('train') else []):
+        kind = type_name(step.get('type'))
+        if is_known_step(step) and any(part in kind for part in _MOVING):
+            text = f'{kind} comes before the depth maps are loaded, and so moves the images alone'
+            yield ReportLine('error', f'{name}.pipeline.{index}: {text}')
+
+
+def _loads_depth(step: dict) -> bool:
+    kind = find_class(TRANSFORMS, step.get('type'))
+    return 'LoadDepthAnnotation' in [base.__name__ for base in inspect.getmro(kind or object)]
+
+
+def _loading_problems(step: dict, key: str, suffix: str) -> Iterator[ReportLine]:
+    factor = step.get('depth_rescale_factor', 1)
+    is_number = isinstance(factor, (int, float)) and not isinstance(factor, bool)
+    if not is_number or not 0 < factor < math.inf:
+        text = f'must be a number above 0, got {factor!r}'
+        yield ReportLine('error', f'{key}.depth_rescale_factor {text}')
+    backend = step.get('decode_backend', 'cv2')
+    if backend not in _BACKENDS:
+        text = f'must be one of {", ".join(_BACKENDS)}, got {backend!r}'
+        yield ReportLine('error', f'{key}.decode_backend {text}')
+    elif (suffix.endswith('.npy') and backend != 'numpy') or (
+        suffix.endswith(_PICTURES) and backend != 'cv2'
+    ):
+        text = f'is {backend}, which does not read {suffix} files; cv2 is for pictures'
+        yield ReportLine('error', f'{key}.decode_backend {text}, numpy for .npy')
+
+
+def _step_problems(step: dict, key: str, with_labels: bool) -> Iterator[ReportLine]:
+    kind = find_class(TRANSFORMS, step.get('type')) if 'type' in step else None
+    if not inspect.isclass(kind):
+        return
+    for option in ('seg_pad_val', 'seg_fill_in'):
+        value = step.get(option, default_of(kind, option))
+        if value:
+            own = '' if option in step else ' by default'
+            text = f'is {value}{own}, must be 0 with depth maps: {value} would be taken for a depth'
+            yield ReportLine('error', f'{key}.{option} {text}')
+    host = kind.__module__.partition('.')[0]
+    if host == 'mmseg' and kind.__name__ == 'RandomRotFlip' and step.get('rotate_prob', 1):
+        text = 'RandomRotFlip mixes the depths of neighbours where it turns by an angle; take '
+        yield ReportLine('error', f'{key}: {text}RandomRotate with seg_pad_val=0')
+    if host == 'mmseg' and step.get('cat_max_ratio', 1) < 1 and not with_labels:
+        text = 'is of label maps, which the pipeline does not load; leave it out'
+        yield ReportLine('error', f'{key}.cat_max_ratio {text}')
+    if host == 'mmcv' and kind.__name__ in _BLIND_STEPS:
+        text = f"mmcv's {kind.__name__} moves the pixels of images, but not of depth maps"
+        yield ReportLine('error', f'{key}: {text}')
+
+
+def read_depth(step: Any, info: dict) -> tuple[np.ndarray, np.ndarray] | None:
+    """Read a depth map as a pipeline does.
+
+    Args:
+        step (BaseTransform): The step that loads it.
+        info (dict): The dataset's description of the image.
+
+    Returns:
+        tuple[np.ndarray, np.ndarray]: The depths as they are stored, if mmseg's own step loads
+        them, and as the step passes them on, both (H, W) if they are right. None if it loads none.
+    """
+    try:
+        depth = step({**info, 'seg_fields': []}).get('gt_depth_map')
+    except AttributeError as error:  # OpenCV gives None for what it does not know
+        raise OSError('its format is not known') from error
+    if depth is None or not type(step).__module__.startswith('mmseg.'):
+        return None if depth is None else (depth, depth)
+    step = copy.copy(step)
+    step.to_float32, step.depth_rescale_factor = False, 1
+    return step({**info, 'seg_fields': []})['gt_depth_map'], depth
+
+
+@dataclass(frozen=True)
+class DepthRange:
+    """What a model and a metric expect of depth maps.
+
+    Attributes:
+        key (str): The key of the largest depth; '' if it is not known.
+        highest (float): That depth in metres.
+        eigen_crop (str): The key of a metric's Eigen crop; '' for none.
+    """
+
+    key: str = ''
+    highest: float = math.inf
+    eigen_crop: str = ''
+
+
+class DepthCounts:
+    """The depths in a sample of a dataset's depth maps.
+
+    Args:
+        config (dict): The config of the dataset.
+        expected (DepthRange, optional): What model and metric expect.
+    """
+
+    def __init__(self, config: dict, expected: DepthRange | None) -> None:
+        steps = config.get('pipeline') or []
+        loading = next((step for step in steps if _loads_depth(step)), {})
+        self._factor = loading.get('depth_rescale_factor', 1)
+        self._expected = expected or DepthRange()
+        # Others may change whatever is odd here.
+        self._is_sure = all(map(is_known_step, steps))
+        self._odd: list[str] = []
+        #: Depth maps by the type of their numbers, and by what is odd with them.
+        self._types: dict[str, list[str]] = defaultdict(list)
+        self._alike: dict[str, list[str]] = defaultdict(list)
+        self._pixels: Counter = Counter()
+        self._lowest, self._highest = math.inf, 0.0
+
+    def add(self, path: str, stored: np.ndarray, depth: np.ndarray, mode: str) -> Iterator[str]:
+        """Count the depths of a map, and find what is wrong with it.
+
+        Args:
+            path (str): The file.
+            stored (np.ndarray): The depths in the file.
+            depth (np.ndarray): The depths as the pipeline passes them on.
+            mode (str): Pillow's mode of the file, such as 'I;16' or 'RGB'; '' if unknown.
+
+        Yields:
+            str: A problem.
+        """
+        eigen, problem = self._expected.eigen_crop, ''
+        if depth.ndim != 2:
+            what = f'(mode {mode}) is read with' if mode else 'has'
+            problem = f'{path} {what} the shape {depth.shape}, a depth map has (height, width)'
+            problem += '; is it a picture?' * (depth.shape[-1] in (3, 4))
+        elif eigen and depth.shape != _EIGEN_SIZE:
+            sizes = [format_size(size[::-1]) for size in (depth.shape, _EIGEN_SIZE)]
+            problem = f'{path} is {sizes[0]}, {eigen} is for {sizes[1]} alone (width x height)'
+        if problem and self._is_sure:
+            yield problem
+        elif problem:
+            self._odd.append(problem)
+        if depth.ndim == 2:
+            self._count(path, stored, depth)
+
+    def _count(self, path: str, stored: np.ndarray, depth: np.ndarray) -> None:
+        self._types[str(stored.dtype)].append(path)
+        finite = np.isfinite(depth)
+        if not finite.all():
+            self._alike[_NOT_FINITE].append(path)
+        measured = depth[finite & (depth > 0)]
+        self._pixels.update(all=depth.size, measured=measured.size)
+        if measured.size < 2:
+            self._alike[_EMPTY].append(path)
+            return
+        lowest, highest = float(measured.min()), float(measured.max())
+        self._lowest = min(self._lowest, lowest)
+        self._highest = max(self._highest, highest)
+        if lowest == highest:
+            self._alike[_CONSTANT].append(path)
+        for share in (1, _WRONG_UNIT, _OTHER_UNIT):
+            above = np.count_nonzero(measured > share * self._expected.highest)
+            self._pixels[share] += int(above)
+        if stored.dtype.kind in 'iu':
+            self._pixels['full'] += int(np.count_nonzero(stored == np.iinfo(stored.dtype).max))
+
+    @property
+    def description(self) -> str:
+        """The range of the depths, and how much is measured; '' without depth maps."""
+        if not self._types:
+            return ''
+        share = self._pixels['measured'] / max(1, self._pixels['all'])
+        lowest, highest = min(self._lowest, self._highest), self._highest
+        return f'depth {lowest:.3g} to {highest:.3g} m, {share:.0%} of the pixels are measured'
+
+    def summarize(self, name: str, is_complete: bool) -> Iterator[ReportLine]:
+        """Tell what is odd in all depth maps together.
+
+        Args:
+            name (str): The key of the dataset's config.
+            is_complete (bool): Whether all depth maps of the dataset were opened.
+
+        Yields:
+            ReportLine: An error if there is nothing to learn, or a note.
+        """
+        number = sum(map(len, self._types.values()))
+        where = f'the {number:,} depth maps opened'
+        for text in self._odd[:1]:
+            yield ReportLine('note', f'{name}: {text}; a step that is not known may mend it')
+        for kind, text in self._differences(where, is_complete or number >= _MANY_MAPS):
+            yield ReportLine(kind if self._is_sure else 'note', f'{name}: {text}')
+
+    def _differences(self, where: str, is_many: bool) -> Iterator[tuple[str, str]]:
+        """Yield 'error' or 'note', and a text, for everything odd."""
+        number = sum(map(len, self._types.values()))
+        for text, paths in self._alike.items():
+            is_wrong = len(paths) == number and is_many and text != _NOT_FINITE
+            some = f'{len(paths):,} of ' * (len(paths) < number) + where
+            yield 'error' if is_wrong else 'note', f'{some} {text} (such as {paths[0]})'
+        if len(self._types) > 1:
+            types = ', '.join(
+                f'{len(paths):,} {kind} (such as {paths[0]})' for kind, paths in self._types.items()
+            )
+            text = f'{where} have numbers of different types, for one depth_rescale_factor: {types}'
+            yield 'error', text
+        measured = self._pixels['measured']
+        if not measured or math.isinf(self._expected.highest):
+            return
+        shares = {share: self._pixels[share] / measured for share in (1, _WRONG_UNIT, _OTHER_UNIT)}
+        key, limit = self._expected.key, self._expected.highest
+        if shares[1] > _SMALL:
+            text = f'{shares[1]:.0%} of the depths in {where} are above {key}, {limit:g}'
+            yield 'error' if shares[1] > 0.5 else 'note', text + self._hint()
+        elif shares[_OTHER_UNIT] < _SMALL:
+            text = f'the depths in {where} are far below {key}, {limit:g}'
+            yield 'error' if shares[_WRONG_UNIT] < _SMALL else 'note', text + self._hint()
+        elif all(kind.startswith(('int', 'uint')) for kind in self._types):
+            steps = limit / self._factor
+            text = f'{where} are in steps of {self._factor:.3g} m, {steps:.0f} up to {key}'
+            if steps < _COARSE_STEPS:
+                yield 'error' if steps < _FEW_STEPS else 'note', f'{text}; save 16 bits, in mm'
+
+    def _hint(self) -> str:
+        """Tell the depths that do not suit the model, and what may be meant."""
+        text = f': they are {self._lowest:.3g} to {self._highest:.3g} m'
+        limit, stored = self._expected.highest, self._highest / self._factor
+        is_whole = all(kind.startswith(('int', 'uint')) for kind in self._types)
+        text += f' with depth_rescale_factor={self._factor:g}'
+        if is_whole and self._pixels['full'] > _SMALL * self._pixels['measured']:
+            return f'{text}, and many are {stored:.0f}; write 0 where nothing was measured'
+        for unit, factor in _UNITS.items():
+            if factor != self._factor and _OTHER_UNIT * limit < factor * stored <= 1.2 * limit:
+                if is_whole and limit / factor < _FEW_STEPS:
+                    return f'{text}; if they are in {unit}, save them in millimetres'
+                return f'{text}; if they are in {unit}, set it to {factor:g}'
+        if 'uint8' in self._types:
+            text += '; 8 bits are too few for millimetres'
+        return text
+
+
+_NOT_FINITE = (
+    'have pixels that are NaN or infinite: our loss and metric leave them out, others may not; '
+    'write 0 there'
+)
+_EMPTY = 'have no measured pixel, or one; 0 stands for none'
+_CONSTANT = 'have one depth in all pixels'

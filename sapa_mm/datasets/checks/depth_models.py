@@ -1,0 +1,195 @@
+"""Whether the model, the data and the metrics of a config are all of depth, or none of them is."""
+
+import inspect
+import math
+import warnings
+from collections.abc import Iterator
+from typing import Any
+
+from mmengine.config import Config
+from mmengine.dataset import Compose
+from mmengine.registry import METRICS, MODELS
+
+from ...utils.configs import nested_configs, type_name
+from ...utils.text import one_line
+from .dataset_config import default_of, find_class
+from .depth_maps import DepthRange
+from .loading import format_size
+from .report import ReportLine
+
+#: What models of mmseg learn from: its key in the data samples, what it is called, and the step
+#: that loads it. The first of a model's base classes counts.
+_TRUTHS = {
+    'DepthEstimator': ('gt_depth_map', 'depth maps', 'LoadDepthAnnotation'),
+    'EncoderDecoder': ('gt_sem_seg', 'label maps', 'LoadAnnotations'),
+}
+_DEPTH = _TRUTHS['DepthEstimator']
+_DEPTH_HEADS = {'UpsampleDenseDepthHead', 'VPDDepthHead'}
+_LABEL_METRICS = {'IoUMetric', 'BoundaryIoUMetric', 'CityscapesMetric'}
+
+
+def _truth_of(model: Any) -> tuple[str, str, str] | None:
+    """What a model learns from; None if it is not one of mmseg, or ours."""
+    model = (model or {}).get('module', model)  # of a wrapper for test time augmentation
+    kind = find_class(MODELS, (model or {}).get('type'))
+    bases = inspect.getmro(kind) if _is_known(kind) else ()
+    return next((_TRUTHS[base.__name__] for base in bases if base.__name__ in _TRUTHS), None)
+
+
+def _is_known(kind: Any) -> bool:
+    return inspect.isclass(kind) and kind.__module__.startswith(('mmseg.', 'sapa_mm.'))
+
+
+def gives_depth(model: Any) -> bool:
+    """Tell whether a model gives depth maps.
+
+    Args:
+        model (dict, optional): The config of a model, in whose scope the current one must be.
+
+    Returns:
+        bool: Whether it is a depth estimator of mmseg, or ours.
+    """
+    return _truth_of(model) == _DEPTH
+
+
+def depth_range(cfg: Config, split: str) -> DepthRange:
+    """Find what the model and the metrics of a split expect of depth maps.
+
+    Args:
+        cfg (Config): The config. Its default scope must be the current one.
+        split (str): 'train', 'val' or 'test'.
+
+    Returns:
+        DepthRange: That; nothing for a model that does not give depth.
+    """
+    model, crop = cfg.get('model'), ''
+    if not gives_depth(model):
+        return DepthRange()
+    for key, metric in _metrics(cfg, split):
+        if metric.get('crop_type') == 'nyu_crop':
+            crop = f'{key}.crop_type=nyu_crop'
+    for key, part in nested_configs(model, 'model'):
+        highest = part.get(
+            'max_depth', default_of(find_class(MODELS, part.get('type')), 'max_depth')
+        )
+        if _is_number(highest) and highest > 0:
+            return DepthRange(f'{key}.max_depth', highest, crop)
+    return DepthRange(eigen_crop=crop)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
+def _metrics(cfg: Config, split: str) -> Iterator[tuple[str, dict]]:
+    name = f'{split}_evaluator'
+    for key, metric in nested_configs(cfg.get(name), name):
+        if 'type' in metric and not metric.get('format_only'):
+            yield key, metric
+
+
+def find_depth_model_problems(model: Any) -> Iterator[ReportLine]:
+    """Find parts of a model of mmseg that are of depth in one of labels, or the other way round.
+
+    Args:
+        model (dict, optional): Its config. Its default scope must be the current one.
+
+    Yields:
+        ReportLine: The errors.
+    """
+    truth = _truth_of(model)
+    for key, part in nested_configs(model, 'model') if truth else ():
+        kind = find_class(MODELS, part.get('type'))
+        bases = {base.__name__ for base in inspect.getmro(kind or object)}
+        is_depth_head = bool(bases & _DEPTH_HEADS)
+        if _is_known(kind) and 'BaseDecodeHead' in bases and is_depth_head != (truth == _DEPTH):
+            maps = _TRUTHS['DepthEstimator' if is_depth_head else 'EncoderDecoder'][1]
+            advice = 'model.type FlipDepthEstimator' if is_depth_head else 'UpsampleDenseDepthHead'
+            text = f'{kind.__name__} gives {maps}, the model {truth[1]}; take {advice}'
+            yield ReportLine('error', f'{key}: {text}')
+        padding = part.get('seg_pad_val', default_of(kind, 'seg_pad_val'))
+        if truth == _DEPTH and padding:
+            own = '' if 'seg_pad_val' in part else ' by default'
+            text = f'is {padding}{own}, must be 0: {padding} would be taken for a depth'
+            yield ReportLine('error', f'{key}.seg_pad_val {text}')
+
+
+def find_depth_metric_problems(cfg: Config, split: str) -> Iterator[ReportLine]:
+    """Find metrics that fail on what the model gives, or look at other depths.
+
+    Args:
+        cfg (Config): The config. Its default scope must be the current one.
+        split (str): 'val' or 'test'.
+
+    Yields:
+        ReportLine: Errors and notes.
+    """
+    truth, expected = _truth_of(cfg.get('model')), depth_range(cfg, split)
+    for key, metric in _metrics(cfg, split):
+        kind = find_class(METRICS, metric['type'])
+        bases = {base.__name__ for base in inspect.getmro(kind or object)}
+        wanted = _DEPTH if 'DepthMetric' in bases else None
+        wanted = _TRUTHS['EncoderDecoder'] if bases & _LABEL_METRICS else wanted
+        if wanted is None or not _is_known(kind):
+            continue
+        if truth not in (None, wanted):
+            text = f'{kind.__name__} is of {wanted[1]}, the model gives {truth[1]}'
+            yield ReportLine('error', f'{key}: {text}')
+            continue
+        if kind.__name__ == 'DepthMetric' and metric.get('depth_metrics') is not None:
+            text = 'DepthMetric of mmseg fails with it; leave it out, or take MonocularDepthMetric'
+            yield ReportLine('error', f'{key}.depth_metrics: {text}')
+        highest = metric.get('max_depth_eval', default_of(kind, 'max_depth_eval'))
+        if wanted == _DEPTH and _is_number(highest) and math.inf > highest > expected.highest:
+            text = f'{key}.max_depth_eval is {highest:g}, {expected.key} {expected.highest:g}'
+            yield ReportLine('note', f'{text}: the model reaches no depth between them')
+
+
+def find_truth_problems(
+    config: dict, name: str, dataset: Any, index: int, model: Any
+) -> Iterator[ReportLine]:
+    """Send an image through the whole pipeline, and look at the depth map that comes with it.
+
+    Nothing is done where neither the model nor the pipeline is of depth.
+
+    Args:
+        config (dict): The config of a dataset.
+        name (str): The key of this config.
+        dataset (BaseDataset): The dataset.
+        index (int): The image.
+        model (dict, optional): The config of the model.
+
+    Yields:
+        ReportLine: An error if a step fails, the model cannot learn from what comes, or sizes do
+        not fit.
+    """
+    truth, steps = _truth_of(model), config.get('pipeline') or []
+    if truth != _DEPTH and not any('Depth' in type_name(step.get('type')) for step in steps):
+        return
+    path = dataset.get_data_info(index)['img_path']
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter('ignore')
+            data = Compose(steps)(dataset.get_data_info(index))
+    except Exception as error:
+        yield ReportLine('error', f'{name}.pipeline fails for {path}: {one_line(error)}')
+        return
+    if data is None or 'data_samples' not in data:
+        return
+    samples, inputs = data['data_samples'], data['inputs']
+    loaded = [maps for key, maps, _ in _TRUTHS.values() if key in samples]
+    is_train = name.startswith('train')
+    if truth is not None and truth[0] not in samples and (is_train or loaded):
+        there = f'it loads {loaded[0]}' if loaded else 'it loads none'
+        text = f'the model learns from {truth[1]}, {there}; take {truth[2]}, and data to match'
+        yield ReportLine('error', f'{name}.pipeline: {text}')
+    if _DEPTH[0] not in samples:
+        return
+    size = tuple(samples.gt_depth_map.data.shape[-2:])
+    wanted = tuple(inputs.shape[-2:]) if is_train else samples.metainfo.get('ori_shape', size)[:2]
+    if size != tuple(wanted):
+        what = 'its image' if is_train else 'its prediction, that of the file'
+        text = f'the depth map of {path} is {format_size(size[::-1])} after the pipeline, {what} '
+        text += f'{format_size(wanted[::-1])} (width x height)'
+        text += '' if is_train else '; load depth maps after the steps that resize images'
+        yield ReportLine('error', f'{name}.pipeline: {text}')
