@@ -9,6 +9,11 @@ from mmengine.config import Config
 from ..datasets.checks.report import ReportLine
 from ..utils.configs import datasets_of, type_name
 
+#: How segmentors of mmseg predict a test image; they fail on the first if it is another way.
+_MODES = {
+    'EncoderDecoder': ('whole', 'slide'),
+    'DepthEstimator': ('whole', 'slide', 'slide_flip'),
+}
 #: The share of padding in a training image from which on it is told.
 _MUCH_PADDING = 0.25
 
@@ -23,14 +28,20 @@ def find_size_problems(cfg: Config, splits: tuple[str, ...]) -> Iterator[ReportL
     Yields:
         ReportLine: Each error or note.
     """
-    yield from _sliding(cfg)
+    yield from _test_mode(cfg, splits)
     if 'train' in splits:
         yield from _padding(cfg)
 
 
-def _sliding(cfg: Config) -> Iterator[ReportLine]:
-    test_cfg = cfg.model.get('test_cfg')
-    mode = test_cfg.get('mode') if isinstance(test_cfg, dict) else None
+def _test_mode(cfg: Config, splits: tuple[str, ...]) -> Iterator[ReportLine]:
+    test_cfg, kind = cfg.model.get('test_cfg'), type_name(cfg.model.get('type'))
+    if not isinstance(test_cfg, dict):
+        return
+    mode = test_cfg.get('mode')
+    is_tested = any(cfg.get(f'{split}_dataloader') for split in splits if split != 'train')
+    if is_tested and mode not in _MODES.get(kind, (mode,)):
+        text = f'model.test_cfg.mode must be one of {", ".join(_MODES[kind])} for {kind}'
+        yield ReportLine('error', f'{text}, got {mode!r}')
     if mode not in ('slide', 'slide_flip'):
         return
     crop, stride = (_pair(test_cfg.get(key)) for key in ('crop_size', 'stride'))
@@ -40,7 +51,7 @@ def _sliding(cfg: Config) -> Iterator[ReportLine]:
     elif stride[0] > crop[0] or stride[1] > crop[1]:
         text = f'stride {stride} must not exceed crop_size {crop}: pixels between crops'
         yield ReportLine('error', f'model.test_cfg: {text} have no prediction')
-    elif mode == 'slide' and type_name(cfg.model.get('type')) == 'DepthEstimator':
+    elif mode == 'slide' and kind == 'DepthEstimator':
         text = 'DepthEstimator throws the windows away and predicts whole images'
         yield ReportLine('note', f'model.test_cfg.mode slide: {text}; FlipDepthEstimator does not')
 

@@ -72,7 +72,7 @@ def find_class_problems(
         found[split] = [_Data(single, key, read) for key, single in datasets_of(cfg, split)]
         # A ConcatDataset has the classes of its first part.
         data = found[split][0] if found[split] else None
-        if data is None or data.classes is None:
+        if data is None or data.classes is None or data.is_depth:
             continue
         yield from _metric_problems(cfg, split, data)
         if reference is None:
@@ -103,6 +103,8 @@ class _Data:
         bases = [base.__name__ for base in inspect.getmro(kind)] if kind else []
         # Others may number classes in their own way.
         self.is_segmentation = config.loader == _SEGMENTATION
+        # Its classes are kinds of rooms.
+        self.is_depth = config.loader == 'NYUDataset'
         self.is_coco = config.loader in COCO_DATASETS
         self.is_panoptic = self.is_coco and 'CocoPanopticDataset' in bases
         self.is_known = self.is_segmentation or self.is_coco
@@ -141,7 +143,8 @@ class _Data:
     @property
     def images(self) -> tuple | None:
         """What says which images it reads; None if that is not known."""
-        if not self.is_known or isinstance(self.dataset.get('ann_file'), (list, tuple)):
+        is_known = self.is_known or self.is_depth
+        if not is_known or isinstance(self.dataset.get('ann_file'), (list, tuple)):
             return None
         keys = ('ann_file', 'data_prefix.img_path', 'data_prefix.img')
         paths = [self._config.path(key) for key in keys]

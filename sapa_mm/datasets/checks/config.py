@@ -9,7 +9,7 @@ from ...utils.configs import datasets_of, single_datasets
 from .classes import find_class_problems, find_metainfo_problems
 from .coco import CocoDataset, CocoReader, coco_dataset
 from .coco_metrics import find_coco_metric_problems
-from .depth_maps import find_depth_problems
+from .depth_maps import find_depth_loading_problems, find_depth_problems
 from .depth_models import depth_range, find_depth_metric_problems, find_depth_model_problems
 from .ignored_labels import find_ignored_problems, ignored_labels
 from .label_maps import find_label_problems
@@ -35,7 +35,7 @@ def check_data(cfg: Config, splits: Iterable[str]) -> None:
     splits, read = tuple(splits), CocoReader()
     for split in splits:
         raise_error(_problems_of_split(cfg, split, read))
-    raise_error(find_depth_model_problems(cfg.get('model')))
+    raise_error(find_depth_model_problems(cfg.get('model'), splits))
     raise_error(find_class_problems(cfg, splits, read))
     raise_error(find_ignored_problems(cfg, splits))
     for split in splits:
@@ -103,7 +103,7 @@ def inspect_data(cfg: Config, samples: int = 200, seed: int = 0) -> Iterator[Rep
         if evaluator not in seen:
             seen.append(evaluator)
             yield from _problems_of_evaluator(cfg, split, read)
-    yield from find_depth_model_problems(cfg.get('model'))
+    yield from find_depth_model_problems(cfg.get('model'), SPLITS)
     classes = list(find_class_problems(cfg, SPLITS, read))
     yield from classes
     if not has_errors([*all_names, *classes]):  # it takes right ones
@@ -132,6 +132,7 @@ def _problems_of_dataset(dataset: dict, name: str, read: CocoReader) -> Iterator
 def _missing_files(dataset: dict, name: str, coco: CocoDataset | None) -> Iterator[ReportLine]:
     yield from find_file_problems(dataset, name) if coco is None else coco.find_missing()
     yield from find_loading_problems(dataset, name)
+    yield from find_depth_loading_problems(dataset, name)
 
 
 def _wrong_content(dataset: dict, name: str, coco: CocoDataset | None) -> Iterator[ReportLine]:

@@ -19,6 +19,7 @@ from .report import ReportLine
 #: How mmseg decodes depth maps.
 _BACKENDS = ('cv2', 'numpy', 'nifti', 'pickle')
 _PICTURES = ('.png', '.tif', '.tiff', '.exr', '.pfm', '.jpg', '.jpeg')
+_BACKEND_OF = {'.npy': 'numpy', **dict.fromkeys(_PICTURES, 'cv2')}
 #: Steps of mmcv that move the pixels of images and label maps alone; mmseg has its own of some.
 _BLIND_STEPS = ('CenterCrop', 'Pad', 'RandomFlip', 'Resize')
 #: Parts of the names of steps that move pixels.
@@ -35,10 +36,48 @@ _UNITS = {'metres': 1, 'centimetres': 1e-2, 'millimetres': 1e-3}
 _FEW_STEPS, _COARSE_STEPS = 50, 1000
 #: A share of pixels that may be outliers.
 _SMALL = 0.01
+#: What is odd with a depth map.
+_EMPTY = 'have no measured pixel, or one; 0 stands for none'
+_CONSTANT = 'have the same depth in all measured pixels'
+_NOT_FINITE = 'have pixels that are NaN or infinite, write 0 there: SigLoss and '
+_NOT_FINITE += 'MonocularDepthMetric leave them out, others may not'
+
+
+def find_depth_loading_problems(dataset: dict, name: str) -> Iterator[ReportLine]:
+    """Find ways of loading depth maps that mmseg does not have.
+
+    Args:
+        dataset (dict): The config of a dataset that is no wrapper of others.
+        name (str): The key of this config.
+
+    Yields:
+        ReportLine: An error for each.
+    """
+    ending = DatasetConfig(dataset, name).setting('depth_map_suffix')
+    ending = ending.lower() if isinstance(ending, str) else ''
+    for index, step in enumerate(dataset.get('pipeline') or []):
+        if not _loads_depth(step):
+            continue
+        key = f'{name}.pipeline.{index}'
+        factor = step.get('depth_rescale_factor', 1)
+        is_number = isinstance(factor, (int, float)) and not isinstance(factor, bool)
+        if not is_number or not 0 < factor < math.inf:
+            text = f'must be a number above 0, got {factor!r}'
+            yield ReportLine('error', f'{key}.depth_rescale_factor {text}')
+        backend = step.get('decode_backend', 'cv2')
+        if backend not in _BACKENDS:
+            text = f'must be one of {", ".join(_BACKENDS)}, got {backend!r}'
+            yield ReportLine('error', f'{key}.decode_backend {text}')
+        elif backend != _BACKEND_OF.get(ending, backend):
+            text = f'{ending} files need {_BACKEND_OF[ending]}, got {backend}'
+            yield ReportLine('error', f'{key}.decode_backend: {text}')
+        if ending == '.png' and not step.get('to_float32', True):
+            text = 'leaves whole numbers, models learn from others; set it to True'
+            yield ReportLine('error', f'{key}.to_float32=False {text}')
 
 
 def find_depth_problems(dataset: dict, name: str) -> Iterator[ReportLine]:
-    """Find what is wrong with reading the depth maps of a dataset, from its config alone.
+    """Find what is wrong with what a pipeline does with depth maps, from its config alone.
 
     Args:
         dataset (dict): The config of a dataset that is no wrapper of others.
@@ -51,9 +90,7 @@ def find_depth_problems(dataset: dict, name: str) -> Iterator[ReportLine]:
     first = next((index for index, step in enumerate(pipeline) if _loads_depth(step)), None)
     if first is None:
         return
-    suffix = DatasetConfig(dataset, name).setting('depth_map_suffix')
-    yield from _loading_problems(pipeline[first], f'{name}.pipeline.{first}', str(suffix).lower())
-    steps = [(key, step) for key, step in nested_configs(pipeline, f'{name}.pipeline')]
+    steps = list(nested_configs(pipeline, f'{name}.pipeline'))
     with_labels = any(type_name(step.get('type')) == 'LoadAnnotations' for _, step in steps)
     for key, step in steps:
         yield from _step_problems(step, key, with_labels)
@@ -68,23 +105,6 @@ def find_depth_problems(dataset: dict, name: str) -> Iterator[ReportLine]:
 def _loads_depth(step: dict) -> bool:
     kind = find_class(TRANSFORMS, step.get('type'))
     return 'LoadDepthAnnotation' in [base.__name__ for base in inspect.getmro(kind or object)]
-
-
-def _loading_problems(step: dict, key: str, suffix: str) -> Iterator[ReportLine]:
-    factor = step.get('depth_rescale_factor', 1)
-    is_number = isinstance(factor, (int, float)) and not isinstance(factor, bool)
-    if not is_number or not 0 < factor < math.inf:
-        text = f'must be a number above 0, got {factor!r}'
-        yield ReportLine('error', f'{key}.depth_rescale_factor {text}')
-    backend = step.get('decode_backend', 'cv2')
-    if backend not in _BACKENDS:
-        text = f'must be one of {", ".join(_BACKENDS)}, got {backend!r}'
-        yield ReportLine('error', f'{key}.decode_backend {text}')
-    elif (suffix.endswith('.npy') and backend != 'numpy') or (
-        suffix.endswith(_PICTURES) and backend != 'cv2'
-    ):
-        text = f'is {backend}, which does not read {suffix} files; cv2 is for pictures'
-        yield ReportLine('error', f'{key}.decode_backend {text}, numpy for .npy')
 
 
 def _step_problems(step: dict, key: str, with_labels: bool) -> Iterator[ReportLine]:
@@ -123,7 +143,7 @@ def read_depth(step: Any, info: dict) -> tuple[np.ndarray, np.ndarray] | None:
     try:
         depth = step({**info, 'seg_fields': []}).get('gt_depth_map')
     except AttributeError as error:  # OpenCV gives None for what it does not know
-        raise OSError('its format is not known') from error
+        raise OSError('it is damaged, or of an unknown format') from error
     if depth is None or not type(step).__module__.startswith('mmseg.'):
         return None if depth is None else (depth, depth)
     step = copy.copy(step)
@@ -201,10 +221,11 @@ class DepthCounts:
         if not finite.all():
             self._alike[_NOT_FINITE].append(path)
         measured = depth[finite & (depth > 0)]
-        self._pixels.update(all=depth.size, measured=measured.size)
+        self._pixels['all'] += depth.size
         if measured.size < 2:
             self._alike[_EMPTY].append(path)
             return
+        self._pixels['measured'] += measured.size
         lowest, highest = float(measured.min()), float(measured.max())
         self._lowest = min(self._lowest, lowest)
         self._highest = max(self._highest, highest)
@@ -222,8 +243,12 @@ class DepthCounts:
         if not self._types:
             return ''
         share = self._pixels['measured'] / max(1, self._pixels['all'])
-        lowest, highest = min(self._lowest, self._highest), self._highest
-        return f'depth {lowest:.3g} to {highest:.3g} m, {share:.0%} of the pixels are measured'
+        return f'depth {self._range}, {share:.0%} of the pixels are measured'
+
+    @property
+    def _range(self) -> str:
+        ends = min(self._lowest, self._highest), self._highest
+        return ' to '.join(f'{end:.3g}' if end < 1000 else f'{end:,.0f}' for end in ends) + ' m'
 
     def summarize(self, name: str, is_complete: bool) -> Iterator[ReportLine]:
         """Tell what is odd in all depth maps together.
@@ -274,25 +299,17 @@ class DepthCounts:
 
     def _hint(self) -> str:
         """Tell the depths that do not suit the model, and what may be meant."""
-        text = f': they are {self._lowest:.3g} to {self._highest:.3g} m'
+        text = f': they are {self._range}'
         limit, stored = self._expected.highest, self._highest / self._factor
         is_whole = all(kind.startswith(('int', 'uint')) for kind in self._types)
         text += f' with depth_rescale_factor={self._factor:g}'
         if is_whole and self._pixels['full'] > _SMALL * self._pixels['measured']:
             return f'{text}, and many are {stored:.0f}; write 0 where nothing was measured'
+        if 'uint8' in self._types:
+            return f'{text}; the files have 8 bits, save 16 in millimetres'
         for unit, factor in _UNITS.items():
             if factor != self._factor and _OTHER_UNIT * limit < factor * stored <= 1.2 * limit:
                 if is_whole and limit / factor < _FEW_STEPS:
                     return f'{text}; if they are in {unit}, save them in millimetres'
                 return f'{text}; if they are in {unit}, set it to {factor:g}'
-        if 'uint8' in self._types:
-            text += '; 8 bits are too few for millimetres'
         return text
-
-
-_NOT_FINITE = (
-    'have pixels that are NaN or infinite: our loss and metric leave them out, others may not; '
-    'write 0 there'
-)
-_EMPTY = 'have no measured pixel, or one; 0 stands for none'
-_CONSTANT = 'have one depth in all pixels'

@@ -3,16 +3,16 @@
 import inspect
 import math
 import warnings
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Any
 
 from mmengine.config import Config
 from mmengine.dataset import Compose
 from mmengine.registry import METRICS, MODELS
 
-from ...utils.configs import nested_configs, type_name
+from ...utils.configs import datasets_of, loads_labels, nested_configs, type_name
 from ...utils.text import one_line
-from .dataset_config import default_of, find_class
+from .dataset_config import default_of, find_class, is_known_step
 from .depth_maps import DepthRange
 from .loading import format_size
 from .report import ReportLine
@@ -68,17 +68,11 @@ def depth_range(cfg: Config, split: str) -> DepthRange:
     for key, metric in _metrics(cfg, split):
         if metric.get('crop_type') == 'nyu_crop':
             crop = f'{key}.crop_type=nyu_crop'
-    for key, part in nested_configs(model, 'model'):
-        highest = part.get(
-            'max_depth', default_of(find_class(MODELS, part.get('type')), 'max_depth')
-        )
-        if _is_number(highest) and highest > 0:
-            return DepthRange(f'{key}.max_depth', highest, crop)
+    head = (model.get('module') or model).get('decode_head') or {}
+    highest = head.get('max_depth', default_of(find_class(MODELS, head.get('type')), 'max_depth'))
+    if isinstance(highest, (int, float)) and highest > 0:
+        return DepthRange('model.decode_head.max_depth', highest, crop)
     return DepthRange(eigen_crop=crop)
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
 def _metrics(cfg: Config, split: str) -> Iterator[tuple[str, dict]]:
@@ -88,11 +82,12 @@ def _metrics(cfg: Config, split: str) -> Iterator[tuple[str, dict]]:
             yield key, metric
 
 
-def find_depth_model_problems(model: Any) -> Iterator[ReportLine]:
+def find_depth_model_problems(model: Any, splits: Collection[str]) -> Iterator[ReportLine]:
     """Find parts of a model of mmseg that are of depth in one of labels, or the other way round.
 
     Args:
         model (dict, optional): Its config. Its default scope must be the current one.
+        splits (Collection[str]): What a run reads: 'train', 'val', 'test'.
 
     Yields:
         ReportLine: The errors.
@@ -102,13 +97,14 @@ def find_depth_model_problems(model: Any) -> Iterator[ReportLine]:
         kind = find_class(MODELS, part.get('type'))
         bases = {base.__name__ for base in inspect.getmro(kind or object)}
         is_depth_head = bool(bases & _DEPTH_HEADS)
-        if _is_known(kind) and 'BaseDecodeHead' in bases and is_depth_head != (truth == _DEPTH):
+        is_head = key.endswith('decode_head') and 'BaseDecodeHead' in bases and _is_known(kind)
+        if is_head and is_depth_head != (truth == _DEPTH):
             maps = _TRUTHS['DepthEstimator' if is_depth_head else 'EncoderDecoder'][1]
             advice = 'model.type FlipDepthEstimator' if is_depth_head else 'UpsampleDenseDepthHead'
             text = f'{kind.__name__} gives {maps}, the model {truth[1]}; take {advice}'
             yield ReportLine('error', f'{key}: {text}')
         padding = part.get('seg_pad_val', default_of(kind, 'seg_pad_val'))
-        if truth == _DEPTH and padding:
+        if truth == _DEPTH and 'train' in splits and padding:
             own = '' if 'seg_pad_val' in part else ' by default'
             text = f'is {padding}{own}, must be 0: {padding} would be taken for a depth'
             yield ReportLine('error', f'{key}.seg_pad_val {text}')
@@ -124,7 +120,7 @@ def find_depth_metric_problems(cfg: Config, split: str) -> Iterator[ReportLine]:
     Yields:
         ReportLine: Errors and notes.
     """
-    truth, expected = _truth_of(cfg.get('model')), depth_range(cfg, split)
+    truth = _truth_of(cfg.get('model'))
     for key, metric in _metrics(cfg, split):
         kind = find_class(METRICS, metric['type'])
         bases = {base.__name__ for base in inspect.getmro(kind or object)}
@@ -136,13 +132,33 @@ def find_depth_metric_problems(cfg: Config, split: str) -> Iterator[ReportLine]:
             text = f'{kind.__name__} is of {wanted[1]}, the model gives {truth[1]}'
             yield ReportLine('error', f'{key}: {text}')
             continue
-        if kind.__name__ == 'DepthMetric' and metric.get('depth_metrics') is not None:
-            text = 'DepthMetric of mmseg fails with it; leave it out, or take MonocularDepthMetric'
-            yield ReportLine('error', f'{key}.depth_metrics: {text}')
-        highest = metric.get('max_depth_eval', default_of(kind, 'max_depth_eval'))
-        if wanted == _DEPTH and _is_number(highest) and math.inf > highest > expected.highest:
-            text = f'{key}.max_depth_eval is {highest:g}, {expected.key} {expected.highest:g}'
-            yield ReportLine('note', f'{text}: the model reaches no depth between them')
+        if wanted == _DEPTH:
+            yield from _depth_metric_problems(cfg, split, key, metric, kind)
+
+
+def _depth_metric_problems(
+    cfg: Config, split: str, key: str, metric: dict, kind: type
+) -> Iterator[ReportLine]:
+    if kind.__name__ == 'DepthMetric' and metric.get('depth_metrics') is not None:
+        text = 'DepthMetric of mmseg fails with it; leave it out, or take MonocularDepthMetric'
+        yield ReportLine('error', f'{key}.depth_metrics: {text}')
+        return
+    try:
+        # It would make the folder, and warn that it has no prefix.
+        METRICS.build({**metric, 'output_dir': None, 'prefix': 'depth'})
+    except Exception as error:
+        yield ReportLine('error', f'{key}: {one_line(error)}')
+        return
+    for name, dataset in datasets_of(cfg, split) if split == 'val' else ():
+        steps = dataset.get('pipeline') or []
+        if steps and not loads_labels(steps) and all(map(is_known_step, steps)):
+            text = f'{kind.__name__} needs depth maps, {name}.pipeline loads none'
+            yield ReportLine('error', f'{key}: {text}; take LoadDepthAnnotation')
+    expected = depth_range(cfg, split)
+    highest = metric.get('max_depth_eval', default_of(kind, 'max_depth_eval'))
+    if math.inf > highest > expected.highest:
+        text = f'{key}.max_depth_eval is {highest:g}, {expected.key} {expected.highest:g}'
+        yield ReportLine('note', f'{text}: the model reaches no depth between them')
 
 
 def find_truth_problems(
@@ -188,8 +204,7 @@ def find_truth_problems(
     size = tuple(samples.gt_depth_map.data.shape[-2:])
     wanted = tuple(inputs.shape[-2:]) if is_train else samples.metainfo.get('ori_shape', size)[:2]
     if size != tuple(wanted):
-        what = 'its image' if is_train else 'its prediction, that of the file'
-        text = f'the depth map of {path} is {format_size(size[::-1])} after the pipeline, {what} '
-        text += f'{format_size(wanted[::-1])} (width x height)'
-        text += '' if is_train else '; load depth maps after the steps that resize images'
+        text = f'the depth map of {path} comes out as {format_size(size[::-1])}, its '
+        text += f'{"image" if is_train else "prediction"} as {format_size(wanted[::-1])} (width x '
+        text += 'height)' + '; load depth maps after the steps that resize images' * (not is_train)
         yield ReportLine('error', f'{name}.pipeline: {text}')

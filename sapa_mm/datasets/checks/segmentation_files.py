@@ -36,7 +36,6 @@ class _Truth:
         maps (str): What they are called.
         other_step (str): The loading step that does not read them.
         reads_list (bool): Whether ``ann_file`` lists the images.
-        needs_digit (bool): Whether the names of the images must have a digit.
     """
 
     folder: str = 'seg_map_path'
@@ -44,14 +43,13 @@ class _Truth:
     maps: str = 'label maps'
     other_step: str = 'LoadDepthAnnotation'
     reads_list: bool = True
-    needs_digit: bool = False
 
 
 #: By the class whose ``load_data_list`` a dataset uses: another one may expect other files.
 _TRUTHS = {
     'BaseSegDataset': _Truth(),
     'NYUDataset': _Truth(
-        'depth_map_path', 'depth_map_suffix', 'depth maps', 'LoadAnnotations', False, True
+        'depth_map_path', 'depth_map_suffix', 'depth maps', 'LoadAnnotations', reads_list=False
     ),
 }
 
@@ -125,10 +123,9 @@ def _find_problems(config: DatasetConfig, truth: _Truth) -> Iterator[ReportLine]
     steps = config.config.get('pipeline') or []
     others = [step for step in steps if type_name(step.get('type')) == truth.other_step]
     if others and all(map(is_known_step, steps)):
-        text = (
-            f'{type_name(config.config["type"])} has {truth.maps}, which {truth.other_step} does '
-        )
-        yield ReportLine('error', f'{config.name}.pipeline: {text}not load')
+        kind = type_name(config.config['type'])
+        text = f'{truth.other_step} does not load the {truth.maps} of {kind}'
+        yield ReportLine('error', f'{config.name}.pipeline: {text}')
         return
     if loads_labels([step for step in steps if step not in others]):
         map_dir = yield from config.folder(f'data_prefix.{truth.folder}')
@@ -153,7 +150,7 @@ def _find_problems(config: DatasetConfig, truth: _Truth) -> Iterator[ReportLine]
         names = {name[: -len(suffix)] for name in images}
         if image_dir is not None:
             yield from _unread_images(config, found, images, suffix, map_dir, map_suffix)
-    if truth.needs_digit:
+    if config.definer('_get_category_id_from_filename') == 'NYUDataset':
         yield from _names_without_digit(config, images, found)
 
     if map_dir is not None:
