@@ -40,18 +40,6 @@ def _is_known(kind: Any) -> bool:
     return inspect.isclass(kind) and kind.__module__.startswith(('mmseg.', 'sapa_mm.'))
 
 
-def gives_depth(model: Any) -> bool:
-    """Tell whether a model gives depth maps.
-
-    Args:
-        model (dict, optional): The config of a model, in whose scope the current one must be.
-
-    Returns:
-        bool: Whether it is a depth estimator of mmseg, or ours.
-    """
-    return _truth_of(model) == _DEPTH
-
-
 def depth_range(cfg: Config, split: str) -> DepthRange:
     """Find what the model and the metrics of a split expect of depth maps.
 
@@ -63,7 +51,7 @@ def depth_range(cfg: Config, split: str) -> DepthRange:
         DepthRange: That; nothing for a model that does not give depth.
     """
     model, crop = cfg.get('model'), ''
-    if not gives_depth(model):
+    if _truth_of(model) != _DEPTH:
         return DepthRange()
     for key, metric in _metrics(cfg, split):
         if metric.get('crop_type') == 'nyu_crop':

@@ -1,0 +1,326 @@
+"""Depth maps are looked at as the loading step of a config reads them."""
+
+import cv2
+import numpy as np
+import pytest
+from mmcv.transforms import BaseTransform
+from PIL import Image
+
+pytest.importorskip('mmseg')
+
+from mmengine.config import Config
+from mmengine.registry import TRANSFORMS
+from mmseg.datasets import NYUDataset
+
+from sapa_mm.datasets.checks import check_data, inspect_data
+from sapa_mm.engine.config import in_scope
+
+from ...support.tool_configs import DEPTH, write_config, write_nyu
+
+RANGE = 'far below model.decode_head.max_depth, 10: they are'
+#: The place of the loading step, and of a step that may be another.
+LOAD, OTHER = 1, 3
+
+
+@pytest.fixture
+def root(tmp_path):
+    write_nyu(tmp_path / 'data')
+    return tmp_path / 'data'
+
+
+def read(root, steps=None, **dataset):
+    """Read the model and the training data of a config, with changes of the data."""
+    cfg = Config.fromfile(write_config(root.parent / 'config.py', DEPTH, root))
+    data = cfg.train_dataloader.dataset
+    for key, value in dataset.items():
+        data[key] = value
+    for index, step in (steps or {}).items():
+        data.pipeline[index] = {**data.pipeline[index], **step} if index == LOAD else step
+    return Config({key: cfg[key] for key in ('default_scope', 'model', 'train_dataloader')})
+
+
+def lines_of(root, *args, **options):
+    """The lines on the training data; places are cut from the texts."""
+    cfg = read(root, *args, **options)
+    with in_scope(cfg):
+        lines = [(line.kind, line.text.replace(f'{root}/', '')) for line in inspect_data(cfg)]
+    start = 'train_dataloader.dataset'
+    return [
+        (kind, text.removeprefix(start).removeprefix(': '))
+        for kind, text in lines
+        if text.startswith(start)
+    ]
+
+
+def refuse(root, *args, **options):
+    """The line with which a training is refused, the same as the report's first error."""
+    cfg = read(root, *args, **options)
+    with in_scope(cfg), pytest.raises(ValueError, match='dataset') as error:
+        check_data(cfg, ['train'])
+    lines = lines_of(root, *args, **options)
+    first = next(text for kind, text in lines if kind == 'error')
+    assert str(error.value).replace(f'{root}/', '').endswith(first)
+    return first
+
+
+def rewrite(root, change, count=4):
+    """Change the first depth maps for training."""
+    for path in sorted((root / 'annotations/train').iterdir())[:count]:
+        values = change(np.asarray(Image.open(path)))
+        Image.fromarray(np.ascontiguousarray(values)).save(path)
+
+
+def rewrite_as(root, ending, change=lambda depth: depth):
+    """Write the depth maps for training as numbers of 32 bits, in metres."""
+    for path in (root / 'annotations/train').iterdir():
+        depth = change(np.asarray(Image.open(path)).astype(np.float32) / 1000)
+        if ending == '.npy':
+            np.save(path.with_suffix(ending), depth)
+        else:
+            cv2.imwrite(str(path.with_suffix(ending)), depth)
+        path.unlink()
+
+
+def test_right_data(root):
+    assert lines_of(root) == [
+        (
+            'right',
+            '4 images, 4 of them opened, with their annotations: depth 2 to 4 m, 98% of the pixels '
+            'are measured',
+        )
+    ]
+    cfg = read(root)
+    with in_scope(cfg):
+        check_data(cfg, ['train'])
+
+
+def to_8_bits(depth):
+    return (depth // 40).astype(np.uint8)
+
+
+def to_colours(depth):
+    return np.repeat(to_8_bits(depth)[..., None], 3, axis=2)
+
+
+@pytest.mark.parametrize(
+    ('change', 'message'),
+    [
+        (to_8_bits, f'{RANGE} 0.05 to 0.1 m with depth_rescale_factor=0.001; the files have 8 '
+         'bits, save 16 in millimetres'),
+        (lambda depth: depth // 1000, f'{RANGE} 0.002 to 0.004 m with depth_rescale_factor=0.001; '
+         'if they are in metres, save them in millimetres'),
+        (lambda depth: depth // 10, f'{RANGE} 0.2 to 0.4 m with depth_rescale_factor=0.001; if '
+         'they are in centimetres, set it to 0.01'),
+        (lambda depth: depth * 0, 'the 4 depth maps opened have no measured pixel, or one'),
+        (lambda depth: depth * (np.arange(64 * 64).reshape(64, 64) == 0).astype(np.uint16),
+         'the 4 depth maps opened have no measured pixel, or one'),
+        (lambda depth: depth * 0 + 3000, 'have the same depth in all measured pixels'),
+        (lambda depth: depth * 8, 'are above model.decode_head.max_depth, 10: they are 16 to 32 m'),
+        (lambda depth: np.where(depth == 4000, 65535, depth).astype(np.uint16),
+         'and many are 65535; write 0 where nothing was measured'),
+        (lambda depth: depth[:32], 'annotations/train/0.png is 64x32, its image 64x64 (width x h'),
+        (to_colours, '0.png (mode RGB) is read with the shape (64, 64, 3), a depth map has (hei'),
+    ],
+)  # fmt: skip
+def test_wrong_content_of_all(root, change, message):
+    rewrite(root, change)
+    assert message in refuse(root)
+
+
+@pytest.mark.parametrize(
+    ('change', 'kind', 'message'),
+    [
+        (to_8_bits, 'error', 'numbers of different types, for one depth_rescale_factor: 1 uint8 '),
+        (to_colours, 'error', '0.png (mode RGB) is read with the shape'),
+        (lambda depth: depth * 0, 'note', '1 of the 4 depth maps opened have no measured pixel, '),
+        (lambda depth: depth * 0 + 3000, 'note', '1 of the 4 depth maps opened have the same dep'),
+        (lambda depth: depth * 8, 'note', '25% of the depths in the 4 depth maps opened are above'),
+    ],
+)  # fmt: skip
+def test_wrong_content_of_one(root, change, kind, message):
+    rewrite(root, change, count=1)
+    first = lines_of(root)[0]
+    assert first[0] == kind
+    assert message in first[1]
+
+
+def test_palette(root):
+    for path in (root / 'annotations/train').iterdir():
+        image = Image.fromarray(to_8_bits(np.asarray(Image.open(path)))).convert('P')
+        image.putpalette(list(range(256)) * 3)
+        image.save(path)
+    assert '0.png (mode P) is read with the shape (64, 64, 3)' in refuse(root)
+
+
+@pytest.mark.parametrize('content', [b'no image', None])
+def test_files_that_cannot_be_read(root, content):
+    path = root / 'annotations/train/0.png'
+    path.write_bytes(content or path.read_bytes()[:90])
+    assert refuse(root) == (
+        'annotations/train/0.png cannot be read: it is damaged, or of an unknown format'
+    )
+
+
+def test_files_of_real_numbers(root):
+    rewrite_as(root, '.tif')
+    data = {'depth_map_suffix': '.tif'}
+    assert 'if they are in metres, set it to 1' in refuse(root, **data)
+    ((kind, text),) = lines_of(root, {LOAD: {'depth_rescale_factor': 1}}, **data)
+    assert kind == 'right'
+    assert 'depth 2 to 4 m' in text
+
+
+def test_numbers_that_are_none(root):
+    rewrite_as(root, '.npy', lambda depth: np.where(depth == 0, np.nan, depth))
+    step = {'depth_rescale_factor': 1, 'decode_backend': 'numpy'}
+    note, right = lines_of(root, {LOAD: step}, depth_map_suffix='.npy')
+    assert note[0] == 'note'
+    assert note[1].startswith('the 4 depth maps opened have pixels that are NaN or infinite, write')
+    assert right[1].endswith('depth 2 to 4 m, 98% of the pixels are measured')
+
+
+@pytest.mark.parametrize(
+    ('step', 'data', 'message'),
+    [
+        ({'depth_rescale_factor': 0}, {}, 'depth_rescale_factor must be a number above 0, got 0'),
+        ({'depth_rescale_factor': 'mm'}, {}, "must be a number above 0, got 'mm'"),
+        ({'depth_rescale_factor': 1.0}, {}, 'are 2,000 to 4,000 m with depth_rescale_factor=1; if '
+         'they are in millimetres, set it to 0.001'),
+        ({'decode_backend': 'pillow'}, {}, 'decode_backend must be one of cv2, numpy, nifti, '),
+        ({'decode_backend': 'numpy'}, {}, 'decode_backend: .png files need cv2, got numpy'),
+        ({'to_float32': False}, {}, 'to_float32=False leaves whole numbers, models learn from oth'),
+        ({}, {'ann_file': 'train.txt'}, 'ann_file: NYUDataset reads no list but all images of '),
+        ({}, {'data_prefix': {'img_path': 'images/train'}}, 'data_prefix has no depth_map_path, '),
+        ({}, {'seg_map_suffix': '.png'}, "multiple values for keyword argument 'seg_map_suffix'"),
+        ({}, {'metainfo': {'classes': ['garage']}}, "new classes ['garage'] is not a subset of "),
+    ],
+)  # fmt: skip
+def test_wrong_settings(root, step, data, message):
+    assert message in refuse(root, {LOAD: step}, **data)
+
+
+def test_metres_as_whole_numbers(root):
+    rewrite(root, lambda depth: depth // 1000)
+    message = 'are in steps of 1 m, 10 up to model.decode_head.max_depth; save 16 bits, in mm'
+    assert message in refuse(root, {LOAD: {'depth_rescale_factor': 1}})
+
+
+def test_8_bits_for_all_depths(root):
+    rewrite(root, to_8_bits)
+    note, right = lines_of(root, {LOAD: {'depth_rescale_factor': 0.04}})
+    assert note == (
+        'note',
+        'the 4 depth maps opened are in steps of 0.04 m, 250 up to model.decode_head.max_depth; '
+        'save 16 bits, in mm',
+    )
+    assert 'depth 2 to 4 m' in right[1]
+
+
+@pytest.mark.parametrize(
+    ('step', 'message'),
+    [
+        ({'type': 'RandomRotate', 'prob': 0.5, 'degree': 5}, 'seg_pad_val is 255 by default, must'),
+        ({'type': 'RandomCutOut', 'prob': 1.0, 'n_holes': 1, 'cutout_shape': (8, 8),
+          'seg_fill_in': 9}, 'seg_fill_in is 9, must be 0 with depth maps: 9 would be taken for'),
+        ({'type': 'RandomRotFlip'}, 'RandomRotFlip mixes the depths of neighbours where it turns'),
+        ({'type': 'RandomCrop', 'crop_size': 32, 'cat_max_ratio': 0.75}, 'cat_max_ratio is of lab'),
+        ({'type': 'mmcv.RandomFlip', 'prob': 0.5}, "mmcv's RandomFlip moves the pixels of images"),
+        ({'type': 'Pad', 'size': (80, 80)}, "mmcv's Pad moves the pixels of images, but not of d"),
+        ({'type': 'Albu', 'transforms': [], 'unknown': 1}, 'pipeline fails for images/train/0.jpg'),
+    ],
+)  # fmt: skip
+def test_steps_that_make_wrong_depths(root, step, message):
+    assert message in refuse(root, {OTHER: step})
+
+
+@pytest.mark.parametrize(
+    'step',
+    [
+        {'type': 'PhotoMetricDistortion'},
+        {'type': 'RandomRotate', 'prob': 1.0, 'degree': 5, 'seg_pad_val': 0},
+        {'type': 'RandomResize', 'scale': (64, 64), 'ratio_range': (1.5, 2.0), 'keep_ratio': True},
+        {'type': 'RandomChoice', 'transforms': [[{'type': 'RandomFlip', 'prob': 1.0}]]},
+    ],
+)
+def test_steps_that_are_right(root, step):
+    assert [kind for kind, _ in lines_of(root, {OTHER: step})] == ['right']
+
+
+def test_images_that_move_alone(root):
+    flip = {'type': 'RandomFlip', 'prob': 0.5}
+    text = refuse(root, {0: flip})
+    assert text == (
+        '.pipeline.0: RandomFlip comes before the depth maps are loaded, and so moves the images '
+        'alone'
+    )
+
+
+def test_depth_that_is_resized_for_a_test(root):
+    """It must keep the size of the file, which predictions have."""
+    cfg = Config.fromfile(write_config(root.parent / 'config.py', DEPTH, root))
+    resize = {'type': 'Resize', 'scale': (32, 32)}
+    pipeline = cfg.val_dataloader.dataset.pipeline
+    for place, is_right in ((1, True), (2, False)):
+        cfg.val_dataloader.dataset.pipeline = [*pipeline[:place], resize, *pipeline[place:]]
+        with in_scope(cfg):
+            lines = [line.text for line in inspect_data(cfg) if line.kind == 'error']
+        if is_right:
+            assert lines == []
+            continue
+        assert lines == [
+            f'val_dataloader.dataset.pipeline: the depth map of {root}/images/test/0.jpg comes out '
+            'as 32x32, its prediction as 64x64 (width x height); load depth maps after the steps '
+            'that resize images'
+        ]
+
+
+def test_steps_of_somebody_else_are_trusted(root):
+    """They may make depth of whatever is in the files."""
+
+    class FromColours(BaseTransform):
+        def transform(self, results):
+            results['gt_depth_map'] = results['gt_depth_map'][..., 0] * np.float32(40)
+            return results
+
+    rewrite(root, to_colours)
+    cfg = read(root)
+    TRANSFORMS.register_module('FromColours', module=FromColours)
+    try:
+        cfg.train_dataloader.dataset.pipeline.insert(LOAD + 1, {'type': 'mmengine.FromColours'})
+        with in_scope(cfg):
+            check_data(cfg, ['train'])
+            lines = [line for line in inspect_data(cfg) if line.text.startswith('train')]
+    finally:
+        TRANSFORMS.module_dict.pop('FromColours')
+    assert [line.kind for line in lines] == ['note', 'right']
+    assert lines[0].text.endswith('a step that is not known may mend it')
+
+
+def test_names_for_a_dataset_of_ones_own(root, monkeypatch):
+    """Kinds of rooms, and so digits in names, are NYU's alone."""
+    for path in list(root.glob('*/train/*')):
+        path.rename(path.with_name('abcd'[int(path.stem)] + path.suffix))
+    assert refuse(root).endswith(
+        'have no digit in their names, in front of which NYUDataset looks for the kind of room: '
+        'a.jpg, b.jpg, c.jpg, ...; number them'
+    )
+
+    class Own(NYUDataset):
+        def _get_category_id_from_filename(self, image_fname):
+            return -1
+
+    assert [kind for kind, _ in lines_of(root, type=Own)] == ['right']
+
+
+def test_wrappers(root):
+    cfg = read(root)
+    single = cfg.train_dataloader.dataset
+    cfg.train_dataloader.dataset = {
+        'type': 'ConcatDataset',
+        'datasets': [{'type': 'RepeatDataset', 'times': 2, 'dataset': single}, single],
+    }
+    with in_scope(cfg):
+        check_data(cfg, ['train'])
+        rewrite(root, lambda depth: depth * 0)
+        with pytest.raises(ValueError, match=r'datasets\.0\.dataset: the 4 depth maps opened have'):
+            check_data(cfg, ['train'])
