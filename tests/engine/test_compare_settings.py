@@ -65,6 +65,11 @@ def test_equal(trained, given):
         assert list(compare_settings(*models)) == []
 
 
+def test_a_way_to_test_is_no_other_model():
+    kinds = [{'type': f'{kind}DepthEstimator', 'neck': None} for kind in ('', 'Flip')]
+    assert list(compare_settings(*kinds)) == list(compare_settings(*reversed(kinds))) == []
+
+
 UPSAMPLER = 'model.upsample_cfg'
 DIFFERENT = {
     f"{UPSAMPLER}.kernel_size is 3, but was 5 in training": {
