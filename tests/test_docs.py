@@ -17,7 +17,7 @@ pytest.importorskip('mmseg')
 pytest.importorskip('mmdet')
 
 from mmengine.config import Config
-from mmengine.registry import MODELS, init_default_scope
+from mmengine.registry import DATASETS, LOOPS, METRICS, MODELS, init_default_scope
 from PIL import Image
 from torch import Tensor, nn
 
@@ -25,6 +25,9 @@ from sapa_mm.datasets import CLASSES, PALETTE, generate_scene
 from sapa_mm.engine.published import write_published
 from sapa_mm.upsamplers import UPSAMPLERS, Upsampler, build_upsampler
 from sapa_mm.upsamplers.resize import nearest_resize
+from sapa_mm.utils.configs import nested_configs
+
+from .support.configs import DEPTHFORMER
 
 ROOT = Path(__file__).parents[1]
 PAGES = [
@@ -32,6 +35,7 @@ PAGES = [
     *sorted((ROOT / 'docs').glob('*.md')),
 ]
 SEGFORMER = ROOT / 'configs/segformer/segformer_mit-tiny_sapa-d_1xb8-300_scenes-128x128.py'
+DEPTH = ROOT / 'configs' / DEPTHFORMER.format('sapa-d')
 PANOPTIC = ROOT / 'configs/panoptic_fpn/panoptic-fpn_r18-small_sapa-d_1xb8-300_scenes-160x160.py'
 SETUP = (ROOT / 'setup.cfg').read_text()
 MAKEFILE = (ROOT / 'Makefile').read_text()
@@ -60,16 +64,21 @@ def cases(language):
 def folder(tmp_path, monkeypatch):
     """With a config, its published weights and an image."""
     monkeypatch.chdir(tmp_path)
-    cfg = Config.fromfile(SEGFORMER)
+    meta = dict(classes=CLASSES, palette=[list(map(int, color)) for color in PALETTE])
+    write_model(SEGFORMER, 'config.py', 'weights.safetensors', meta)
+    Image.fromarray(generate_scene(0, size=(96, 80)).image).save('image.jpg')
+    return tmp_path
+
+
+def write_model(config, copy, weights, meta):
+    """Writes a config and random weights of it into the working directory."""
+    cfg = Config.fromfile(config)
     init_default_scope('mmseg')
     torch.manual_seed(0)
     model = MODELS.build(cfg.model)
-    meta = dict(classes=CLASSES, palette=[list(map(int, color)) for color in PALETTE])
     path = write_published('.', cfg, model.state_dict(), {'mIoU': 1.0}, meta)
-    Path(path).rename('weights.safetensors')
-    cfg.dump('config.py')
-    Image.fromarray(generate_scene(0, size=(96, 80)).image).save('image.jpg')
-    return tmp_path
+    Path(path).rename(weights)
+    cfg.dump(copy)
 
 
 @pytest.fixture
@@ -90,6 +99,9 @@ def check_config(names):
     for module in names['custom_imports']['imports']:
         importlib.import_module(module)
     model = names.get('model', {})
+    if 'type' in model:
+        check_whole_config(names)
+        return
     cfg = Config.fromfile(PANOPTIC if 'neck' in model else SEGFORMER)
     init_default_scope(cfg.default_scope)
     for part, settings in model.items():
@@ -104,6 +116,22 @@ def check_config(names):
         if key in ('load', 'val_evaluator', 'custom_hooks'):
             for one in value if isinstance(value, list) else [value]:
                 assert any(one['type'] in registry for registry in registries()), one['type']
+
+
+def check_whole_config(names):
+    """Builds the model of a config that has all parts, and what its data need."""
+    init_default_scope(names['default_scope'])
+    model = MODELS.build(names['model'])
+    wanted = names['model']['decode_head']['upsample_cfg']
+    assert {type(one) for one in model.decode_head.upsamplers} == {
+        type(build_upsampler(wanted, 64))
+    }
+    for split in ('train', 'val', 'test'):
+        dataset = names[f'{split}_dataloader']['dataset']
+        assert DATASETS.build(dict(dataset, lazy_init=True)).pipeline.transforms
+    assert METRICS.build(names['val_evaluator'])
+    for _, one in nested_configs([names[key] for key in names if key.endswith('_cfg')], ''):
+        assert one.get('type', 'TestLoop') in LOOPS
 
 
 def registries():
@@ -125,6 +153,8 @@ def test_python(block, folder, own_loaders, request, capsys):
         block = ''
     elif 'class Gated' in block:  # CONTRIBUTING.md, whose file has imports of its own
         names = dict(Upsampler=Upsampler, Tensor=Tensor, nn=nn, nearest_resize=nearest_resize)
+    if 'depth.safetensors' in block:
+        write_model(DEPTH, 'depth.py', 'depth.safetensors', {})
     exec(block, names)
     if 'custom_imports' in names:
         check_config(names)
@@ -140,6 +170,9 @@ def test_python(block, folder, own_loaders, request, capsys):
         assert names['labels'].shape == (96, 80)
         assert set(names['names']) <= set(CLASSES)
         assert Image.open('labels.png').size == (80, 96)
+    if 'pred_depth_map' in block:
+        assert names['depth'].shape == (96, 80)
+        assert 0 < names['depth'].min() < names['depth'].max() <= 10
     if 'published.metrics' in block:
         assert "{'mIoU': 1.0}" in capsys.readouterr().out
 
