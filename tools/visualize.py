@@ -29,7 +29,9 @@ def make_parser() -> argparse.ArgumentParser:
         help='a trained model; several for upsamplers, predictions and gallery',
     )
     parser.add_argument('--image', help='a photograph')
-    parser.add_argument('--truth', help="its annotation map, as in the config's dataset (mmseg)")
+    parser.add_argument(
+        '--truth', help="its label or depth map, as in the config's dataset (mmseg)"
+    )
     parser.add_argument(
         '--sample', type=int, help="index in the first config's validation set, in place of --image"
     )
@@ -42,7 +44,7 @@ def make_parser() -> argparse.ArgumentParser:
         type=int,
         metavar=('ROW', 'COLUMN'),
         help='pixel of the image whose kernel or points are drawn (default: on a border between '
-        "predicted classes, near the image's centre)",
+        "predicted classes, or at a step of predicted depth, near the image's centre)",
     )
     parser.add_argument(
         '--upsampler',

@@ -48,7 +48,7 @@ FIGURES = {
         draw_predictions,
         'Predictions',
         'The prediction of each model, and where the models differ from each other; where the '
-        'ground truth is known, which of them are right (Figure 13 of the paper).',
+        'ground truth is known, which are right, or nearest to it (Figure 13 of the paper).',
     ),
     'upsamplers': FigureKind(
         draw_upsamplers,
@@ -94,9 +94,9 @@ def draw(figure: str, image: InputImage, runs: Sequence[ModelRun], **options) ->
         image (InputImage): The image.
         runs (Sequence[ModelRun]): Models run on it; only one for a figure of one model.
         **options: The figure's options. ``position``: row and column of a pixel, by default on the
-            border between two predicted classes nearest to the image's centre. ``upsampler``: index
-            of the upsampler in the order of calls, by default the last. ``channels``: single
-            channels to draw, by default their mean.
+            border between two predicted classes nearest to the image's centre, or at the largest
+            step of predicted depth. ``upsampler``: index of the upsampler in the order of calls, by
+            default the last. ``channels``: single channels to draw, by default their mean.
 
     Returns:
         Figure: The figure.

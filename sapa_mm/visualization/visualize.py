@@ -35,8 +35,8 @@ def visualize(
         models (Sequence[tuple[str, str]]): Config and checkpoint of each model.
         out (str): The file to write, whole or not at all: PNG, PDF or SVG; HTML for a gallery.
         image (str, optional): An image file; give this or ``sample``. Defaults to None.
-        truth (str, optional): The image's annotation map, in the format of the first config's
-            dataset, which must be one of mmseg. Defaults to None.
+        truth (str, optional): The image's label map or depth map, in the format of the first
+            config's dataset, which must be one of mmseg. Defaults to None.
         sample (int, optional): Index in the first config's validation set. Defaults to None.
         position (Sequence[int], optional): See ``.figures.draw``.
         upsampler (int, optional): See ``.figures.draw``.
@@ -49,7 +49,7 @@ def visualize(
         FileNotFoundError: If a file is missing.
         OSError: If no file can be written at ``out``.
         ValueError: If an argument is out of range, a file cannot be read, weights do not fit their
-            config, or the figure cannot be drawn of the models.
+            config, the models are of several tasks, or the figure cannot be drawn of them.
     """
     options = dict(position=position, upsampler=upsampler, channels=channels)
     options = {name: value for name, value in options.items() if value is not None}
