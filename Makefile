@@ -1,4 +1,5 @@
 # make demo               train and compare on generated scenes, in .venv
+# make demo-depth         the same with DepthFormer
 # make demo-detection     the same with Panoptic FPN, in .venv-onedl
 # make test               lint and tests on the OneDL stack, in .venv-onedl
 # make test-extended      the tests that make test leaves out: full products, more training
@@ -20,10 +21,13 @@ ifeq ($(MMCV),)
 $(error STACK must be onedl or openmmlab, got $(STACK))
 endif
 
-.PHONY: demo demo-detection test test-extended lint format docs wheel clean
+.PHONY: demo demo-depth demo-detection test test-extended lint format docs wheel clean
 
 demo: .venv/installed
 	.venv/bin/python tools/demo.py
+
+demo-depth: .venv/installed
+	.venv/bin/python tools/demo.py depth --out demo_depth_output
 
 # mmdet needs mmcv's compiled operators, as the tests do.
 demo-detection: $(TEST_VENV)/installed
@@ -88,4 +92,5 @@ $(TEST_VENV)/installed: $(INSTALLED)
 	touch $@
 
 clean:
-	rm -rf .venv .venv-onedl .venv-openmmlab .venv-docs build ops/build dist site demo_output demo_detection_output work_dirs data/scenes
+	rm -rf .venv .venv-onedl .venv-openmmlab .venv-docs build ops/build dist site work_dirs
+	rm -rf demo_output demo_depth_output demo_detection_output data/scenes data/rooms

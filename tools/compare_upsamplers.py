@@ -1,7 +1,8 @@
-"""Train SegFormer with every upsampler on generated scenes and compare them over seeds.
+"""Train a small model with every upsampler on generated data and compare them over seeds.
 
 Example:
     python tools/compare_upsamplers.py --seeds 0 1 2 --out work_dirs/upsamplers
+    python tools/compare_upsamplers.py --task depth --upsamplers Bilinear SAPA-D --seeds 0 1
 """
 
 import argparse
@@ -9,31 +10,38 @@ import sys
 from pathlib import Path
 
 from sapa_mm.engine.arguments import add_cfg_options, start_tool
-from sapa_mm.reproduction.upsampler_study import UPSAMPLERS, run_study
+from sapa_mm.reproduction.upsampler_study import STUDIES, UPSAMPLERS, run_study
 from sapa_mm.utils.flags import exit_on, name_flags
 
 
 def make_parser() -> argparse.ArgumentParser:
     """Make the parser of the command line."""
     configs = Path(__file__).parents[1] / 'configs'
-    parser = argparse.ArgumentParser(
-        description=__doc__.partition('\n')[0],
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    parser = argparse.ArgumentParser(description=__doc__.partition('\n')[0])
+    parser.add_argument(
+        '--task',
+        choices=list(STUDIES),
+        default='segmentation',
+        help='SegFormer (default), or DepthFormer',
     )
     parser.add_argument(
         '--upsamplers',
         nargs='+',
         choices=UPSAMPLERS,
-        default=UPSAMPLERS,
-        help='what to compare; the others are compared with the first',
+        help='what to compare; the others are compared with the first (default: all)',
     )
-    parser.add_argument('--seeds', nargs='+', type=int, default=[0, 1, 2], help='random seeds')
+    parser.add_argument(
+        '--seeds', nargs='+', type=int, default=[0, 1, 2], help='random seeds (default: 0 1 2)'
+    )
     parser.add_argument('--configs', default=str(configs), help='folder of the configs')
-    parser.add_argument('--data-root', default='data/scenes', help='the scenes; written if missing')
+    parser.add_argument(
+        '--data-root',
+        help='the generated data; written if missing (default: data/scenes, data/rooms for depth)',
+    )
     parser.add_argument(
         '--out',
-        default='work_dirs/upsamplers',
-        help='folder of the results; run again with the same one, the tool continues',
+        help='folder of the results; run again with the same one, the tool continues (default: '
+        'work_dirs/upsamplers_TASK)',
     )
     add_cfg_options(parser, 'override settings of all configs')
     return parser

@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 
 from sapa_mm.engine.arguments import add_cfg_options, start_tool
-from sapa_mm.reproduction.demo import run_demo
+from sapa_mm.reproduction.demo import DEMOS, run_demo
 from sapa_mm.utils.flags import exit_on
 
 
@@ -15,12 +15,15 @@ def make_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         'task',
         nargs='?',
-        choices=['segmentation', 'detection'],
+        choices=list(DEMOS),
         default='segmentation',
-        help='SegFormer (default), or Panoptic FPN',
+        help='SegFormer (default), Panoptic FPN, or DepthFormer',
     )
     parser.add_argument('--configs', default=str(configs), help='folder of the configs')
-    parser.add_argument('--data-root', default='data/scenes', help='the scenes; written if missing')
+    parser.add_argument(
+        '--data-root',
+        help='the generated data; written if missing (default: data/scenes, data/rooms for depth)',
+    )
     parser.add_argument('--out', default='demo_output', help='folder of the results')
     add_cfg_options(parser, 'override settings of both configs')
     return parser

@@ -1,87 +1,45 @@
 """The demos on generated scenes: one model with two upsamplers, their table and their picture."""
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from matplotlib.figure import Figure
 from mmengine.registry import DATASETS
 from torch import nn
 from torch.utils.data import Dataset
 
 from ..engine.config import in_scope, read_config
+from ..engine.depth_colors import ERROR_COLORS, color_error
 from ..utils.files import check_writable, whole_file, write_whole
 from ..utils.text import markdown_table
 from ..visualization.canvas import draw_points, grid, mark, panel_height, show, to_pixels, zoom
+from ..visualization.comparisons import add_bar
 from ..visualization.input_image import InputImage, dataset_image
 from ..visualization.kernels import compute_kernels
 from ..visualization.label_maps import UNLABELLED, label_map
 from ..visualization.model_run import ModelRun, run_model
 from ..visualization.predictions_figure import compare_predictions, prediction_panels
-from .scenes import make_missing_scenes, scenes_run
-from .training_result import TrainingResult
+from .paper_tables import DEPTH_METRICS
+from .scenes import data_folder, make_missing_scenes, scenes_run
+from .training_result import Metric, TrainingResult
 from .training_run import TrainingRun
 
 _REACH = 20  # pixels of the image around the kernels
 
 
-@dataclass(frozen=True)
-class Metric:
-    """A column of the table.
-
-    Attributes:
-        title (str): Its name in the table.
-        key (str): Its name among the metrics of a validation.
-        scale (float): What it is multiplied by. Defaults to 1.
-    """
-
-    title: str
-    key: str
-    scale: float = 1
-
-    def value(self, result: TrainingResult) -> float:
-        """Return the metric of a training run."""
-        # mmdet reports no average precision, which is 0, where nothing is detected.
-        return self.scale * result.metrics.get(self.key, 0.0)
-
-
-@dataclass(frozen=True)
-class _Demo:
-    """A demo: its configs, the model's own interpolation, and the metrics that are compared."""
-
-    config: str
-    interpolation: str
-    metrics: Sequence[Metric]
-
-
-_DEMOS = {
-    'segmentation': _Demo(
-        'segformer/segformer_mit-tiny_{}_1xb8-300_scenes-128x128.py',
-        'Bilinear',
-        [Metric('mIoU', 'mIoU'), Metric('bIoU', 'bIoU')],
-    ),
-    'detection': _Demo(
-        'panoptic_fpn/panoptic-fpn_r18-small_{}_1xb8-300_scenes-160x160.py',
-        'Nearest',
-        [
-            Metric('box AP', 'coco/bbox_mAP', 100),
-            Metric('mask AP', 'coco/segm_mAP', 100),
-            Metric('PQ', 'coco_panoptic/PQ'),
-        ],
-    ),
-}
-
-
 def run_demo(
-    task: str, configs: str, data_root: str, out: str, cfg_options: dict | None = None
+    task: str, configs: str, data_root: str | None, out: str, cfg_options: dict | None = None
 ) -> str:
     """Train a model with the stock interpolation and with SAPA-D, same seed and schedule.
 
     Args:
         task (str): 'segmentation' for SegFormer, 'detection' for Panoptic FPN, which predicts
-            boxes, masks and panoptic maps.
+            boxes, masks and panoptic maps, 'depth' for DepthFormer.
         configs (str): Folder of the configs.
-        data_root (str): Folder of the generated scenes; written if missing.
+        data_root (str | None): Folder of the generated data, written if missing; None for that of
+            the task's kind of data in ``data``.
         out (str): Folder for ``table.md``, ``comparison.png`` and the work directories.
         cfg_options (dict, optional): Settings to override in both configs. Defaults to None.
 
@@ -89,8 +47,9 @@ def run_demo(
         str: The table.
     """
     check_writable(out, 'out', is_folder=True)
-    make_missing_scenes(data_root)
-    demo = _DEMOS[task]
+    demo = DEMOS[task]
+    data_root = data_folder(data_root, demo.kind)
+    make_missing_scenes(data_root, demo.kind)
     models, results = {}, {}
     for name in (demo.interpolation, 'SAPA-D'):
         config = os.path.join(configs, demo.config.format(name.lower()))
@@ -101,11 +60,7 @@ def run_demo(
     write_whole(os.path.join(out, 'table.md'), table + '\n')
 
     picture = os.path.join(out, 'comparison.png')
-    dataset = _validation_set(run)
-    if task == 'segmentation':
-        _draw_comparison(models, kernels_of='SAPA-D', dataset=dataset, index=0, path=picture)
-    else:
-        _draw_panoptic(models, dataset, range(3), picture)
+    demo.draw(models, _validation_set(run), picture)
     print(f'\n{table}\n\nPicture: {picture}')
     return table
 
@@ -122,9 +77,14 @@ def format_table(results: dict[str, TrainingResult], metrics: Sequence[Metric]) 
     """
     first, rows = next(iter(results.values())), []
     for name, result in results.items():
-        cells = [f'{metric.value(result):.2f}' for metric in metrics] + [f'{result.parameters:,}']
+        values = [metric.value(result.metrics) for metric in metrics]
+        cells = [metric.format(value) for metric, value in zip(metrics, values, strict=True)]
+        cells.append(f'{result.parameters:,}')
         if result is not first:
-            deltas = [f' ({metric.value(result) - metric.value(first):+.2f})' for metric in metrics]
+            deltas = [
+                f' ({metric.format(value - metric.value(first.metrics), "+")})'
+                for metric, value in zip(metrics, values, strict=True)
+            ]
             deltas.append(f' ({result.parameters - first.parameters:+,})')
             cells = [cell + delta for cell, delta in zip(cells, deltas, strict=True)]
         rows.append([name, *cells, f'{result.seconds_per_iteration:.3f}'])
@@ -138,12 +98,10 @@ def _validation_set(run: TrainingRun) -> Dataset:
         return DATASETS.build(cfg.val_dataloader.dataset)
 
 
-def _draw_comparison(
-    models: dict[str, nn.Module], kernels_of: str, dataset: Dataset, index: int, path: str
-) -> None:
-    """Draw image, truth, two predictions, and the last kernels of a model at a boundary."""
-    image, runs = _run_models(models, dataset, index)
-    run = runs[list(models).index(kernels_of)]
+def _draw_kernels(models: dict[str, nn.Module], dataset: Dataset, path: str) -> None:
+    """Draw image, truth, two predictions, and the last model's last kernels at a boundary."""
+    image, runs = _run_models(models, dataset, index=0)
+    run = runs[-1]
     truth = label_map(image.truth, 'gt', len(run.meta['classes']))
     call = run.upsampler_call(-1)
     size, low, extent = call.output.shape[2:], call.x.shape[2:], run.extent
@@ -151,9 +109,7 @@ def _draw_comparison(
     right = np.where(run.regions == truth, truth, UNLABELLED)
     cells = find_boundary(right, size) or find_boundary(truth, size)
     if cells is None:
-        raise ValueError(
-            f'sample {index} has no boundary between two whole cells of the feature map'
-        )
+        raise ValueError('sample 0 has no boundary between two whole cells of the feature map')
 
     figure, axes = grid(2, 4, 3.5, 3.7)
     for axis, (title, picture) in zip(axes[0], prediction_panels(image, runs), strict=True):
@@ -171,7 +127,7 @@ def _draw_comparison(
         zoom(axis, image.pixels, truth, centre, _REACH)
         draw_points(axis, kernel.points, kernel.weights, low, extent)
         mark(axis, centre)
-        axis.set_title(f'{kernels_of} kernel, {side}', fontsize=9)
+        axis.set_title(f'{run.name} kernel, {side}', fontsize=9)
     difference = compare_predictions(image, runs)
     show(axes[1, 3], difference.picture, 'who is right')
     figure.legend(handles=difference.handles(), loc='outside lower right', ncols=4, fontsize=9)
@@ -179,20 +135,58 @@ def _draw_comparison(
         figure.savefig(partial, dpi=110)
 
 
-def _draw_panoptic(
-    models: dict[str, nn.Module], dataset: Dataset, indices: Iterable[int], path: str
-) -> None:
+def _draw_panoptic(models: dict[str, nn.Module], dataset: Dataset, path: str) -> None:
     """Draw images with their true segments and each model's predictions, a row per image."""
-    rows = [
-        prediction_panels(*_run_models(models, dataset, index))
-        for index in indices
-        if index < len(dataset)
-    ]
+    rows = [prediction_panels(*sample) for sample in _first_samples(models, dataset)]
+    _save_rows(rows, path)
+
+
+def _draw_depth(models: dict[str, nn.Module], dataset: Dataset, path: str) -> None:
+    """Draw images with their depth, each model's and its errors, a row per image.
+
+    The depth maps of a row are on one scale, and so are the errors.
+    """
+    rows, bars = [], []
+    for image, runs in _first_samples(models, dataset):
+        errors = [compare_predictions(image, [run]) for run in runs]
+        high = max(error.high for error in errors)
+        rows.append(
+            prediction_panels(image, runs)
+            + [
+                (f'error of {run.name}', color_error(error.values, high))
+                for run, error in zip(runs, errors, strict=True)
+            ]
+        )
+        bars.append((runs, image, high))
+
+    def add_bars(figure: Figure, axes: np.ndarray) -> None:
+        for row, (runs, image, high) in zip(axes, bars, strict=True):
+            predictions = {run.name: run.prediction for run in runs}
+            runs[0].task.add_color_bar(figure, row[1 + len(runs)], image.truth, predictions)
+            add_bar(figure, row[-1], 0, high, ERROR_COLORS)
+
+    _save_rows(rows, path, add_bars)
+
+
+def _first_samples(
+    models: dict[str, nn.Module], dataset: Dataset
+) -> list[tuple[InputImage, list[ModelRun]]]:
+    return [_run_models(models, dataset, index) for index in range(min(3, len(dataset)))]
+
+
+def _save_rows(
+    rows: Sequence[Sequence[tuple[str, np.ndarray]]],
+    path: str,
+    complete: Callable[[Figure, np.ndarray], None] | None = None,
+) -> None:
+    """Save a figure of rows of panels, which a function may complete."""
     height = panel_height(rows[0][0][1], 3.4)
-    figure, axes = grid(len(rows), 2 + len(models), 3.4, height)
+    figure, axes = grid(len(rows), len(rows[0]), 3.4, height)
     for row, panels in zip(axes, rows, strict=True):
         for axis, (title, picture) in zip(row, panels, strict=True):
             show(axis, picture, title)
+    if complete is not None:
+        complete(figure, axes)
     with whole_file(path) as partial:
         figure.savefig(partial, dpi=110)
 
@@ -229,3 +223,50 @@ def find_boundary(labels: np.ndarray, size: Sequence[int]) -> tuple[tuple[int, i
     centre = np.array([rows, columns]) / 2
     row, column = candidates[np.abs(candidates - centre).sum(1).argmin()].tolist()
     return (row, column), (row, column + 1)
+
+
+@dataclass(frozen=True)
+class _Demo:
+    """A demo.
+
+    Attributes:
+        config (str): Its configs.
+        interpolation (str): The model's own interpolation.
+        metrics (Sequence[Metric]): The metrics that are compared.
+        draw (Callable): Draws the picture.
+        kind (str): The kind of generated data. Defaults to 'scenes'.
+    """
+
+    config: str
+    interpolation: str
+    metrics: Sequence[Metric]
+    draw: Callable[[dict[str, nn.Module], Dataset, str], None]
+    kind: str = 'scenes'
+
+
+DEMOS = {
+    'segmentation': _Demo(
+        'segformer/segformer_mit-tiny_{}_1xb8-300_scenes-128x128.py',
+        'Bilinear',
+        [Metric('mIoU', 'mIoU'), Metric('bIoU', 'bIoU')],
+        _draw_kernels,
+    ),
+    'detection': _Demo(
+        'panoptic_fpn/panoptic-fpn_r18-small_{}_1xb8-300_scenes-160x160.py',
+        'Nearest',
+        [
+            Metric('box AP', 'coco/bbox_mAP', 100),
+            Metric('mask AP', 'coco/segm_mAP', 100),
+            Metric('PQ', 'coco_panoptic/PQ'),
+        ],
+        _draw_panoptic,
+    ),
+    'depth': _Demo(
+        'depthformer/depthformer_swin-mini_{}_1xb8-600_scenes-128x128.py',
+        'Bilinear',
+        [Metric(title, key, digits=3) for title, key in DEPTH_METRICS.items()],
+        _draw_depth,
+        kind='rooms',
+    ),
+}
+"""The demos, by task."""

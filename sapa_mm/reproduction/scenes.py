@@ -32,6 +32,11 @@ def data_kind(config: str) -> str:
     return _KINDS.get(os.path.dirname(config), 'scenes')
 
 
+def data_folder(data_root: str | None, kind: str) -> str:
+    """The folder of a kind of generated data: the given one, or that of the kind in ``data``."""
+    return os.path.abspath(data_root or os.path.join('data', kind))
+
+
 def make_missing_scenes(data_root: str, kind: str = 'scenes') -> None:
     """Write generated data to a folder that has none.
 

@@ -10,7 +10,7 @@ from ..utils.files import check_writable
 from .launcher import Launcher
 from .paper_tables import PaperRow, PaperTable
 from .run_files import RunFiles
-from .scenes import data_kind, find_stand_in, make_missing_scenes
+from .scenes import data_folder, data_kind, find_stand_in, make_missing_scenes
 from .train_all import train_all
 from .training_run import TrainingRun
 
@@ -41,7 +41,7 @@ class Scenes:
 
     def folder(self, kind: str) -> str:
         """The folder of a kind of data, such as 'scenes'."""
-        return os.path.abspath(self.data_root or os.path.join('data', kind))
+        return data_folder(self.data_root, kind)
 
 
 @dataclass(frozen=True)

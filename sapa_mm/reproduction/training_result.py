@@ -41,6 +41,32 @@ class TrainingResult:
 
 
 @dataclasses.dataclass(frozen=True)
+class Metric:
+    """A metric as a column of a table.
+
+    Attributes:
+        title (str): Its name in the table.
+        key (str): Its name among the metrics of a validation.
+        scale (float): What it is multiplied by. Defaults to 1.
+        digits (int): Digits after the point. Defaults to 2.
+    """
+
+    title: str
+    key: str
+    scale: float = 1
+    digits: int = 2
+
+    def value(self, metrics: dict[str, float]) -> float:
+        """Its value among the metrics of a validation."""
+        # mmdet reports no average precision, which is 0, where nothing is detected.
+        return self.scale * metrics.get(self.key, 0.0)
+
+    def format(self, value: float, sign: str = '') -> str:
+        """Format a value, or with ``sign='+'`` a difference of two."""
+        return f'{value:{sign}.{self.digits}f}'
+
+
+@dataclasses.dataclass(frozen=True)
 class MeanOverSeeds:
     """A metric averaged over runs that differ in their seed only.
 

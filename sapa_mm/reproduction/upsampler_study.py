@@ -1,138 +1,236 @@
-"""A study of all upsamplers in one small model on generated scenes, over several seeds."""
+"""A study of all upsamplers in one small model on generated data, over several seeds."""
 
 import dataclasses
 import json
 import os
 import statistics
+from collections.abc import Callable, Sequence
 
+from mmengine.config import Config
+
+from ..engine.config import read_config
 from ..utils.files import check_writable, write_whole
 from ..utils.text import markdown_table, markdown_text
-from .paper_tables import CONFIG_NAMES, paper_order
-from .scenes import make_missing_scenes, scenes_run
+from .median_depth import evaluate_median
+from .paper_tables import CONFIG_NAMES, DEPTH_METRICS, paper_order
+from .scenes import data_folder, make_missing_scenes, scenes_run
 from .train_all import train_all
-from .training_result import MeanOverSeeds, TrainingResult
+from .training_result import MeanOverSeeds, Metric, TrainingResult
 from .training_run import TrainingRun
-
-_CONFIG = 'segformer/segformer_mit-tiny_{}_1xb8-300_scenes-128x128.py'
-#: Titles; SegFormer's own interpolation is bilinear.
-UPSAMPLERS = sorted(CONFIG_NAMES.keys() - {'Nearest'}, key=paper_order)
 
 Results = dict[str, dict[int, TrainingResult]]
 
 
+@dataclasses.dataclass(frozen=True)
+class Study:
+    """What is studied for a task.
+
+    Attributes:
+        config (str): Its configs.
+        metrics (Sequence[Metric]): The metrics that are compared.
+        upsamplers (list[str]): Titles of the upsamplers that have a config.
+        kind (str): The kind of generated data. Defaults to 'scenes'.
+        baselines (dict[str, Callable]): By title, functions of a config that give the metrics of a
+            prediction without a model. Defaults to none.
+    """
+
+    config: str
+    metrics: Sequence[Metric]
+    upsamplers: list[str]
+    kind: str = 'scenes'
+    baselines: dict[str, Callable[[Config], dict[str, float]]] = dataclasses.field(
+        default_factory=dict
+    )
+
+
+def _upsamplers(*left_out: str) -> list[str]:
+    # The models' own interpolation is bilinear.
+    return sorted(CONFIG_NAMES.keys() - {'Nearest', *left_out}, key=paper_order)
+
+
+STUDIES = {
+    'segmentation': Study(
+        'segformer/segformer_mit-tiny_{}_1xb8-300_scenes-128x128.py',
+        [Metric('mIoU', 'mIoU')],
+        _upsamplers(),
+    ),
+    'depth': Study(
+        'depthformer/depthformer_swin-mini_{}_1xb8-600_scenes-128x128.py',
+        [Metric(title, DEPTH_METRICS[title], digits=3) for title in ('δ < 1.25', 'Abs Rel')],
+        # In this model, x and its guide have different numbers of channels.
+        _upsamplers('SAPA-I'),
+        kind='rooms',
+        baselines={"each pixel's median": evaluate_median},
+    ),
+}
+"""The studies, by task."""
+
+#: Titles of the upsamplers of all studies.
+UPSAMPLERS = _upsamplers()
+
+
 def run_study(
     configs: str,
-    data_root: str,
-    out: str,
-    upsamplers: list[str],
+    data_root: str | None,
+    out: str | None,
+    upsamplers: list[str] | None,
     seeds: list[int],
     cfg_options: dict | None = None,
+    task: str = 'segmentation',
 ) -> list[str]:
-    """Train SegFormer with each upsampler and each seed, one after another.
+    """Train a small model with each upsampler and each seed, one after another.
 
     Finished runs are not repeated and interrupted ones resume, so that calling it again continues.
     The table is rewritten after each run.
 
     Args:
         configs (str): Folder of the configs.
-        data_root (str): Folder of the generated scenes; made where it is missing.
-        out (str): Folder for ``table.md``, ``results.json`` and work directories.
-        upsamplers (list[str]): Titles of ``UPSAMPLERS``; the others are compared with the first.
+        data_root (str | None): Folder of the generated data, made where it is missing; None for
+            that of the task's kind of data in ``data``.
+        out (str | None): Folder for ``table.md``, ``results.json`` and work directories; None for
+            ``work_dirs/upsamplers_{task}``.
+        upsamplers (list[str] | None): Titles of the task's ``upsamplers``, of which the others are
+            compared with the first; None for all.
         seeds (list[int]): The seeds.
         cfg_options (dict, optional): Settings to override in all configs. Defaults to None.
+        task (str): One of ``STUDIES``: 'segmentation' for SegFormer, 'depth' for DepthFormer.
+            Defaults to 'segmentation'.
 
     Returns:
         list[str]: An error message for each run that failed.
 
     Raises:
         OSError: If there is no such config, or a folder cannot be written to.
-        ValueError: If a config cannot be read, or a seed is none that numpy takes.
+        ValueError: If a config cannot be read, a seed is none that numpy takes, or an upsampler
+            has no config.
     """
-    data_root = os.path.abspath(data_root)
+    study = STUDIES[task]
+    upsamplers = study.upsamplers if upsamplers is None else upsamplers
+    missing = [title for title in upsamplers if title not in study.upsamplers]
+    if missing:
+        raise ValueError(
+            f'upsamplers must be of {", ".join(study.upsamplers)} for {task}, got '
+            f'{", ".join(missing)}'
+        )
+    data_root = data_folder(data_root, study.kind)
+    out = out or os.path.join('work_dirs', f'upsamplers_{task}')
     runs, keys = [], {}
     for seed in seeds:
         if not 0 <= seed < 2**32:
             raise ValueError(f'seeds must be from 0 to 2**32 - 1, got {seed}')
         options = {**(cfg_options or {}), 'randomness.seed': seed}
         for title in upsamplers:
-            config = os.path.join(configs, _CONFIG.format(CONFIG_NAMES[title]))
+            config = os.path.join(configs, study.config.format(CONFIG_NAMES[title]))
             work_dir = os.path.join(out, 'work_dirs', f'{CONFIG_NAMES[title]}_seed-{seed}')
             runs.append(scenes_run(f'{title}, seed {seed}', config, data_root, work_dir, options))
             keys[work_dir] = title, seed
     check_writable(out, 'out', is_folder=True)
-    make_missing_scenes(data_root)
+    make_missing_scenes(data_root, study.kind)
+    cfg = read_config(*runs[0].recipe())
+    baselines = {title: evaluate(cfg) for title, evaluate in study.baselines.items()}
     results: Results = {title: {} for title in upsamplers}
 
     def keep_result(run: TrainingRun, result: TrainingResult) -> None:
         title, seed = keys[run.work_dir]
         results[title][seed] = result
-        print(f'\n{_write_results(results, out)}\n', flush=True)
+        table = format_study(results, study.metrics, cfg.train_cfg.max_iters, baselines)
+        write_whole(os.path.join(out, 'table.md'), table + '\n')
+        content = {
+            title: {seed: dataclasses.asdict(result) for seed, result in by_seed.items()}
+            for title, by_seed in results.items()
+        }
+        write_whole(os.path.join(out, 'results.json'), json.dumps(content, indent=1))
+        print(f'\n{table}\n', flush=True)
 
     return train_all(runs, on_result=keep_result)
 
 
-def _write_results(results: Results, out: str) -> str:
-    """Write ``table.md`` and ``results.json``; return the table."""
-    table = format_study(results)
-    write_whole(os.path.join(out, 'table.md'), table + '\n')
-    content = {
-        title: {seed: dataclasses.asdict(result) for seed, result in by_seed.items()}
-        for title, by_seed in results.items()
-    }
-    write_whole(os.path.join(out, 'results.json'), json.dumps(content, indent=1))
-    return table
-
-
-def format_study(results: Results) -> str:
+def format_study(
+    results: Results,
+    metrics: Sequence[Metric],
+    iterations: int,
+    baselines: dict[str, dict[str, float]] | None = None,
+) -> str:
     """Format the results as a Markdown table.
 
-    mIoU is the mean over the seeds, with the sample standard deviation if there are several. Time
-    and memory are medians over the seeds. The difference in mIoU, over the seeds that both have,
+    Metrics are means over the seeds, with the sample standard deviation if there are several. Time
+    and memory are medians over the seeds. Differences in metrics, over the seeds that both have,
     and the ratios of time and memory are relative to the first upsampler.
 
     Args:
         results (dict[str, dict[int, TrainingResult]]): By upsampler and seed.
+        metrics (Sequence[Metric]): The metrics to show.
+        iterations (int): Training iterations of each run.
+        baselines (dict[str, dict[str, float]], optional): Metrics of predictions without a model,
+            which come first, by title. Defaults to None.
 
     Returns:
         str: The table.
     """
-    titles = ['upsampler', 'seeds', 'mIoU', 'difference', 'parameters']
-    titles += ['s / iteration', 'ratio', 'peak memory, MB', 'ratio']
-    summaries = {title: _summarise(by_seed) for title, by_seed in results.items() if by_seed}
-    reference = next(iter(results))
-    first = summaries.get(reference)
+    titles = ['upsampler', 'seeds']
+    titles += [title for metric in metrics for title in (metric.title, 'difference')]
+    titles += ['parameters', 's / iteration', 'ratio', 'minutes', 'peak memory, MB', 'ratio']
     rows = []
-    for title, row in summaries.items():
-        cells = [
-            title,
-            row['miou'].runs,
-            row['miou'].format(2),
-            _difference(results[title], results[reference]),
-            f'{row["parameters"]:,}',
-            f'{row["seconds"]:.3f}',
-            f'{row["seconds"] / first["seconds"]:.2f}' if first else '-',
-            f'{row["memory"] / 1e6:.0f}',
-            f'{row["memory"] / first["memory"]:.2f}' if first else '-',
+    for title, values in (baselines or {}).items():
+        cells = [metric.format(metric.value(values)) for metric in metrics]
+        rows.append([title, '-', *_alternate(cells, ['-'] * len(cells)), *['-'] * 6])
+    first = results[next(iter(results))]
+    first_costs = _costs(first)
+    for title, by_seed in results.items():
+        if not by_seed:
+            continue
+        seconds, memory = costs = _costs(by_seed)
+        ratios = [
+            f'{ours / its:.2f}' if its else '-'
+            for ours, its in zip(costs, first_costs, strict=True)
         ]
-        rows.append(cells)
+        means = [
+            MeanOverSeeds.of([metric.value(run.metrics) for run in by_seed.values()])
+            for metric in metrics
+        ]
+        cells = [mean.format(m.digits) for mean, m in zip(means, metrics, strict=True)]
+        differences = [_difference(metric, by_seed, first) for metric in metrics]
+        rows.append(
+            [
+                title,
+                len(by_seed),
+                *_alternate(cells, differences),
+                f'{next(iter(by_seed.values())).parameters:,}',
+                f'{seconds:.3f}',
+                ratios[0],
+                f'{seconds * iterations / 60:.1f}',
+                f'{memory / 1e6:.0f}',
+                ratios[1],
+            ]
+        )
     devices = {result.device for by_seed in results.values() for result in by_seed.values()}
     measured_on = markdown_text('; '.join(sorted(devices)))
-    return f'{markdown_table(titles, rows)}\n\nMeasured on: {measured_on}.'
+    return (
+        f'{markdown_table(titles, rows)}\n\n{iterations:,} iterations. Measured on: {measured_on}.'
+    )
 
 
-def _difference(ours: dict[int, TrainingResult], first: dict[int, TrainingResult]) -> str:
+def _alternate(first, second):
+    return [cell for pair in zip(first, second, strict=True) for cell in pair]
+
+
+def _costs(by_seed: dict[int, TrainingResult]) -> tuple[float, float]:
+    """Median seconds of an iteration, and bytes of memory; 0 without a run."""
+    if not by_seed:
+        return 0, 0
+    return (
+        statistics.median(run.seconds_per_iteration for run in by_seed.values()),
+        statistics.median(run.peak_memory for run in by_seed.values()),
+    )
+
+
+def _difference(
+    metric: Metric, ours: dict[int, TrainingResult], first: dict[int, TrainingResult]
+) -> str:
     shared = ours.keys() & first.keys()
     if not shared:
         return '-'
-    gains = [ours[seed].metrics['mIoU'] - first[seed].metrics['mIoU'] for seed in shared]
-    return f'{statistics.mean(gains):+.2f}'
-
-
-def _summarise(by_seed: dict[int, TrainingResult]) -> dict:
-    runs = list(by_seed.values())
-    return dict(
-        miou=MeanOverSeeds.of([run.metrics['mIoU'] for run in runs]),
-        parameters=runs[0].parameters,
-        seconds=statistics.median(run.seconds_per_iteration for run in runs),
-        memory=statistics.median(run.peak_memory for run in runs),
-    )
+    gains = [
+        metric.value(ours[seed].metrics) - metric.value(first[seed].metrics) for seed in shared
+    ]
+    return metric.format(statistics.mean(gains), '+')

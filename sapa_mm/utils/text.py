@@ -92,7 +92,8 @@ def _line(cells: Sequence[object]) -> str:
 def markdown_text(text: str) -> str:
     """Escapes HTML, links, and what would end a line or cell; ``<ins>`` and emphasis stay."""
     text = printable(text.replace('\n', ' '))
-    text = re.sub(r'<(?!/?ins>)', '&lt;', text).replace('](', ']\\(')
+    # Before a space, < is no tag.
+    text = re.sub(r'<(?!/?ins>| )', '&lt;', text).replace('](', ']\\(')
     return re.sub(r'(\\*)\|', r'\1\1\\|', text)
 
 

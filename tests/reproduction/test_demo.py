@@ -7,9 +7,9 @@ pytest.importorskip('mmseg')
 
 from PIL import Image
 
-from sapa_mm.datasets import write_scenes
-from sapa_mm.reproduction.demo import Metric, find_boundary, format_table, run_demo
-from sapa_mm.reproduction.training_result import TrainingResult
+from sapa_mm.datasets import write_rooms, write_scenes
+from sapa_mm.reproduction.demo import find_boundary, format_table, run_demo
+from sapa_mm.reproduction.training_result import Metric, TrainingResult
 from sapa_mm.visualization.label_maps import UNLABELLED
 
 from ..support.configs import CONFIGS
@@ -57,6 +57,29 @@ def test_detection_demo_makes_table_and_picture(tmp_path):
     parameters = [int(row[4].split()[0].replace(',', '')) for row in cells]
     # Three of them: two convs to 4 * 16 channels, one to 4 * 9 * 2 * 4.
     assert parameters[1] - parameters[0] == 3 * (2 * (64 * 64 + 64) + 64 * 288 + 288)
+    check_picture(out / 'comparison.png')
+
+
+@pytest.mark.extended
+def test_depth_demo_makes_table_and_picture(tmp_path):
+    rooms, out = tmp_path / 'rooms', tmp_path / 'out'
+    write_rooms(rooms, num_train=4, num_val=2, size=(128, 128))
+    options = {'train_cfg.max_iters': 1, 'train_dataloader.batch_size': 2}
+    table = run_demo('depth', str(CONFIGS), str(rooms), str(out), options)
+    assert (out / 'table.md').read_text() == table + '\n'
+    header, _, bilinear, sapa_d = table.splitlines()
+    columns = 'δ < 1.25 | δ < 1.25² | δ < 1.25³ | Abs Rel | Sq Rel | RMS | RMS log | log10'
+    assert header == f'| upsampler | {columns} | parameters | s / iteration |'
+    cells = [[cell.strip() for cell in row.strip('|').split('|')] for row in (bilinear, sapa_d)]
+    assert [row[0] for row in cells] == ['Bilinear', 'SAPA-D']
+    d1, d2, d3 = map(float, cells[0][1:4])
+    assert 0 < d1 < d2 < d3 <= 1
+    # Four steps: two convs to 4 * 16 channels, one to 4 * 4 * 2 * 4, and two GroupNorms.
+    parameters = [int(row[9].split()[0].replace(',', '')) for row in cells]
+    assert parameters[1] - parameters[0] == sum(
+        64 * (guide + 1) + 64 * (x + 1) + 128 * (x + 1) + 2 * (x + guide)
+        for x, guide in ((256, 128), (128, 64), (64, 32), (32, 32))
+    )
     check_picture(out / 'comparison.png')
 
 

@@ -101,10 +101,10 @@ def test_metrics_of_which_lower_is_better(tmp_path, monkeypatch):
     text, _ = write_report([table], str(CONFIGS), str(tmp_path))
     rows = cells_of(text)
     first, second, third = rows.values()
-    assert [first[f'δ &lt; 1.25: {name}'] for name in ('paper', 'measured', 'difference')] == [
+    assert [first[f'δ < 1.25: {name}'] for name in ('paper', 'measured', 'difference')] == [
         '0.873', '0.860', '-0.013',
     ]  # fmt: skip
-    assert [second[f'δ &lt; 1.25: {name}'] for name in ('paper', 'measured', 'difference')] == [
+    assert [second[f'δ < 1.25: {name}'] for name in ('paper', 'measured', 'difference')] == [
         '<ins>0.877</ins>', '**0.873 ± 0.001**', '-0.004',
     ]  # fmt: skip
     assert [third[f'Abs Rel ↓: {name}'] for name in ('paper', 'measured', 'difference')] == [

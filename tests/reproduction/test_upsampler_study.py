@@ -1,24 +1,30 @@
 """The comparison of all upsamplers over seeds."""
 
 import json
-from pathlib import Path
 
+import numpy as np
 import pytest
 
 pytest.importorskip('mmseg')
 
+from PIL import Image
+
+from sapa_mm.datasets import write_rooms
 from sapa_mm.reproduction.paper_tables import CONFIG_NAMES
-from sapa_mm.reproduction.training_result import TrainingResult
+from sapa_mm.reproduction.training_result import Metric, TrainingResult
 from sapa_mm.reproduction.training_run import TrainingFailed, TrainingRun
-from sapa_mm.reproduction.upsampler_study import UPSAMPLERS, format_study, run_study
+from sapa_mm.reproduction.upsampler_study import STUDIES, format_study, run_study
 
 from ..support.configs import CONFIGS
-from ..support.scenes import CONFIG
 
 
-def test_titles_have_configs():
-    for title in UPSAMPLERS:
-        assert Path(CONFIG.replace('bilinear', CONFIG_NAMES[title])).is_file()
+@pytest.mark.parametrize('task', STUDIES)
+def test_titles_have_configs(task):
+    study = STUDIES[task]
+    assert study.upsamplers[0] == 'Bilinear'
+    for title, name in CONFIG_NAMES.items():
+        config = CONFIGS / study.config.format(name)
+        assert config.is_file() == (title in study.upsamplers)
 
 
 def test_study_goes_on_after_a_failure(scenes, tmp_path, monkeypatch, capsys):
@@ -50,6 +56,50 @@ def test_study_goes_on_after_a_failure(scenes, tmp_path, monkeypatch, capsys):
     assert content['Bilinear']['1']['metrics'] == dict(mIoU=42.0)
 
 
+def test_study_of_depth(tmp_path, monkeypatch):
+    """With what no model predicts as the first row."""
+    pytest.importorskip('sapa_mm.depth')
+    root = tmp_path / 'rooms'
+    write_rooms(root, num_train=3, num_val=2, size=(64, 64))
+
+    def train(run, *args):
+        d1 = 0.75 if '_bilinear_' in run.config else 0.8125
+        return TrainingResult(dict(d1=d1, abs_rel=0.25), 1000, 0.5, 2_000_000, 'cpu, 1 thread')
+
+    monkeypatch.setattr(TrainingRun, 'train', train)
+    out = tmp_path / 'out'
+    study = dict(upsamplers=['Bilinear', 'SAPA-D'], seeds=[0], task='depth')
+    assert not run_study(str(CONFIGS), str(root), str(out), **study)
+    header, _, median, bilinear, sapa_d, *_ = (out / 'table.md').read_text().splitlines()
+    assert header.startswith(
+        '| upsampler | seeds | δ < 1.25 | difference | Abs Rel | difference | parameters |'
+    )
+    metrics = dict(zip(('d1', 'abs_rel'), literal_median(root), strict=True))
+    d1, abs_rel = (f'{value:.3f}' for value in metrics.values())
+    assert median.startswith(f"| each pixel's median | - | {d1} | - | {abs_rel} | - | - |")
+    assert bilinear.startswith('| Bilinear | 1 | 0.750 | +0.000 | 0.250 | +0.000 | 1,000 |')
+    assert sapa_d.startswith('| SAPA-D | 1 | 0.812 | +0.062 | 0.250 | +0.000 | 1,000 |')
+    with pytest.raises(ValueError, match='upsamplers must be of .* for depth, got SAPA-I'):
+        run_study(str(CONFIGS), str(root), str(out), **{**study, 'upsamplers': ['SAPA-I']})
+
+
+def literal_median(root):
+    """δ < 1.25 and Abs Rel of each pixel's median, from the files."""
+
+    def read(subset):
+        paths = sorted((root / 'annotations' / subset).glob('*.png'))
+        return [np.asarray(Image.open(path)).astype(float) / 1000 for path in paths]
+
+    training = np.ma.masked_equal(read('train'), 0)
+    prediction = np.ma.median(training, axis=0).filled(np.nan)
+    scores = []
+    for truth in read('test'):
+        z, guess = truth[truth > 0], prediction[truth > 0]
+        inside = np.maximum(z / guess, guess / z) < 1.25
+        scores.append((inside.mean(), (np.abs(guess - z) / z).mean()))
+    return np.mean(scores, axis=0)
+
+
 def test_format():
     def result(miou, seconds, memory):
         return TrainingResult(dict(mIoU=miou), 1000, seconds, memory, 'cpu, 1 thread')
@@ -59,12 +109,14 @@ def test_format():
         'B': {},
         'C': {0: result(50, 0.4, 15 * 10**7)},
     }
-    assert format_study(results).splitlines()[2:] == [
-        '| A | 3 | 42.00 ± 2.00 | +0.00 | 1,000 | 0.200 | 1.00 | 100 | 1.00 |',
-        '| C | 1 | 50.00 | +10.00 | 1,000 | 0.400 | 2.00 | 150 | 1.50 |',
+    metrics, baselines = [Metric('mIoU', 'mIoU')], {'guess': dict(mIoU=5.0)}
+    assert format_study(results, metrics, 300, baselines).splitlines()[2:] == [
+        '| guess | - | 5.00 | - | - | - | - | - | - | - |',
+        '| A | 3 | 42.00 ± 2.00 | +0.00 | 1,000 | 0.200 | 1.00 | 1.0 | 100 | 1.00 |',
+        '| C | 1 | 50.00 | +10.00 | 1,000 | 0.400 | 2.00 | 2.0 | 150 | 1.50 |',
         '',
-        'Measured on: cpu, 1 thread.',
+        '300 iterations. Measured on: cpu, 1 thread.',
     ]
     # Without the first one there is nothing to compare the others with.
-    row = format_study({**results, 'A': {}}).splitlines()[2]
-    assert row == '| C | 1 | 50.00 | - | 1,000 | 0.400 | - | 150 | - |'
+    row = format_study({**results, 'A': {}}, metrics, 300).splitlines()[2]
+    assert row == '| C | 1 | 50.00 | - | 1,000 | 0.400 | - | 2.0 | 150 | - |'
