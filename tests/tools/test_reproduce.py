@@ -9,9 +9,9 @@ import pytest
 
 pytest.importorskip('mmseg')
 
-from sapa_mm.datasets import write_scenes
+from sapa_mm.datasets import write_rooms, write_scenes
 from sapa_mm.reproduction.launcher import Launcher
-from sapa_mm.reproduction.paper_tables import PAPER_TABLES
+from sapa_mm.reproduction.paper_tables import DEPTH_METRICS, PAPER_TABLES
 from sapa_mm.reproduction.report_formats import write_report
 from sapa_mm.reproduction.run_files import RunFiles
 from sapa_mm.reproduction.table_runs import Scenes, TableSettings, row_dir, run_tables
@@ -63,6 +63,22 @@ def test_two_processes_report_the_same_as_one(tmp_path):
     assert results[1]['metrics'] == pytest.approx(results[0]['metrics'], abs=0.2)
     assert [row.split('|')[1] for row in rows[1]] == [row.split('|')[1] for row in rows[0]]
     assert ['finished' in row for row in rows[1]] == ['finished' in row for row in rows[0]]
+
+
+@pytest.mark.extended
+def test_depth(tmp_path):
+    """Trained on rooms, with the metrics of Table 9."""
+    rooms, out = tmp_path / 'rooms', tmp_path / 'out'
+    write_rooms(rooms, num_train=4, num_val=2, size=(96, 112))
+    cfg_options = {'train_dataloader.batch_size': 2}
+    settings = TableSettings(CONFIGS, str(out), Scenes(str(rooms), 2), cfg_options=cfg_options)
+    chosen = ['Bilinear', 'SAPA-D']
+    assert run_tables([PAPER_TABLES[9]], chosen, [0], settings, Launcher()) == []
+    for path in out.glob('*/seed-0/result.json'):
+        metrics = json.loads(path.read_text())['metrics']
+        assert set(DEPTH_METRICS.values()) == metrics.keys() - {'silog'}
+    text, _ = write_report([PAPER_TABLES[9]], CONFIGS, str(out))
+    assert text.count('seed 0: finished') == 2
 
 
 def test_missing_data_fails_every_row(tmp_path):
