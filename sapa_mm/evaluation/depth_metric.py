@@ -166,7 +166,7 @@ class MonocularDepthMetric(DepthMetric):
             'sq_rel': error.square() / gt_depth,
             'rmse': error.square(),
             'rmse_log': log_error.square(),
-            'log10': (pred_depth.log10() - gt_depth.log10()).abs(),
+            'log10': log_error.abs() / math.log(10),
         }
         values = {name: pixels.double().mean().item() for name, pixels in means.items()}
         values['silog'] = values['rmse_log'] - log_error.mean().item() ** 2 / 2

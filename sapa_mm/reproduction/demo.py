@@ -21,7 +21,7 @@ from ..visualization.kernels import compute_kernels
 from ..visualization.label_maps import UNLABELLED, label_map
 from ..visualization.model_run import ModelRun, run_model
 from ..visualization.predictions_figure import compare_predictions, prediction_panels
-from .paper_tables import DEPTH_METRICS
+from .paper_tables import DEPTH_COLUMNS
 from .scenes import data_folder, make_missing_scenes, scenes_run
 from .training_result import Metric, TrainingResult
 from .training_run import TrainingRun
@@ -264,7 +264,7 @@ DEMOS = {
     'depth': _Demo(
         'depthformer/depthformer_swin-mini_{}_1xb8-600_scenes-128x128.py',
         'Bilinear',
-        [Metric(title, key, digits=3) for title, key in DEPTH_METRICS.items()],
+        [Metric(title, key, digits=3) for title, key in DEPTH_COLUMNS.items()],
         _draw_depth,
         kind='rooms',
     ),

@@ -118,7 +118,7 @@ def _faster_rcnn(upsampler, suffix, options, ap, latency=None):
 
 
 #: The columns of Table 9, and ``MonocularDepthMetric``'s names of them.
-DEPTH_METRICS = {
+DEPTH_COLUMNS = {
     'δ < 1.25': 'd1',
     'δ < 1.25²': 'd2',
     'δ < 1.25³': 'd3',
@@ -236,7 +236,7 @@ _TABLES = (
         9,
         'Monocular depth estimation with DepthFormer on NYU Depth V2',
         'depthformer/depthformer_{backbone}_{upsampler}_2xb8-38k_nyu.py',
-        f'Params,{",".join(DEPTH_METRICS)}',
+        f'Params,{",".join(DEPTH_COLUMNS)}',
         """
         Bilinear      Swin-T   47.6  0.873 0.978 0.994  0.120 0.071 0.402 0.148 0.050
         Deconv        Swin-T   +7.1  0.872 0.980 0.995  0.117 0.067 0.401 0.147 0.050

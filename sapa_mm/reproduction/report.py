@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from ..engine.monitored_metrics import infer_rule
 from .complexity_tables import ComplexityRow, measure_table
 from .latency import REFERENCE, Latency, latency_name, read_latencies
-from .paper_tables import DEPTH_METRICS, PaperRow, PaperTable
+from .paper_tables import DEPTH_COLUMNS, PaperRow, PaperTable
 from .table_runs import runs_on_disk
 from .training_result import MeanOverSeeds, TrainingResult
 from .training_run import describe_error
@@ -54,8 +54,8 @@ def mean_over_seeds(column: str, results: Sequence[TrainingResult]) -> MeanOverS
 
 def _metric_key(column):
     """The name of a metric in mmseg and mmdet, and the factor to the paper's unit."""
-    if column in DEPTH_METRICS:
-        return DEPTH_METRICS[column], 1
+    if column in DEPTH_COLUMNS:
+        return DEPTH_COLUMNS[column], 1
     if column in ('mIoU', 'bIoU'):
         return column, 1
     if column in ('SQ', 'RQ') or column.startswith('PQ'):

@@ -12,7 +12,7 @@ from ..engine.config import read_config
 from ..utils.files import check_writable, write_whole
 from ..utils.text import markdown_table, markdown_text
 from .median_depth import evaluate_median
-from .paper_tables import CONFIG_NAMES, DEPTH_METRICS, paper_order
+from .paper_tables import CONFIG_NAMES, DEPTH_COLUMNS, paper_order
 from .scenes import data_folder, make_missing_scenes, scenes_run
 from .train_all import train_all
 from .training_result import MeanOverSeeds, Metric, TrainingResult
@@ -56,7 +56,7 @@ STUDIES = {
     ),
     'depth': Study(
         'depthformer/depthformer_swin-mini_{}_1xb8-600_scenes-128x128.py',
-        [Metric(title, DEPTH_METRICS[title], digits=3) for title in ('δ < 1.25', 'Abs Rel')],
+        [Metric(title, DEPTH_COLUMNS[title], digits=3) for title in ('δ < 1.25', 'Abs Rel')],
         # In this model, x and its guide have different numbers of channels.
         _upsamplers('SAPA-I'),
         kind='rooms',

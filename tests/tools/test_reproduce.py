@@ -11,7 +11,7 @@ pytest.importorskip('mmseg')
 
 from sapa_mm.datasets import write_rooms, write_scenes
 from sapa_mm.reproduction.launcher import Launcher
-from sapa_mm.reproduction.paper_tables import DEPTH_METRICS, PAPER_TABLES
+from sapa_mm.reproduction.paper_tables import DEPTH_COLUMNS, PAPER_TABLES
 from sapa_mm.reproduction.report_formats import write_report
 from sapa_mm.reproduction.run_files import RunFiles
 from sapa_mm.reproduction.table_runs import Scenes, TableSettings, row_dir, run_tables
@@ -76,7 +76,7 @@ def test_depth(tmp_path):
     assert run_tables([PAPER_TABLES[9]], chosen, [0], settings, Launcher()) == []
     for path in out.glob('*/seed-0/result.json'):
         metrics = json.loads(path.read_text())['metrics']
-        assert set(DEPTH_METRICS.values()) == metrics.keys() - {'silog'}
+        assert set(DEPTH_COLUMNS.values()) == metrics.keys() - {'silog'}
     text, _ = write_report([PAPER_TABLES[9]], CONFIGS, str(out))
     assert text.count('seed 0: finished') == 2
 
