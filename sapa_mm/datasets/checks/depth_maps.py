@@ -121,7 +121,7 @@ def _step_problems(step: dict, key: str, with_labels: bool) -> Iterator[ReportLi
     if host == 'mmseg' and kind.__name__ == 'RandomRotFlip' and step.get('rotate_prob', 1):
         text = 'RandomRotFlip mixes the depths of neighbours where it turns by an angle; take '
         yield ReportLine('error', f'{key}: {text}RandomRotate with seg_pad_val=0')
-    if host == 'mmseg' and step.get('cat_max_ratio', 1) < 1 and not with_labels:
+    if host == 'mmseg' and step.get('cat_max_ratio', 1) != 1 and not with_labels:
         text = 'is of label maps, which the pipeline does not load; leave it out'
         yield ReportLine('error', f'{key}.cat_max_ratio {text}')
     if host == 'mmcv' and kind.__name__ in _BLIND_STEPS:

@@ -56,10 +56,12 @@ def depth_range(cfg: Config, split: str) -> DepthRange:
     for key, metric in _metrics(cfg, split):
         if metric.get('crop_type') == 'nyu_crop':
             crop = f'{key}.crop_type=nyu_crop'
-    head = (model.get('module') or model).get('decode_head') or {}
-    highest = head.get('max_depth', default_of(find_class(MODELS, head.get('type')), 'max_depth'))
-    if isinstance(highest, (int, float)) and highest > 0:
-        return DepthRange('model.decode_head.max_depth', highest, crop)
+    for key, head in nested_configs(model, 'model'):
+        if key.endswith('decode_head'):
+            kind = find_class(MODELS, head.get('type'))
+            highest = head.get('max_depth', default_of(kind, 'max_depth'))
+            if isinstance(highest, (int, float)) and highest > 0:
+                return DepthRange(f'{key}.max_depth', highest, crop)
     return DepthRange(eigen_crop=crop)
 
 
@@ -144,7 +146,7 @@ def _depth_metric_problems(
             yield ReportLine('error', f'{key}: {text}; take LoadDepthAnnotation')
     expected = depth_range(cfg, split)
     highest = metric.get('max_depth_eval', default_of(kind, 'max_depth_eval'))
-    if math.inf > highest > expected.highest:
+    if isinstance(highest, (int, float)) and math.inf > highest > expected.highest:
         text = f'{key}.max_depth_eval is {highest:g}, {expected.key} {expected.highest:g}'
         yield ReportLine('note', f'{text}: the model reaches no depth between them')
 
