@@ -1,6 +1,7 @@
 """tools/check_data.py on correct and on broken folders, made from scenes."""
 
 import json
+import re
 
 import numpy as np
 import pytest
@@ -9,7 +10,7 @@ from PIL import Image
 pytest.importorskip('mmdet')
 pytest.importorskip('mmseg')
 
-from sapa_mm.datasets import write_scenes
+from sapa_mm.datasets import write_rooms, write_scenes
 from sapa_mm.utils.text import printable
 
 from ..support.run_tool import TOOLS, call_tool
@@ -17,6 +18,7 @@ from ..support.run_tool import TOOLS, call_tool
 CONFIGS = TOOLS.parent / 'configs'
 SEGFORMER = 'segformer/segformer_mit-tiny_bilinear_1xb8-300_scenes-128x128.py'
 ADE20K = 'segformer/segformer_mit-b1_bilinear_8xb2-80k_ade20k-512x512.py'
+DEPTHFORMER = 'depthformer/depthformer_swin-mini_bilinear_1xb8-600_scenes-128x128.py'
 MASK_RCNN = 'mask_rcnn/mask-rcnn_r18-small_fpn-nearest_1xb8-300_scenes-160x160.py'
 PANOPTIC = 'panoptic_fpn/panoptic-fpn_r18-small_nearest_1xb8-300_scenes-160x160.py'
 
@@ -56,6 +58,23 @@ def test_right_tree(check, config):
         'right: train_dataloader.dataset: 4 images, 4 of them opened, with their annotations',
         'right: val_dataloader.dataset: 2 images, 2 of them opened, with their annotations',
     ]
+
+
+def test_depth(capsys, tmp_path):
+    write_rooms(tmp_path, num_train=3, num_val=2, size=(48, 64))
+    arguments = [CONFIGS / DEPTHFORMER, '--data-root', tmp_path]
+    assert call_tool('check_data', *arguments) == 0
+    lines = [line for line in capsys.readouterr().out.splitlines() if ': train_' in line]
+    assert len(lines) == 1
+    assert re.fullmatch(
+        r'right: train_dataloader\.dataset: 3 images, 3 of them opened, with their annotations: '
+        r'depth [\d.]+ to [\d.]+ m, 9\d% of the pixels are measured',
+        lines[0],
+    )
+    for path in (tmp_path / 'annotations/train').iterdir():
+        Image.fromarray(np.asarray(Image.open(path)) // 1000).save(path)
+    assert call_tool('check_data', *arguments) == 1
+    assert 'if they are in metres, save them in millimetres' in capsys.readouterr().out
 
 
 def test_number_of_samples(check):

@@ -192,6 +192,23 @@ def test_metrics_that_there_are_not(run, tmp_path, capfd, name):
     )
 
 
+@pytest.mark.parametrize('name', ['train', 'test'])
+def test_depth_in_metres(run, tmp_path, capfd, name):
+    data = tmp_path / 'data'
+    shutil.copytree(run / 'data', data)
+    for path in data.glob('annotations/*/*'):
+        Image.fromarray(np.asarray(Image.open(path)) // 1000).save(path)
+    files = [run / 'config.py', *([run / 'run' / LAST] if name == 'test' else [])]
+    options = ['--work-dir', tmp_path / 'run', '--data-root', data, '--cfg-options']
+    error = fails(capfd, name, *files, *options)
+    assert error == (
+        f'error: {name}_dataloader.dataset: the depths in the 4 depth maps opened are far below '
+        'model.decode_head.max_depth, 10: they are 0.002 to 0.004 m with depth_rescale_factor='
+        '0.001; if they are in metres, save them in millimetres'
+    )
+    assert not (tmp_path / 'run').exists()
+
+
 def test_data_elsewhere(run, tmp_path):
     """Both images and depth maps move."""
     data = tmp_path / 'moved'

@@ -22,8 +22,9 @@ _PICTURES = ('.png', '.tif', '.tiff', '.exr', '.pfm', '.jpg', '.jpeg')
 _BACKEND_OF = {'.npy': 'numpy', **dict.fromkeys(_PICTURES, 'cv2')}
 #: Steps of mmcv that move the pixels of images and label maps alone; mmseg has its own of some.
 _BLIND_STEPS = ('CenterCrop', 'Pad', 'RandomFlip', 'Resize')
-#: Parts of the names of steps that move pixels.
+#: Parts of the names of steps that move pixels, and of those in albumentations.
 _MOVING = ('Crop', 'Flip', 'Mosaic', 'Pad', 'Resize', 'Rot')
+_ALBU_MOVING = (*_MOVING, 'Affine', 'Distortion', 'Elastic', 'Perspective', 'Scale', 'Transpose')
 #: Height and width of the images that the Eigen crop is for.
 _EIGEN_SIZE = (480, 640)
 #: So many depth maps that are all wrong in one way are no accident.
@@ -124,6 +125,12 @@ def _step_problems(step: dict, key: str, with_labels: bool) -> Iterator[ReportLi
     if host == 'mmseg' and step.get('cat_max_ratio', 1) != 1 and not with_labels:
         text = 'is of label maps, which the pipeline does not load; leave it out'
         yield ReportLine('error', f'{key}.cat_max_ratio {text}')
+    targets = {**(step.get('keymap') or {}), **(step.get('additional_targets') or {})}
+    if kind.__name__ == 'Albu' and 'gt_depth_map' not in targets:
+        for _, one in nested_configs(step.get('transforms'), ''):
+            if any(part in type_name(one.get('type')) for part in _ALBU_MOVING):
+                text = f'{type_name(one["type"])} moves images alone; set additional_targets='
+                yield ReportLine('error', f"{key}: {text}dict(gt_depth_map='mask')")
     if host == 'mmcv' and kind.__name__ in _BLIND_STEPS:
         text = f"mmcv's {kind.__name__} moves the pixels of images, but not of depth maps"
         yield ReportLine('error', f'{key}: {text}')

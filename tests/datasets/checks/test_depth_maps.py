@@ -226,7 +226,9 @@ def test_8_bits_for_all_depths(root):
         ({'type': 'RandomCrop', 'crop_size': 32, 'cat_max_ratio': 0.75}, 'cat_max_ratio is of lab'),
         ({'type': 'mmcv.RandomFlip', 'prob': 0.5}, "mmcv's RandomFlip moves the pixels of images"),
         ({'type': 'Pad', 'size': (80, 80)}, "mmcv's Pad moves the pixels of images, but not of d"),
-        ({'type': 'Albu', 'transforms': [], 'unknown': 1}, 'pipeline fails for images/train/0.jpg'),
+        ({'type': 'Albu', 'transforms': [{'type': 'RandomGamma'}, {'type': 'Affine'}]},
+         "Affine moves images alone; set additional_targets=dict(gt_depth_map='mask')"),
+        ({'type': 'Rerange', 'unknown': 1}, 'pipeline fails for images/train/0.jpg: TypeError: '),
     ],
 )  # fmt: skip
 def test_steps_that_make_wrong_depths(root, step, message):
