@@ -2,12 +2,14 @@
 
 from typing import Any
 
+import torch
 from mmcv.cnn import ConvModule
 from mmseg.models.backbones import SwinTransformer
 from mmseg.registry import MODELS
 from torch import Tensor
 
 from .deformable_attention import check_positive
+from .traceable_swin import swin_stages
 
 
 @MODELS.register_module()
@@ -54,4 +56,9 @@ class StemSwinTransformer(SwinTransformer):
             tuple[Tensor, ...]: The stem (N, stem_channels, H/2, W/2), then Swin's stages, by
             default (N, embed_dims * 2**i, H/2**(i + 2), W/2**(i + 2)) for i from 0 to 3.
         """
-        return self.stem(image), *super().forward(image)
+        is_traced = torch.jit.is_tracing() or torch.compiler.is_compiling()
+        if is_traced and not self.use_abs_pos_embed:
+            stages = swin_stages(self, image)
+        else:
+            stages = super().forward(image)
+        return self.stem(image), *stages
