@@ -10,6 +10,7 @@ from mmseg.registry import MODELS
 from sapa_ops.checks import shape
 from torch import Tensor, nn
 
+from ..upsamplers.state_dict import rename_keys
 from .deformable_attention import MultiScaleDeformableAttention, check_positive
 
 
@@ -114,8 +115,8 @@ class HAHINeck(BaseModule):
         Raises:
             ValueError: If the inputs do not fit in_channels.
         """
-        got = tuple(shape(feature)[1] for feature in inputs)
-        if got != self.in_channels:
+        got = [shape(feature)[1] for feature in inputs]
+        if got != list(self.in_channels):
             raise ValueError(
                 f'{type(self).__name__}: expects {len(self.in_channels)} inputs with in_channels='
                 f'{self.in_channels}, got {len(got)} inputs with {got} channels'
@@ -129,7 +130,7 @@ class HAHINeck(BaseModule):
         positions = torch.cat(
             [
                 sine_encoding(size, vector) + vector
-                for size, vector in zip(sizes, self.level_embeds, strict=True)
+                for size, vector in zip(sizes, self.level_embeds.unbind(), strict=True)
             ]
         )
         tokens = self.self_attention(tokens, tokens, centres[None], sizes, positions)
@@ -148,6 +149,21 @@ class HAHINeck(BaseModule):
             ),
         ]
         return tuple(conv(x) for conv, x in zip(self.fusion_convs, joined, strict=True))
+
+    def _load_from_state_dict(self, state_dict, prefix, *args, **kwargs):
+        # The names in the Monocular-Depth-Estimation-Toolbox.
+        names = {
+            'conv_proj.0': 'embed_convs.0',
+            'conv_fusion.0': 'fusion_convs.0',
+            'self_attn': 'self_attention',
+            'multi_att': 'cross_attention',
+            'level_embed': 'level_embeds',
+        }
+        for level in range(len(self.level_embeds)):
+            names[f'trans_proj.{level}'] = f'embed_convs.{level + 1}'
+            names[f'trans_fusion.{level}'] = f'fusion_convs.{level + 1}'
+        rename_keys(state_dict, prefix, names)
+        super()._load_from_state_dict(state_dict, prefix, *args, **kwargs)
 
 
 def pixel_centres(size: tuple[int, int], like: Tensor) -> Tensor:

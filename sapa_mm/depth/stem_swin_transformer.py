@@ -1,5 +1,6 @@
 """Swin Transformer beside a convolution stem."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -8,6 +9,7 @@ from mmseg.models.backbones import SwinTransformer
 from mmseg.registry import MODELS
 from torch import Tensor
 
+from ..upsamplers.state_dict import rename_keys
 from .deformable_attention import check_positive
 from .traceable_swin import swin_stages
 
@@ -36,6 +38,7 @@ class StemSwinTransformer(SwinTransformer):
         **kwargs,
     ):
         check_positive(type(self).__name__, stem_channels=stem_channels)
+        self._check_stages(**kwargs)
         super().__init__(**kwargs)
         self.stem = ConvModule(
             self.patch_embed.projection.in_channels,
@@ -62,3 +65,40 @@ class StemSwinTransformer(SwinTransformer):
         else:
             stages = super().forward(image)
         return self.stem(image), *stages
+
+    def _check_stages(
+        self,
+        embed_dims: int = 96,
+        depths: Sequence[int] = (2, 2, 6, 2),
+        num_heads: Sequence[int] = (3, 6, 12, 24),
+        strides: Sequence[int] = (4, 2, 2, 2),
+        patch_size: int = 4,
+        out_indices: Sequence[int] = (0, 1, 2, 3),
+        **others,
+    ) -> None:
+        name = type(self).__name__
+        check_positive(name, embed_dims=embed_dims)
+        for argument, values in (('num_heads', num_heads), ('strides', strides)):
+            if len(values) != len(depths):
+                raise ValueError(
+                    f'{name}: {argument} must be one for each of the {len(depths)} depths, '
+                    f'got {len(values)}'
+                )
+        for stage, heads in enumerate(num_heads):
+            channels = embed_dims * 2**stage
+            if channels % heads:
+                raise ValueError(
+                    f'{name}: num_heads[{stage}]={heads} must divide the {channels} channels of '
+                    f'its stage (embed_dims={embed_dims})'
+                )
+        if strides[0] != patch_size:
+            raise ValueError(f'{name}: strides[0]={strides[0]} must be patch_size={patch_size}')
+        if not set(out_indices) <= set(range(len(depths))):
+            raise ValueError(
+                f'{name}: out_indices must be in 0..{len(depths) - 1}, got {out_indices}'
+            )
+
+    def _load_from_state_dict(self, state_dict, prefix, *args, **kwargs):
+        # The names in the Monocular-Depth-Estimation-Toolbox.
+        rename_keys(state_dict, prefix, {'conv1': 'stem.conv', 'bn1': 'stem.bn'})
+        super()._load_from_state_dict(state_dict, prefix, *args, **kwargs)

@@ -66,10 +66,10 @@ def _attend(attention: nn.Module, tokens: Tensor, size: tuple[int, int]) -> Tens
     area, count = side * side, rows * columns + 1
 
     # The pixel at each place of each window; beyond the map, zeros.
-    place = torch.arange(count * area, device=tokens.device)
-    window, place = place // area, place % area
-    y = (window // columns * side + place // side + shift) % (rows * side)
-    x = (window % columns * side + place % side + shift) % (columns * side)
+    window, place = _divmod(torch.arange(count * area, device=tokens.device), area)
+    (row, column), (y, x) = _divmod(window, columns), _divmod(place, side)
+    _, y = _divmod(row * side + y + shift, rows * side)
+    _, x = _divmod(column * side + x + shift, columns * side)
     inside = (y < height) & (x < width) & (window < count - 1)
     pixel = torch.where(inside, y * width + x, pixels)
     windows = F.pad(tokens, (0, 0, 0, 1)).index_select(1, pixel).reshape(n * count, area, channels)
@@ -81,11 +81,16 @@ def _attend(attention: nn.Module, tokens: Tensor, size: tuple[int, int]) -> Tens
     windows = attention.w_msa(windows, mask=mask).reshape(n, count * area, channels)
 
     # The place of each pixel.
-    pixel = torch.arange(pixels, device=tokens.device)
-    y = (pixel // width + rows * side - shift) % (rows * side)
-    x = (pixel % width + columns * side - shift) % (columns * side)
-    window = y // side * columns + x // side
-    return windows.index_select(1, window * area + y % side * side + x % side)
+    y, x = _divmod(torch.arange(pixels, device=tokens.device), width)
+    row, y = _divmod(_divmod(y + rows * side - shift, rows * side)[1], side)
+    column, x = _divmod(_divmod(x + columns * side - shift, columns * side)[1], side)
+    return windows.index_select(1, (row * columns + column) * area + y * side + x)
+
+
+def _divmod(number: Tensor, divisor: int) -> tuple[Tensor, Tensor]:
+    """Divide with a remainder; ONNX has no translation of ``%`` by a side of the image."""
+    quotient = torch.div(number, divisor, rounding_mode='floor')
+    return quotient, number - quotient * divisor
 
 
 def _merge_patches(

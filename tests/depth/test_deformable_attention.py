@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from torch._dynamo.testing import CompileCounterWithBackend
 from torch.autograd import gradcheck
 
 pytest.importorskip('mmseg')
@@ -15,6 +16,7 @@ SIZES = {
     'even': [(8, 12), (4, 6), (2, 3)],
     'odd': [(7, 5), (4, 3), (2, 2)],
     'single pixels': [(1, 3), (1, 2), (1, 1)],
+    'larger': [(9, 14), (5, 7), (3, 4)],
 }
 
 
@@ -66,7 +68,7 @@ def mmcv_twin(ours):
     return theirs
 
 
-@pytest.mark.parametrize('sizes', SIZES)
+@pytest.mark.parametrize('sizes', ['even', 'odd', 'single pixels'])
 def test_values_and_gradients_are_mmcvs(sizes):
     ours, inputs = make(sizes)
     theirs = mmcv_twin(ours)
@@ -84,7 +86,77 @@ def test_values_and_gradients_are_mmcvs(sizes):
         assert torch.equal(run(ours, sizes, *inputs), out)
 
 
-@pytest.mark.parametrize('sizes', SIZES)
+@pytest.mark.parametrize('sizes', ['even', 'odd', 'single pixels'])
 def test_gradcheck(sizes):
     ours, inputs = make(sizes)
     assert gradcheck(lambda *args: run(ours, sizes, *args), inputs, fast_mode=True)
+
+
+@pytest.mark.parametrize('dtype', [torch.bfloat16, torch.float16])
+def test_autocast_samples_in_float32(dtype):
+    ours, inputs = make('odd', torch.float32)
+    query, value, reference, query_pos = inputs
+    expected = run(ours, 'odd', *inputs)
+    with torch.autocast('cpu', dtype=dtype):
+        # Under autocast, layers before this one return 16-bit queries and values.
+        out = run(ours, 'odd', query.to(dtype), value.to(dtype), reference, query_pos)
+    error = (out.float() - expected).abs().max() / expected.abs().max()
+    assert error < 0.03
+    gradients = torch.autograd.grad(out.float().square().sum(), [*inputs, *ours.parameters()])
+    assert all(gradient.isfinite().all() for gradient in gradients)
+
+
+def test_a_model_in_bfloat16():
+    ours, inputs = make('odd', torch.float32)
+    expected = run(ours, 'odd', *inputs)
+    query, value, reference, query_pos = inputs
+    low = [x.bfloat16() for x in (query, value)], [reference, query_pos.bfloat16()]
+    out = run(ours.bfloat16(), 'odd', *low[0], *low[1])
+    assert out.dtype == torch.bfloat16
+    assert (out.float() - expected).abs().max() / expected.abs().max() < 0.03
+
+
+def test_an_empty_batch():
+    ours, (query, value, reference, query_pos) = make('odd')
+    out = run(ours, 'odd', query[:0], value[:0], reference[:0], query_pos[:0])
+    assert out.shape == (0, 11, 16)
+
+
+@pytest.mark.extended
+def test_compiled():
+    """Once for the first sizes, once more for all others."""
+    torch._dynamo.reset()
+    counter = CompileCounterWithBackend('aot_eager')
+    for sizes in ('odd', 'even', 'larger'):
+        ours, inputs = make(sizes)
+        if counter.frame_count == 0:
+            module, compiled = ours, torch.compile(ours, backend=counter, fullgraph=True)
+        results = []
+        for run_module in (compiled, module):
+            out = run(run_module, sizes, *inputs)
+            results.append([out, *torch.autograd.grad(out.square().sum(), inputs)])
+        for result, expected in zip(*results, strict=True):
+            torch.testing.assert_close(result, expected)
+    assert counter.frame_count == 2
+    torch._dynamo.reset()
+
+
+@pytest.mark.parametrize(
+    ('options', 'message'),
+    [
+        (dict(embed_dims=10), 'num_heads=8 must divide embed_dims=10'),
+        (dict(num_heads=0), 'num_heads must be a positive integer, got 0'),
+        (dict(num_levels=2.0), r'num_levels must be a positive integer, got 2\.0'),
+        (dict(num_points=-1), 'num_points must be a positive integer, got -1'),
+    ],
+)
+def test_bad_arguments(options, message):
+    with pytest.raises(ValueError, match=f'^MultiScaleDeformableAttention: {message}$'):
+        MultiScaleDeformableAttention(**options)
+
+
+@pytest.mark.parametrize('shapes', [[(7, 5), (4, 3)], [(7, 5), (4, 3), (2, 3)]])
+def test_levels_that_do_not_fit(shapes):
+    ours, inputs = make('odd')
+    with pytest.raises(ValueError, match=r'spatial_shapes must be 3 levels .* of 51 pixels'):
+        ours(*inputs[:3], shapes)

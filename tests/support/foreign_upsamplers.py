@@ -236,7 +236,8 @@ def drawn_anew(module, seed=0):
                 value.normal_(std=0.3, generator=generator)
                 if name.endswith('running_var'):
                     value.abs_().add_(0.5)
-    return module.double().eval()
+    module.double().eval()
+    return module
 
 
 def load_by_torch(module, state_dict):
