@@ -60,7 +60,7 @@ def open_image(
             pixels = read_image(image, 'image')
             if truth is None:
                 return InputImage(image, pixels)
-            return InputImage(image, pixels, _read_truth(cfg, dataset_cfg, image, truth, pixels))
+            return InputImage(image, pixels, _read_truth(dataset_cfg, image, truth, pixels))
         if dataset_cfg is None:
             raise ValueError('sample: the config has no val_dataloader')
         check_dataset(dataset_cfg, 'val_dataloader.dataset')
@@ -111,32 +111,24 @@ def _without_images(dataset: dict) -> dict:
     return dataset
 
 
-def _read_truth(
-    cfg: Config, dataset_cfg: dict | None, image: str, truth: str, pixels: np.ndarray
-) -> Any:
+def _read_truth(dataset_cfg: dict | None, image: str, truth: str, pixels: np.ndarray) -> Any:
     """Reads the annotation map of an image that belongs to no dataset."""
-    if cfg.default_scope != 'mmseg':
-        raise ValueError(
-            'truth must be a label map or a depth map, for configs of mmseg; the boxes and '
-            'segments of a detector are in its dataset: use `sample`'
-        )
     read_image(truth, 'truth')
     configs = [single for _, single in single_datasets(dataset_cfg, 'val_dataloader')]
     if not configs:
         raise ValueError('truth: the config has no val_dataloader that says how labels are stored')
     # The dataset knows how labels are numbered; its data need not be there.
     dataset = DATASETS.build({**_without_images(configs[0]), 'lazy_init': True})
-    keys = {task.truth_key: task for task in TASKS if task.truth_key in dataset.data_prefix}
-    if not keys:
+    prefix = getattr(dataset, 'data_prefix', None) or {}
+    task = next((task for task in TASKS if task.truth_key in prefix), None)
+    if task is None:
         known = ' or '.join(task.truth_key for task in TASKS if task.truth_key)
-        raise ValueError(f'truth: the dataset of val_dataloader has no {known} in its data_prefix')
-    key, task = next(iter(keys.items()))
-    info = dict(
-        img_path=image,
-        reduce_zero_label=dataset.reduce_zero_label,
-        label_map=dataset.label_map,
-        seg_fields=[],
-    )
-    info[key] = truth
+        raise ValueError(
+            f'truth needs a dataset in val_dataloader whose data_prefix has {known}; the boxes and '
+            'segments of a detector are in its dataset: use `sample`'
+        )
+    info = {key: getattr(dataset, key, None) for key in ('reduce_zero_label', 'label_map')}
+    info.update(img_path=image, seg_fields=[])
+    info[task.truth_key] = truth
     num_classes = len(dataset.metainfo['classes'])
     return task.read_truth(info, pixels.shape[:2], num_classes, lambda: dataset.pipeline(info))

@@ -95,6 +95,16 @@ def test_a_depth_map_as_truth(files, complaint, tmp_path):
     assert 'depth.png has 64 x 90 pixels, its image has 70 x 90 (height x width)' in error
 
 
+def test_a_truth_of_a_detector(complaint, files, tmp_path):
+    pytest.importorskip('mmdet')
+    model = ('--model', *model_files(tmp_path, PANOPTIC_FPN, 'nearest'))
+    error = complaint('predictions', '--truth', files[1][1], model=model)
+    assert (
+        '--truth needs a dataset in val_dataloader whose data_prefix has seg_map_path or' in error
+    )
+    assert 'depth_map_path; the boxes and segments of a detector are in its dataset: use' in error
+
+
 def test_positions_and_upsamplers_that_are_not_there(complaint):
     error = complaint('kernel', '--position', 70, 0)
     assert '--position must be in the image, rows 0..69 and columns 0..89, got 70 0' in error
