@@ -1,8 +1,8 @@
-"""Export a segmentor to ONNX or to a program of torch.export, and check its values.
+"""Export a segmentor or depth estimator to ONNX or a program of torch.export; check its values.
 
 Example:
-    python tools/export.py CONFIG weights/NAME-HASH.safetensors --out segformer.onnx
-    python tools/onnx_inference.py segformer.onnx image.jpg --out labels.png
+    python tools/export.py CONFIG weights/NAME-HASH.safetensors --out model.onnx
+    python tools/onnx_inference.py model.onnx image.jpg --out labels.png
 """
 
 import argparse
@@ -17,7 +17,7 @@ def make_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument('config', help='config file of a segmentor')
+    parser.add_argument('config', help='config file of a segmentor or depth estimator of mmseg')
     parser.add_argument('checkpoint', help='checkpoint, or published weights')
     parser.add_argument('--out', required=True, help='file to write, .onnx or .pt2')
     parser.add_argument(

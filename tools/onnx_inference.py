@@ -1,26 +1,35 @@
-"""Segment an image with an exported ONNX file; needs onnxruntime, numpy and Pillow, nothing else.
+"""Predict with an exported ONNX file; needs onnxruntime, numpy and Pillow, nothing else.
 
-Copy this file to wherever the model is to run.
+Copy this file to wherever the model is to run. It writes the labels of a segmentor, or the depth of
+a depth estimator in millimetres.
 
 Example:
     python onnx_inference.py segformer.onnx image.jpg --out labels.png
+    python onnx_inference.py depthformer.onnx image.jpg --out depth.png
 """
 
 import argparse
 import json
 import os
 import sys
+from typing import ClassVar
 
 import numpy as np
 import onnxruntime
 from PIL import Image, ImageOps
 
 
-def resize(array: np.ndarray, height: int, width: int) -> np.ndarray:
-    """Resize (..., H, W) bilinearly, as OpenCV and torch do (half-pixel centres, no smoothing)."""
+def resize(array: np.ndarray, height: int, width: int, align_corners: bool = False) -> np.ndarray:
+    """Resize (..., H, W) bilinearly, as OpenCV and torch do, without smoothing.
+
+    Pixels are placed by their centres; with `align_corners`, those of the corners stay in place.
+    """
     for axis, size in ((-2, height), (-1, width)):
         length = array.shape[axis]
-        position = np.clip((np.arange(size) + 0.5) * length / size - 0.5, 0, length - 1)
+        position = (np.arange(size) + 0.5) * length / size - 0.5
+        if align_corners:
+            position = np.arange(size) * (length - 1) / max(size - 1, 1)
+        position = np.clip(position, 0, length - 1)
         low = position.astype(int)
         weight = (position - low).astype(np.float32)
         weight = weight[:, None] if axis == -2 else weight
@@ -79,30 +88,107 @@ CHANNELS = {
     'bgra': ('RGBA', (2, 1, 0, 3)),
     'grey': ('L', (0,)),
 }
+
+
+class Segmentation:
+    """Labels for each pixel, class indices (H, W)."""
+
+    # What the file says of it, see RULES, and the name of its result.
+    rules: ClassVar = {
+        'classes': lambda names: all(isinstance(name, str) for name in names),
+        'palette': lambda colours: all(are_numbers(colour, 0, 255) for colour in colours),
+    }
+    output = 'logits'
+
+    @staticmethod
+    def finish(logits: np.ndarray, height: int, width: int, metadata: dict) -> np.ndarray:
+        """Find the class of each pixel (H, W), given logits of another size.
+
+        One class after the other: those of all classes at the size of a photograph take gigabytes.
+        """
+        corners = metadata['align_corners']
+        best = resize(logits[0], height, width, corners)
+        labels = np.zeros(best.shape, int)
+        for label in range(1, len(logits)):
+            values = resize(logits[label], height, width, corners)
+            labels[values > best] = label
+            np.maximum(best, values, out=best)
+        return labels
+
+    @staticmethod
+    def draw(labels: np.ndarray, metadata: dict) -> Image.Image:
+        """Make a label map, with the colours of up to 256 classes."""
+        picture = Image.fromarray(labels.astype(np.uint8 if labels.max() < 256 else np.uint16))
+        if metadata['palette'] and picture.mode == 'L':
+            picture.putpalette(np.array(metadata['palette'][:256], np.uint8).tobytes())
+        return picture
+
+    @staticmethod
+    def describe(labels: np.ndarray, metadata: dict) -> list[str]:
+        """List the share of each class."""
+        names = dict(enumerate(metadata['classes']))
+        return [
+            f'{100 * pixels / labels.size:5.1f} %  {names.get(label, f"class {label}")}'
+            for label, pixels in zip(*np.unique(labels, return_counts=True), strict=True)
+        ]
+
+
+class Depth:
+    """Distances for each pixel, metres (H, W)."""
+
+    rules: ClassVar = {'unit': lambda unit: unit == 'm'}
+    output = 'depth'
+
+    @staticmethod
+    def finish(depth: np.ndarray, height: int, width: int, metadata: dict) -> np.ndarray:
+        """Resize the depth to (H, W)."""
+        return resize(depth[0], height, width, metadata['align_corners'])
+
+    @staticmethod
+    def draw(depth: np.ndarray, metadata: dict) -> Image.Image:
+        """Make a 16-bit image in millimetres, 0 where there is no depth, at most 65.535 m."""
+        metres = np.where(np.isfinite(depth), depth, 0).clip(0, 65.535)
+        return Image.fromarray(np.rint(metres * 1000.0).astype(np.uint16))
+
+    @staticmethod
+    def describe(depth: np.ndarray, metadata: dict) -> list[str]:
+        """List the nearest, the median and the farthest depth."""
+        named = ((np.min, 'nearest'), (np.median, 'median'), (np.max, 'farthest'))
+        return [f'{find(depth):7.3f} m  {name}' for find, name in named]
+
+
+TASKS = {'segmentation': Segmentation, 'depth': Depth}
 # What tools/export.py writes; the file may be of somebody else.
 RULES = {
-    'classes': lambda names: all(isinstance(name, str) for name in names),
-    'palette': lambda colours: all(are_numbers(colour, 0, 255) for colour in colours),
+    'task': lambda task: task in TASKS,
     'mean': lambda mean: are_numbers(mean, -1e6, 1e6, 1, 3, 4),
     'std': lambda std: are_numbers(std, 1e-6, 1e6, 1, 3, 4),
     'channels': lambda channels: channels in CHANNELS,
     'resize': lambda steps: all(map(is_step, steps)),
+    'align_corners': lambda align_corners: isinstance(align_corners, bool),
 }
+# In files of sapa_mm 0.1, which do not say.
+DEFAULTS = {'task': '"segmentation"', 'align_corners': 'false'}
 
 
 def read_metadata(texts: dict, path: str) -> dict:
     """Read a file's metadata; refuse what cannot be used."""
-    metadata = {}
-    for name, is_right in RULES.items():
-        if name not in texts:
-            raise ValueError(f'{path} was not written by tools/export.py: it has no {name}')
-        try:
-            metadata[name] = json.loads(texts[name])
-            right = is_right(metadata[name])
-        except (TypeError, ValueError, RecursionError):
-            right = False
-        if not right:
-            raise ValueError(f'{path}: its {name} cannot be used: {texts[name][:80]}')
+    texts, metadata = {**DEFAULTS, **texts}, {}
+
+    def read(rules: dict) -> None:
+        for name, is_right in rules.items():
+            if name not in texts:
+                raise ValueError(f'{path} was not written by tools/export.py: it has no {name}')
+            try:
+                metadata[name] = json.loads(texts[name])
+                right = is_right(metadata[name])
+            except (TypeError, ValueError, RecursionError):
+                right = False
+            if not right:
+                raise ValueError(f'{path}: its {name} cannot be used: {texts[name][:80]}')
+
+    read(RULES)
+    read(TASKS[metadata['task']].rules)
     order = CHANNELS[metadata['channels']][1]
     for name in ('mean', 'std'):
         if len(metadata[name]) != len(order):
@@ -111,8 +197,8 @@ def read_metadata(texts: dict, path: str) -> dict:
     return metadata
 
 
-class OnnxSegmentor:
-    """An exported segmentor.
+class OnnxModel:
+    """An exported model.
 
     Args:
         path (str): The ONNX file.
@@ -122,9 +208,10 @@ class OnnxSegmentor:
         self.session = onnxruntime.InferenceSession(path, providers=['CPUExecutionProvider'])
         texts = dict(self.session.get_modelmeta().custom_metadata_map)
         self.metadata = read_metadata(texts, path)
+        self.task = TASKS[self.metadata['task']]
 
     def __call__(self, image: np.ndarray) -> np.ndarray:
-        """Label every pixel: uint8 (H, W, C), see `read_image`, to class indices (H, W)."""
+        """Predict a map (H, W), see `TASKS`, from uint8 (H, W, C), see `read_image`."""
         size = image.shape[:2]
         height, width = target_size(self.metadata['resize'], *size)
         planes = image.transpose(2, 0, 1)[list(CHANNELS[self.metadata['channels']][1])]
@@ -133,22 +220,9 @@ class OnnxSegmentor:
         mean, std = (
             np.array(self.metadata[name], np.float32)[:, None, None] for name in ('mean', 'std')
         )
-        logits = self.session.run(['logits'], {'image': ((planes - mean) / std)[None]})[0][0]
-        return largest(logits, *size)
-
-
-def largest(logits: np.ndarray, height: int, width: int) -> np.ndarray:
-    """Find the class of each pixel (H, W), given logits of another size.
-
-    One class after the other: those of all classes at the size of a photograph take gigabytes.
-    """
-    best = resize(logits[0], height, width)
-    labels = np.zeros(best.shape, int)
-    for label in range(1, len(logits)):
-        values = resize(logits[label], height, width)
-        labels[values > best] = label
-        np.maximum(best, values, out=best)
-    return labels
+        inputs = {'image': ((planes - mean) / std)[None]}
+        values = self.session.run([self.task.output], inputs)[0][0]
+        return self.task.finish(values, *size, self.metadata)
 
 
 def read_image(path: str, channels: str = 'rgb') -> np.ndarray:
@@ -170,11 +244,8 @@ def printable(text: str) -> str:
     return ''.join(c if c.isprintable() else c.encode('unicode_escape').decode() for c in text)
 
 
-def write_labels(labels: np.ndarray, palette: list, path: str) -> None:
-    """Write a label map as PNG, complete or not at all, with the colours of up to 256 classes."""
-    picture = Image.fromarray(labels.astype(np.uint8 if labels.max() < 256 else np.uint16))
-    if palette and picture.mode == 'L':
-        picture.putpalette(np.array(palette[:256], np.uint8).tobytes())
+def write(picture: Image.Image, path: str) -> None:
+    """Write a picture as PNG, complete or not at all."""
     partial = f'{path}.partial'
     try:
         picture.save(partial, format='PNG')
@@ -185,28 +256,31 @@ def write_labels(labels: np.ndarray, palette: list, path: str) -> None:
 
 
 def main() -> None:
-    """Segment an image and print the share of each class."""
+    """Predict an image's labels or depth and print what is in it."""
     parser = argparse.ArgumentParser(description=__doc__.partition('\n')[0])
     parser.add_argument('model', help='ONNX file written by tools/export.py')
     parser.add_argument('image', help='image file')
-    parser.add_argument('--out', help='PNG file for the label map, in the colours of the classes')
+    parser.add_argument(
+        '--out',
+        help='PNG file for the label map, in the colours of the classes, or for the depth, 16 bits '
+        'in millimetres',
+    )
     args = parser.parse_args()
     try:
         if args.out and not args.out.endswith('.png'):
             raise ValueError(f'--out must end in .png, got {args.out}')
-        segmentor = OnnxSegmentor(args.model)
-        labels = segmentor(read_image(args.image, segmentor.metadata['channels']))
+        model = OnnxModel(args.model)
+        result = model(read_image(args.image, model.metadata['channels']))
         if args.out:
-            write_labels(labels, segmentor.metadata['palette'], args.out)
+            write(model.task.draw(result, model.metadata), args.out)
     except Exception as error:
         # onnxruntime and Pillow may raise anything for a bad file.
         line = str(error).strip().partition('\n')[0]
         print(f'error: {printable(line)}', file=sys.stderr)
         sys.exit(2)
     try:
-        for label, pixels in zip(*np.unique(labels, return_counts=True), strict=True):
-            name = dict(enumerate(segmentor.metadata['classes'])).get(label, f'class {label}')
-            print(f'{100 * pixels / labels.size:5.1f} %  {printable(name)}')
+        for line in model.task.describe(result, model.metadata):
+            print(printable(line))
         sys.stdout.flush()
     except BrokenPipeError:
         # Nobody reads any more, as after `| head`: what is left goes nowhere.

@@ -1,1 +1,1 @@
-"""Segmentors as files that run without OpenMMLab: ONNX, and programs of ``torch.export``."""
+"""Models as files that run without OpenMMLab: ONNX, and programs of ``torch.export``."""

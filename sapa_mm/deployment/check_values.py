@@ -1,7 +1,7 @@
 """Compare an exported file with its model on real images of several sizes."""
 
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from statistics import median
 
@@ -9,13 +9,9 @@ import numpy as np
 import torch
 
 from ..utils.text import markdown_table, one_line
+from .exported_model import MAX_DIFFERENT_PIXELS, Difference, ExportedModel
 from .formats import Run
-from .segmentor import Segmentor
 
-#: Largest share of the pixels of all images whose class may differ.
-MAX_DIFFERENT_PIXELS = 1e-4
-#: Largest difference of a logit, as a share of the image's largest logit.
-MAX_DIFFERENCE = 1e-3
 _NUM_SIZES, _MIN_CROPS, _CROP_STEPS = 5, 2, 8
 # Programs of torch.export fail where SegFormer reduces a side to a single value.
 _MIN_CROP_SIDE = 64
@@ -28,17 +24,13 @@ class Comparison:
 
     Attributes:
         size (tuple[int, int]): Height and width of the image.
-        difference (float): Largest difference of a logit.
-        largest_logit (float): Largest absolute value of a logit.
-        different_pixels (float): Share of the pixels whose class differs.
+        difference (Difference): The difference.
         seconds_torch (float): Median time of the model.
         seconds_file (float): Median time of the file, with as many threads.
     """
 
     size: tuple[int, int]
-    difference: float
-    largest_logit: float
-    different_pixels: float
+    difference: Difference
     seconds_torch: float
     seconds_file: float
 
@@ -50,16 +42,16 @@ def is_accurate(comparisons: Sequence[Comparison]) -> bool:
         comparisons (Sequence[Comparison]): One for each image.
 
     Returns:
-        bool: Whether the logits of each image are close (NaN never is), and few pixels of all
-        images together have another class. (In a single small image, one pixel with two equally
-        likely classes could exceed the limit.)
+        bool: Whether the values of each image are close, and few pixels of all images together
+        mean another thing. (In a single small image, one pixel with two equally likely classes
+        could exceed the limit.)
     """
     pixels = [comparison.size[0] * comparison.size[1] for comparison in comparisons]
     different = sum(
-        comparison.different_pixels * count
+        comparison.difference.different_pixels * count
         for comparison, count in zip(comparisons, pixels, strict=True)
     )
-    close = all(c.difference <= MAX_DIFFERENCE * c.largest_logit for c in comparisons)
+    close = all(comparison.difference.is_close for comparison in comparisons)
     return close and different <= MAX_DIFFERENT_PIXELS * sum(pixels)
 
 
@@ -102,11 +94,13 @@ def add_crops(images: Sequence[np.ndarray], min_size: Sequence[int]) -> list[np.
 
 
 @torch.no_grad()
-def compare(segmentor: Segmentor, run: Run, images: Sequence[np.ndarray]) -> Iterator[Comparison]:
+def compare(
+    exported: ExportedModel, run: Run, images: Sequence[np.ndarray]
+) -> Iterator[Comparison]:
     """Compares a file with its model.
 
     Args:
-        segmentor (Segmentor): The model.
+        exported (ExportedModel): The model.
         run (Run): Runs the file.
         images (Sequence[np.ndarray]): Normalised images, float32 (C, H, W).
 
@@ -119,51 +113,39 @@ def compare(segmentor: Segmentor, run: Run, images: Sequence[np.ndarray]) -> Ite
     for image in images:
         batch, (h, w) = np.ascontiguousarray(image[None]), image.shape[1:]
         tensor = torch.from_numpy(batch)
-        expected, seconds_torch = _time(lambda tensor=tensor: segmentor(tensor).numpy())
+        expected, seconds_torch = _time(lambda tensor=tensor: exported(tensor).numpy())
         try:
-            logits, seconds_file = _time(lambda batch=batch: run(batch))
+            found, seconds_file = _time(lambda batch=batch: run(batch))
         except Exception as error:
             # The runtime may raise anything.
             raise ValueError(f'the file fails on {h}x{w} pixels: {one_line(error)}') from error
-        yield Comparison(
-            size=(h, w),
-            # One class after the other: of large images, copies of all take gigabytes.
-            difference=_largest(a - b for a, b in zip(logits[0], expected[0], strict=True)),
-            largest_logit=_largest(expected[0]),
-            different_pixels=float((logits.argmax(1) != expected.argmax(1)).mean()),
-            seconds_torch=seconds_torch,
-            seconds_file=seconds_file,
-        )
+        difference = exported.compare(found, expected)
+        yield Comparison((h, w), difference, seconds_torch, seconds_file)
 
 
-def format_comparisons(comparisons: Sequence[Comparison], runtime: str) -> str:
+def format_comparisons(
+    comparisons: Sequence[Comparison], columns: Sequence[str], runtime: str
+) -> str:
     """Formats comparisons as a Markdown table.
 
     Args:
         comparisons (Sequence[Comparison]): One for each image.
+        columns (Sequence[str]): What the cells of the differences are.
         runtime (str): Name of the file's runtime.
 
     Returns:
         str: The table.
     """
-    header = ['image', 'largest difference of logits', 'largest logit', 'pixels of another class']
     rows = [
         (
             f'{comparison.size[0]}x{comparison.size[1]}',
-            f'{comparison.difference:.1e}',
-            f'{comparison.largest_logit:.1f}',
-            f'{100 * comparison.different_pixels:.4f} %',
+            *comparison.difference.cells,
             f'{1e3 * comparison.seconds_torch:.0f} ms',
             f'{1e3 * comparison.seconds_file:.0f} ms',
         )
         for comparison in comparisons
     ]
-    return markdown_table([*header, 'torch', runtime], rows)
-
-
-def _largest(maps: Iterable[np.ndarray]) -> float:
-    """The largest absolute value, NaN if one is NaN."""
-    return float(np.max([np.abs(values).max() for values in maps]))
+    return markdown_table(['image', *columns, 'torch', runtime], rows)
 
 
 def _time(run) -> tuple[np.ndarray, float]:

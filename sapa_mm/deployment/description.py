@@ -1,79 +1,60 @@
-"""The metadata of an exported file: its classes, and how to prepare an image for it."""
+"""The metadata of an exported file: what its map is, and how to prepare an image for it."""
 
 import json
-from dataclasses import asdict, dataclass
 
 from mmengine.config import Config
-from torch import nn
 
 from .. import __version__
 from ..engine.images import image_pipeline, input_channels
 from ..utils.configs import type_name
+from .exported_model import ExportedModel
 
 
-@dataclass(frozen=True)
-class Description:
-    """How to use an exported segmentor.
-
-    Attributes:
-        classes (list[str]): Names of the classes.
-        palette (list[list[int]]): Their colours, RGB; may be empty.
-        mean (list[float]): Mean of each channel, for pixels of 0 to 255, in the order ``channels``.
-        std (list[float]): Standard deviation of each channel, likewise.
-        channels (str): Order of the channels, 'rgb', 'bgr', 'bgra' or 'grey'.
-        resize (list[dict]): Steps that compute the size to resize an image to. Each has ``scale``
-            and ``keep_ratio`` (fit into long and short side, or resize to width and height),
-            ``scale_factor``, or ``multiple_of`` (round each side up).
-    """
-
-    classes: list[str]
-    palette: list[list[int]]
-    mean: list[float]
-    std: list[float]
-    channels: str
-    resize: list[dict]
-
-    def as_metadata(self) -> dict[str, str]:
-        """Return texts by name, as JSON but for the version."""
-        fields = {name: json.dumps(value) for name, value in asdict(self).items()}
-        return {'sapa_mm': __version__, **fields}
-
-
-def describe(cfg: Config, model: nn.Module, meta: dict) -> Description:
-    """Describes a segmentor of mmseg.
+def describe(cfg: Config, exported: ExportedModel, meta: dict) -> dict[str, str]:
+    """Describes a model of mmseg.
 
     Args:
         cfg (Config): Its config.
-        model (nn.Module): The model.
-        meta (dict): Classes and palette.
+        exported (ExportedModel): The model.
+        meta (dict): What the checkpoint or the config says of the data set.
 
     Returns:
-        Description: The description.
+        dict[str, str]: ``sapa_mm``, the version, and as JSON: ``task``, what the kind of the model
+        says of its map, and
+
+        - ``mean``, ``std``: of each channel, for pixels of 0 to 255, in the order ``channels``;
+        - ``channels``: 'rgb', 'bgr', 'bgra' or 'grey';
+        - ``resize``: steps that compute the size to resize an image to. Each has ``scale`` and
+          ``keep_ratio`` (fit into long and short side, or resize to width and height),
+          ``scale_factor``, or ``multiple_of`` (round each side up);
+        - ``align_corners``: how the map is resized to the image, as in ``F.interpolate``.
 
     Raises:
         ValueError: If the config prepares images in a way that cannot be described.
     """
-    preprocessor = model.data_preprocessor
+    preprocessor = exported.model.data_preprocessor
     if getattr(preprocessor, 'test_cfg', None):
         raise ValueError(
             f'data_preprocessor.test_cfg={dict(preprocessor.test_cfg)} pads images: not exported; '
             'resize them in the test pipeline instead (ResizeToMultiple)'
         )
-    pipeline, count = image_pipeline(cfg), input_channels(model)
+    pipeline, count = image_pipeline(cfg), input_channels(exported.model)
     mean, std = [0.0] * count, [1.0] * count
     if preprocessor._enable_normalize:
         # One value may stand for all channels.
         mean, std = (
             part.flatten().expand(count).tolist() for part in (preprocessor.mean, preprocessor.std)
         )
-    return Description(
-        classes=list(meta.get('classes') or []),
-        palette=[list(map(int, color)) for color in meta.get('palette') or []],
+    fields = dict(
+        task=exported.task,
+        **exported.metadata(meta),
         mean=mean,
         std=std,
         channels=_channel_order(pipeline, cfg.model.get('data_preprocessor') or {}, count),
         resize=_size_rule(pipeline),
+        align_corners=bool(exported.model.align_corners),
     )
+    return {'sapa_mm': __version__, **{name: json.dumps(value) for name, value in fields.items()}}
 
 
 def _channel_order(pipeline: list[dict], preprocessor: dict, count: int) -> str:

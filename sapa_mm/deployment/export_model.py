@@ -1,4 +1,4 @@
-"""Exports a trained segmentor to a file after checking its values."""
+"""Exports a trained model to a file after checking its values."""
 
 from collections.abc import Sequence
 
@@ -15,16 +15,11 @@ from ..engine.trained_model import load_trained
 from ..utils.configs import without_pipelines
 from ..utils.files import check_writable, whole_file
 from ..utils.text import one_line
-from .check_values import (
-    MAX_DIFFERENT_PIXELS,
-    add_crops,
-    compare,
-    format_comparisons,
-    is_accurate,
-)
+from .check_values import add_crops, compare, format_comparisons, is_accurate
 from .description import describe
 from .formats import format_of
-from .segmentor import Segmentor, check_exportable, trace
+from .kinds import wrap
+from .trace import trace
 
 _NUM_IMAGES = 3
 
@@ -37,10 +32,10 @@ def export_model(
     cfg_options: dict | None = None,
     data_root: str | None = None,
 ) -> str:
-    """Exports a segmentor after comparing the file with the model on real images of five sizes.
+    """Exports a model after comparing the file with it on real images of five sizes.
 
     Args:
-        config (str): The config file, of mmseg.
+        config (str): The config file of a segmentor or depth estimator of mmseg.
         checkpoint (str): The checkpoint, or published weights.
         out (str): The file to write, ``.onnx`` or ``.pt2``; not written if its values are wrong.
         images (Sequence[str]): Image files to check it on. Defaults to (), the first three of the
@@ -65,21 +60,20 @@ def export_model(
     for path in images:
         read_image(path, 'images')
     trained = load_trained(config, checkpoint, cfg_options, data_root)
-    check_exportable(trained.model)
-    description = describe(trained.cfg, trained.model, trained.dataset_meta)
+    exported = wrap(trained.model)
+    metadata = describe(trained.cfg, exported, trained.dataset_meta)
     inputs = _prepare(trained.cfg, trained.model, images or _test_images(trained.cfg))
-    segmentor = Segmentor(trained.model)
-    traced = trace(segmentor)
+    traced = trace(exported)
     inputs = add_crops(inputs, traced.min_size)
 
     with whole_file(out) as partial:
-        file_format.write(traced, description, partial)
-        comparisons = list(compare(segmentor, file_format.open(partial), inputs))
-        table = format_comparisons(comparisons, file_format.runtime)
+        file_format.write(traced, metadata, partial)
+        comparisons = list(compare(exported, file_format.open(partial), inputs))
+        table = format_comparisons(comparisons, exported.columns, file_format.runtime)
         if not is_accurate(comparisons):
             raise ValueError(
-                f'{out} is not written: its values are not those of the model (at most '
-                f'{100 * MAX_DIFFERENT_PIXELS:g} % of the pixels may be of another class):\n{table}'
+                f'{out} is not written: its values are not those of the model '
+                f'({exported.tolerance}):\n{table}'
             )
     return table
 

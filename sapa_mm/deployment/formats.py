@@ -11,10 +11,9 @@ import numpy as np
 import torch
 
 from ..utils.text import one_line
-from .description import Description
-from .segmentor import Traced
+from .trace import Traced
 
-#: Runs a file on a normalised image, float32 (1, C, H, W); returns logits (1, num_classes, H, W).
+#: Runs a file on a normalised image, float32 (1, C, H, W); returns its map, see ``ExportedModel``.
 Run = Callable[[np.ndarray], np.ndarray]
 
 
@@ -24,18 +23,18 @@ class Format:
 
     Attributes:
         runtime (str): Name of the runtime.
-        write (Callable): ``write(traced, description, path)`` writes a file.
+        write (Callable): ``write(traced, metadata, path)`` writes a file.
         open (Callable): ``open(path)`` opens a file for inference.
         packages (tuple[str, ...]): Packages that both need. Defaults to none.
     """
 
     runtime: str
-    write: Callable[[Traced, Description, str], None]
+    write: Callable[[Traced, dict[str, str], str], None]
     open: Callable[[str], Run]
     packages: tuple[str, ...] = ()
 
 
-def _write_onnx(traced: Traced, description: Description, path: str) -> None:
+def _write_onnx(traced: Traced, metadata: dict[str, str], path: str) -> None:
     """Writes an ONNX file that includes weights and metadata."""
     from sapa_ops.onnx import OPSET
 
@@ -48,7 +47,7 @@ def _write_onnx(traced: Traced, description: Description, path: str) -> None:
                 dynamo=True,
                 opset_version=OPSET,
                 input_names=['image'],
-                output_names=['logits'],
+                output_names=[traced.output],
                 custom_translation_table=TRANSLATIONS,
                 verbose=False,
             )
@@ -56,7 +55,7 @@ def _write_onnx(traced: Traced, description: Description, path: str) -> None:
             reason = one_line(error.__cause__ or error)
             raise ValueError(f'the model cannot be translated to ONNX: {reason}') from error
     _name_sides(program.model)
-    program.model.metadata_props.update(description.as_metadata())
+    program.model.metadata_props.update(metadata)
     program.save(path, external_data=False)
 
 
@@ -67,12 +66,12 @@ def _open_onnx(path: str) -> Run:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = torch.get_num_threads()
     session = onnxruntime.InferenceSession(path, options, providers=['CPUExecutionProvider'])
-    return lambda image: session.run(['logits'], {'image': image})[0]
+    return lambda image: session.run(None, {'image': image})[0]
 
 
-def _write_program(traced: Traced, description: Description, path: str) -> None:
+def _write_program(traced: Traced, metadata: dict[str, str], path: str) -> None:
     """Writes a program of ``torch.export``; loading it needs ``import sapa_ops``."""
-    torch.export.save(traced.program, path, extra_files=description.as_metadata())
+    torch.export.save(traced.program, path, extra_files=metadata)
 
 
 def _open_program(path: str) -> Run:

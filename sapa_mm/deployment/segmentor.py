@@ -1,89 +1,74 @@
-"""A segmentor of mmseg as a module from normalised images to logits, and its trace."""
+"""Segmentors of mmseg, from images to logits."""
 
 import math
-from dataclasses import dataclass
+from collections.abc import Iterable
+from typing import Any
 
-import sapa_ops
+import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.export import Dim, ExportedProgram, export
 
-from ..engine.images import input_channels
-from ..utils.text import one_line
+from .exported_model import MAX_DIFFERENT_PIXELS, Difference, ExportedModel, check_mode
 
-# Odd sides, since the graph must hold for every size.
-_EXAMPLE_SIZE = (101, 143)
+#: Largest difference of a logit, as a share of the image's largest logit.
+MAX_DIFFERENCE = 1e-3
 
 
-class Segmentor(nn.Module):
-    """A segmentor that returns logits at the size of the image.
+class Segmentor(ExportedModel):
+    """A segmentor that returns logits (1, num_classes, H, W).
 
     A model of a single channel (``out_channels=1``) gets a logit of 0 for its first class, and
     that of the second is shifted so that it is larger where mmseg finds its threshold exceeded.
 
     Args:
-        model (nn.Module): mmseg's ``EncoderDecoder``, in evaluation mode, on the CPU.
+        model (nn.Module): mmseg's ``EncoderDecoder``.
+
+    Raises:
+        ValueError: If its ``test_cfg.mode`` or threshold cannot be exported.
     """
 
+    task = 'segmentation'
+    output = 'logits'
+    columns = ('largest difference of logits', 'largest logit', 'pixels of another class')
+    tolerance = (
+        f'a logit may differ by {100 * MAX_DIFFERENCE:g} % of the largest one, and '
+        f'{100 * MAX_DIFFERENT_PIXELS:g} % of all pixels may be of another class'
+    )
+
     def __init__(self, model: nn.Module):
-        super().__init__()
-        self.model = model
+        super().__init__(model)
+        check_mode(model, 'whole')
+        if model.out_channels == 1 and not 0 < model.decode_head.threshold < 1:
+            raise ValueError(
+                'model.decode_head.threshold must be between 0 and 1 to export out_channels=1, got '
+                f'{model.decode_head.threshold}'
+            )
 
     def forward(self, image: Tensor) -> Tensor:
-        """Predicts the logits.
-
-        Args:
-            image (Tensor): Normalised, float32 (1, C, H, W).
-
-        Returns:
-            Tensor: (1, num_classes, H, W).
-        """
+        """See ``ExportedModel``."""
         logits = self.model.encode_decode(image, [dict(img_shape=image.shape[2:])])
         if self.model.out_channels > 1:
             return logits
         threshold = self.model.decode_head.threshold
         return torch.cat([torch.zeros_like(logits), logits - logit(threshold)], 1)
 
-
-@dataclass(frozen=True)
-class Traced:
-    """A traced segmentor.
-
-    Attributes:
-        program (ExportedProgram): For one image of any height and width.
-        min_size (list[int]): Smallest height and width of an image.
-    """
-
-    program: ExportedProgram
-    min_size: list[int]
-
-
-def check_exportable(model: nn.Module) -> None:
-    """Checks that a model can be exported.
-
-    Args:
-        model (nn.Module): The model.
-
-    Raises:
-        ValueError: If it cannot, with the reason.
-    """
-    from mmseg.models import EncoderDecoder
-
-    if not isinstance(model, EncoderDecoder):
-        raise ValueError(
-            f'model: {type(model).__name__} cannot be exported: only segmentors of mmseg '
-            '(EncoderDecoder) can; the results of detectors have no fixed shape'
+    def metadata(self, meta: dict) -> dict[str, Any]:
+        """See ``ExportedModel``: names and colours, RGB, of the classes; may be empty."""
+        return dict(
+            classes=list(meta.get('classes') or []),
+            palette=[list(map(int, color)) for color in meta.get('palette') or []],
         )
-    mode = model.test_cfg.get('mode', 'whole')
-    if mode != 'whole':
-        raise ValueError(
-            f'model.test_cfg.mode={mode!r} cannot be exported: the file holds the network, which '
-            "takes a whole image; test with mode='whole', or cut windows around it yourself"
-        )
-    if model.out_channels == 1 and not 0 < model.decode_head.threshold < 1:
-        raise ValueError(
-            'model.decode_head.threshold must be between 0 and 1 to export out_channels=1, got '
-            f'{model.decode_head.threshold}'
+
+    def compare(self, found: np.ndarray, expected: np.ndarray) -> Difference:
+        """See ``ExportedModel``."""
+        # One class after the other: of large images, copies of all take gigabytes.
+        difference = _largest(a - b for a, b in zip(found[0], expected[0], strict=True))
+        largest = _largest(expected[0])
+        pixels = float((found.argmax(1) != expected.argmax(1)).mean())
+        return Difference(
+            cells=(f'{difference:.1e}', f'{largest:.1f}', f'{100 * pixels:.4f} %'),
+            is_close=difference <= MAX_DIFFERENCE * largest,
+            different_pixels=pixels,
         )
 
 
@@ -92,27 +77,6 @@ def logit(probability: float) -> float:
     return math.log(probability / (1 - probability))
 
 
-def trace(segmentor: Segmentor) -> Traced:
-    """Traces a segmentor once for all sizes; operators of sapa_ops stay whole.
-
-    Args:
-        segmentor (Segmentor): The segmentor.
-
-    Returns:
-        Traced: The program.
-
-    Raises:
-        RuntimeError: If ``sapa_ops`` has no compiled operators.
-        ValueError: If the model cannot be traced.
-    """
-    sizes = {2: Dim.DYNAMIC, 3: Dim.DYNAMIC}
-    with sapa_ops.use_backend('compiled'), torch.no_grad():
-        try:
-            image = torch.zeros(1, input_channels(segmentor.model), *_EXAMPLE_SIZE)
-            program = export(segmentor, (image,), dynamic_shapes={'image': sizes})
-        except Exception as error:
-            # Tracing runs the model's own code, which may raise anything.
-            raise ValueError(f'the model cannot be traced: {one_line(error)}') from error
-    node = next(n for n in program.graph.nodes if n.op == 'placeholder' and n.name == 'image')
-    symbols = [side.node.expr for side in node.meta['val'].shape[2:]]
-    return Traced(program, [int(program.range_constraints[symbol].lower) for symbol in symbols])
+def _largest(maps: Iterable[np.ndarray]) -> float:
+    """The largest absolute value, NaN if one is NaN."""
+    return float(np.max([np.abs(values).max() for values in maps]))
