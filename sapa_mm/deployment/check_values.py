@@ -55,25 +55,18 @@ def is_accurate(comparisons: Sequence[Comparison]) -> bool:
     return close and different <= MAX_DIFFERENT_PIXELS * sum(pixels)
 
 
-def add_crops(images: Sequence[np.ndarray], min_size: Sequence[int]) -> list[np.ndarray]:
+def add_crops(images: Sequence[np.ndarray]) -> list[np.ndarray]:
     """Adds crops, so that the images have at least five sizes, some with odd sides.
 
     Args:
         images (Sequence[np.ndarray]): Normalised images (C, H, W).
-        min_size (Sequence[int]): Smallest height and width that the graph takes.
 
     Returns:
         list[np.ndarray]: The images, and crops of the largest.
 
     Raises:
-        ValueError: If an image is smaller than ``min_size``, or none is large enough for crops.
+        ValueError: If none is large enough for crops.
     """
-    for image in images:
-        if image.shape[1] < min_size[0] or image.shape[2] < min_size[1]:
-            raise ValueError(
-                f'images: one of {image.shape[1]}x{image.shape[2]} (once resized) is too small to '
-                f'check on: the file takes {min_size[0]}x{min_size[1]} or more'
-            )
     largest = max(images, key=np.size)
     h, w = largest.shape[1:]
     sizes = {image.shape[1:] for image in images}
@@ -91,6 +84,24 @@ def add_crops(images: Sequence[np.ndarray], min_size: Sequence[int]) -> list[np.
             f'{_NUM_SIZES} sizes on'
         )
     return [*images, *[*crops.values()][:needed]]
+
+
+def check_sizes(images: Sequence[np.ndarray], min_size: Sequence[int]) -> None:
+    """Checks that images are not too small.
+
+    Args:
+        images (Sequence[np.ndarray]): Images (C, H, W).
+        min_size (Sequence[int]): Smallest height and width that a graph takes.
+
+    Raises:
+        ValueError: If one is.
+    """
+    for image in images:
+        if image.shape[1] < min_size[0] or image.shape[2] < min_size[1]:
+            raise ValueError(
+                f'images: one of {image.shape[1]}x{image.shape[2]} (once resized) is too small to '
+                f'check on: the file takes {min_size[0]}x{min_size[1]} or more'
+            )
 
 
 @torch.no_grad()

@@ -15,7 +15,7 @@ from ..engine.trained_model import load_trained
 from ..utils.configs import without_pipelines
 from ..utils.files import check_writable, whole_file
 from ..utils.text import one_line
-from .check_values import add_crops, compare, format_comparisons, is_accurate
+from .check_values import add_crops, check_sizes, compare, format_comparisons, is_accurate
 from .description import describe
 from .formats import format_of
 from .kinds import wrap
@@ -63,8 +63,9 @@ def export_model(
     exported = wrap(trained.model)
     metadata = describe(trained.cfg, exported, trained.dataset_meta)
     inputs = _prepare(trained.cfg, trained.model, images or _test_images(trained.cfg))
+    inputs = add_crops(inputs)
     traced = trace(exported)
-    inputs = add_crops(inputs, traced.min_size)
+    check_sizes(inputs, traced.min_size)
 
     with whole_file(out) as partial:
         file_format.write(traced, metadata, partial)

@@ -39,9 +39,10 @@ def attend_in_windows(self, query: Tensor, hw_shape: tuple[int, int]) -> Tensor:
     batch, _, channels = query.shape
 
     place = torch.arange(rows * columns * side**2, device=query.device)
-    window, inside = place // side**2, place % side**2
-    y = window // columns * side + inside // side
-    x = window % columns * side + inside % side
+    window, inside = _divide(place, side**2)
+    row, column = _divide(window, columns)
+    below, right = _divide(inside, side)
+    y, x = row * side + below, column * side + right
     mask = None
     if shift:
         # Of the windows at the end, parts that the roll brought together do not see each other.
@@ -51,16 +52,23 @@ def attend_in_windows(self, query: Tensor, hw_shape: tuple[int, int]) -> Tensor:
         ]
         part = (3 * parts[0] + parts[1]).view(-1, side**2)
         mask = torch.where(part[:, None] == part[:, :, None], 0.0, -100.0)
-    y, x = (y + shift) % (rows * side), (x + shift) % (columns * side)
+    y, x = _divide(y + shift, rows * side)[1], _divide(x + shift, columns * side)[1]
     # Pixels of the padding are one of zeros after the last.
     pixel = torch.where((y < height) & (x < width), y * width + x, height * width)
     windows = F.pad(query, (0, 0, 0, 1)).index_select(1, pixel).view(-1, side**2, channels)
     windows = self.w_msa(windows, mask=mask)
 
-    pixel = torch.arange(height * width, device=query.device)
-    y, x = (pixel // width - shift) % (rows * side), (pixel % width - shift) % (columns * side)
-    place = (y // side * columns + x // side) * side**2 + y % side * side + x % side
+    y, x = _divide(torch.arange(height * width, device=query.device), width)
+    row, below = _divide(_divide(y + rows * side - shift, rows * side)[1], side)
+    column, right = _divide(_divide(x + columns * side - shift, columns * side)[1], side)
+    place = (row * columns + column) * side**2 + below * side + right
     return self.drop(windows.view(batch, -1, channels).index_select(1, place))
+
+
+def _divide(index: Tensor, size: int) -> tuple[Tensor, Tensor]:
+    """Quotient and remainder; torch's exporter cannot translate ``%`` of a formula."""
+    quotient = index // size
+    return quotient, index - quotient * size
 
 
 #: What takes the place of ``forward``, by the name of the layer.

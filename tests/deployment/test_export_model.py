@@ -18,9 +18,11 @@ from PIL import Image
 
 from sapa_mm.datasets import CLASSES, PALETTE, generate_scene
 from sapa_mm.deployment import formats
-from sapa_mm.deployment.check_values import Comparison, add_crops, is_accurate
+from sapa_mm.deployment.check_values import Comparison, add_crops, check_sizes, is_accurate
 from sapa_mm.deployment.export_model import export_model
-from sapa_mm.deployment.segmentor import Traced
+from sapa_mm.deployment.exported_model import Difference
+from sapa_mm.deployment.segmentor import Segmentor
+from sapa_mm.deployment.trace import Traced
 from sapa_mm.engine.config import in_scope, read_config
 from sapa_mm.engine.images import image_pipeline, read_image
 from sapa_mm.engine.trained_model import load_trained
@@ -64,9 +66,7 @@ def test_the_check_is_of_five_sizes(upernet):
 
 def test_five_sizes():
     def sizes(*shapes):
-        return [
-            image.shape[1:] for image in add_crops([np.zeros((3, *s)) for s in shapes], (33, 61))
-        ]
+        return [image.shape[1:] for image in add_crops([np.zeros((3, *s)) for s in shapes])]
 
     for shapes in ([(96, 96)], [(96, 96)] * 7, [(512, 704), (352, 480), (96, 64)]):
         found = sizes(*shapes)
@@ -77,21 +77,34 @@ def test_five_sizes():
     with pytest.raises(
         ValueError, match='32x5024 .* is too small to check on: the file takes 33x61'
     ):
-        sizes((512, 704), (32, 5024))
+        check_sizes([np.zeros((3, 33, 61)), np.zeros((3, 32, 5024))], (33, 61))
     with pytest.raises(ValueError, match='at most 64x128 .* are too small to check 5 sizes on'):
         sizes((64, 128), (64, 64))
 
 
-def comparison(size=(100, 100), difference=0.0, different_pixels=0.0):
-    return Comparison(size, difference, 2.0, different_pixels, seconds_torch=1, seconds_file=1)
+def comparison(size=(100, 100), close=True, different_pixels=0.0):
+    return Comparison(size, Difference((), close, different_pixels), 1, 1)
 
 
 def test_what_is_accurate():
     assert is_accurate([comparison(), comparison((10, 10), different_pixels=0.01)])
     assert not is_accurate([comparison(), comparison(different_pixels=0.0003)])
-    assert is_accurate([comparison(difference=0.0019)])
-    assert not is_accurate([comparison(), comparison(difference=0.0021)])
-    assert not is_accurate([comparison(difference=float('nan'))])
+    assert not is_accurate([comparison(), comparison(close=False)])
+
+
+def test_the_difference_of_logits():
+    expected = np.array([[0.5, -2.0], [0.25, 1.0]], np.float32).reshape(1, 2, 1, 2)
+
+    def change(by, at=(0, 0, 0, 1)):
+        found = expected.copy()
+        found[at] += by
+        return Segmentor.compare(None, found, expected)
+
+    assert change(0) == Difference(('0.0e+00', '2.0', '0.0000 %'), True)
+    assert change(0.0019).is_close
+    assert not change(0.0021).is_close
+    assert not change(np.nan).is_close
+    assert change(0.3, (0, 1, 0, 0)).different_pixels == 0.5
 
 
 def test_the_script_reads_images_as_mmseg_does(tmp_path, monkeypatch):
@@ -126,6 +139,8 @@ def test_metadata(upernet):
     assert about['std'] == preprocessor.std.flatten().tolist()
     assert about['channels'] == 'rgb'
     assert about['resize'] == [dict(multiple_of=32)]
+    assert about['task'] == 'segmentation'
+    assert about['align_corners'] is False
 
 
 @torch.no_grad()
@@ -139,11 +154,11 @@ def predict(cfg, model, path):
 @pytest.mark.parametrize('index', [0, 1])
 def test_the_script_labels_as_mmseg_does(upernet, images, index, monkeypatch):
     monkeypatch.syspath_prepend(TOOLS)
-    from onnx_inference import OnnxSegmentor
+    from onnx_inference import OnnxModel
 
     trained = load_trained(*upernet[:2])
     expected = predict(trained.cfg, trained.model, images[index]).pred_sem_seg.data[0].numpy()
-    labels = OnnxSegmentor(upernet[2])(np.asarray(Image.open(images[index]).convert('RGB')))
+    labels = OnnxModel(upernet[2])(np.asarray(Image.open(images[index]).convert('RGB')))
     # OpenCV rounds differently when it resizes bytes.
     assert (labels == expected).mean() > 0.99
 
@@ -153,11 +168,11 @@ def test_logits_are_resized_one_class_after_the_other(monkeypatch):
     import tracemalloc
 
     monkeypatch.syspath_prepend(TOOLS)
-    from onnx_inference import largest, resize
+    from onnx_inference import Segmentation, resize
 
     logits = np.random.default_rng(0).standard_normal((150, 20, 30)).astype(np.float32)
     tracemalloc.start()
-    labels = largest(logits, 200, 310)
+    labels = Segmentation.finish(logits, 200, 310, dict(align_corners=False))
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert np.array_equal(labels, resize(logits, 200, 310).argmax(0))
@@ -222,11 +237,13 @@ def test_values_that_are_not_the_models(upernet, images, tmp_path, monkeypatch):
         run = right.open(path)
         return lambda image: run(image) + np.float32(0.5)
 
-    def write(traced, description, path):
+    def write(traced, metadata, path):
         Path(path).write_bytes(upernet[2].read_bytes())
 
     # Tracing takes a minute, and its result is not written here.
-    monkeypatch.setattr('sapa_mm.deployment.export_model.trace', lambda _: Traced(None, [1, 1]))
+    monkeypatch.setattr(
+        'sapa_mm.deployment.export_model.trace', lambda _: Traced(None, [1, 1], 'logits')
+    )
     wrong = formats.Format('onnxruntime', write, open_wrong)
     monkeypatch.setitem(formats.FORMATS, '.onnx', wrong)
     out = tmp_path / 'out' / 'wrong.onnx'
@@ -306,7 +323,7 @@ def test_one_logit_and_other_channels(mode, options, tmp_path, images, monkeypat
     """The exported file, and the script's reading of images, against mmseg's labels."""
     skip_where_not_built('compiled')
     monkeypatch.syspath_prepend(TOOLS)
-    from onnx_inference import OnnxSegmentor
+    from onnx_inference import OnnxModel
     from onnx_inference import read_image as read
 
     config = str(CONFIGS / SEGFORMER.format('bilinear'))
@@ -328,7 +345,7 @@ def test_one_logit_and_other_channels(mode, options, tmp_path, images, monkeypat
     trained = load_trained(config, str(tmp_path / 'model.pth'), options)
     export_model(config, str(tmp_path / 'model.pth'), str(out), paths, options)
     expected = predict(trained.cfg, trained.model, paths[0]).pred_sem_seg.data[0].numpy()
-    segmentor = OnnxSegmentor(str(out))
+    segmentor = OnnxModel(str(out))
     labels = segmentor(read(paths[0], segmentor.metadata['channels']))
     assert len(np.unique(labels)) > 1
     # Pillow rounds greys differently.
@@ -360,5 +377,5 @@ def test_images_that_the_file_cannot_describe(options, message, tmp_path, images
 def test_detectors(tmp_path, images):
     pytest.importorskip('mmdet')
     detector = model_files(tmp_path, FASTER_RCNN, 'nearest')
-    with pytest.raises(ValueError, match='FasterRCNN cannot be exported: only segmentors of mmseg'):
+    with pytest.raises(ValueError, match='FasterRCNN cannot be exported: only segmentors and'):
         export_model(*detector, str(tmp_path / 'boxes.onnx'), images)

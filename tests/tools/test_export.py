@@ -82,6 +82,8 @@ def test_onnx_inference(error_of, files, tmp_path):
         *(('mean', mean) for mean in ([1] * 2, [1] * 5)),
         *(('std', std) for std in ([1, 1, 0], [1, math.inf, 1], None)),
         *(('channels', channels) for channels in ('cmyk', ['rgb'])),
+        *(('task', task) for task in ('detection', ['depth'], None)),
+        *(('align_corners', corners) for corners in (0, 'false')),
         *(('resize', [dict(multiple_of=multiple)]) for multiple in (0, -32, 10**9, True, '32')),
         *(('resize', [dict(scale_factor=factor)]) for factor in (0, math.nan, 1e9, [1, 1])),
         *(('resize', [dict(scale=s, keep_ratio=True)]) for s in ([10**9, 10**9], [1], [0, 4])),
@@ -98,7 +100,7 @@ def test_onnx_inference(error_of, files, tmp_path):
     onnx.save(model, 'hostile.onnx')
     assert 'its mean cannot be used: [0, 0, 0] for 4 channels' in error('hostile.onnx', files[2])
     for text in ('{', '[' * 10**5, '\x1b[2J'):
-        onnx.helper.set_model_props(model, {**dict.fromkeys(right, '[]'), 'classes': text})
+        onnx.helper.set_model_props(model, {**texts, 'channels': '"rgb"', 'classes': text})
         onnx.save(model, 'hostile.onnx')
         line = error('hostile.onnx', files[2])
         assert 'its classes cannot be used' in line
