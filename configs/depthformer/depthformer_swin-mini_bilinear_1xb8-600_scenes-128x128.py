@@ -16,7 +16,7 @@ model = dict(
         drop_path_rate=0.0,
         init_cfg=None,
     ),
-    neck=dict(in_channels=[32, 32, 64, 128, 256], embed_dims=32, num_heads=4, num_points=4),
+    neck=dict(in_channels=[32, 32, 64, 128, 256], embed_dims=32, num_heads=4, num_points=2),
     # From random weights a ReLU may fall to 0 everywhere and stay there; a sigmoid cannot.
     decode_head=dict(in_channels=[32, 32, 64, 128, 256], scale_up=True),
     test_cfg=dict(mode='whole'),

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 class SigLoss(nn.Module):
     """Scale-invariant loss of log depth over all measured pixels of a batch together.
 
-    A pixel is measured where its target is positive and finite. There, with
+    A pixel is measured where its target is positive and finite, however large. There, with
     g = ln(pred + 0.001) - ln(target + 0.001)::
 
         loss = sqrt(var(g) + 0.15 * mean(g)^2)

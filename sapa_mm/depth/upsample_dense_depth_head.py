@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from ..upsamplers import Bilinear, build_upsampler
 from ..upsamplers.state_dict import rename_keys
+from ..utils.log import log_warning
 
 
 @MODELS.register_module()
@@ -42,7 +43,8 @@ class UpsampleDenseDepthHead(BaseDecodeHead):
             0.001.
         max_depth (float): Greatest depth that is predicted, likewise. Defaults to 10.0.
         scale_up (bool): Whether depth is sigmoid(x) * max_depth instead of ReLU(x) + min_depth. A
-            ReLU may fall to 0 everywhere and stay there, see ``SigLoss``. Defaults to False.
+            ReLU may fall to 0 everywhere and stay there, see ``SigLoss``; training warns once of a
+            batch where it did. Defaults to False.
         upsample_cfg (dict, optional): Type and options of the upsampler, see
             ``sapa_mm.upsamplers.build_upsampler``. Defaults to ``dict(type='bilinear')``.
         align_corners (bool): Of all bilinear interpolation, as in ``F.interpolate``. Defaults to
@@ -98,6 +100,7 @@ class UpsampleDenseDepthHead(BaseDecodeHead):
         self.min_depth = min_depth
         self.max_depth = max_depth
         self.scale_up = scale_up
+        self._warned = False
 
         cfg = dict(type='bilinear') if upsample_cfg is None else upsample_cfg
         if isinstance(cfg, dict) and cfg.get('type') in ('bilinear', Bilinear):
@@ -179,6 +182,7 @@ class UpsampleDenseDepthHead(BaseDecodeHead):
             TypeError: If a depth map is not floating point.
             ValueError: If a depth map has another size than its image.
         """
+        self._warn_of_zeros(depth)
         target = self._stack_batch_gt(batch_data_samples)
         depth = self._resize(depth, target.shape[2:])
         one = not isinstance(self.loss_decode, nn.ModuleList)
@@ -205,6 +209,16 @@ class UpsampleDenseDepthHead(BaseDecodeHead):
                     f'{tuple(depth_map.shape[-2:])}, in {sample.metainfo.get("img_path")}'
                 )
         return torch.stack(maps)
+
+    def _warn_of_zeros(self, depth: Tensor) -> None:
+        if self.scale_up or self._warned or depth.max() > self.min_depth:
+            return
+        self._warned = True
+        log_warning(
+            'UpsampleDenseDepthHead: the ReLU is 0 at every pixel of a batch, of which nothing is '
+            'learnt. If the loss stays at 2 to 4, start again with another seed, or with '
+            'SigLoss(warm_up=True) or scale_up=True.'
+        )
 
     def _resize(self, depth: Tensor, size: tuple[int, int]) -> Tensor:
         return F.interpolate(depth, size, mode='bilinear', align_corners=self.align_corners)

@@ -188,6 +188,23 @@ def test_loss_is_of_the_interpolated_depth_not_clamped():
     assert torch.equal(head.loss_by_feat(depth, samples)['loss_sig'], expected)
 
 
+def test_a_dead_relu_is_a_warning(monkeypatch):
+    said = []
+    monkeypatch.setattr('sapa_mm.utils.log._log', lambda text, _: said.append(text))
+    head, levels, samples = make_head(), make_levels('even'), make_samples((64, 96))
+    nn.init.constant_(head.conv_depth.bias, 5)
+    head.loss(levels, samples, None)
+    assert said == []
+    nn.init.constant_(head.conv_depth.bias, -1e3)
+    for _ in range(2):
+        loss = head.loss(levels, samples, None)['loss_sig']
+    assert 2 < loss < 4
+    loss.backward()
+    assert not any(parameter.grad.any() for parameter in head.parameters())
+    (line,) = said
+    assert 'the ReLU is 0 at every pixel' in line
+
+
 def test_several_losses():
     losses = [dict(type='SigLoss'), dict(type='SigLoss', loss_weight=2.0), dict(type='SiLogLoss')]
     head = make_head(loss_decode=losses)
