@@ -1,6 +1,9 @@
 # NYU Depth V2 with the lists of the Monocular-Depth-Estimation-Toolbox: 24231 images of 480x640 for
 # training and 654 for testing, in the layout of mmseg's tools/dataset_converters/nyu.py. Depth maps
 # are 16-bit PNGs in millimetres; 0 is no measurement.
+#
+# Training cuts off the border of frames, rotates half of them by up to 2.5 degrees, mirrors half,
+# crops 416x544 at random, and changes gamma, brightness and colours of half.
 dataset_type = 'NYUDataset'
 data_root = 'data/nyu'
 crop_size = (416, 544)
@@ -20,7 +23,7 @@ train_pipeline = [
     ),
     dict(type='PackSegInputs'),
 ]
-# Whole images; the model averages each with its mirror.
+# Whole images; the model averages the prediction of each with that of its mirror.
 test_pipeline = [
     dict(type='LoadImageFromFile'),
     dict(type='LoadDepthAnnotation', depth_rescale_factor=1e-3),
