@@ -85,6 +85,14 @@ class SigLoss(nn.Module):
         # The root has no gradient at 0.
         return self.loss_weight * square.clamp_min(torch.finfo(square.dtype).tiny).sqrt()
 
+    def _load_from_state_dict(self, state_dict, prefix, *args, **kwargs):
+        # Weights fit whether or not they were trained with a warm-up.
+        if self.iteration is None:
+            state_dict.pop(f'{prefix}iteration', None)
+        else:
+            state_dict.setdefault(f'{prefix}iteration', self.iteration)
+        super()._load_from_state_dict(state_dict, prefix, *args, **kwargs)
+
     def _count(self) -> bool:
         """Count an iteration of training; whether it belongs to the warm-up."""
         if self.iteration is None:

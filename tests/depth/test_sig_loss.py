@@ -13,6 +13,7 @@ from mmseg.registry import MODELS
 
 from sapa_mm.depth import SigLoss
 
+from ..support.foreign_upsamplers import load_by_mmengine, load_by_torch
 from ..support.pairs import in_both_tiers
 
 
@@ -153,6 +154,15 @@ class TestWarmUp:
 
     def test_without_it_there_is_no_state(self):
         assert SigLoss().state_dict() == {}
+
+    @pytest.mark.parametrize('load', [load_by_torch, load_by_mmengine])
+    def test_weights_fit_with_and_without_it(self, load):
+        pred, target = make()
+        with_it, without = (torch.nn.ModuleDict({'loss': SigLoss(on)}) for on in (True, False))
+        with_it['loss'](pred, target)
+        load(without, with_it.state_dict())
+        load(with_it, without.state_dict())
+        assert with_it['loss'].iteration == 1
 
 
 def test_builds_from_the_registry():
