@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 
 import torch
 import torch.nn.functional as F
+from sapa_ops.checks import shape
 from sapa_ops.geometry import is_traced
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
@@ -198,21 +199,21 @@ def _attend(
     Returns:
         Tensor: (N, Q, heads * D).
     """
-    n, _, heads, channels = value.shape
+    heads, channels = shape(value)[2:]
     areas = [height * width for height, width in sizes]
-    # A graph of all heads at once is an eighth of the size.
+    # With all heads at once a graph has fewer nodes.
     at_once = heads if torch.compiler.is_compiling() or torch.jit.is_tracing() else 1
     # To keep the samples for the backward pass would take a GB an image.
     recompute = torch.is_grad_enabled() and not is_traced()
-    if reference.shape[0] > 1:
+    if shape(reference)[0] > 1:
         reference = reference.repeat_interleave(at_once, 0)
 
     def split_heads(x: Tensor) -> list[Tensor]:
-        return [part.transpose(1, 2).flatten(0, 1) for part in x.split(at_once, 2)]
+        return [heads.transpose(1, 2).flatten(0, 1) for heads in x.split(at_once, 2)]
 
     outs = []
-    for head in zip(*map(split_heads, (value, offsets, weights)), strict=True):
-        levels = head[0].split(areas, 1), head[1].unbind(2), head[2].unbind(2)
+    for part in zip(*map(split_heads, (value, offsets, weights)), strict=True):
+        levels = part[0].split(areas, 1), part[1].unbind(2), part[2].unbind(2)
         out = 0
         for pixels, *points, size in zip(*levels, sizes, strict=True):
             inputs = (pixels.transpose(1, 2).unflatten(2, size), reference, *points)
@@ -223,7 +224,7 @@ def _attend(
             else:
                 sampled = _attend_to_level(*inputs)
             out = out + sampled
-        outs.append(out.reshape(n, at_once * channels, out.shape[-1]))
+        outs.append(out.reshape(value.shape[0], at_once * channels, out.shape[-1]))
     return torch.cat(outs, 1).transpose(1, 2)
 
 

@@ -5,13 +5,14 @@ import math
 import pytest
 import torch
 import torch.nn.functional as F
+from torch.export import Dim, export
 
 pytest.importorskip('mmseg')
 
 from mmengine.registry import init_default_scope
 from mmseg.registry import MODELS
 
-from sapa_mm.depth import HAHINeck
+from sapa_mm.depth import HAHINeck, StemSwinTransformer
 
 from ..support.foreign_upsamplers import drawn_anew
 from ..support.upsamplers import assert_trace_serves
@@ -147,6 +148,24 @@ def test_against_a_literal_implementation(sizes):
 
 def test_traced_at_one_size_runs_at_others():
     assert_trace_serves(make(), make_features('even'), make_features('odd'))
+
+
+@pytest.mark.extended
+def test_exported_with_its_encoder_for_all_sizes():
+    """From two pixels of the coarsest level on, with one window and with many."""
+    encoder = StemSwinTransformer(
+        embed_dims=8, depths=(1, 1, 2, 1), num_heads=(1, 1, 2, 2), stem_channels=8
+    )
+    neck = HAHINeck([8, 8, 16, 32, 64], embed_dims=8, num_heads=2, num_points=2)
+    model = drawn_anew(torch.nn.Sequential(encoder, neck))
+    sizes = ({2: Dim.DYNAMIC, 3: Dim.DYNAMIC},)
+    with torch.no_grad():
+        image = torch.randn(1, 3, 101, 143, dtype=torch.float64)
+        program = export(model, (image,), dynamic_shapes=sizes).module()
+        for size in ((33, 33), (64, 96), (225, 50), (260, 231)):
+            image = torch.randn(1, 3, *size, dtype=torch.float64)
+            for out, expected in zip(program(image), model(image), strict=True):
+                torch.testing.assert_close(out, expected)
 
 
 def test_training_step():
