@@ -1,16 +1,19 @@
 """The trace of a model, for images of any size."""
 
+import contextlib
+import functools
 from dataclasses import dataclass
+from unittest import mock
 
 import sapa_ops
 import torch
 import torch.fx.experimental._config as symbolic_sizes
+from torch import nn
 from torch.export import Dim, ExportedProgram, export
 
 from ..engine.images import input_channels
 from ..utils.text import one_line
 from .exported_model import ExportedModel
-from .traceable import traceable
 
 # Odd sides, since the graph must hold for every size.
 _EXAMPLE_SIZE = (101, 143)
@@ -48,7 +51,7 @@ def trace(exported: ExportedModel) -> Traced:
     with (
         sapa_ops.use_backend('compiled'),
         torch.no_grad(),
-        traceable(exported),
+        _traceable(exported.model.backbone),
         # Features of a single row or window in the example may have more in other images.
         symbolic_sizes.patch(backed_size_oblivious=True),
     ):
@@ -62,3 +65,12 @@ def trace(exported: ExportedModel) -> Traced:
     symbols = [side.node.expr for side in node.meta['val'].shape[2:]]
     sides = [int(program.range_constraints[symbol].lower) for symbol in symbols]
     return Traced(program, sides, exported.output)
+
+
+def _traceable(backbone: nn.Module) -> contextlib.AbstractContextManager:
+    """Give mmseg's Swin the form that our subclass has when it is traced, for a while."""
+    if type(backbone).__name__ != 'SwinTransformer':
+        return contextlib.nullcontext()
+    from ..depth.traceable_swin import swin_stages
+
+    return mock.patch.object(backbone, 'forward', functools.partial(swin_stages, backbone))
