@@ -18,7 +18,7 @@ FARTHEST = 9.9
 _NEAREST = 1.0
 _HAZE = np.float32(0.72)
 """Grey of the haze."""
-_HAZE_DEPTH = 8
+_HAZE_DEPTH = 5
 """Depth in metres at which 1/e of a colour is left."""
 _TEXTURE_SCALE = 24
 """Pixels of a texture per metre, on flat surfaces."""

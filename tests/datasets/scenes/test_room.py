@@ -222,7 +222,7 @@ def test_haze_hides_what_is_far():
     everywhere = np.full((40, 40), -1e3)
     for depth in (1.0, 4.0, 8.0):
         colour = surface(depth, everywhere, white_or_black).paint(rng(0))
-        assert np.ptp(colour) == pytest.approx(np.exp(-depth / 8))
+        assert np.ptp(colour) == pytest.approx(np.exp(-depth / 5))
 
 
 @pytest.mark.parametrize(
