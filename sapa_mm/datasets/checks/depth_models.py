@@ -25,6 +25,7 @@ _TRUTHS = {
 }
 _DEPTH = _TRUTHS['DepthEstimator']
 _DEPTH_HEADS = {'UpsampleDenseDepthHead', 'VPDDepthHead'}
+_DEPTH_LOSSES = {'SigLoss', 'SiLogLoss'}
 _LABEL_METRICS = {'IoUMetric', 'BoundaryIoUMetric', 'CityscapesMetric'}
 
 
@@ -93,6 +94,9 @@ def find_depth_model_problems(model: Any, splits: Collection[str]) -> Iterator[R
             advice = 'model.type FlipDepthEstimator' if is_depth_head else 'UpsampleDenseDepthHead'
             text = f'{kind.__name__} gives {maps}, the model {truth[1]}; take {advice}'
             yield ReportLine('error', f'{key}: {text}')
+        is_loss = '.decode_head.loss_decode' in key and _is_known(kind)
+        if truth == _DEPTH and is_loss and kind.__name__ not in _DEPTH_LOSSES:
+            yield ReportLine('error', f'{key}: {kind.__name__} is for label maps; take SigLoss')
         padding = part.get('seg_pad_val', default_of(kind, 'seg_pad_val'))
         if truth == _DEPTH and 'train' in splits and padding:
             own = '' if 'seg_pad_val' in part else ' by default'
@@ -146,7 +150,10 @@ def _depth_metric_problems(
             yield ReportLine('error', f'{key}: {text}; take LoadDepthAnnotation')
     expected = depth_range(cfg, split)
     highest = metric.get('max_depth_eval', default_of(kind, 'max_depth_eval'))
-    if isinstance(highest, (int, float)) and math.inf > highest > expected.highest:
+    if not isinstance(highest, (int, float)):
+        text = f'must be a number, got {highest!r}'
+        yield ReportLine('error', f'{key}.max_depth_eval {text}')
+    elif math.inf > highest > expected.highest:
         text = f'{key}.max_depth_eval is {highest:g}, {expected.key} {expected.highest:g}'
         yield ReportLine('note', f'{text}: the model reaches no depth between them')
 
@@ -180,6 +187,9 @@ def find_truth_problems(
     except Exception as error:
         yield ReportLine('error', f'{name}.pipeline fails for {path}: {one_line(error)}')
         return
+    if data is not None and 'data_samples' not in data and truth is not None:
+        text = 'it gives no data_samples; end it with PackSegInputs'
+        yield ReportLine('error', f'{name}.pipeline: {text}')
     if data is None or 'data_samples' not in data:
         return
     samples, inputs = data['data_samples'], data['inputs']

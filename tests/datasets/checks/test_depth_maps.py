@@ -10,7 +10,7 @@ pytest.importorskip('mmseg')
 
 from mmengine.config import Config
 from mmengine.registry import TRANSFORMS
-from mmseg.datasets import NYUDataset
+from mmseg.datasets import BaseSegDataset, NYUDataset
 
 from sapa_mm.datasets.checks import check_data, inspect_data
 from sapa_mm.engine.config import in_scope
@@ -18,6 +18,8 @@ from sapa_mm.engine.config import in_scope
 from ...support.tool_configs import DEPTH, write_config, write_nyu
 
 RANGE = 'far below model.decode_head.max_depth, 10: they are'
+RIGHT = [('right', '4 images, 4 of them opened, with their annotations: depth 2 to 4 m, 98% of the '
+          'pixels are measured')]  # fmt: skip
 #: The place of the loading step, and of a step that may be another.
 LOAD, OTHER = 1, 3
 
@@ -82,13 +84,7 @@ def rewrite_as(root, ending, change=lambda depth: depth):
 
 
 def test_right_data(root):
-    assert lines_of(root) == [
-        (
-            'right',
-            '4 images, 4 of them opened, with their annotations: depth 2 to 4 m, 98% of the pixels '
-            'are measured',
-        )
-    ]
+    assert lines_of(root) == RIGHT
     cfg = read(root)
     with in_scope(cfg):
         check_data(cfg, ['train'])
@@ -127,6 +123,7 @@ def test_wrong_content_of_all(root, change, message):
     assert message in refuse(root)
 
 
+@pytest.mark.extended
 @pytest.mark.parametrize(
     ('change', 'kind', 'message'),
     [
@@ -179,6 +176,7 @@ def test_numbers_that_are_none(root):
     assert right[1].endswith('depth 2 to 4 m, 98% of the pixels are measured')
 
 
+@pytest.mark.extended
 @pytest.mark.parametrize(
     ('step', 'data', 'message'),
     [
@@ -235,6 +233,7 @@ def test_steps_that_make_wrong_depths(root, step, message):
     assert message in refuse(root, {OTHER: step})
 
 
+@pytest.mark.extended
 @pytest.mark.parametrize(
     'step',
     [
@@ -312,6 +311,26 @@ def test_names_for_a_dataset_of_ones_own(root, monkeypatch):
             return -1
 
     assert [kind for kind, _ in lines_of(root, type=Own)] == ['right']
+
+
+def test_datasets_of_ones_own(root):
+    """A list of their own, or a step that tells where depth maps are."""
+
+    class Own(BaseSegDataset):
+        METAINFO = {'classes': ('anything',)}
+
+        def load_data_list(self):
+            infos = super().load_data_list()
+            paths = [info['img_path'].replace('images', 'annotations') for info in infos]
+            return [
+                {**info, 'depth_map_path': path.replace('jpg', 'png')}
+                for info, path in zip(infos, paths, strict=True)
+            ]
+
+    data = {'type': Own, 'data_prefix': {'img_path': 'images/train'}}
+    assert lines_of(root, **data) == RIGHT
+    rewrite(root, to_8_bits)
+    assert f'{RANGE} 0.05 to 0.1 m' in refuse(root, **data)
 
 
 def test_wrappers(root):

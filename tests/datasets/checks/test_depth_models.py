@@ -65,6 +65,12 @@ def notes(cfg):
          'val_evaluator.depth_metrics: DepthMetric of mmseg fails with it; leave it out, or take '
          'MonocularDepthMetric'),
         ('val_evaluator.min_depth_eval', 20, 'val_evaluator: ValueError: MonocularDepthMetric: 0 '),
+        ('val_evaluator', {'_delete_': True, 'type': 'DepthMetric', 'max_depth_eval': 'ten'},
+         "val_evaluator.max_depth_eval must be a number, got 'ten'"),
+        ('model.decode_head.loss_decode', {'_delete_': True, 'type': 'CrossEntropyLoss'},
+         'model.decode_head.loss_decode: CrossEntropyLoss is for label maps; take SigLoss'),
+        ('train_dataloader.dataset.pipeline', [{'type': 'LoadImageFromFile'}],
+         'pipeline: it gives no data_samples; end it with PackSegInputs'),
         ('val_dataloader.dataset.pipeline', NO_TRUTH,
          'val_evaluator: MonocularDepthMetric needs depth maps, val_dataloader.dataset.pipeline '),
         ('train_dataloader.dataset.pipeline.1.type', 'LoadAnnotations',
@@ -118,6 +124,11 @@ def test_depth_step_on_label_maps(labels):
     assert refuse(labels).endswith(
         'LoadDepthAnnotation does not load the label maps of ADE20KDataset'
     )
+
+
+def test_loss_of_mmseg_for_depth(cfg):
+    cfg.model.decode_head.loss_decode = [{'type': 'SiLogLoss'}, {'type': 'SigLoss'}]
+    assert notes(cfg) == []
 
 
 def test_models_of_somebody_else_pass(cfg):
