@@ -7,10 +7,10 @@ from typing import Any
 from mmengine.config import Config, ConfigDict
 from mmengine.dist import master_only
 from mmengine.hooks import LoggerHook
-from mmengine.registry import DATASETS, MODELS, TRANSFORMS
+from mmengine.registry import DATASETS, MODELS
 
 from ..datasets.checks import check_data
-from ..datasets.checks.dataset_config import default_of, find_class, find_dataset
+from ..datasets.checks.dataset_config import default_of, find_class, find_dataset, is_known_step
 from ..utils.configs import (
     datasets_of,
     loads_labels,
@@ -180,10 +180,7 @@ def _has_labels(cfg: Config, dataset: dict) -> bool:
     if not pipeline or loads_labels(pipeline):
         return True
     with in_scope(cfg):
-        kinds = [
-            find_class(TRANSFORMS, step.get('type')) for _, step in nested_configs(pipeline, '')
-        ]
-        if all(kind is None or kind.__module__.startswith(_HOSTS) for kind in kinds):
+        if all(map(is_known_step, pipeline)):
             return False
         try:  # a step of somebody's own may load labels
             samples = DATASETS.build(copy.deepcopy(dataset))[0]['data_samples']
@@ -322,7 +319,6 @@ def _check_tta_model(model: dict, merger: str) -> None:
             )
 
 
-_HOSTS = ('mmcv.', 'mmdet.', 'mmengine.', 'mmseg.', 'sapa_mm.')
 _LABEL_METRICS = ('IoUMetric', 'BoundaryIoUMetric', 'CityscapesMetric', 'DepthMetric',
                   'MonocularDepthMetric', 'VOCMetric', 'OpenImagesMetric')  # fmt: skip
 _WRITING_METRICS = ('IoUMetric', 'BoundaryIoUMetric', 'DepthMetric', 'MonocularDepthMetric')
