@@ -12,7 +12,7 @@ pytest.importorskip('mmseg')
 import torch
 from PIL import Image
 
-from sapa_mm.visualization.figures import make_gallery
+from sapa_mm.visualization.figures import draw, make_gallery
 from sapa_mm.visualization.input_image import open_image
 from sapa_mm.visualization.models import load_models, read_configs
 from sapa_mm.visualization.predictions_figure import compare_predictions, prediction_panels
@@ -29,7 +29,6 @@ from ..support.configs import (
 )
 from ..support.tool_configs import write_nyu
 
-TEST_MODE = 'model.test_cfg.mode'
 _UPSAMPLERS = {
     PANOPTIC_FPN: ['upsamplers.2', 'upsamplers.1', 'upsamplers.0'],
     MASK_RCNN: [f'upsample_modules.{level}' for level in (3, 2, 1, 0)],
@@ -161,7 +160,9 @@ def test_detectors(config, padded, options, tmp_path):
     assert names == [f'neck.{name}' for name in _UPSAMPLERS[config]]
 
 
-def test_depth_models(tmp_path):
+@pytest.fixture
+def depth(tmp_path):
+    """A room, and models of depth that predict it in the way they are told."""
     write_nyu(tmp_path / 'rooms', count=2)
     files = [
         model_files(tmp_path, DEPTHFORMER, upsampler, seed)
@@ -169,19 +170,36 @@ def test_depth_models(tmp_path):
     ]
     options = {'val_dataloader.dataset.data_root': str(tmp_path / 'rooms')}
     image = open_image(read_configs(files, options)[0], sample=1)
-    for mode in ('whole', 'whole_flip'):
-        runs = [model.run(image) for model in load_models(files, options | {TEST_MODE: mode})]
-        # Of the image, not of its mirror: the same in both modes.
-        kept = [run.upsampler_calls()[-1].output for run in runs]
-        assert len(runs[0].calls) == 4
-        if mode == 'whole':
-            expected, depth = kept, runs[0].prediction.pred_depth_map.data
-    assert all(torch.equal(*pair) for pair in zip(kept, expected, strict=True))
-    assert not torch.equal(runs[0].prediction.pred_depth_map.data, depth)
+
+    def run(mode):
+        options['model.test_cfg.mode'] = mode
+        return [model.run(image) for model in load_models(files, options)]
+
+    return image, run
+
+
+def test_depth_models(depth):
+    image, run = depth
+    runs, flipped = run('whole'), run('whole_flip')
+    for one, other in zip(runs, flipped, strict=True):
+        calls = one.upsampler_calls()
+        assert [call.name[-1] for call in calls] == list('0123')
+        # Of the image, not of its mirror.
+        assert calls[-1].output.equal(other.upsampler_calls()[-1].output)
+        assert not torch.equal(
+            one.prediction.pred_depth_map.data, other.prediction.pred_depth_map.data
+        )
     panels = dict(prediction_panels(image, runs))
     assert list(panels) == ['image', 'ground truth', 'SAPA-B', 'SAPA-D']
     assert compare_predictions(image, runs).title == 'who is nearest to the truth'
-    page = make_gallery(image, [], runs)
+    title = draw('kernel', image, runs[:1]).get_suptitle()
+    assert title.endswith(f'pixel {runs[0].position}')
+
+
+@pytest.mark.extended
+def test_gallery_of_depth(depth):
+    image, run = depth
+    page = make_gallery(image, [], run('whole'))
     found = re.findall('<h2 id="(.*?)"', page)
     assert found == ['predictions', 'upsamplers', 'features', 'kernel', 'points']
 
