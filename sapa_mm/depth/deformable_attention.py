@@ -129,8 +129,9 @@ class MultiScaleDeformableAttention(nn.Module):
         reference_points, offsets, weights, value = (
             tensor.to(dtype) for tensor in (reference_points, offsets, weights, value)
         )
-        on_cuda = value.is_cuda and dtype == torch.float32 and _cuda_function()
-        attend = _attend_on_cuda if on_cuda else _attend
+        one_graph = torch.compiler.is_compiling() or torch.jit.is_tracing()
+        by_mmcv = value.is_cuda and not one_graph and len(value) > 0 and _cuda_function()
+        attend = _attend_by_mmcv if by_mmcv else _attend
         out = attend(value, sizes, reference_points, offsets, weights)
         return query + self.dropout(self.output_proj(out.to(query.dtype)))
 
@@ -162,7 +163,7 @@ def _cuda_function() -> Callable | None:
     return MultiScaleDeformableAttnFunction.apply if compiled else None
 
 
-def _attend_on_cuda(
+def _attend_by_mmcv(
     value: Tensor,
     sizes: Sequence[tuple[int, int]],
     reference: Tensor,
@@ -173,11 +174,9 @@ def _attend_on_cuda(
     shapes = torch.tensor(sizes, device=value.device)
     areas = shapes.prod(1)
     locations = reference[:, :, None, None, None] + offsets / shapes.flip(1)[:, None]
-    inputs = [tensor.contiguous() for tensor in (locations, weights)]
-    batch = len(value)
-    return _cuda_function()(
-        value.contiguous(), shapes, areas.cumsum(0) - areas, *inputs, max(batch, 1)
-    )
+    starts = areas.cumsum(0) - areas
+    inputs = (value.contiguous(), shapes, starts, locations.contiguous(), weights.contiguous())
+    return _cuda_function()(*inputs, len(value))
 
 
 def _attend(

@@ -9,8 +9,10 @@ pytest.importorskip('mmseg')
 pytest.importorskip('mmcv.ops')
 
 from mmcv.ops import MultiScaleDeformableAttention as Mmcvs
+from mmcv.ops import get_compiling_cuda_version
+from mmcv.ops.multi_scale_deform_attn import multi_scale_deformable_attn_pytorch
 
-from sapa_mm.depth import MultiScaleDeformableAttention
+from sapa_mm.depth import MultiScaleDeformableAttention, deformable_attention
 
 SIZES = {
     'even': [(8, 12), (4, 6), (2, 3)],
@@ -90,6 +92,30 @@ def test_values_and_gradients_are_mmcvs(sizes):
 def test_gradcheck(sizes):
     ours, inputs = make(sizes)
     assert gradcheck(lambda *args: run(ours, sizes, *args), inputs, fast_mode=True)
+
+
+@pytest.mark.parametrize('batch', [1, 2])
+def test_what_mmcvs_cuda_operator_is_given(monkeypatch, batch):
+    """Its own fallback takes the operator's place here, where there is no GPU."""
+
+    def operator(value, shapes, starts, locations, weights, step):
+        assert all(x.is_contiguous() for x in (value, shapes, starts, locations, weights))
+        assert shapes.dtype == starts.dtype == torch.int64
+        assert starts.tolist() == [0, 35, 47]
+        assert step == 2  # it must divide the batch
+        return multi_scale_deformable_attn_pytorch(value, shapes, locations, weights)
+
+    ours, inputs = make('odd')
+    inputs[2] = inputs[2][:batch]
+    expected = run(ours, 'odd', *inputs)
+    monkeypatch.setattr(deformable_attention, '_cuda_function', lambda: operator)
+    monkeypatch.setattr(deformable_attention, '_attend', deformable_attention._attend_by_mmcv)
+    torch.testing.assert_close(run(ours, 'odd', *inputs), expected)
+
+
+def test_mmcv_built_without_cuda_is_not_asked():
+    found = deformable_attention._cuda_function()
+    assert (found is None) == (get_compiling_cuda_version() == 'not available')
 
 
 @pytest.mark.parametrize('dtype', [torch.bfloat16, torch.float16])
