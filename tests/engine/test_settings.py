@@ -246,6 +246,22 @@ def test_sliding_windows_of_depth_models(depth):
     assert line.startswith('note: model.test_cfg.mode slide: DepthEstimator throws the windows')
 
 
+def test_ways_to_test_that_there_are_not(seg, depth):
+    """mmseg fails on the first image, after the first part of a training."""
+    for config, options, text in (
+        (seg, {'model.test_cfg.mode': 'slide_flip'}, 'whole, slide for EncoderDecoder, got'),
+        (
+            depth,
+            {'model.type': 'DepthEstimator', 'model.test_cfg.mode': 'whole_flip'},
+            "whole, slide, slide_flip for DepthEstimator, got 'whole_flip'",
+        ),
+    ):
+        line = problems(config, options, splits=('val',))[0]
+        assert line.startswith(f'error: model.test_cfg.mode must be one of {text}')
+        lines = problems(config, options, splits=('train',))
+        assert not any('must be one of' in line for line in lines)
+
+
 def test_padding_after_a_fixed_cut(depth):
     """A size before it is no longer that of the images."""
     cut = {'type': 'FixedCrop', 'rows': (0, 32), 'columns': (0, 32), 'img_shape': (64, 64)}
