@@ -45,7 +45,11 @@ SHORT = {
 STOCK = dict(
     type='DepthEstimator',
     backbone=dict(
-        type='SwinTransformer', embed_dims=16, depths=(1, 2, 1, 1), num_heads=(1, 1, 2, 2)
+        type='SwinTransformer',
+        embed_dims=16,
+        depths=(1, 2, 1, 1),
+        num_heads=(1, 1, 2, 2),
+        _delete_=True,
     ),
     neck=None,
     decode_head=dict(
