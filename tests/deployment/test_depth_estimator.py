@@ -41,7 +41,7 @@ SHORT = {
     'model.decode_head.in_channels': [32, 32, 64],
     'model.test_cfg.mode': 'whole',
 }
-# mmseg's depth head and Swin, or a ResNet with ours.
+# mmseg's estimator and Swin, or a ResNet, with our head.
 STOCK = dict(
     type='DepthEstimator',
     backbone=dict(
@@ -52,14 +52,7 @@ STOCK = dict(
         _delete_=True,
     ),
     neck=None,
-    decode_head=dict(
-        type='VPDDepthHead',
-        in_channels=[16, 32, 192],
-        embed_dim=8,
-        feature_dim=64,
-        num_deconv_filters=(8, 8, 8),
-        _delete_=True,
-    ),
+    decode_head=dict(in_channels=[16, 32, 64, 128]),
     test_cfg=dict(mode='whole'),
 )
 RESNET = dict(
@@ -200,6 +193,22 @@ def test_mmsegs_own_estimator_and_backbone(suffix, images, tmp_path):
     options = {f'model.{name}': value for name, value in STOCK.items()}
     model = small_model(tmp_path, 'bilinear', options)
     assert export(model, tmp_path / f'depth{suffix}', images[:1])
+
+
+@pytest.mark.extended
+def test_a_head_for_some_sizes_only(images, tmp_path):
+    options = {f'model.{name}': value for name, value in STOCK.items()}
+    options['model.decode_head'] = dict(
+        type='VPDDepthHead',
+        in_channels=[16, 32, 192],
+        embed_dim=8,
+        feature_dim=64,
+        num_deconv_filters=(8, 8, 8),
+        _delete_=True,
+    )
+    model = small_model(tmp_path, 'bilinear', options)
+    with pytest.raises(ValueError, match='the model cannot be traced: RuntimeError: Sizes of tens'):
+        export(model, tmp_path / 'depth.onnx', images[:1])
 
 
 @pytest.mark.extended
