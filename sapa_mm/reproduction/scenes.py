@@ -19,7 +19,7 @@ _STAND_INS = {
     'faster_rcnn': 'faster_rcnn/faster-rcnn_r18-small_fpn-nearest_1xb8-300_scenes-160x160.py',
     'mask_rcnn': 'mask_rcnn/mask-rcnn_r18-small_fpn-nearest_1xb8-300_scenes-160x160.py',
     'panoptic_fpn': 'panoptic_fpn/panoptic-fpn_r18-small_nearest_1xb8-300_scenes-160x160.py',
-    'depthformer': 'depthformer/depthformer_swin-mini_bilinear_1xb8-600_scenes-128x128.py',
+    'depthformer': 'depthformer/depthformer_swin-mini_bilinear_1xb8-1000_scenes-128x128.py',
 }
 #: What the small models of a folder are trained on, if not scenes.
 _KINDS = {'depthformer': 'rooms'}
@@ -79,7 +79,7 @@ def find_stand_in(
     path = os.path.join(configs, _STAND_INS[os.path.dirname(config)])
     paper = read_config(os.path.join(configs, config))
     small = read_config(path)
-    options = {**move_data(small, data_root), **_schedule_options(small, iterations)}
+    options = {**move_data(small, data_root), **schedule_options(small, iterations)}
     for part in ('decode_head', 'neck'):
         for name, value in paper.model.get(part, {}).get('upsample_cfg', {}).items():
             options[f'model.{part}.upsample_cfg.{name}'] = value
@@ -89,8 +89,8 @@ def find_stand_in(
     return path, options
 
 
-def _schedule_options(cfg: Config, iterations: int) -> dict[str, object]:
-    """Scale a config's schedule to a number of iterations."""
+def schedule_options(cfg: Config, iterations: int) -> dict[str, object]:
+    """Settings that scale a config's schedule to a number of iterations, 2 or more."""
     scale = iterations / cfg.train_cfg.max_iters
     options = {
         'train_cfg.max_iters': iterations,

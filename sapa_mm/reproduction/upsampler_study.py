@@ -55,7 +55,7 @@ STUDIES = {
         _upsamplers(),
     ),
     'depth': Study(
-        'depthformer/depthformer_swin-mini_{}_1xb8-600_scenes-128x128.py',
+        'depthformer/depthformer_swin-mini_{}_1xb8-1000_scenes-128x128.py',
         [Metric(title, DEPTH_COLUMNS[title], digits=3) for title in ('δ < 1.25', 'Abs Rel')],
         # In this model, x and its guide have different numbers of channels.
         _upsamplers('SAPA-I'),

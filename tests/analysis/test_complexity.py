@@ -42,7 +42,7 @@ def test_depth():
     cost = measure_cost(str(folder / 'depthformer_swin-t_bilinear_2xb8-38k_nyu.py'))
     assert (cost.trainable, cost.parameters) == (47_612_029, 47_612_029)
     assert cost.shape == (416, 544)
-    small = str(folder / 'depthformer_swin-mini_sapa-d_1xb8-600_scenes-128x128.py')
+    small = str(folder / 'depthformer_swin-mini_sapa-d_1xb8-1000_scenes-128x128.py')
     assert measure_cost(small).shape == (128, 128)
     assert measure_cost(small, (96, 160)).flops.upsamplers > 0
 
