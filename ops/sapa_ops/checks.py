@@ -57,6 +57,21 @@ def check_maps(op: str, dims: int = 4, **tensors: Tensor) -> None:
             )
 
 
+def check_positive(owner: str, **numbers: int) -> None:
+    """Check that named numbers are positive integers.
+
+    Args:
+        owner (str): Whose arguments they are, for the message.
+        **numbers (int): The numbers.
+
+    Raises:
+        ValueError: If one is not.
+    """
+    for name, number in numbers.items():
+        if isinstance(number, bool) or not isinstance(number, int) or number < 1:
+            raise ValueError(f'{owner}: {name} must be a positive integer, got {number!r}')
+
+
 def check_kernel_size(op: str, kernel_size: int) -> None:
     """Check that the kernel size is a positive odd integer.
 
@@ -75,8 +90,7 @@ def check_groups(op: str, name: str, tensor: Tensor, groups: int) -> None:
     Raises:
         ValueError: If they do not.
     """
-    if isinstance(groups, bool) or not isinstance(groups, int) or groups < 1:
-        raise ValueError(f'{op}: groups must be a positive integer, got {groups!r}')
+    check_positive(op, groups=groups)
     channels = shape(tensor)[1]
     if channels % groups:
         raise ValueError(f'{op}: {name} has {channels} channels, not divisible by groups={groups}')

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 import torch
 import torch.nn.functional as F
-from sapa_ops.checks import shape
+from sapa_ops.checks import check_positive, shape
 from sapa_ops.geometry import is_traced
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
@@ -134,21 +134,6 @@ class MultiScaleDeformableAttention(nn.Module):
         attend = _attend_by_mmcv if by_mmcv else _attend
         out = attend(value, sizes, reference_points, offsets, weights)
         return query + self.dropout(self.output_proj(out.to(query.dtype)))
-
-
-def check_positive(owner: str, **numbers: int) -> None:
-    """Check that named numbers are positive integers.
-
-    Args:
-        owner (str): Whose arguments they are, for the message.
-        **numbers (int): The numbers.
-
-    Raises:
-        ValueError: If one is not.
-    """
-    for name, number in numbers.items():
-        if isinstance(number, bool) or not isinstance(number, int) or number < 1:
-            raise ValueError(f'{owner}: {name} must be a positive integer, got {number!r}')
 
 
 @functools.cache

@@ -6,12 +6,12 @@ from mmseg.models.segmentors import DepthEstimator
 from mmseg.registry import MODELS
 from torch import Tensor
 
-MODES = ('whole', 'whole_flip', 'slide', 'slide_flip')
+_MODES = ('whole', 'whole_flip', 'slide', 'slide_flip')
 
 
 @MODELS.register_module()
 class FlipDepthEstimator(DepthEstimator):
-    """mmseg's ``DepthEstimator`` with one more way to test, and a mended one.
+    """mmseg's ``DepthEstimator`` with flip averaging of whole images, and sliding windows.
 
     ``test_cfg`` chooses by its ``mode``:
 
@@ -32,9 +32,10 @@ class FlipDepthEstimator(DepthEstimator):
     def __init__(self, **kwargs):
         super().__init__(**kwargs)
         mode = self._mode
-        if mode not in MODES:
+        if mode not in _MODES:
             raise ValueError(
-                f'FlipDepthEstimator: test_cfg.mode must be one of {", ".join(MODES)}, got {mode!r}'
+                f'FlipDepthEstimator: test_cfg.mode must be one of {", ".join(_MODES)}, '
+                f'got {mode!r}'
             )
         missing = {'crop_size', 'stride'} - set(self.test_cfg or {})
         if mode.startswith('slide') and missing:

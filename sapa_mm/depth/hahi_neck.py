@@ -7,11 +7,11 @@ import torch
 from mmcv.cnn import ConvModule
 from mmengine.model import BaseModule
 from mmseg.registry import MODELS
-from sapa_ops.checks import shape
+from sapa_ops.checks import check_positive, shape
 from torch import Tensor, nn
 
 from ..upsamplers.state_dict import rename_keys
-from .deformable_attention import MultiScaleDeformableAttention, check_positive
+from .deformable_attention import MultiScaleDeformableAttention
 
 
 @MODELS.register_module()

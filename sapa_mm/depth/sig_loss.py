@@ -2,6 +2,7 @@
 
 import torch
 from mmseg.registry import MODELS
+from sapa_ops.checks import check_positive
 from torch import Tensor, nn
 
 
@@ -44,10 +45,7 @@ class SigLoss(nn.Module):
         super().__init__()
         if not isinstance(warm_up, bool):
             raise ValueError(f'SigLoss: warm_up must be True or False, got {warm_up!r}')
-        if type(warm_up_iters) is not int or warm_up_iters < 1:
-            raise ValueError(
-                f'SigLoss: warm_up_iters must be a positive integer, got {warm_up_iters!r}'
-            )
+        check_positive('SigLoss', warm_up_iters=warm_up_iters)
         self.warm_up_iters = warm_up_iters
         self.loss_weight = loss_weight
         self.loss_name = loss_name

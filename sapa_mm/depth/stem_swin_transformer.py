@@ -7,10 +7,10 @@ import torch
 from mmcv.cnn import ConvModule
 from mmseg.models.backbones import SwinTransformer
 from mmseg.registry import MODELS
+from sapa_ops.checks import check_positive
 from torch import Tensor
 
 from ..upsamplers.state_dict import rename_keys
-from .deformable_attention import check_positive
 from .traceable_swin import swin_stages
 
 

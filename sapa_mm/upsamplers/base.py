@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from sapa_ops import window_assemble
 from sapa_ops.backends import autocast_enabled
-from sapa_ops.checks import shape
+from sapa_ops.checks import check_positive, shape
 from torch import Tensor, nn
 
 from .state_dict import rename_keys
@@ -159,9 +159,7 @@ class Upsampler(nn.Module):
 
     def check_positive(self, **numbers: int) -> None:
         """Raises ValueError for a named number that is not a positive integer."""
-        for name, number in numbers.items():
-            if isinstance(number, bool) or not isinstance(number, int) or number < 1:
-                self.fail(f'{name} must be a positive integer, got {number!r}')
+        check_positive(type(self).__name__, **numbers)
 
     def check_switch(self, **switches: bool) -> None:
         """Raises ValueError for a named switch that is not True or False."""
