@@ -1,11 +1,19 @@
 """What all tests share."""
 
+import gc
+
 import pytest
 from hypothesis import settings
 
 # The same examples in every run, so that a failure comes back; `in_both_tiers` has more.
 settings.register_profile('few', derandomize=True, deadline=None, max_examples=25)
 settings.load_profile('few')
+
+
+def pytest_collection_finish():
+    """Leave what is imported out of garbage collection: mmengine collects for each dataset, and to
+    look at all modules of torch and the hosts takes longer than to make it."""
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True)

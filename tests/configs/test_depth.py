@@ -155,6 +155,7 @@ def test_small_models(name):
     assert len([module for module in model.modules() if isinstance(module, Upsampler)]) == 4
 
 
+@pytest.mark.extended
 def test_a_killed_run_ends_as_an_uninterrupted_one(rooms, tmp_path):
     """With a warm-up of the loss that ends after the resumption."""
     config = str(PATHS[find(SCENES, 'sapa-d')])

@@ -192,7 +192,7 @@ def test_rooms_read_by_nyu_dataset(rooms, subset):
         data_root=str(rooms),
         data_prefix={'img_path': f'images/{subset}', 'depth_map_path': f'annotations/{subset}'},
         pipeline=[
-            {'type': 'mmseg.LoadImageFromFile'},
+            {'type': 'LoadImageFromFile'},
             {'type': 'mmseg.LoadDepthAnnotation', 'depth_rescale_factor': 1e-3},
         ],
     )
