@@ -7,10 +7,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from ..utils.files import check_writable
+from .generated_data import data_folder, make_missing_data
 from .launcher import Launcher
 from .paper_tables import PaperRow, PaperTable
 from .run_files import RunFiles
-from .scenes import data_folder, data_kind, find_stand_in, make_missing_scenes
+from .small_models import stand_in, stand_in_recipe
 from .train_all import train_all
 from .training_run import TrainingRun
 
@@ -84,8 +85,8 @@ class RowRun(TrainingRun):
         configs, scenes = self.settings.configs, self.settings.scenes
         if scenes is None:
             return super().recipe()
-        data_root = scenes.folder(data_kind(self.row.config))
-        config, options = find_stand_in(configs, self.row.config, data_root, scenes.iterations)
+        data_root = scenes.folder(stand_in(self.row.config).kind)
+        config, options = stand_in_recipe(configs, self.row.config, data_root, scenes.iterations)
         return config, {**options, **self.cfg_options}
 
     def other_seeds(self) -> dict[int, RunFiles]:
@@ -159,7 +160,7 @@ def list_runs(
 
 
 def _data_kinds(runs: Iterable[RowRun]) -> list[str]:
-    return sorted({data_kind(run.row.config) for run in runs})
+    return sorted({stand_in(run.row.config).kind for run in runs})
 
 
 def select_rows(table: PaperTable, rows: Sequence[str]) -> list[PaperRow]:
@@ -274,5 +275,5 @@ def run_tables(
     runs = list_runs(tables, rows, seeds, settings)
     if settings.scenes is not None:
         for kind in _data_kinds(runs):
-            make_missing_scenes(settings.scenes.folder(kind), kind)
+            make_missing_data(settings.scenes.folder(kind), kind)
     return train_all(runs, launcher)

@@ -11,9 +11,10 @@ from mmengine.config import Config
 from ..engine.config import read_config
 from ..utils.files import check_writable, write_whole
 from ..utils.text import markdown_table, markdown_text
+from .generated_data import data_folder, make_missing_data
 from .median_depth import evaluate_median
 from .paper_tables import CONFIG_NAMES, DEPTH_COLUMNS, paper_order
-from .scenes import data_folder, make_missing_scenes, scenes_run
+from .small_models import SMALL_MODELS, SmallModel
 from .train_all import train_all
 from .training_result import MeanOverSeeds, Metric, TrainingResult
 from .training_run import TrainingRun
@@ -26,18 +27,16 @@ class Study:
     """What is studied for a task.
 
     Attributes:
-        config (str): Its configs.
+        model (SmallModel): The model.
         metrics (Sequence[Metric]): The metrics that are compared.
         upsamplers (list[str]): Titles of the upsamplers that have a config.
-        kind (str): The kind of generated data. Defaults to 'scenes'.
         baselines (dict[str, Callable]): By title, functions of a config that give the metrics of a
             prediction without a model. Defaults to none.
     """
 
-    config: str
+    model: SmallModel
     metrics: Sequence[Metric]
     upsamplers: list[str]
-    kind: str = 'scenes'
     baselines: dict[str, Callable[[Config], dict[str, float]]] = dataclasses.field(
         default_factory=dict
     )
@@ -49,18 +48,13 @@ def _upsamplers(*left_out: str) -> list[str]:
 
 
 STUDIES = {
-    'segmentation': Study(
-        'segformer/segformer_mit-tiny_{}_1xb8-300_scenes-128x128.py',
-        [Metric('mIoU', 'mIoU')],
-        _upsamplers(),
-    ),
+    'segmentation': Study(SMALL_MODELS['segformer'], [Metric('mIoU', 'mIoU')], _upsamplers()),
     'depth': Study(
-        'depthformer/depthformer_swin-mini_{}_1xb8-1000_scenes-128x128.py',
+        SMALL_MODELS['depthformer'],
         [Metric(title, DEPTH_COLUMNS[title], digits=3) for title in ('δ < 1.25', 'Abs Rel')],
         # In this model, x and its guide have different numbers of channels.
         _upsamplers('SAPA-I'),
-        kind='rooms',
-        baselines={"each pixel's median": evaluate_median},
+        {"each pixel's median": evaluate_median},
     ),
 }
 """The studies, by task."""
@@ -112,7 +106,7 @@ def run_study(
             f'upsamplers must be of {", ".join(study.upsamplers)} for {task}, got '
             f'{", ".join(missing)}'
         )
-    data_root = data_folder(data_root, study.kind)
+    data_root = data_folder(data_root, study.model.kind)
     out = out or os.path.join('work_dirs', f'upsamplers_{task}')
     runs, keys = [], {}
     for seed in seeds:
@@ -120,12 +114,12 @@ def run_study(
             raise ValueError(f'seeds must be from 0 to 2**32 - 1, got {seed}')
         options = {**(cfg_options or {}), 'randomness.seed': seed}
         for title in upsamplers:
-            config = os.path.join(configs, study.config.format(CONFIG_NAMES[title]))
             work_dir = os.path.join(out, 'work_dirs', f'{CONFIG_NAMES[title]}_seed-{seed}')
-            runs.append(scenes_run(f'{title}, seed {seed}', config, data_root, work_dir, options))
+            name = f'{title}, seed {seed}'
+            runs.append(study.model.run(name, title, configs, data_root, work_dir, options))
             keys[work_dir] = title, seed
     check_writable(out, 'out', is_folder=True)
-    make_missing_scenes(data_root, study.kind)
+    make_missing_data(data_root, study.model.kind)
     cfg = read_config(*runs[0].recipe())
     baselines = {title: evaluate(cfg) for title, evaluate in study.baselines.items()}
     results: Results = {title: {} for title in upsamplers}

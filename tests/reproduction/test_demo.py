@@ -8,9 +8,8 @@ pytest.importorskip('mmseg')
 from PIL import Image
 
 from sapa_mm.datasets import write_rooms, write_scenes
-from sapa_mm.reproduction.demo import find_boundary, format_table, run_demo
+from sapa_mm.reproduction.demo import format_table, run_demo
 from sapa_mm.reproduction.training_result import Metric, TrainingResult
-from sapa_mm.visualization.label_maps import UNLABELLED
 
 from ..support.configs import CONFIGS
 
@@ -93,14 +92,3 @@ def test_format_table():
         '| a | 12.50 | 1,000 | 1.000 |',
         '| b | 0.00 (-12.50) | 2,500 (+1,500) | 2.000 |',
     ]
-
-
-def test_find_boundary():
-    truth = np.zeros((16, 16), int)
-    truth[:, 8:] = 3
-    (row, column), other = find_boundary(truth, (4, 4))
-    assert (column, other) == (1, (row, 2))
-    truth[:] = 1
-    assert find_boundary(truth, (4, 4)) is None
-    truth[:, 8:] = UNLABELLED
-    assert find_boundary(truth, (4, 4)) is None

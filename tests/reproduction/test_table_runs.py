@@ -12,7 +12,7 @@ from mmengine.registry import MODELS
 
 from sapa_mm.engine.config import in_scope, read_config
 from sapa_mm.reproduction.paper_tables import PAPER_TABLES
-from sapa_mm.reproduction.scenes import find_stand_in
+from sapa_mm.reproduction.small_models import stand_in_recipe
 from sapa_mm.reproduction.table_runs import (
     Scenes,
     TableSettings,
@@ -59,10 +59,10 @@ OTHERS = [config for config in ROWS if config not in QUICK]
     'config', [*QUICK, *(pytest.param(one, marks=pytest.mark.extended) for one in OTHERS)]
 )
 def test_stand_in_has_the_rows_upsampler(config):
-    path, _ = find_stand_in(str(CONFIGS), config, '/scenes', 90)
+    path, _ = stand_in_recipe(str(CONFIGS), config, '/scenes', 90)
     whole = read_config(path)
     iterations = whole.train_cfg.max_iters * 3 // 10
-    _, options = find_stand_in(str(CONFIGS), config, '/scenes', iterations)
+    _, options = stand_in_recipe(str(CONFIGS), config, '/scenes', iterations)
     cfg = read_config(path, options)
     paper = Config.fromfile(CONFIGS / config)
     part = 'decode_head' if 'decode_head' in cfg.model else 'neck'

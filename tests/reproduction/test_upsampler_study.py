@@ -22,8 +22,8 @@ from ..support.configs import CONFIGS
 def test_titles_have_configs(task):
     study = STUDIES[task]
     assert study.upsamplers[0] == 'Bilinear'
-    for title, name in CONFIG_NAMES.items():
-        config = CONFIGS / study.config.format(name)
+    for title in CONFIG_NAMES:
+        config = CONFIGS / study.model.config(title)
         assert config.is_file() == (title in study.upsamplers)
 
 

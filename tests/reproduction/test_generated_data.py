@@ -1,4 +1,4 @@
-"""Two commands at once that need the same scenes."""
+"""Two commands at once that need the same data."""
 
 import threading
 import time
@@ -7,8 +7,8 @@ import pytest
 
 pytest.importorskip('mmengine')
 
-from sapa_mm.reproduction import scenes
-from sapa_mm.reproduction.scenes import make_missing_scenes
+from sapa_mm.reproduction import generated_data
+from sapa_mm.reproduction.generated_data import make_missing_data
 
 
 def test_one_writes_and_the_other_waits(tmp_path, monkeypatch):
@@ -20,8 +20,10 @@ def test_one_writes_and_the_other_waits(tmp_path, monkeypatch):
         root.mkdir()
         (root / 'scenes.json').write_text('{}')
 
-    monkeypatch.setitem(scenes.WRITERS, 'scenes', write)
-    threads = [threading.Thread(target=make_missing_scenes, args=[str(root)]) for _ in range(3)]
+    monkeypatch.setitem(generated_data.WRITERS, 'scenes', write)
+    threads = [
+        threading.Thread(target=make_missing_data, args=[str(root), 'scenes']) for _ in range(3)
+    ]
     for thread in threads:
         thread.start()
     for thread in threads:
