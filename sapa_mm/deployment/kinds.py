@@ -2,14 +2,14 @@
 
 from torch import nn
 
+from ..utils.tasks import model_task
 from .depth_estimator import DepthEstimator
 from .exported_model import ExportedModel
 from .segmentor import Segmentor
 
-#: What a model becomes, by the name of the class in its host that it is or derives from.
-KINDS: dict[str, type[ExportedModel]] = {
-    'EncoderDecoder': Segmentor,
-    'DepthEstimator': DepthEstimator,
+#: What a model becomes, by its task.
+KINDS: dict[str | None, type[ExportedModel]] = {
+    kind.task: kind for kind in (Segmentor, DepthEstimator)
 }
 
 
@@ -20,15 +20,16 @@ def wrap(model: nn.Module) -> ExportedModel:
         model (nn.Module): The model, in evaluation mode, on the CPU.
 
     Returns:
-        ExportedModel: That of its kind.
+        ExportedModel: That of its task.
 
     Raises:
-        ValueError: If it is of none, or cannot be exported, with the reason.
+        ValueError: If its task has none, or it cannot be exported, with the reason.
     """
-    for base in type(model).__mro__:
-        if base.__name__ in KINDS:
-            return KINDS[base.__name__](model)
-    raise ValueError(
-        f'model: {type(model).__name__} cannot be exported: only segmentors and depth estimators '
-        f'of mmseg ({", ".join(KINDS)}) can; the results of detectors have no fixed shape'
-    )
+    kind = KINDS.get(model_task(model))
+    if kind is None:
+        raise ValueError(
+            f'model: {type(model).__name__} cannot be exported: only segmentors and depth '
+            'estimators of mmseg (EncoderDecoder, DepthEstimator) can; the results of detectors '
+            'have no fixed shape'
+        )
+    return kind(model)

@@ -3,7 +3,7 @@
 import inspect
 
 #: Tasks by the class that their models are, or are derived from.
-_TASKS = {'DepthEstimator': 'depth'}
+_TASKS = {'EncoderDecoder': 'segmentation', 'DepthEstimator': 'depth'}
 
 
 def model_task(model: object) -> str | None:
@@ -13,8 +13,9 @@ def model_task(model: object) -> str | None:
         model (object): The model, or its class.
 
     Returns:
-        str or None: 'depth' for a depth estimator of mmseg; None for segmentors and detectors, and
-        for what is no class of a model.
+        str or None: 'segmentation' or 'depth' for models of mmseg; None for others, and for what is
+        no class of a model.
     """
     kind = model if inspect.isclass(model) else type(model)
+    # mmseg's depth estimators are derived from its segmentors: the nearest class counts.
     return next((_TASKS[base.__name__] for base in kind.__mro__ if base.__name__ in _TASKS), None)
