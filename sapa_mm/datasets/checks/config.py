@@ -9,8 +9,8 @@ from ...utils.configs import datasets_of, single_datasets
 from .classes import find_class_problems, find_metainfo_problems
 from .coco import CocoDataset, CocoReader, coco_dataset
 from .coco_metrics import find_coco_metric_problems
-from .depth_maps import find_depth_loading_problems, find_depth_problems
 from .depth_models import depth_range, find_depth_metric_problems, find_depth_model_problems
+from .depth_pipelines import find_depth_loading_problems, find_depth_problems
 from .ignored_labels import find_ignored_problems, ignored_labels
 from .label_maps import find_label_problems
 from .loading import find_loading_problems

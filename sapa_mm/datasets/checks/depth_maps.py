@@ -1,7 +1,6 @@
-"""Depth maps: what a pipeline does with them, and what a sample of them shows."""
+"""Depth maps as a pipeline reads them: what is wrong with one, or with all of a dataset."""
 
 import copy
-import inspect
 import math
 from collections import Counter, defaultdict
 from collections.abc import Iterator
@@ -9,22 +8,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from mmengine.registry import TRANSFORMS
 
-from ...utils.configs import nested_configs, type_name
-from .dataset_config import DatasetConfig, default_of, find_class, is_known_step
+from .dataset_config import is_known_step
+from .depth_pipelines import loads_depth
 from .loading import format_size
 from .report import ReportLine
 
-#: How mmseg decodes depth maps.
-_BACKENDS = ('cv2', 'numpy', 'nifti', 'pickle')
-_PICTURES = ('.png', '.tif', '.tiff', '.exr', '.pfm', '.jpg', '.jpeg')
-_BACKEND_OF = {'.npy': 'numpy', **dict.fromkeys(_PICTURES, 'cv2')}
-#: Steps of mmcv that move the pixels of images and label maps alone; mmseg has its own of some.
-_BLIND_STEPS = ('CenterCrop', 'Pad', 'RandomFlip', 'Resize')
-#: Parts of the names of steps that move pixels, and of those in albumentations.
-_MOVING = ('Crop', 'Flip', 'Mosaic', 'Pad', 'Resize', 'Rot')
-_ALBU_MOVING = (*_MOVING, 'Affine', 'Distortion', 'Elastic', 'Perspective', 'Scale', 'Transpose')
 #: Height and width of the images that the Eigen crop is for.
 _EIGEN_SIZE = (480, 640)
 #: So many depth maps that are all wrong in one way are no accident.
@@ -37,103 +26,13 @@ _UNITS = {'metres': 1, 'centimetres': 1e-2, 'millimetres': 1e-3}
 _FEW_STEPS, _COARSE_STEPS = 50, 1000
 #: A share of pixels that may be outliers.
 _SMALL = 0.01
-#: What is odd with a depth map.
+#: What may be odd about a depth map.
 _EMPTY = 'have no measured pixel, or one; 0 stands for none'
 _CONSTANT = 'have the same depth in all measured pixels'
-_NOT_FINITE = 'have pixels that are NaN or infinite, write 0 there: SigLoss and '
-_NOT_FINITE += 'MonocularDepthMetric leave them out, others may not'
-
-
-def find_depth_loading_problems(dataset: dict, name: str) -> Iterator[ReportLine]:
-    """Find ways of loading depth maps that mmseg does not have.
-
-    Args:
-        dataset (dict): The config of a dataset that is no wrapper of others.
-        name (str): The key of this config.
-
-    Yields:
-        ReportLine: An error for each.
-    """
-    ending = DatasetConfig(dataset, name).setting('depth_map_suffix')
-    ending = ending.lower() if isinstance(ending, str) else ''
-    for index, step in enumerate(dataset.get('pipeline') or []):
-        if not _loads_depth(step):
-            continue
-        key = f'{name}.pipeline.{index}'
-        factor = step.get('depth_rescale_factor', 1)
-        is_number = isinstance(factor, (int, float)) and not isinstance(factor, bool)
-        if not is_number or not 0 < factor < math.inf:
-            text = f'must be a number above 0, got {factor!r}'
-            yield ReportLine('error', f'{key}.depth_rescale_factor {text}')
-        backend = step.get('decode_backend', 'cv2')
-        if backend not in _BACKENDS:
-            text = f'must be one of {", ".join(_BACKENDS)}, got {backend!r}'
-            yield ReportLine('error', f'{key}.decode_backend {text}')
-        elif backend != _BACKEND_OF.get(ending, backend):
-            text = f'{ending} files need {_BACKEND_OF[ending]}, got {backend}'
-            yield ReportLine('error', f'{key}.decode_backend: {text}')
-        if ending == '.png' and not step.get('to_float32', True):
-            text = 'leaves whole numbers, models learn from others; set it to True'
-            yield ReportLine('error', f'{key}.to_float32=False {text}')
-
-
-def find_depth_problems(dataset: dict, name: str) -> Iterator[ReportLine]:
-    """Find what is wrong with what a pipeline does with depth maps, from its config alone.
-
-    Args:
-        dataset (dict): The config of a dataset that is no wrapper of others.
-        name (str): The key of this config.
-
-    Yields:
-        ReportLine: The errors.
-    """
-    pipeline = dataset.get('pipeline') or []
-    first = next((index for index, step in enumerate(pipeline) if _loads_depth(step)), None)
-    if first is None:
-        return
-    steps = list(nested_configs(pipeline, f'{name}.pipeline'))
-    with_labels = any(type_name(step.get('type')) == 'LoadAnnotations' for _, step in steps)
-    for key, step in steps:
-        yield from _step_problems(step, key, with_labels)
-    # Tests compare with depth maps as they are.
-    for index, step in enumerate(pipeline[:first] if name.startswith('train') else []):
-        kind = type_name(step.get('type'))
-        if is_known_step(step) and any(part in kind for part in _MOVING):
-            text = f'{kind} comes before the depth maps are loaded, and so moves the images alone'
-            yield ReportLine('error', f'{name}.pipeline.{index}: {text}')
-
-
-def _loads_depth(step: dict) -> bool:
-    kind = find_class(TRANSFORMS, step.get('type'))
-    return 'LoadDepthAnnotation' in [base.__name__ for base in inspect.getmro(kind or object)]
-
-
-def _step_problems(step: dict, key: str, with_labels: bool) -> Iterator[ReportLine]:
-    kind = find_class(TRANSFORMS, step.get('type')) if 'type' in step else None
-    if not inspect.isclass(kind):
-        return
-    for option in ('seg_pad_val', 'seg_fill_in'):
-        value = step.get(option, default_of(kind, option))
-        if value:
-            own = '' if option in step else ' by default'
-            text = f'is {value}{own}, must be 0 with depth maps: {value} would be taken for a depth'
-            yield ReportLine('error', f'{key}.{option} {text}')
-    host = kind.__module__.partition('.')[0]
-    if host == 'mmseg' and kind.__name__ == 'RandomRotFlip' and step.get('rotate_prob', 1):
-        text = 'RandomRotFlip mixes the depths of neighbours where it turns by an angle; take '
-        yield ReportLine('error', f'{key}: {text}RandomRotate with seg_pad_val=0')
-    if host == 'mmseg' and step.get('cat_max_ratio', 1) != 1 and not with_labels:
-        text = 'is of label maps, which the pipeline does not load; leave it out'
-        yield ReportLine('error', f'{key}.cat_max_ratio {text}')
-    targets = {**(step.get('keymap') or {}), **(step.get('additional_targets') or {})}
-    if kind.__name__ == 'Albu' and 'gt_depth_map' not in targets:
-        for _, one in nested_configs(step.get('transforms'), ''):
-            if any(part in type_name(one.get('type')) for part in _ALBU_MOVING):
-                text = f'{type_name(one["type"])} moves images alone; set additional_targets='
-                yield ReportLine('error', f"{key}: {text}dict(gt_depth_map='mask')")
-    if host == 'mmcv' and kind.__name__ in _BLIND_STEPS:
-        text = f"mmcv's {kind.__name__} moves the pixels of images, but not of depth maps"
-        yield ReportLine('error', f'{key}: {text}')
+_NOT_FINITE = (
+    'have pixels that are NaN or infinite, write 0 there: SigLoss and MonocularDepthMetric leave '
+    'them out, others may not'
+)
 
 
 def read_depth(step: Any, info: dict) -> tuple[np.ndarray, np.ndarray] | None:
@@ -183,7 +82,7 @@ class DepthCounts:
 
     def __init__(self, config: dict, expected: DepthRange | None) -> None:
         steps = config.get('pipeline') or []
-        loading = next((step for step in steps if _loads_depth(step)), {})
+        loading = next((step for step in steps if loads_depth(step)), {})
         self._factor = loading.get('depth_rescale_factor', 1)
         self._expected = expected or DepthRange()
         # Others may change whatever is odd here.
@@ -270,7 +169,7 @@ class DepthCounts:
         number = sum(map(len, self._types.values()))
         where = f'the {number:,} depth maps opened'
         for text in self._odd[:1]:
-            yield ReportLine('note', f'{name}: {text}; a step that is not known may mend it')
+            yield ReportLine('note', f'{name}: {text}; a step of your own may correct it')
         for kind, text in self._differences(where, is_complete or number >= _MANY_MAPS):
             yield ReportLine(kind if self._is_sure else 'note', f'{name}: {text}')
 

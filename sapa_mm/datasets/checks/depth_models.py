@@ -4,37 +4,49 @@ import inspect
 import math
 import warnings
 from collections.abc import Collection, Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 from mmengine.config import Config
 from mmengine.dataset import Compose
 from mmengine.registry import METRICS, MODELS
 
 from ...utils.configs import datasets_of, loads_labels, nested_configs, type_name
+from ...utils.tasks import model_task
 from ...utils.text import one_line
 from .dataset_config import default_of, find_class, is_known_step
 from .depth_maps import DepthRange
+from .depth_pipelines import find_padding_problems
 from .loading import format_size
 from .report import ReportLine
 
-#: What models of mmseg learn from: its key in the data samples, what it is called, and the step
-#: that loads it. The first of a model's base classes counts.
-_TRUTHS = {
-    'DepthEstimator': ('gt_depth_map', 'depth maps', 'LoadDepthAnnotation'),
-    'EncoderDecoder': ('gt_sem_seg', 'label maps', 'LoadAnnotations'),
-}
-_DEPTH = _TRUTHS['DepthEstimator']
+
+class _Truth(NamedTuple):
+    """What models learn from.
+
+    Attributes:
+        key (str): Its key in the data samples.
+        maps (str): What it is called.
+        step (str): The step that loads it.
+    """
+
+    key: str
+    maps: str
+    step: str
+
+
+_DEPTH = _Truth('gt_depth_map', 'depth maps', 'LoadDepthAnnotation')
+_LABELS = _Truth('gt_sem_seg', 'label maps', 'LoadAnnotations')
+_TRUTHS = {'depth': _DEPTH, 'segmentation': _LABELS}
 _DEPTH_HEADS = {'UpsampleDenseDepthHead', 'VPDDepthHead'}
 _DEPTH_LOSSES = {'SigLoss', 'SiLogLoss'}
 _LABEL_METRICS = {'IoUMetric', 'BoundaryIoUMetric', 'CityscapesMetric'}
 
 
-def _truth_of(model: Any) -> tuple[str, str, str] | None:
+def _truth_of(model: Any) -> _Truth | None:
     """What a model learns from; None if it is not one of mmseg, or ours."""
     model = (model or {}).get('module', model)  # of a wrapper for test time augmentation
     kind = find_class(MODELS, (model or {}).get('type'))
-    bases = inspect.getmro(kind) if _is_known(kind) else ()
-    return next((_TRUTHS[base.__name__] for base in bases if base.__name__ in _TRUTHS), None)
+    return _TRUTHS.get(model_task(kind) or '') if _is_known(kind) else None
 
 
 def _is_known(kind: Any) -> bool:
@@ -90,18 +102,15 @@ def find_depth_model_problems(model: Any, splits: Collection[str]) -> Iterator[R
         is_depth_head = bool(bases & _DEPTH_HEADS)
         is_head = key.endswith('decode_head') and 'BaseDecodeHead' in bases and _is_known(kind)
         if is_head and is_depth_head != (truth == _DEPTH):
-            maps = _TRUTHS['DepthEstimator' if is_depth_head else 'EncoderDecoder'][1]
+            maps = (_DEPTH if is_depth_head else _LABELS).maps
             advice = 'model.type FlipDepthEstimator' if is_depth_head else 'UpsampleDenseDepthHead'
-            text = f'{kind.__name__} gives {maps}, the model {truth[1]}; take {advice}'
+            text = f'{kind.__name__} gives {maps}, the model {truth.maps}; take {advice}'
             yield ReportLine('error', f'{key}: {text}')
         is_loss = '.decode_head.loss_decode' in key and _is_known(kind)
         if truth == _DEPTH and is_loss and kind.__name__ not in _DEPTH_LOSSES:
             yield ReportLine('error', f'{key}: {kind.__name__} is for label maps; take SigLoss')
-        padding = part.get('seg_pad_val', default_of(kind, 'seg_pad_val'))
-        if truth == _DEPTH and 'train' in splits and padding:
-            own = '' if 'seg_pad_val' in part else ' by default'
-            text = f'is {padding}{own}, must be 0: {padding} would be taken for a depth'
-            yield ReportLine('error', f'{key}.seg_pad_val {text}')
+        if truth == _DEPTH and 'train' in splits:
+            yield from find_padding_problems(part, kind, key)
 
 
 def find_depth_metric_problems(cfg: Config, split: str) -> Iterator[ReportLine]:
@@ -119,11 +128,11 @@ def find_depth_metric_problems(cfg: Config, split: str) -> Iterator[ReportLine]:
         kind = find_class(METRICS, metric['type'])
         bases = {base.__name__ for base in inspect.getmro(kind or object)}
         wanted = _DEPTH if 'DepthMetric' in bases else None
-        wanted = _TRUTHS['EncoderDecoder'] if bases & _LABEL_METRICS else wanted
+        wanted = _LABELS if bases & _LABEL_METRICS else wanted
         if wanted is None or not _is_known(kind):
             continue
         if truth not in (None, wanted):
-            text = f'{kind.__name__} is of {wanted[1]}, the model gives {truth[1]}'
+            text = f'{kind.__name__} is of {wanted.maps}, the model gives {truth.maps}'
             yield ReportLine('error', f'{key}: {text}')
             continue
         if wanted == _DEPTH:
@@ -193,13 +202,13 @@ def find_truth_problems(
     if data is None or 'data_samples' not in data:
         return
     samples, inputs = data['data_samples'], data['inputs']
-    loaded = [maps for key, maps, _ in _TRUTHS.values() if key in samples]
+    loaded = [one.maps for one in _TRUTHS.values() if one.key in samples]
     is_train = name.startswith('train')
-    if truth is not None and truth[0] not in samples and (is_train or loaded):
+    if truth is not None and truth.key not in samples and (is_train or loaded):
         there = f'it loads {loaded[0]}' if loaded else 'it loads none'
-        text = f'the model learns from {truth[1]}, {there}; take {truth[2]}, and data to match'
+        text = f'the model learns from {truth.maps}, {there}; take {truth.step}, and data to match'
         yield ReportLine('error', f'{name}.pipeline: {text}')
-    if _DEPTH[0] not in samples:
+    if _DEPTH.key not in samples:
         return
     size = tuple(samples.gt_depth_map.data.shape[-2:])
     wanted = tuple(inputs.shape[-2:]) if is_train else samples.metainfo.get('ori_shape', size)[:2]

@@ -15,61 +15,12 @@ from mmseg.datasets import BaseSegDataset, NYUDataset
 from sapa_mm.datasets.checks import check_data, inspect_data
 from sapa_mm.engine.config import in_scope
 
-from ...support.tool_configs import DEPTH, write_config, write_nyu
+from ...support.depth_data import LOAD, lines_of, read, refuse, rewrite
+from ...support.tool_configs import DEPTH, write_config
 
 RANGE = 'far below model.decode_head.max_depth, 10: they are'
 RIGHT = [('right', '4 images, 4 of them opened, with their annotations: depth 2 to 4 m, 98% of the '
           'pixels are measured')]  # fmt: skip
-#: The place of the loading step, and of a step that may be another.
-LOAD, OTHER = 1, 3
-
-
-@pytest.fixture
-def root(tmp_path):
-    write_nyu(tmp_path / 'data')
-    return tmp_path / 'data'
-
-
-def read(root, steps=None, **dataset):
-    """Read the model and the training data of a config, with changes of the data."""
-    cfg = Config.fromfile(write_config(root.parent / 'config.py', DEPTH, root))
-    data = cfg.train_dataloader.dataset
-    for key, value in dataset.items():
-        data[key] = value
-    for index, step in (steps or {}).items():
-        data.pipeline[index] = {**data.pipeline[index], **step} if index == LOAD else step
-    return Config({key: cfg[key] for key in ('default_scope', 'model', 'train_dataloader')})
-
-
-def lines_of(root, *args, **options):
-    """The lines on the training data; places are cut from the texts."""
-    cfg = read(root, *args, **options)
-    with in_scope(cfg):
-        lines = [(line.kind, line.text.replace(f'{root}/', '')) for line in inspect_data(cfg)]
-    start = 'train_dataloader.dataset'
-    return [
-        (kind, text.removeprefix(start).removeprefix(': '))
-        for kind, text in lines
-        if text.startswith(start)
-    ]
-
-
-def refuse(root, *args, **options):
-    """The line with which a training is refused, the same as the report's first error."""
-    cfg = read(root, *args, **options)
-    with in_scope(cfg), pytest.raises(ValueError, match='dataset') as error:
-        check_data(cfg, ['train'])
-    lines = lines_of(root, *args, **options)
-    first = next(text for kind, text in lines if kind == 'error')
-    assert str(error.value).replace(f'{root}/', '').endswith(first)
-    return first
-
-
-def rewrite(root, change, count=4):
-    """Change the first depth maps for training."""
-    for path in sorted((root / 'annotations/train').iterdir())[:count]:
-        values = change(np.asarray(Image.open(path)))
-        Image.fromarray(np.ascontiguousarray(values)).save(path)
 
 
 def rewrite_as(root, ending, change=lambda depth: depth):
@@ -176,27 +127,6 @@ def test_numbers_that_are_none(root):
     assert right[1].endswith('depth 2 to 4 m, 98% of the pixels are measured')
 
 
-@pytest.mark.extended
-@pytest.mark.parametrize(
-    ('step', 'data', 'message'),
-    [
-        ({'depth_rescale_factor': 0}, {}, 'depth_rescale_factor must be a number above 0, got 0'),
-        ({'depth_rescale_factor': 'mm'}, {}, "must be a number above 0, got 'mm'"),
-        ({'depth_rescale_factor': 1.0}, {}, 'are 2,000 to 4,000 m with depth_rescale_factor=1; if '
-         'they are in millimetres, set it to 0.001'),
-        ({'decode_backend': 'pillow'}, {}, 'decode_backend must be one of cv2, numpy, nifti, '),
-        ({'decode_backend': 'numpy'}, {}, 'decode_backend: .png files need cv2, got numpy'),
-        ({'to_float32': False}, {}, 'to_float32=False leaves whole numbers, models learn from oth'),
-        ({}, {'ann_file': 'train.txt'}, 'ann_file: NYUDataset reads no list but all images of '),
-        ({}, {'data_prefix': {'img_path': 'images/train'}}, 'data_prefix has no depth_map_path, '),
-        ({}, {'seg_map_suffix': '.png'}, "multiple values for keyword argument 'seg_map_suffix'"),
-        ({}, {'metainfo': {'classes': ['garage']}}, "new classes ['garage'] is not a subset of "),
-    ],
-)  # fmt: skip
-def test_wrong_settings(root, step, data, message):
-    assert message in refuse(root, {LOAD: step}, **data)
-
-
 def test_metres_as_whole_numbers(root):
     rewrite(root, lambda depth: depth // 1000)
     message = 'are in steps of 1 m, 10 up to model.decode_head.max_depth; save 16 bits, in mm'
@@ -212,48 +142,6 @@ def test_8_bits_for_all_depths(root):
         'save 16 bits, in mm',
     )
     assert 'depth 2 to 4 m' in right[1]
-
-
-@pytest.mark.parametrize(
-    ('step', 'message'),
-    [
-        ({'type': 'RandomRotate', 'prob': 0.5, 'degree': 5}, 'seg_pad_val is 255 by default, must'),
-        ({'type': 'RandomCutOut', 'prob': 1.0, 'n_holes': 1, 'cutout_shape': (8, 8),
-          'seg_fill_in': 9}, 'seg_fill_in is 9, must be 0 with depth maps: 9 would be taken for'),
-        ({'type': 'RandomRotFlip'}, 'RandomRotFlip mixes the depths of neighbours where it turns'),
-        ({'type': 'RandomCrop', 'crop_size': 32, 'cat_max_ratio': 0.75}, 'cat_max_ratio is of lab'),
-        ({'type': 'mmcv.RandomFlip', 'prob': 0.5}, "mmcv's RandomFlip moves the pixels of images"),
-        ({'type': 'Pad', 'size': (80, 80)}, "mmcv's Pad moves the pixels of images, but not of d"),
-        ({'type': 'Albu', 'transforms': [{'type': 'RandomGamma'}, {'type': 'Affine'}]},
-         "Affine moves images alone; set additional_targets=dict(gt_depth_map='mask')"),
-        ({'type': 'Rerange', 'unknown': 1}, 'pipeline fails for images/train/0.jpg: TypeError: '),
-    ],
-)  # fmt: skip
-def test_steps_that_make_wrong_depths(root, step, message):
-    assert message in refuse(root, {OTHER: step})
-
-
-@pytest.mark.extended
-@pytest.mark.parametrize(
-    'step',
-    [
-        {'type': 'PhotoMetricDistortion'},
-        {'type': 'RandomRotate', 'prob': 1.0, 'degree': 5, 'seg_pad_val': 0},
-        {'type': 'RandomResize', 'scale': (64, 64), 'ratio_range': (1.5, 2.0), 'keep_ratio': True},
-        {'type': 'RandomChoice', 'transforms': [[{'type': 'RandomFlip', 'prob': 1.0}]]},
-    ],
-)
-def test_steps_that_are_right(root, step):
-    assert [kind for kind, _ in lines_of(root, {OTHER: step})] == ['right']
-
-
-def test_images_that_move_alone(root):
-    flip = {'type': 'RandomFlip', 'prob': 0.5}
-    text = refuse(root, {0: flip})
-    assert text == (
-        '.pipeline.0: RandomFlip comes before the depth maps are loaded, and so moves the images '
-        'alone'
-    )
 
 
 def test_depth_that_is_resized_for_a_test(root):
@@ -294,7 +182,7 @@ def test_steps_of_somebody_else_are_trusted(root):
     finally:
         TRANSFORMS.module_dict.pop('FromColours')
     assert [line.kind for line in lines] == ['note', 'right']
-    assert lines[0].text.endswith('a step that is not known may mend it')
+    assert lines[0].text.endswith('a step of your own may correct it')
 
 
 def test_names_for_a_dataset_of_ones_own(root, monkeypatch):

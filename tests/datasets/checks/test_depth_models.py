@@ -53,7 +53,8 @@ def notes(cfg):
     ('key', 'value', 'message'),
     [
         ('model.data_preprocessor.seg_pad_val', 255,
-         'model.data_preprocessor.seg_pad_val is 255, must be 0: 255 would be taken for a depth'),
+         'model.data_preprocessor.seg_pad_val is 255, must be 0 with depth maps: 255 would be '
+         'taken for a depth'),
         ('model.type', 'EncoderDecoder',
          'val_evaluator: MonocularDepthMetric is of depth maps, the model gives label maps'),
         ('model.decode_head', {'_delete_': True, **SEGFORMER},

@@ -1,0 +1,10 @@
+import pytest
+
+from ...support.tool_configs import write_nyu
+
+
+@pytest.fixture
+def root(tmp_path):
+    """The folder of a small data set of depth for mmseg."""
+    write_nyu(tmp_path / 'data')
+    return tmp_path / 'data'
