@@ -106,12 +106,25 @@ class LoadingStep:
     transform: Any
 
     @classmethod
-    def find(cls, part: str, config: dict, name: str, but: str = '-') -> 'LoadingStep | None':
-        """Find and build the first step that is named Load, with a word, and without another."""
+    def find(
+        cls, part: str, config: dict, name: str, without: tuple[str, ...] = ()
+    ) -> 'LoadingStep | None':
+        """Find and build the first loading step of a kind.
+
+        Args:
+            part (str): What its name contains; it begins with Load.
+            config (dict): The config of the dataset.
+            name (str): The key of this config.
+            without (tuple[str, ...]): What its name does not contain. Defaults to nothing.
+
+        Returns:
+            LoadingStep or None: The step, if there is one.
+        """
+        others = ('Empty', 'Biomedical', 'NDArray', *without)
         for index, step in enumerate(config.get('pipeline') or []):
             kind = type_name(step.get('type'))
-            known = not any(word in kind for word in ('Empty', 'Biomedical', 'NDArray', but))
-            if kind.startswith('Load') and part in kind and known:
+            is_other = any(word in kind for word in others)
+            if kind.startswith('Load') and part in kind and not is_other:
                 return cls(f'{name}.pipeline.{index}', TRANSFORMS.build(step))
         return None
 

@@ -199,7 +199,7 @@ class _Sample:
         self._dataset, self._name = dataset, name
         self._image_step = LoadingStep.find('Image', config, name)
         self._depth_step = LoadingStep.find('DepthAnnotation', config, name)
-        self._label_step = LoadingStep.find('Annotation', config, name, but='DepthAnnotation')
+        self._label_step = LoadingStep.find('Annotation', config, name, without=('Depth',))
         self._labels = LabelCounts(dataset, ignored)
         self.depths = DepthCounts(config, depth)
         self._turned: list[str] = []

@@ -27,7 +27,7 @@ _IMAGE_ENDINGS = (
 
 
 @dataclass(frozen=True)
-class _Truth:
+class _MapFiles:
     """The files that a kind of dataset reads with its images.
 
     Attributes:
@@ -46,9 +46,9 @@ class _Truth:
 
 
 #: By the class whose ``load_data_list`` a dataset uses: another one may expect other files.
-_TRUTHS = {
-    'BaseSegDataset': _Truth(),
-    'NYUDataset': _Truth(
+_MAP_FILES = {
+    'BaseSegDataset': _MapFiles(),
+    'NYUDataset': _MapFiles(
         'depth_map_path', 'depth_map_suffix', 'depth maps', 'LoadAnnotations', reads_list=False
     ),
 }
@@ -70,10 +70,10 @@ def find_file_problems(dataset: dict, name: str) -> Iterator[ReportLine]:
     """
     config = DatasetConfig(dataset, name)
     backend = (dataset.get('backend_args') or {}).get('backend', 'local')
-    truth = _TRUTHS.get(config.loader or '')
-    if truth is not None and backend == 'local':
+    files = _MAP_FILES.get(config.loader or '')
+    if files is not None and backend == 'local':
         try:
-            yield from _find_problems(config, truth)
+            yield from _find_problems(config, files)
         except (OSError, UnicodeDecodeError) as error:
             place = getattr(error, 'filename', None) or 'a list of images'
             yield ReportLine('error', f'{name}: {place} cannot be read: {error}')
@@ -107,11 +107,11 @@ class _Folder:
                     names.add(prefix + entry.name)
 
 
-def _find_problems(config: DatasetConfig, truth: _Truth) -> Iterator[ReportLine]:
-    if not truth.reads_list and config.config.get('ann_file'):
+def _find_problems(config: DatasetConfig, files: _MapFiles) -> Iterator[ReportLine]:
+    if not files.reads_list and config.config.get('ann_file'):
         text = f'{config.loader} reads no list but all images of data_prefix.img_path; leave it out'
         yield ReportLine('error', f'{config.name}.ann_file: {text}')
-    endings = {key: config.setting(key) for key in ('img_suffix', truth.suffix)}
+    endings = {key: config.setting(key) for key in ('img_suffix', files.suffix)}
     for key, ending in endings.items():
         if not isinstance(ending, str):
             # mmseg cuts as many letters off a name as the tuple has endings.
@@ -121,19 +121,19 @@ def _find_problems(config: DatasetConfig, truth: _Truth) -> Iterator[ReportLine]
     image_dir = yield from config.folder('data_prefix.img_path')
     map_dir = None
     steps = config.config.get('pipeline') or []
-    others = [step for step in steps if type_name(step.get('type')) == truth.other_step]
+    others = [step for step in steps if type_name(step.get('type')) == files.other_step]
     if others and all(map(is_known_step, steps)):
         kind = type_name(config.config['type'])
-        text = f'{truth.other_step} does not load the {truth.maps} of {kind}'
+        text = f'{files.other_step} does not load the {files.maps} of {kind}'
         yield ReportLine('error', f'{config.name}.pipeline: {text}')
         return
     if loads_labels([step for step in steps if step not in others]):
-        map_dir = yield from config.folder(f'data_prefix.{truth.folder}')
-        if config.path(f'data_prefix.{truth.folder}') is None:
-            text = f'{config.name}.data_prefix has no {truth.folder}, the folder of {truth.maps}'
+        map_dir = yield from config.folder(f'data_prefix.{files.folder}')
+        if config.path(f'data_prefix.{files.folder}') is None:
+            text = f'{config.name}.data_prefix has no {files.folder}, the folder of {files.maps}'
             yield ReportLine('error', f'{text}, which the pipeline loads')
     found = _Folder(image_dir)
-    ann_file = config.path('ann_file') if truth.reads_list else None
+    ann_file = config.path('ann_file') if files.reads_list else None
     has_list = ann_file is not None and not os.path.isdir(ann_file)
     if has_list:
         listed = yield from config.file('ann_file')
@@ -154,7 +154,7 @@ def _find_problems(config: DatasetConfig, truth: _Truth) -> Iterator[ReportLine]
         yield from _names_without_digit(config, images, found)
 
     if map_dir is not None:
-        yield from _find_map_problems(config, truth, names, images, image_dir, map_dir, has_list)
+        yield from _find_map_problems(config, files, names, images, image_dir, map_dir, has_list)
 
 
 def _names_without_digit(
@@ -169,7 +169,7 @@ def _names_without_digit(
 
 def _find_map_problems(
     config: DatasetConfig,
-    truth: _Truth,
+    files: _MapFiles,
     names: set[str],
     images: set[str],
     image_dir: str | None,
@@ -177,8 +177,8 @@ def _find_map_problems(
     has_list: bool,
 ) -> Iterator[ReportLine]:
     """Compare the maps with the images, whose ``names`` lack the suffix."""
-    key = f'data_prefix.{truth.folder}'
-    suffix, map_suffix = config.setting('img_suffix'), config.setting(truth.suffix)
+    key = f'data_prefix.{files.folder}'
+    suffix, map_suffix = config.setting('img_suffix'), config.setting(files.suffix)
     maps = {name + map_suffix for name in names}
     found = _Folder(map_dir)
     hint = ''
@@ -186,8 +186,8 @@ def _find_map_problems(
         hint = f'; img_suffix is {suffix!r}, without a dot'
     elif not has_list and map_dir == image_dir and map_suffix.endswith(suffix):
         hint = f'; files that end in {map_suffix} are taken for images, too, since img_suffix is '
-        hint += f'{suffix}: keep {truth.maps} in another folder'
-        hint += ', or list the images in ann_file' if truth.reads_list else ''
+        hint += f'{suffix}: keep {files.maps} in another folder'
+        hint += ', or list the images in ann_file' if files.reads_list else ''
     lines = list(_missing(config, maps - found.files, key, found, hint))
     yield from lines
     if lines:
@@ -196,7 +196,7 @@ def _find_map_problems(
     left = {name for name in found.files if name.endswith(map_suffix)} - maps
     left -= images if map_dir == image_dir else set()
     if left and images and not has_list:
-        text = f'{len(left):,} {truth.maps} in {map_dir} have no image: {first_of(sorted(left))}'
+        text = f'{len(left):,} {files.maps} in {map_dir} have no image: {first_of(sorted(left))}'
         yield ReportLine('note', f'{config.name}.{key}: {text}')
 
 

@@ -5,11 +5,15 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from .layout import Layer, sample_layers
 from .textures import fractal_noise
+
+if TYPE_CHECKING:
+    from .room_layout import Surface
 
 MIN_SIZE = 32
 """Smallest height and width of a scene in pixels."""
@@ -194,12 +198,14 @@ def _label(layers, owner):
     return panoptic, tuple(segments)
 
 
-def paint(rng: np.random.Generator, layers: list[Layer], size: tuple[int, int]) -> np.ndarray:
+def paint(
+    rng: np.random.Generator, layers: list[Layer] | list[Surface], size: tuple[int, int]
+) -> np.ndarray:
     """Paint layers back to front, each weighted by its coverage of a pixel.
 
     Args:
         rng (np.random.Generator): Source of the textures.
-        layers (list[Layer]): The layers.
+        layers (list[Layer] or list[Surface]): The layers.
         size (tuple[int, int]): Height and width in pixels.
 
     Returns:
