@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .geometry import group_children, lowres_index, ungroup_children
+from .geometry import group_children, is_recorded, lowres_index, ungroup_children
 
 # Corners of sampled points take 4 * S times the memory of the output. The first number is how many
 # elements are gathered at a time; beyond the second, backward gathers them again.
@@ -127,7 +127,7 @@ def _gather_and_reduce(
         return reduce(corners, corner_weight, inside, high_rows)
 
     # The compiler plans memory itself, and a traced graph is for every size.
-    if torch.compiler.is_compiling() or torch.jit.is_tracing():
+    if is_recorded():
         return step(low_rows, x, y, high_rows)
     gathered = 4 * x.shape[3] * low.shape[0] * low.shape[1]  # elements for one position
     chunk = max(_CHUNK_ELEMENTS // max(gathered, 1), 1)

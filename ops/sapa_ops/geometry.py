@@ -86,6 +86,11 @@ def ungroup_children(grouped: Tensor, high_h: int, high_w: int) -> Tensor:
     return feature
 
 
+def is_recorded() -> bool:
+    """Tell whether ``torch.compile``, ``torch.export`` or ``torch.jit`` records a graph."""
+    return torch.jit.is_tracing() or torch.compiler.is_compiling()
+
+
 def is_traced() -> bool:
     """Tell whether ``torch.export`` or ``torch.jit`` traces: what they record must fit any size."""
     return torch.jit.is_tracing() or torch.compiler.is_exporting()

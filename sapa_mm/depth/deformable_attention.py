@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 import torch
 import torch.nn.functional as F
 from sapa_ops.checks import check_positive, shape
-from sapa_ops.geometry import is_traced
+from sapa_ops.geometry import is_recorded, is_traced
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
@@ -129,8 +129,7 @@ class MultiScaleDeformableAttention(nn.Module):
         reference_points, offsets, weights, value = (
             tensor.to(dtype) for tensor in (reference_points, offsets, weights, value)
         )
-        one_graph = torch.compiler.is_compiling() or torch.jit.is_tracing()
-        by_mmcv = value.is_cuda and not one_graph and len(value) > 0 and _cuda_function()
+        by_mmcv = value.is_cuda and not is_recorded() and len(value) > 0 and _cuda_function()
         attend = _attend_by_mmcv if by_mmcv else _attend
         out = attend(value, sizes, reference_points, offsets, weights)
         return query + self.dropout(self.output_proj(out.to(query.dtype)))
@@ -186,7 +185,7 @@ def _attend(
     heads, channels = shape(value)[2:]
     areas = [height * width for height, width in sizes]
     # With all heads at once a graph has fewer nodes.
-    at_once = heads if torch.compiler.is_compiling() or torch.jit.is_tracing() else 1
+    at_once = heads if is_recorded() else 1
     # To keep the samples for the backward pass would take a GB an image.
     recompute = torch.is_grad_enabled() and not is_traced()
     if shape(reference)[0] > 1:

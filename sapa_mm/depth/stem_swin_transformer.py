@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 from typing import Any
 
-import torch
 from mmcv.cnn import ConvModule
 from mmseg.models.backbones import SwinTransformer
 from mmseg.registry import MODELS
 from sapa_ops.checks import check_positive
+from sapa_ops.geometry import is_recorded
 from torch import Tensor
 
 from ..upsamplers.state_dict import rename_keys
@@ -59,8 +59,7 @@ class StemSwinTransformer(SwinTransformer):
             tuple[Tensor, ...]: The stem (N, stem_channels, H/2, W/2), then Swin's stages, by
             default (N, embed_dims * 2**i, H/2**(i + 2), W/2**(i + 2)) for i from 0 to 3.
         """
-        is_traced = torch.jit.is_tracing() or torch.compiler.is_compiling()
-        if is_traced and not self.use_abs_pos_embed:
+        if is_recorded() and not self.use_abs_pos_embed:
             stages = swin_stages(self, image)
         else:
             stages = super().forward(image)

@@ -46,10 +46,10 @@ class FixedCrop(BaseTransform):
         """Cut ``img`` and the maps in ``seg_fields``, and set ``img_shape``.
 
         Args:
-            results (dict): Of the pipeline.
+            results (dict): What the pipeline has loaded.
 
         Returns:
-            dict: The same.
+            dict: ``results``.
 
         Raises:
             ValueError: If the image or a map has another size.
@@ -113,10 +113,10 @@ class ColorAug(BaseTransform):
         """Change ``img``, which becomes float32 then.
 
         Args:
-            results (dict): Of the pipeline.
+            results (dict): What the pipeline has loaded.
 
         Returns:
-            dict: The same.
+            dict: ``results``.
         """
         draw = np.random.uniform  # what mmengine seeds
         if draw() < self.prob:

@@ -161,7 +161,7 @@ class UpsampleDenseDepthHead(BaseDecodeHead):
         """
         meta = batch_img_metas[0]
         size = meta['img_shape']
-        if not isinstance(size, torch.Size):  # of a window, if it is one
+        if not isinstance(size, torch.Size):  # which mmseg sets to the size of a sliding window
             size = meta.get('pad_shape', size)[:2]
         return self._resize(depth.clamp(self.min_depth, self.max_depth), size)
 

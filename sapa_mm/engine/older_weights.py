@@ -4,7 +4,7 @@ import warnings
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-import torch
+from sapa_ops.geometry import is_recorded
 from torch import Tensor, nn
 
 from ..upsamplers import Upsampler
@@ -48,7 +48,7 @@ def warn_at_odd_sizes(model: nn.Module, label: str) -> None:
     handles: list[Any] = []
 
     def check(upsampler: nn.Module, inputs: tuple) -> None:
-        if torch.compiler.is_compiling() or torch.jit.is_tracing() or not _is_odd(*inputs):
+        if is_recorded() or not _is_odd(*inputs):
             return
         for handle in handles:
             handle.remove()

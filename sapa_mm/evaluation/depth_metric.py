@@ -39,8 +39,8 @@ class MonocularDepthMetric(DepthMetric):
         max_depth_eval (float): The true depth is below this, in metres. Defaults to 10.
         crop_type (str, optional): 'nyu_crop' for Eigen's cut, rows 45 to 470 and columns 41 to 600
             of images of 480×640 pixels. Defaults to None, for whole images.
-        depth_scale_factor (float): Of a metre in the files of ``output_dir``. Defaults to 1000,
-            for millimetres.
+        depth_scale_factor (float): What a metre is in the files of ``output_dir``. Defaults to
+            1000, for millimetres.
         collect_device (str): See ``BaseMetric``. Defaults to 'cpu'.
         output_dir (str, optional): Folder for the clamped predictions as 16-bit PNG files, named
             like the images without their folders. Defaults to None.

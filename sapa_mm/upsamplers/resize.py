@@ -2,7 +2,7 @@
 
 import torch
 import torch.nn.functional as F
-from sapa_ops.geometry import ceil_div, is_traced, lowres_index
+from sapa_ops.geometry import ceil_div, is_recorded, is_traced, lowres_index
 from torch import Tensor
 
 
@@ -130,7 +130,7 @@ def fit(
     """
     if not is_traced() and feature.shape[2:] == size:
         return feature
-    if torch.compiler.is_compiling() or torch.jit.is_tracing():
+    if is_recorded():
         for axis, high in zip((2, 3), size, strict=True):
             feature = _fit_axis(feature, axis, high, scale_factor, align_corners)
         return feature

@@ -71,6 +71,17 @@ def keep_points_in_cells(upsampler):
         upsampler.offset.bias.floor_().add_(0.5)
 
 
+def assert_learns(module, loss, inputs=(), lr=0.01):
+    """Every parameter and input has a gradient, and following it lowers the loss."""
+    before = loss()
+    before.backward()
+    leaves = [*module.named_parameters(), *((f'input {i}', x) for i, x in enumerate(inputs))]
+    without = [name for name, leaf in leaves if leaf.grad is None or leaf.grad.abs().max() == 0]
+    assert without == []
+    torch.optim.SGD(module.parameters(), lr=lr).step()
+    assert loss().item() < before.item()
+
+
 def assert_trace_serves(module, example, other):
     """Hold a module that ``torch.jit.trace`` records at one size to its results at another."""
     with torch.no_grad():
