@@ -166,8 +166,8 @@ def format_study(
     titles += ['parameters', 's / iteration', 'ratio', 'minutes', 'peak memory, MB', 'ratio']
     rows = []
     for title, values in (baselines or {}).items():
-        cells = [metric.format(metric.value(values)) for metric in metrics]
-        rows.append([title, '-', *_alternate(cells, ['-'] * len(cells)), *['-'] * 6])
+        cells = [cell for one in metrics for cell in (one.format(one.value(values)), '-')]
+        rows.append([title, '-', *cells, *['-'] * 6])
     first = results[next(iter(results))]
     first_costs = _costs(first)
     for title, by_seed in results.items():
@@ -178,17 +178,15 @@ def format_study(
             f'{ours / its:.2f}' if its else '-'
             for ours, its in zip(costs, first_costs, strict=True)
         ]
-        means = [
-            MeanOverSeeds.of([metric.value(run.metrics) for run in by_seed.values()])
-            for metric in metrics
-        ]
-        cells = [mean.format(m.digits) for mean, m in zip(means, metrics, strict=True)]
-        differences = [_difference(metric, by_seed, first) for metric in metrics]
+        cells = []
+        for metric in metrics:
+            mean = MeanOverSeeds.of([metric.value(run.metrics) for run in by_seed.values()])
+            cells += [mean.format(metric.digits), _difference(metric, by_seed, first)]
         rows.append(
             [
                 title,
                 len(by_seed),
-                *_alternate(cells, differences),
+                *cells,
                 f'{next(iter(by_seed.values())).parameters:,}',
                 f'{seconds:.3f}',
                 ratios[0],
@@ -202,10 +200,6 @@ def format_study(
     return (
         f'{markdown_table(titles, rows)}\n\n{iterations:,} iterations. Measured on: {measured_on}.'
     )
-
-
-def _alternate(first, second):
-    return [cell for pair in zip(first, second, strict=True) for cell in pair]
 
 
 def _costs(by_seed: dict[int, TrainingResult]) -> tuple[float, float]:
