@@ -28,7 +28,6 @@ _FEW_STEPS, _COARSE_STEPS = 50, 1000
 _SMALL = 0.01
 #: What may be odd about a depth map.
 _EMPTY = 'have no measured pixel, or one; 0 stands for none'
-_CONSTANT = 'have the same depth in all measured pixels'
 _NOT_FINITE = (
     'have pixels that are NaN or infinite, write 0 there: SigLoss and MonocularDepthMetric leave '
     'them out, others may not'
@@ -132,11 +131,8 @@ class DepthCounts:
             self._alike[_EMPTY].append(path)
             return
         self._pixels['measured'] += measured.size
-        lowest, highest = float(measured.min()), float(measured.max())
-        self._lowest = min(self._lowest, lowest)
-        self._highest = max(self._highest, highest)
-        if lowest == highest:
-            self._alike[_CONSTANT].append(path)
+        self._lowest = min(self._lowest, float(measured.min()))
+        self._highest = max(self._highest, float(measured.max()))
         for share in (1, _WRONG_UNIT, _OTHER_UNIT):
             above = np.count_nonzero(measured > share * self._expected.highest)
             self._pixels[share] += int(above)

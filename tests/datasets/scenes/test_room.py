@@ -1,6 +1,3 @@
-import subprocess
-import sys
-
 import numpy as np
 import pytest
 
@@ -223,28 +220,3 @@ def test_haze_hides_what_is_far():
     for depth in (1.0, 4.0, 8.0):
         colour = surface(depth, everywhere, white_or_black).paint(rng(0))
         assert np.ptp(colour) == pytest.approx(np.exp(-depth / 5))
-
-
-@pytest.mark.parametrize(
-    ('arguments', 'message'),
-    [
-        ({'index': -1}, r'index must be an integer of at least 0, got -1'),
-        ({'index': 0, 'seed': -3}, r'seed must be an integer of at least 0, got -3'),
-        ({'index': 0, 'size': (31, 64)}, r'size must be .* at least 32, got \(31, 64\)'),
-    ],
-)
-def test_bad_arguments(arguments, message):
-    with pytest.raises(ValueError, match=message):
-        generate_room(**arguments)
-
-
-def test_needs_numpy_only():
-    absent = ['torch', 'PIL', 'cv2', 'mmengine', 'mmcv', 'mmseg', 'mmdet', 'pycocotools']
-    code = (
-        f'import sys; sys.modules.update(dict.fromkeys({absent!r}))\n'
-        'from sapa_mm.datasets import generate_room\n'
-        'print(generate_room(0, size=(32, 32)).image.shape)'
-    )
-    done = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.strip() == '(32, 32, 3)'

@@ -11,6 +11,7 @@ from sapa_mm.datasets import (
     STUFF_CLASSES,
     THING_CLASSES,
     Category,
+    generate_room,
     generate_scene,
 )
 from sapa_mm.datasets.scenes.layout import Layer, sample_layers
@@ -192,18 +193,20 @@ def test_scenes_are_read_only():
         ({'index': 0, 'size': (64, 64.0)}, r'size must be .* two integers.*, got \(64, 64\.0\)'),
     ],
 )
-def test_bad_arguments(arguments, message):
+@pytest.mark.parametrize('generate', [generate_scene, generate_room])
+def test_bad_arguments(generate, arguments, message):
     with pytest.raises(ValueError, match=message):
-        generate_scene(**arguments)
+        generate(**arguments)
 
 
 def test_needs_numpy_only():
     absent = ['torch', 'PIL', 'cv2', 'mmengine', 'mmcv', 'mmseg', 'mmdet', 'pycocotools']
     code = (
         f'import sys; sys.modules.update(dict.fromkeys({absent!r}))\n'
-        'from sapa_mm.datasets import generate_scene\n'
-        'print(generate_scene(0, size=(32, 32)).image.shape)'
+        'from sapa_mm.datasets import generate_room, generate_scene\n'
+        'for generate in (generate_scene, generate_room):\n'
+        '    print(generate(0, size=(32, 32)).image.shape)'
     )
     done = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    assert done.stdout.strip() == '(32, 32, 3)'
+    assert done.stdout.split('\n') == ['(32, 32, 3)'] * 2 + ['']
