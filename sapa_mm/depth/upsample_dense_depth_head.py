@@ -215,7 +215,7 @@ class UpsampleDenseDepthHead(BaseDecodeHead):
             return
         self._warned = True
         log_warning(
-            'UpsampleDenseDepthHead: the ReLU is 0 at every pixel of a batch, of which nothing is '
+            'UpsampleDenseDepthHead: the ReLU is 0 at every pixel of a batch, so that nothing is '
             'learnt. If the loss stays at 2 to 4, start again with another seed, or with '
             'SigLoss(warm_up=True) or scale_up=True.'
         )

@@ -15,8 +15,8 @@ def color_depth(depth: np.ndarray, low: float, high: float) -> np.ndarray:
 
     Args:
         depth (np.ndarray): Depth in metres (H, W). A pixel of 0, below, NaN or infinite has none.
-        low (float): The depth of the first colour, in metres, which what is nearer has, too.
-        high (float): The depth of the last colour, in metres, which what is farther has, too.
+        low (float): The depth of the first colour, in metres; nearer pixels have it, too.
+        high (float): The depth of the last colour, in metres; farther pixels have it, too.
 
     Returns:
         np.ndarray: RGB, uint8 (H, W, 3); grey where there is no depth.

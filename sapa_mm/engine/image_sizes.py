@@ -9,7 +9,7 @@ from mmengine.config import Config
 from ..datasets.checks.report import ReportLine
 from ..utils.configs import datasets_of, type_name
 
-#: How segmentors of mmseg predict a test image; they fail on the first if it is another way.
+#: How mmseg's models predict a test image; in another mode they fail on the first one.
 _MODES = {
     'EncoderDecoder': ('whole', 'slide'),
     'DepthEstimator': ('whole', 'slide', 'slide_flip'),

@@ -219,7 +219,7 @@ def check_model(
     loaded = load_weights(model, checkpoint, label)
     problems = [f'it {problem}' for problem in loaded.problems]
     if model_task(model) == 'depth':
-        classes = None  # those of NYUDataset are kinds of rooms, of which no output depends
+        classes = None  # those of NYUDataset are kinds of rooms, on which no output depends
     problems += _compare_meta(_mapping(checkpoint.get('meta')), cfg, classes, label)
     if not problems:
         return loaded

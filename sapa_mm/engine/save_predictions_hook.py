@@ -53,7 +53,7 @@ class SavePredictionsHook(Hook):
         self.out_format = out_format
         self._names: dict[str, str] = {}
         self._warned: set[str] = set()
-        # By what the data sample has: what is written, and what is not drawn by the visualizer.
+        # How what a data sample has is written, and drawn where the visualizer does not.
         self._writers = {'pred_sem_seg': self._write_labels, 'pred_depth_map': self._write_depth}
         self._drawers = {'pred_depth_map': self._draw_depth}
 

@@ -37,8 +37,8 @@ class MonocularDepthMetric(DepthMetric):
         min_depth_eval (float): The true depth is over this, in metres; positive.
             Defaults to 1e-3.
         max_depth_eval (float): The true depth is below this, in metres. Defaults to 10.
-        crop_type (str, optional): 'nyu_crop' for Eigen's cut, rows 45 to 470 and columns 41 to 600
-            of images of 480×640 pixels. Defaults to None, for whole images.
+        crop_type (str, optional): 'nyu_crop' for the Eigen crop: rows 45 to 470 and columns 41 to
+            600 of images of 480×640 pixels. Defaults to None, for whole images.
         depth_scale_factor (float): What a metre is in the files of ``output_dir``. Defaults to
             1000, for millimetres.
         collect_device (str): See ``BaseMetric``. Defaults to 'cpu'.

@@ -86,7 +86,7 @@ def _metrics(cfg: Config, split: str) -> Iterator[tuple[str, dict]]:
 
 
 def find_depth_model_problems(model: Any, splits: Collection[str]) -> Iterator[ReportLine]:
-    """Find parts of a model of mmseg that are of depth in one of labels, or the other way round.
+    """Find parts for label maps in a depth estimator, and parts for depth in a segmentor.
 
     Args:
         model (dict, optional): Its config. Its default scope must be the current one.
@@ -114,7 +114,7 @@ def find_depth_model_problems(model: Any, splits: Collection[str]) -> Iterator[R
 
 
 def find_depth_metric_problems(cfg: Config, split: str) -> Iterator[ReportLine]:
-    """Find metrics that fail on what the model gives, or look at other depths.
+    """Find metrics that fail on what the model gives, or evaluate depths that it never gives.
 
     Args:
         cfg (Config): The config. Its default scope must be the current one.
@@ -132,7 +132,7 @@ def find_depth_metric_problems(cfg: Config, split: str) -> Iterator[ReportLine]:
         if wanted is None or not _is_known(kind):
             continue
         if truth not in (None, wanted):
-            text = f'{kind.__name__} is of {wanted.maps}, the model gives {truth.maps}'
+            text = f'{kind.__name__} evaluates {wanted.maps}, the model gives {truth.maps}'
             yield ReportLine('error', f'{key}: {text}')
             continue
         if wanted == _DEPTH:

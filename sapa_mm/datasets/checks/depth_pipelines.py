@@ -50,7 +50,7 @@ def find_depth_loading_problems(dataset: dict, name: str) -> Iterator[ReportLine
             text = f'{ending} files need {_BACKEND_OF[ending]}, got {backend}'
             yield ReportLine('error', f'{key}.decode_backend: {text}')
         if ending == '.png' and not step.get('to_float32', True):
-            text = 'leaves whole numbers, models learn from others; set it to True'
+            text = 'gives whole numbers, models learn from floating point; set it to True'
             yield ReportLine('error', f'{key}.to_float32=False {text}')
 
 
@@ -96,7 +96,7 @@ def _step_problems(step: dict, key: str, with_labels: bool) -> Iterator[ReportLi
         text = 'RandomRotFlip mixes the depths of neighbours where it turns by an angle; take '
         yield ReportLine('error', f'{key}: {text}RandomRotate with seg_pad_val=0')
     if host == 'mmseg' and step.get('cat_max_ratio', 1) != 1 and not with_labels:
-        text = 'is of label maps, which the pipeline does not load; leave it out'
+        text = 'is for label maps, which the pipeline does not load; leave it out'
         yield ReportLine('error', f'{key}.cat_max_ratio {text}')
     targets = {**(step.get('keymap') or {}), **(step.get('additional_targets') or {})}
     if kind.__name__ == 'Albu' and 'gt_depth_map' not in targets:

@@ -56,12 +56,12 @@ def notes(cfg):
          'model.data_preprocessor.seg_pad_val is 255, must be 0 with depth maps: 255 would be '
          'taken for a depth'),
         ('model.type', 'EncoderDecoder',
-         'val_evaluator: MonocularDepthMetric is of depth maps, the model gives label maps'),
+         'val_evaluator: MonocularDepthMetric evaluates depth maps, the model gives label maps'),
         ('model.decode_head', {'_delete_': True, **SEGFORMER},
          'model.decode_head: SegformerHead gives label maps, the model depth maps; take '
          'UpsampleDenseDepthHead'),
         ('val_evaluator', {'_delete_': True, 'type': 'IoUMetric'},
-         'val_evaluator: IoUMetric is of label maps, the model gives depth maps'),
+         'val_evaluator: IoUMetric evaluates label maps, the model gives depth maps'),
         ('val_evaluator', {'_delete_': True, 'type': 'DepthMetric', 'depth_metrics': ['d1']},
          'val_evaluator.depth_metrics: DepthMetric of mmseg fails with it; leave it out, or take '
          'MonocularDepthMetric'),
