@@ -82,6 +82,20 @@ test_dataloader = val_dataloader
 test_evaluator = val_evaluator
 """
 
+_MMSEG_RUNTIME = (
+    """
+train_cfg = dict(type='IterBasedTrainLoop', max_iters=4, val_interval=2)
+visualizer = dict(
+    type='SegLocalVisualizer', vis_backends=[dict(type='LocalVisBackend')], name='visualizer')
+default_hooks = dict(
+    checkpoint=dict(type='CheckpointHook', by_epoch=False, interval=2),
+    logger=dict(type='LoggerHook', interval=1, log_metric_by_epoch=False),
+    visualization=dict(type='SegVisualizationHook'))
+log_processor = dict(by_epoch=False)
+"""
+    + _RUNTIME
+)
+
 MMSEG = (
     """
 default_scope = 'mmseg'
@@ -125,16 +139,8 @@ model = dict(
         dropout_ratio=0.1, num_classes=150, norm_cfg=norm_cfg, align_corners=False,
         loss_decode=dict(type='CrossEntropyLoss')),
     test_cfg=dict(mode='whole'))
-train_cfg = dict(type='IterBasedTrainLoop', max_iters=4, val_interval=2)
-visualizer = dict(
-    type='SegLocalVisualizer', vis_backends=[dict(type='LocalVisBackend')], name='visualizer')
-default_hooks = dict(
-    checkpoint=dict(type='CheckpointHook', by_epoch=False, interval=2),
-    logger=dict(type='LoggerHook', interval=1, log_metric_by_epoch=False),
-    visualization=dict(type='SegVisualizationHook'))
-log_processor = dict(by_epoch=False)
 """
-    + _RUNTIME
+    + _MMSEG_RUNTIME
 )
 
 DEPTH = (
@@ -173,16 +179,9 @@ model = dict(
         type='UpsampleDenseDepthHead', in_channels=[8, 16, 16, 16], scale_up=True,
         upsample_cfg=dict(type='carafe'), loss_decode=dict(type='SigLoss', warm_up=True)),
     test_cfg=dict(mode='whole'))
-train_cfg = dict(type='IterBasedTrainLoop', max_iters=4, val_interval=2)
-visualizer = dict(
-    type='SegLocalVisualizer', vis_backends=[dict(type='LocalVisBackend')], name='visualizer')
-default_hooks = dict(
-    checkpoint=dict(type='CheckpointHook', by_epoch=False, interval=2, save_best='auto'),
-    logger=dict(type='LoggerHook', interval=1, log_metric_by_epoch=False),
-    visualization=dict(type='SegVisualizationHook'))
-log_processor = dict(by_epoch=False)
 """
-    + _RUNTIME
+    + _MMSEG_RUNTIME
+    + "default_hooks['checkpoint']['save_best'] = 'auto'\n"
 )
 
 MMDET = (
