@@ -27,11 +27,11 @@ demo: .venv/installed
 	.venv/bin/python tools/demo.py
 
 demo-depth: .venv/installed
-	.venv/bin/python tools/demo.py depth --out demo_depth_output
+	.venv/bin/python tools/demo.py depth
 
 # mmdet needs mmcv's compiled operators, as the tests do.
 demo-detection: $(TEST_VENV)/installed
-	$(TEST_VENV)/bin/python tools/demo.py detection --out demo_detection_output
+	$(TEST_VENV)/bin/python tools/demo.py detection
 
 # One OpenMP thread for each of the test processes: with more they stall each other.
 PYTEST := OMP_NUM_THREADS=1 $(TEST_VENV)/bin/python -m pytest -n 2 --dist worksteal --durations=30
@@ -92,5 +92,4 @@ $(TEST_VENV)/installed: $(INSTALLED)
 	touch $@
 
 clean:
-	rm -rf .venv .venv-onedl .venv-openmmlab .venv-docs build ops/build dist site work_dirs
-	rm -rf demo_output demo_depth_output demo_detection_output data/scenes data/rooms
+	rm -rf .venv .venv-onedl .venv-openmmlab .venv-docs build ops/build dist site work_dirs data/scenes data/rooms

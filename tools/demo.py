@@ -1,4 +1,4 @@
-"""Train a model with its stock interpolation and with SAPA-D on generated scenes; compare them."""
+"""Train a model with its stock interpolation and with SAPA-D on generated data; compare them."""
 
 import argparse
 from pathlib import Path
@@ -24,7 +24,7 @@ def make_parser() -> argparse.ArgumentParser:
         '--data-root',
         help='the generated data; written if missing (default: data/scenes, data/rooms for depth)',
     )
-    parser.add_argument('--out', default='demo_output', help='folder of the results')
+    parser.add_argument('--out', help='folder of the results (default: work_dirs/demo_TASK)')
     add_cfg_options(parser, 'override settings of both configs')
     return parser
 

@@ -62,7 +62,7 @@ DEMOS = {
 
 
 def run_demo(
-    task: str, configs: str, data_root: str | None, out: str, cfg_options: dict | None = None
+    task: str, configs: str, data_root: str | None, out: str | None, cfg_options: dict | None = None
 ) -> str:
     """Train a model with the stock interpolation and with SAPA-D, same seed and schedule.
 
@@ -72,12 +72,14 @@ def run_demo(
         configs (str): Folder of the configs.
         data_root (str | None): Folder of the generated data, written if missing; None for that of
             the task's kind of data in ``data``.
-        out (str): Folder for ``table.md``, ``comparison.png`` and the work directories.
+        out (str | None): Folder for ``table.md``, ``comparison.png`` and the work directories; None
+            for ``work_dirs/demo_{task}``.
         cfg_options (dict, optional): Settings to override in both configs. Defaults to None.
 
     Returns:
         str: The table.
     """
+    out = out or os.path.join('work_dirs', f'demo_{task}')
     check_writable(out, 'out', is_folder=True)
     demo = DEMOS[task]
     data_root = data_folder(data_root, demo.model.kind)
