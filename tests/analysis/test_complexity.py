@@ -36,15 +36,19 @@ def test_shapes():
 
 
 def test_depth():
-    """DepthFormer at the size of its crops."""
+    """Of one image of the size of the crops, unless another is asked for."""
     skip_where_not_built('compiled')
-    folder = CONFIGS / 'depthformer'
-    cost = measure_cost(str(folder / 'depthformer_swin-t_bilinear_2xb8-38k_nyu.py'))
-    assert (cost.trainable, cost.parameters) == (47_612_029, 47_612_029)
-    assert cost.shape == (416, 544)
-    small = str(folder / 'depthformer_swin-mini_sapa-d_1xb8-1000_scenes-128x128.py')
+    small = str(CONFIGS / 'depthformer/depthformer_swin-mini_sapa-d_1xb8-1000_scenes-128x128.py')
     assert measure_cost(small).shape == (128, 128)
     assert measure_cost(small, (96, 160)).flops.upsamplers > 0
+
+
+@pytest.mark.extended
+def test_depthformer():
+    skip_where_not_built('compiled')
+    cost = measure_cost(str(CONFIGS / 'depthformer/depthformer_swin-t_bilinear_2xb8-38k_nyu.py'))
+    assert (cost.trainable, cost.parameters) == (47_612_029, 47_612_029)
+    assert cost.shape == (416, 544)
 
 
 def test_deformable_attention():
