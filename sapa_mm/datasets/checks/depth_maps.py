@@ -90,6 +90,8 @@ class DepthCounts:
         #: Depth maps by the type of their numbers, and by what is odd with them.
         self._types: dict[str, list[str]] = defaultdict(list)
         self._alike: dict[str, list[str]] = defaultdict(list)
+        #: Depth maps that stay below the first share of the largest depth.
+        self._low: list[str] = []
         self._pixels: Counter = Counter()
         self._lowest, self._highest = math.inf, 0.0
 
@@ -133,6 +135,8 @@ class DepthCounts:
         self._pixels['measured'] += measured.size
         self._lowest = min(self._lowest, float(measured.min()))
         self._highest = max(self._highest, float(measured.max()))
+        if measured.max() < _WRONG_UNIT * self._expected.highest:
+            self._low.append(path)
         for share in (1, _WRONG_UNIT, _OTHER_UNIT):
             above = np.count_nonzero(measured > share * self._expected.highest)
             self._pixels[share] += int(above)
@@ -187,6 +191,9 @@ class DepthCounts:
             return
         shares = {share: self._pixels[share] / measured for share in (1, _WRONG_UNIT, _OTHER_UNIT)}
         key, limit = self._expected.key, self._expected.highest
+        if 0 < len(self._low) < number:
+            text = f'{len(self._low):,} of {where} have no depth above {_WRONG_UNIT * limit:g} m'
+            yield 'note', f'{text} (such as {self._low[0]}); are they in another unit?'
         if shares[1] > _SMALL:
             text = f'{shares[1]:.0%} of the depths in {where} are above {key}, {limit:g}'
             yield 'error' if shares[1] > 0.5 else 'note', text + self._hint()

@@ -81,6 +81,7 @@ def test_wrong_content_of_all(root, change, message):
         (to_colours, 'error', '0.png (mode RGB) is read with the shape'),
         (lambda depth: depth * 0, 'note', '1 of the 4 depth maps opened have no measured pixel, '),
         (lambda depth: depth * 8, 'note', '25% of the depths in the 4 depth maps opened are above'),
+        (lambda depth: depth // 1000, 'note', '1 of the 4 depth maps opened have no depth above '),
     ],
 )  # fmt: skip
 def test_wrong_content_of_one(root, change, kind, message):
