@@ -271,7 +271,7 @@ def test_detection(tour, config, dataset, metric, segment, tolerance):
     assert config in tour.call('complexity', tour.config)
     assert tour.publish(bare) == (classes, palette)
     error = tour.call('export', tour.config, bare, '--out', tour.folder / 'model.onnx', code=2)
-    assert 'only segmentors of mmseg' in error
+    assert 'only segmentors and depth estimators of mmseg' in error
     # The gallery has all figures.
     tour.visualize(bare, *(CHOICES if segment is largest_instance else ['gallery']))
     check_truth(tour, classes, palette, segment, alpha=0.6, tolerance=tolerance)
