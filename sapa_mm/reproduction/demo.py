@@ -54,7 +54,7 @@ DEMOS = {
         SMALL_MODELS['depthformer'],
         [Metric(title, key, digits=3) for title, key in DEPTH_COLUMNS.items()],
         draw_depth,
-        # All of the 1000 would take two cores 20 minutes.
+        # All of the 1500 would take two cores half an hour.
         iterations=400,
     ),
 }

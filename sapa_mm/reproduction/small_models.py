@@ -89,7 +89,7 @@ SMALL_MODELS = {
         'panoptic_fpn/panoptic-fpn_r18-small_{}_1xb8-300_scenes-160x160.py', 'Nearest'
     ),
     'depthformer': SmallModel(
-        'depthformer/depthformer_swin-mini_{}_1xb8-1000_scenes-128x128.py', 'Bilinear', 'rooms'
+        'depthformer/depthformer_swin-mini_{}_1xb8-1500_scenes-128x128.py', 'Bilinear', 'rooms'
     ),
 }
 #: The paper's larger backbone is replaced by a larger one.

@@ -38,7 +38,7 @@ def test_shapes():
 def test_depth():
     """Of one image of the size of the crops, unless another is asked for."""
     skip_where_not_built('compiled')
-    small = str(CONFIGS / 'depthformer/depthformer_swin-mini_sapa-d_1xb8-1000_scenes-128x128.py')
+    small = str(CONFIGS / 'depthformer/depthformer_swin-mini_sapa-d_1xb8-1500_scenes-128x128.py')
     assert measure_cost(small).shape == (128, 128)
     assert measure_cost(small, (96, 160)).flops.upsamplers > 0
 

@@ -18,7 +18,7 @@ from ..support.run_tool import TOOLS, call_tool
 CONFIGS = TOOLS.parent / 'configs'
 SEGFORMER = 'segformer/segformer_mit-tiny_bilinear_1xb8-300_scenes-128x128.py'
 ADE20K = 'segformer/segformer_mit-b1_bilinear_8xb2-80k_ade20k-512x512.py'
-DEPTHFORMER = 'depthformer/depthformer_swin-mini_bilinear_1xb8-1000_scenes-128x128.py'
+DEPTHFORMER = 'depthformer/depthformer_swin-mini_bilinear_1xb8-1500_scenes-128x128.py'
 MASK_RCNN = 'mask_rcnn/mask-rcnn_r18-small_fpn-nearest_1xb8-300_scenes-160x160.py'
 PANOPTIC = 'panoptic_fpn/panoptic-fpn_r18-small_nearest_1xb8-300_scenes-160x160.py'
 

@@ -1,3 +1,3 @@
-_base_ = './depthformer_swin-mini_bilinear_1xb8-1000_scenes-128x128.py'
+_base_ = './depthformer_swin-mini_bilinear_1xb8-1500_scenes-128x128.py'
 
 model = dict(decode_head=dict(upsample_cfg=dict(type='dysample', style='lp', groups=4)))

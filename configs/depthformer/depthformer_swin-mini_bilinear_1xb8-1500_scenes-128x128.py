@@ -3,7 +3,7 @@ _base_ = [
     '../_base_/models/depthformer_swin-t.py',
     '../_base_/datasets/scenes_depth_128x128.py',
     '../_base_/depth_runtime.py',
-    '../_base_/schedules/small_depth_1000.py',
+    '../_base_/schedules/small_depth_1500.py',
 ]
 
 model = dict(

@@ -1,5 +1,5 @@
 # Fewer points and smaller embeddings than Table 9 has: for a CPU.
-_base_ = './depthformer_swin-mini_bilinear_1xb8-1000_scenes-128x128.py'
+_base_ = './depthformer_swin-mini_bilinear_1xb8-1500_scenes-128x128.py'
 
 model = dict(
     decode_head=dict(
