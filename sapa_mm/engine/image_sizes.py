@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from mmengine.config import Config
+from mmengine.registry import DATASETS
 
 from ..datasets.checks.report import ReportLine
 from ..utils.configs import datasets_of, type_name
@@ -16,6 +17,8 @@ _MODES = {
 }
 #: The share of padding in a training image from which on it is told.
 _MUCH_PADDING = 0.25
+#: Of how many test batches the first and the last image are compared.
+_SOME_BATCHES = 4
 
 
 def find_size_problems(cfg: Config, splits: tuple[str, ...]) -> Iterator[ReportLine]:
@@ -31,6 +34,10 @@ def find_size_problems(cfg: Config, splits: tuple[str, ...]) -> Iterator[ReportL
     yield from _test_mode(cfg, splits)
     if 'train' in splits:
         yield from _padding(cfg)
+    if type_name(_preprocessor(cfg).get('type')) == 'SegDataPreProcessor':
+        for split in splits:
+            if split != 'train':
+                yield from _mixed_batches(cfg, f'{split}_dataloader')
 
 
 def _test_mode(cfg: Config, splits: tuple[str, ...]) -> Iterator[ReportLine]:
@@ -56,10 +63,40 @@ def _test_mode(cfg: Config, splits: tuple[str, ...]) -> Iterator[ReportLine]:
         yield ReportLine('note', f'model.test_cfg.mode slide: {text}; FlipDepthEstimator does not')
 
 
+def _preprocessor(cfg: Config) -> dict:
+    return cfg.model.get('data_preprocessor') or cfg.get('data_preprocessor') or {}
+
+
+def _mixed_batches(cfg: Config, key: str) -> Iterator[ReportLine]:
+    """Find a batch with images of two sizes, which mmseg does not stack in tests."""
+    loader = cfg.get(key) or {}
+    batch_size = loader.get('batch_size', 1)
+    if not isinstance(batch_size, int) or batch_size < 2:
+        return
+    try:
+        dataset = DATASETS.build(loader['dataset'])
+        starts = range(0, len(dataset), batch_size)
+        for start in starts[:: math.ceil(len(starts) / _SOME_BATCHES)]:
+            ends = (start, min(start + batch_size, len(dataset)) - 1)
+            sizes = [tuple(dataset[index]['inputs'].shape[1:]) for index in ends]
+            if sizes[0] != sizes[1]:
+                break
+        else:
+            return
+    except Exception:
+        return  # the checks of the dataset say it
+    images = ' and '.join(
+        f'{dataset.get_data_info(index)["img_path"]} {size}'
+        for index, size in zip(ends, sizes, strict=True)
+    )
+    text = f'is {batch_size}, but images of one batch have two sizes (height, width), such as'
+    yield ReportLine('error', f'{key}.batch_size {text} {images}: set it to 1')
+
+
 def _padding(cfg: Config) -> Iterator[ReportLine]:
     """Compare the size to which mmseg pads training images with that of the crops."""
     key = 'model.data_preprocessor'
-    preprocessor = cfg.model.get('data_preprocessor') or cfg.get('data_preprocessor') or {}
+    preprocessor = _preprocessor(cfg)
     if type_name(preprocessor.get('type')) != 'SegDataPreProcessor':
         return
     for name, part in ((key, preprocessor), (f'{key}.test_cfg', preprocessor.get('test_cfg'))):

@@ -3,6 +3,7 @@
 import pytest
 import torch
 from mmengine.config import Config
+from PIL import Image
 from torch import nn
 
 from sapa_mm.engine.batch_norm import explain_single_values
@@ -111,6 +112,21 @@ def test_settings_of_a_training_that_fail_late(seg, options, message):
 )
 def test_batch_norm_of_more(seg, options):
     assert problems(seg, {**ONE, **options}) == []
+
+
+@pytest.mark.parametrize('task', ['seg', 'depth'])
+def test_test_batches_of_several_sizes(task, request, tmp_path):
+    config, key = request.getfixturevalue(task), 'val_dataloader.batch_size'
+    assert problems(config, {key: 3}) == []
+    path = next(
+        path for path in tmp_path.glob('*/images/[vt][ae]*/3.jpg') if 'train' not in str(path)
+    )
+    Image.new('RGB', (40, 48)).save(path)
+    # It is alone in the second batch of three.
+    assert problems(config, {key: 3}) == problems(config) == []
+    (line,) = problems(config, {key: 2})
+    assert line.startswith('error: val_dataloader.batch_size is 2, but images of one batch have ')
+    assert line.endswith(f'2.jpg (64, 64) and {path} (48, 40): set it to 1')
 
 
 def test_frozen_batch_norm(det):
