@@ -55,7 +55,7 @@ DEMOS = {
         [Metric(title, key, digits=3) for title, key in DEPTH_COLUMNS.items()],
         draw_depth,
         # All of the 1500 would take two cores half an hour.
-        iterations=400,
+        iterations=300,
     ),
 }
 """The demos, by task."""
