@@ -3,9 +3,8 @@
 import os
 
 import numpy as np
-from PIL import Image
 
-from ..utils.files import whole_file
+from ..utils.files import whole_file, write_image
 
 #: The kinds of files: 16-bit images in millimetres, and arrays of floats in metres.
 DEPTH_FORMATS = ('png', 'npy')
@@ -21,9 +20,9 @@ def write_depth(depth: np.ndarray, path: str) -> None:
         path (str): The file. ``.png``: 16 bits, in millimetres, 0 where the depth is not a finite
             number, at most ``MAX_PNG_DEPTH``; ``.npy``: float32, in metres, as it is.
     """
-    with whole_file(path) as partial:
-        if os.path.splitext(path)[1] == '.npy':
+    if os.path.splitext(path)[1] == '.npy':
+        with whole_file(path) as partial:
             np.save(partial, depth.astype(np.float32))
-            return
-        metres = np.where(np.isfinite(depth), depth, 0).clip(0, MAX_PNG_DEPTH)
-        Image.fromarray(np.rint(metres * 1000.0).astype(np.uint16)).save(partial)
+        return
+    metres = np.where(np.isfinite(depth), depth, 0).clip(0, MAX_PNG_DEPTH)
+    write_image(path, np.rint(metres * 1000.0).astype(np.uint16))

@@ -8,9 +8,8 @@ from typing import Any
 import numpy as np
 from mmengine.hooks import Hook
 from mmengine.registry import HOOKS
-from PIL import Image
 
-from ..utils.files import whole_file
+from ..utils.files import write_image
 from ..utils.log import log_warning
 from .depth_files import MAX_PNG_DEPTH, write_depth
 from .depth_picture import draw_depth
@@ -100,8 +99,7 @@ class SavePredictionsHook(Hook):
         # Files that are read with reduce_zero_label have the classes from 1 on.
         shift = int(bool(sample.get('reduce_zero_label', False)))
         kind = np.uint8 if self._classes + shift <= 256 else np.uint16
-        with whole_file(f'{path}.png') as partial:
-            Image.fromarray((labels + shift).astype(kind)).save(partial)
+        write_image(f'{path}.png', (labels + shift).astype(kind))
 
     def _write_depth(self, sample: Any, path: str) -> None:
         depth = _metres(sample.pred_depth_map)
@@ -123,9 +121,8 @@ class SavePredictionsHook(Hook):
             return
         for key, draw in self._drawers.items():
             if key in sample:
-                with whole_file(f'{path}.png') as partial:
-                    # Little compression: it takes longer than all else.
-                    Image.fromarray(draw(sample, picture)).save(partial, compress_level=1)
+                # Little compression: it takes longer than all else.
+                write_image(f'{path}.png', draw(sample, picture), compress_level=1)
                 return
         # mmseg's pictures are areas of colour, which JPEG blurs.
         suffix = os.path.splitext(sample.img_path)[1]

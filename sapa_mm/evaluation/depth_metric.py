@@ -9,10 +9,9 @@ import numpy as np
 import torch
 from mmseg.evaluation import DepthMetric
 from mmseg.registry import METRICS
-from PIL import Image
 from torch import Tensor
 
-from ..utils.files import whole_file
+from ..utils.files import write_image
 from ..utils.log import log_info
 
 _NAME = 'MonocularDepthMetric'
@@ -126,8 +125,7 @@ class MonocularDepthMetric(DepthMetric):
         if self.output_dir is not None:
             stem = os.path.splitext(os.path.basename(sample['img_path']))[0]
             values = (prediction.squeeze(0) * self.depth_scale_factor).round().numpy()
-            with whole_file(os.path.join(self.output_dir, f'{stem}.png')) as partial:
-                Image.fromarray(values.astype(np.uint16)).save(partial)
+            write_image(os.path.join(self.output_dir, f'{stem}.png'), values.astype(np.uint16))
 
     def _evaluate_image(self, prediction: Tensor, sample: dict) -> dict[str, float]:
         """The metrics of an image; none if it has no pixel in the range."""

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from .coco_file import CocoFile
-from .files import whole_file
+from .files import whole_file, write_image
 from .text import first_of
 
 VOID = 0
@@ -228,11 +228,8 @@ def read_id_map(path: str) -> np.ndarray:
 
 def write_id_map(path: str, id_map: np.ndarray) -> None:
     """Writes segment ids (H, W) below 2**24 as a panoptic PNG, whole or not at all."""
-    from PIL import Image
-
     # Two workers may write the same image: a distributed sampler repeats images.
-    with whole_file(path) as partial:
-        Image.fromarray(id2rgb(id_map)).save(partial, format='PNG')
+    write_image(path, id2rgb(id_map), format='PNG')
 
 
 def describe_segments(segments: Segments, category_ids: Sequence[int]) -> list[dict]:

@@ -32,6 +32,20 @@ def whole_file(path: str | os.PathLike[str]) -> Iterator[str]:
             os.remove(partial)
 
 
+def write_image(path: str | os.PathLike[str], pixels: Any, **options: Any) -> None:
+    """Writes an image, whole or not at all.
+
+    Args:
+        path (str): The file, whose suffix gives the format.
+        pixels (np.ndarray): (H, W), uint8 or uint16, or (H, W, 3), uint8.
+        **options: Of Pillow's ``Image.save``.
+    """
+    from PIL import Image
+
+    with whole_file(path) as partial:
+        Image.fromarray(pixels).save(partial, **options)
+
+
 def find_partial(path: str | os.PathLike[str]) -> list[Path]:
     """Finds the partial files that killed processes left behind; see ``whole_file``."""
     return sorted(Path(path).parent.glob(os.path.basename(_partial_path(path, '*'))))
