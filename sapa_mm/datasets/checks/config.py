@@ -18,6 +18,7 @@ from .metrics import find_metric_setting_problems
 from .report import ReportLine, has_errors, raise_error
 from .samples import inspect_samples, open_some
 from .segmentation_files import find_file_problems
+from .truths import find_metric_problems
 
 SPLITS = ('train', 'val', 'test')
 
@@ -146,6 +147,7 @@ def _wrong_content(dataset: dict, name: str, coco: CocoDataset | None) -> Iterat
 def _problems_of_evaluator(cfg: Config, split: str, read: CocoReader) -> Iterator[ReportLine]:
     key = f'{split}_evaluator'
     yield from find_metric_setting_problems(cfg, split)
+    yield from find_metric_problems(cfg, split)
     yield from find_depth_metric_problems(cfg, split)
     datasets = [coco_dataset(dataset, name, read) for name, dataset in datasets_of(cfg, split)]
     yield from find_coco_metric_problems(cfg.get(key), key, datasets, read)

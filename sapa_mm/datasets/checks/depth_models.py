@@ -4,53 +4,23 @@ import inspect
 import math
 import warnings
 from collections.abc import Collection, Iterator
-from typing import Any, NamedTuple
+from typing import Any
 
 from mmengine.config import Config
 from mmengine.dataset import Compose
 from mmengine.registry import METRICS, MODELS
 
 from ...utils.configs import datasets_of, loads_labels, nested_configs, type_name
-from ...utils.tasks import model_task
 from ...utils.text import one_line
 from .dataset_config import default_of, find_class, is_known_step
 from .depth_maps import DepthRange
 from .depth_pipelines import find_padding_problems
 from .loading import format_size
 from .report import ReportLine
+from .truths import DEPTH, TRUTHS, is_known, metrics_of, truth_of
 
-
-class _Truth(NamedTuple):
-    """What models learn from.
-
-    Attributes:
-        key (str): Its key in the data samples.
-        maps (str): What it is called.
-        step (str): The step that loads it.
-    """
-
-    key: str
-    maps: str
-    step: str
-
-
-_DEPTH = _Truth('gt_depth_map', 'depth maps', 'LoadDepthAnnotation')
-_LABELS = _Truth('gt_sem_seg', 'label maps', 'LoadAnnotations')
-_TRUTHS = {'depth': _DEPTH, 'segmentation': _LABELS}
 _DEPTH_HEADS = {'UpsampleDenseDepthHead', 'VPDDepthHead'}
 _DEPTH_LOSSES = {'SigLoss', 'SiLogLoss'}
-_LABEL_METRICS = {'IoUMetric', 'BoundaryIoUMetric', 'CityscapesMetric'}
-
-
-def _truth_of(model: Any) -> _Truth | None:
-    """What a model learns from; None if it is not one of mmseg, or ours."""
-    model = (model or {}).get('module', model)  # of a wrapper for test time augmentation
-    kind = find_class(MODELS, (model or {}).get('type'))
-    return _TRUTHS.get(model_task(kind) or '') if _is_known(kind) else None
-
-
-def _is_known(kind: Any) -> bool:
-    return inspect.isclass(kind) and kind.__module__.startswith(('mmseg.', 'sapa_mm.'))
 
 
 def depth_range(cfg: Config, split: str) -> DepthRange:
@@ -64,9 +34,9 @@ def depth_range(cfg: Config, split: str) -> DepthRange:
         DepthRange: That; nothing for a model that does not give depth.
     """
     model, crop = cfg.get('model'), ''
-    if _truth_of(model) != _DEPTH:
+    if truth_of(model) != DEPTH:
         return DepthRange()
-    for key, metric in _metrics(cfg, split):
+    for key, metric, _ in metrics_of(cfg, split):
         if metric.get('crop_type') == 'nyu_crop':
             crop = f'{key}.crop_type=nyu_crop'
     for key, head in nested_configs(model, 'model'):
@@ -76,13 +46,6 @@ def depth_range(cfg: Config, split: str) -> DepthRange:
             if isinstance(highest, (int, float)) and highest > 0:
                 return DepthRange(f'{key}.max_depth', highest, crop)
     return DepthRange(eigen_crop=crop)
-
-
-def _metrics(cfg: Config, split: str) -> Iterator[tuple[str, dict]]:
-    name = f'{split}_evaluator'
-    for key, metric in nested_configs(cfg.get(name), name):
-        if 'type' in metric and not metric.get('format_only'):
-            yield key, metric
 
 
 def find_depth_model_problems(model: Any, splits: Collection[str]) -> Iterator[ReportLine]:
@@ -95,26 +58,26 @@ def find_depth_model_problems(model: Any, splits: Collection[str]) -> Iterator[R
     Yields:
         ReportLine: The errors.
     """
-    truth = _truth_of(model)
+    truth = truth_of(model)
     for key, part in nested_configs(model, 'model') if truth else ():
         kind = find_class(MODELS, part.get('type'))
         bases = {base.__name__ for base in inspect.getmro(kind or object)}
         is_depth_head = bool(bases & _DEPTH_HEADS)
-        is_head = key.endswith('decode_head') and 'BaseDecodeHead' in bases and _is_known(kind)
-        if is_head and is_depth_head != (truth == _DEPTH):
-            maps = (_DEPTH if is_depth_head else _LABELS).maps
+        is_head = key.endswith('decode_head') and 'BaseDecodeHead' in bases and is_known(kind)
+        if is_head and is_depth_head != (truth == DEPTH):
+            maps = (DEPTH if is_depth_head else TRUTHS['segmentation']).maps
             advice = 'model.type FlipDepthEstimator' if is_depth_head else 'UpsampleDenseDepthHead'
             text = f'{kind.__name__} gives {maps}, the model {truth.maps}; take {advice}'
             yield ReportLine('error', f'{key}: {text}')
-        is_loss = '.decode_head.loss_decode' in key and _is_known(kind)
-        if truth == _DEPTH and is_loss and kind.__name__ not in _DEPTH_LOSSES:
+        is_loss = '.decode_head.loss_decode' in key and is_known(kind)
+        if truth == DEPTH and is_loss and kind.__name__ not in _DEPTH_LOSSES:
             yield ReportLine('error', f'{key}: {kind.__name__} is for label maps; take SigLoss')
-        if truth == _DEPTH and 'train' in splits:
+        if truth == DEPTH and 'train' in splits:
             yield from find_padding_problems(part, kind, key)
 
 
 def find_depth_metric_problems(cfg: Config, split: str) -> Iterator[ReportLine]:
-    """Find metrics that fail on what the model gives, or evaluate depths that it never gives.
+    """Find metrics of depth that fail, or evaluate depths that the model never gives.
 
     Args:
         cfg (Config): The config. Its default scope must be the current one.
@@ -123,19 +86,11 @@ def find_depth_metric_problems(cfg: Config, split: str) -> Iterator[ReportLine]:
     Yields:
         ReportLine: Errors and notes.
     """
-    truth = _truth_of(cfg.get('model'))
-    for key, metric in _metrics(cfg, split):
-        kind = find_class(METRICS, metric['type'])
-        bases = {base.__name__ for base in inspect.getmro(kind or object)}
-        wanted = _DEPTH if 'DepthMetric' in bases else None
-        wanted = _LABELS if bases & _LABEL_METRICS else wanted
-        if wanted is None or not _is_known(kind):
-            continue
-        if truth not in (None, wanted):
-            text = f'{kind.__name__} evaluates {wanted.maps}, the model gives {truth.maps}'
-            yield ReportLine('error', f'{key}: {text}')
-            continue
-        if wanted == _DEPTH:
+    if truth_of(cfg.get('model')) not in (None, DEPTH):
+        return
+    for key, metric, truth in metrics_of(cfg, split):
+        if truth == DEPTH:
+            kind = find_class(METRICS, metric['type'])
             yield from _depth_metric_problems(cfg, split, key, metric, kind)
 
 
@@ -185,8 +140,8 @@ def find_truth_problems(
         ReportLine: An error if a step fails, the model cannot learn from what comes, or sizes do
         not fit.
     """
-    truth, steps = _truth_of(model), config.get('pipeline') or []
-    if truth != _DEPTH and not any('Depth' in type_name(step.get('type')) for step in steps):
+    truth, steps = truth_of(model), config.get('pipeline') or []
+    if truth != DEPTH and not any('Depth' in type_name(step.get('type')) for step in steps):
         return
     path = dataset.get_data_info(index)['img_path']
     try:
@@ -202,13 +157,13 @@ def find_truth_problems(
     if data is None or 'data_samples' not in data:
         return
     samples, inputs = data['data_samples'], data['inputs']
-    loaded = [one.maps for one in _TRUTHS.values() if one.key in samples]
+    loaded = [one.maps for one in TRUTHS.values() if one.key in samples]
     is_train = name.startswith('train')
     if truth is not None and truth.key not in samples and (is_train or loaded):
         there = f'it loads {loaded[0]}' if loaded else 'it loads none'
         text = f'the model learns from {truth.maps}, {there}; take {truth.step}, and data to match'
         yield ReportLine('error', f'{name}.pipeline: {text}')
-    if _DEPTH.key not in samples:
+    if DEPTH.key not in samples:
         return
     size = tuple(samples.gt_depth_map.data.shape[-2:])
     wanted = tuple(inputs.shape[-2:]) if is_train else samples.metainfo.get('ori_shape', size)[:2]
