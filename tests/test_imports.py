@@ -157,6 +157,16 @@ assert MODELS.get('UpsampleFPN') is sapa_mm.detection.UpsampleFPN
     run_without(('mmseg', 'panopticapi'), script)
 
 
+def test_matting_needs_neither_mmseg_nor_mmdet():
+    pytest.importorskip('mmcv')
+    script = """
+import sapa_mm.matting
+from mmengine.registry import MODELS
+assert MODELS.get('A2UMatting') is sapa_mm.matting.A2UMatting
+"""
+    run_without(('mmseg', 'mmdet', 'panopticapi'), script)
+
+
 def test_evaluation_needs_mmengine_only():
     pytest.importorskip('mmengine')
     script = """

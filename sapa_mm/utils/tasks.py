@@ -3,7 +3,7 @@
 import inspect
 
 #: Tasks by the class that their models are, or are derived from.
-_TASKS = {'EncoderDecoder': 'segmentation', 'DepthEstimator': 'depth'}
+_TASKS = {'EncoderDecoder': 'segmentation', 'DepthEstimator': 'depth', 'A2UMatting': 'matting'}
 
 
 def model_task(model: object) -> str | None:
@@ -13,8 +13,8 @@ def model_task(model: object) -> str | None:
         model (object): The model, or its class.
 
     Returns:
-        str or None: 'segmentation' or 'depth' for models of mmseg; None for others, and for what is
-        no class of a model.
+        str or None: 'segmentation' or 'depth' for models of mmseg, 'matting' for ``A2UMatting``;
+        None for others, and for what is no class of a model.
     """
     kind = model if inspect.isclass(model) else type(model)
     # mmseg's depth estimators are derived from its segmentors: the nearest class counts.
