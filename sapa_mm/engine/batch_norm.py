@@ -51,11 +51,14 @@ def find_single_values(cfg: Config) -> Iterator[ReportLine]:
     has_rest = type_name((loader.get('sampler') or {}).get('type')) == 'DefaultSampler'
     if batch_size != 1 and (not has_rest or loader.get('drop_last')):
         return
+    is_synchronised = processes > 1 and get_device() != 'cpu'
+    if is_synchronised and cfg.get('sync_bn'):
+        return  # batch norms have the values of all processes
     try:
         model = build_model(cfg).train()
     except ConfigError:
         return  # told elsewhere
-    if processes == 1 or get_device() == 'cpu':
+    if not is_synchronised:
         model = revert_sync_batchnorm(model)
     norms = {
         name: norm

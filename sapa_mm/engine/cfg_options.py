@@ -19,7 +19,7 @@ from .compare_settings import class_defaults
 _BRACKETS = {'[': ']', '(': ')', '{': '}'}
 # Keys that are read, by the hosts' tools and ours, beside the arguments of mmengine's runners.
 _OTHER_KEYS = ['runner_type', 'auto_scale_lr', 'tta_model', 'tta_pipeline', 'model_wrapper_cfg']
-_OTHER_KEYS += ['find_unused_parameters', 'allow_partial', 'processes']
+_OTHER_KEYS += ['find_unused_parameters', 'sync_bn', 'allow_partial', 'processes']
 # Those that mmseg and mmdet have, too.
 _REGISTRIES = [getattr(registry, name) for name in (
     'MODELS', 'TASK_UTILS', 'HOOKS', 'DATASETS', 'DATA_SAMPLERS', 'TRANSFORMS', 'METRICS', 'LOOPS',

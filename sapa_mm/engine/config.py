@@ -30,6 +30,8 @@ _COUNTERPARTS = {
     'UPerHead': 'sapa_mm.segmentation',
 }
 _LIBRARIES = ('mmseg', 'mmdet')
+#: Default scopes, those of the libraries before that of models that need neither.
+_SCOPES = (*_LIBRARIES, 'mmengine')
 _DATALOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
 
 
@@ -97,13 +99,14 @@ def _model_scope(kind: Any) -> str | None:
         [base.__module__ for base in inspect.getmro(kind)] if inspect.isclass(kind) else [kind]
     )
     libraries = [str(module).partition('.')[0] for module in modules]
-    return next((library for library in libraries if library in _LIBRARIES), None)
+    return next((library for library in libraries if library in _SCOPES), None)
 
 
 def in_scope(cfg: Config) -> AbstractContextManager[None]:
     """Make a config's default scope the current one while a ``with`` block runs.
 
-    The types in a config are names in the registries of its ``default_scope``, 'mmseg' or 'mmdet'.
+    The types in a config are names in the registries of its ``default_scope``: 'mmseg', 'mmdet', or
+    'mmengine', which is also that of a config without one.
 
     Args:
         cfg (Config): The config.
@@ -161,31 +164,36 @@ def check_upsamplers(cfg: Config) -> None:
         cfg (Config): The config.
 
     Raises:
-        ConfigError: If an upsample_cfg of our heads and necks is not a dict, or its type or an
-            option is unknown; or if one stands in a head or neck of mmseg or mmdet that cannot
+        ConfigError: If an upsample_cfg of our models, heads and necks is not a dict, or its type or
+            an option is unknown; or if one stands in a head or neck of mmseg or mmdet that cannot
             take it.
     """
     for key, nested in nested_configs(cfg.model, 'model'):
         if nested.get('upsample_cfg') is None:
             continue
+        kind = _find_class(cfg, nested.get('type'))
+        libraries = [base.__module__.partition('.')[0] for base in inspect.getmro(kind or object)]
         try:
-            if type_name(nested.get('type')).startswith('Upsample'):
+            # A name tells as much where the module of the class is not imported.
+            if 'sapa_mm' in libraries or type_name(nested.get('type')).startswith('Upsample'):
                 check_upsample_cfg(nested['upsample_cfg'], f'{key}.upsample_cfg')
-            else:
-                with in_scope(cfg):
-                    _check_stock_module(nested, key)
+            elif kind and libraries[0] in _LIBRARIES:
+                _check_stock_module(kind, nested, key)
         except (TypeError, ValueError) as error:
             raise ConfigError(str(error)) from error
 
 
-def _check_stock_module(config: dict, key: str) -> None:
-    cls = config.get('type')
-    if isinstance(cls, str):
-        # An unknown name is reported when the model is built; a module may fail to import.
-        with MODELS.switch_scope_and_registry(None) as registry, contextlib.suppress(Exception):
-            cls = registry.get(cls)
-    if not inspect.isclass(cls) or cls.__module__.partition('.')[0] not in _LIBRARIES:
-        return
+def _find_class(cfg: Config, kind: Any) -> type | None:
+    """Find the class of a part of a model; None if there is none, which building it reports."""
+    if isinstance(kind, str):
+        # A module may fail to import.
+        scope = MODELS.switch_scope_and_registry(None)
+        with in_scope(cfg), scope as registry, contextlib.suppress(Exception):
+            kind = registry.get(kind)
+    return kind if inspect.isclass(kind) else None
+
+
+def _check_stock_module(cls: type, config: dict, key: str) -> None:
     upsample_cfg = config['upsample_cfg']
     parameters = [inspect.signature(base).parameters for base in inspect.getmro(cls)[:-1]]
     defaults = [p['upsample_cfg'].default for p in parameters if 'upsample_cfg' in p]

@@ -44,7 +44,7 @@ def prepare_testing(
     """Read a config for testing and check it.
 
     Args:
-        config (str): The config file, of mmseg or mmdet.
+        config (str): The config file.
         checkpoint (str): The checkpoint to test, a path or a URL.
         work_dir (str, optional): Where the log and the metrics go. Defaults to the config's own,
             or to ``./work_dirs/<name of the config>``.

@@ -37,7 +37,7 @@ def prepare_training(
     """Read a config for training and check it.
 
     Args:
-        config (str): The config file, of mmseg or mmdet.
+        config (str): The config file.
         work_dir (str, optional): Where logs and checkpoints go. Defaults to the config's own, or
             to ``./work_dirs/<name of the config>``.
         resume (str, optional): The checkpoint to continue from, or 'auto' for the latest in the

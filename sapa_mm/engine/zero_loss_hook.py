@@ -13,7 +13,7 @@ class ZeroLossHook(Hook):
 
     A model does not fit its data so well. Mostly all labels of the batch are ignored, as those of
     masks of 0 and 255 with ``reduce_zero_label``, and the accuracy that is logged means nothing; or
-    its depth maps have no measured pixels.
+    its depth maps have no measured pixels, its trimaps no unknown ones.
     """
 
     def __init__(self) -> None:
@@ -29,6 +29,6 @@ class ZeroLossHook(Hook):
         self._warned = True
         log_warning(
             f'The loss of iteration {runner.iter + 1} is 0: nothing is learnt from its batch. Are '
-            'all of its labels ignored, or its depth maps empty? tools/check_data.py tells which '
-            'labels and depths there are.'
+            'all of its labels ignored, its depth maps empty, or its trimaps without unknown '
+            'pixels? tools/check_data.py tells what there is.'
         )

@@ -149,11 +149,13 @@ def test_the_upsampler_whose_batch_norm_it_is(det):
 
 
 @pytest.mark.parametrize(('device', 'count'), [('cuda', 0), ('cpu', 1)])
-def test_synchronised_batch_norm(seg, monkeypatch, device, count):
+@pytest.mark.parametrize(
+    'options', [{f'{HEAD}.norm_cfg.type': 'SyncBN'}, {'sync_bn': 'torch'}], ids=['part', 'all']
+)
+def test_synchronised_batch_norm(seg, monkeypatch, device, count, options):
     monkeypatch.setattr('sapa_mm.engine.batch_norm.get_device', lambda: device)
     monkeypatch.setenv('WORLD_SIZE', '2')
-    options = {**ONE, f'{HEAD}.norm_cfg.type': 'SyncBN'}
-    assert len(problems(seg, options, launcher='pytorch')) == count
+    assert len(problems(seg, {**ONE, **options}, launcher='pytorch')) == count
 
 
 def test_a_single_value_in_the_middle_of_a_run():
