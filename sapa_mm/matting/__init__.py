@@ -1,16 +1,42 @@
 """Image matting on mmengine and mmcv; add ``sapa_mm.matting`` to ``custom_imports``."""
 
 from .a2u_matting import A2UMatting
+from .loading import LoadAlphaAnnotations, LoadFgAndBg, LoadMattingImage, LoadTrimap
+from .matting_dataset import MattingDataset
 from .matting_losses import AlphaLoss, CompositionLoss
 from .matting_preprocessor import MattingDataPreprocessor
 from .matting_sample import MattingSample
-from .trimap import clean_trimap
+from .pack_matting_inputs import PackMattingInputs
+from .transforms import (
+    CompositeFg,
+    CropAroundUnknown,
+    GenerateTrimap,
+    JitterFg,
+    MergeFgAndBg,
+    RandomFgAffine,
+    ResizeFg,
+)
+from .trimap import clean_trimap, make_trimap
 
 __all__ = [
     'A2UMatting',
     'AlphaLoss',
+    'CompositeFg',
     'CompositionLoss',
+    'CropAroundUnknown',
+    'GenerateTrimap',
+    'JitterFg',
+    'LoadAlphaAnnotations',
+    'LoadFgAndBg',
+    'LoadMattingImage',
+    'LoadTrimap',
     'MattingDataPreprocessor',
+    'MattingDataset',
     'MattingSample',
+    'MergeFgAndBg',
+    'PackMattingInputs',
+    'RandomFgAffine',
+    'ResizeFg',
     'clean_trimap',
+    'make_trimap',
 ]

@@ -2,7 +2,9 @@
 
 from typing import TypeVar
 
+import cv2
 import numpy as np
+from sapa_ops.checks import check_positive
 from torch import Tensor
 
 from ..utils.log import log_info
@@ -41,3 +43,37 @@ def clean_trimap(trimap: np.ndarray) -> np.ndarray:
         values = ', '.join(map(str, sorted(others)))
         log_info(f'Trimaps have the values {values} beside 0, 128 and 255; they count as unknown.')
     return np.where(unknown, np.uint8(UNKNOWN), trimap)
+
+
+def make_trimap(mask: np.ndarray, width: int) -> np.ndarray:
+    """Make a trimap of a mask: what is near its outline is unknown.
+
+    Args:
+        mask (np.ndarray): bool (H, W), or integers, 0 for the background and one other value for
+            the foreground.
+        width (int): How far the unknown reaches to either side of the outline, in pixels.
+
+    Returns:
+        np.ndarray: uint8 (H, W): 255 in the foreground and 0 in the background, 128 where a pixel
+        of the other is at most ``width`` away.
+
+    Raises:
+        ValueError: If mask is not such a map, or width not a positive integer.
+    """
+    mask = np.asarray(mask)
+    check_positive('make_trimap', width=width)
+    if mask.ndim != 2 or mask.dtype.kind not in 'bui':
+        raise ValueError(
+            f'make_trimap: mask must be (H, W), of bool or integers, got {mask.dtype} {mask.shape}'
+        )
+    foreground = (mask != 0).astype(np.uint8)
+    if len(np.unique(mask[foreground == 1])) > 1:
+        raise ValueError(
+            'make_trimap: mask must have one value beside 0, got '
+            f'{len(np.unique(mask[foreground == 1]))}; compare it first, as in mask == label'
+        )
+    trimap = foreground * np.uint8(FOREGROUND)
+    for side in (foreground, 1 - foreground):
+        distance = cv2.distanceTransform(side, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
+        trimap[(side == 1) & (distance <= width)] = UNKNOWN
+    return trimap
