@@ -1,12 +1,13 @@
 """Write generated data, which everything here can be tried on, to a folder.
 
 Scenes are laid out like ADE20K for mmseg and come with COCO instance and panoptic files for mmdet;
-rooms have depth maps, for mmseg's NYUDataset. Run again with the same arguments, the command leaves
-a complete folder as it is.
+rooms have depth maps, for mmseg's NYUDataset; mattes are foregrounds with alpha, backgrounds and
+trimaps. Run again with the same arguments, the command leaves a complete folder as it is.
 
 Example:
     python tools/make_scenes.py data/scenes --train 200 --val 50
     python tools/make_scenes.py data/rooms --kind rooms
+    python tools/make_scenes.py data/mattes --kind mattes
 """
 
 import argparse
@@ -19,7 +20,7 @@ def make_parser() -> argparse.ArgumentParser:
     """Make the parser of the command line."""
     # What is not given is left to the writer's own defaults.
     parser = argparse.ArgumentParser(
-        description='Write generated data: scenes with classes, or rooms with depth.',
+        description='Write generated scenes with classes, rooms with depth or mattes with alpha.',
         argument_default=argparse.SUPPRESS,
     )
     parser.add_argument('root', metavar='out', help='folder to write to; made if missing')
@@ -27,19 +28,20 @@ def make_parser() -> argparse.ArgumentParser:
         '--kind',
         choices=sorted(WRITERS),
         default='scenes',
-        help='scenes (default) in ADE20K layout and COCO formats, or rooms in the layout of NYU',
+        help='scenes (default) in ADE20K layout and COCO formats, rooms in the layout of NYU, or '
+        "mattes in folders like Adobe's",
     )
     parser.add_argument(
         '--train',
         dest='num_train',
         type=int,
-        help='number of training images (default: 200 scenes or 1600 rooms)',
+        help='number of training images (default: 200 scenes, 1600 rooms or 400 mattes)',
     )
     parser.add_argument(
         '--val',
         dest='num_val',
         type=int,
-        help='number of validation images (default: 50 scenes or 100 rooms)',
+        help='number of validation images (default: 50 scenes, 100 rooms or 48 mattes)',
     )
     parser.add_argument(
         '--size',

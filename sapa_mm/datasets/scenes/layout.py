@@ -178,7 +178,7 @@ def _sample_thing(rng, size, name, radius):
     cos, sin = float(np.cos(angle)), float(np.sin(angle))
     x, y = x - centre[0], y - centre[1]
     x, y = cos * x + sin * y, cos * y - sin * x
-    sdf = _OUTLINES[name](rng, x, y, radius)
+    sdf = OUTLINES[name](rng, x, y, radius)
     shadow = max(float(rng.uniform(-0.5, 0.45)), 0.0)
     return Layer(_BY_NAME[name], window, sdf, x, y, radius, shadow)
 
@@ -210,7 +210,8 @@ def _blob(rng, x, y, radius):
     return shapes.blob(x, y, mean, amplitudes, rng.uniform(0, 2 * np.pi, 5))
 
 
-_OUTLINES = {'disk': _disk, 'box': _box, 'ring': _ring, 'star': _star, 'blob': _blob}
+OUTLINES = {'disk': _disk, 'box': _box, 'ring': _ring, 'star': _star, 'blob': _blob}
+"""Signed distance functions ``(rng, x, y, radius) -> sdf`` that draw their own proportions."""
 
 
 def _sample_strand(rng, size, centre, radius):

@@ -159,10 +159,53 @@ def strokes(
         outside the strokes (except for the taper, which is measured across the segment) and
         ``FAR`` further away.
     """
+    sdf = np.full(size[0] * size[1], FAR, dtype=np.float32)
+    pixels, _, distance, half_width = _pixels_near(size, starts, ends, half_widths)
+    np.minimum.at(sdf, pixels, (distance - half_width).astype(np.float32))
+    return sdf.reshape(size)
+
+
+def hairs(size: tuple[int, int], points: np.ndarray, half_widths: np.ndarray) -> np.ndarray:
+    """Coverage of pixels by hairs, which may be much thinner than a pixel.
+
+    ``clip(0.5 - sdf, 0, 1)`` is too much for strokes of less than a pixel. This is the overlap of
+    the stroke's cross-section with one of a pixel around the distance to its centre line.
+
+    Args:
+        size (tuple[int, int]): Height and width of the pixel grid, as in ``strokes``.
+        points (np.ndarray): Points along every hair, (n, m, 2) as (x, y) in pixels.
+        half_widths (np.ndarray): Half the thickness at the points, (n, m) in pixels.
+
+    Returns:
+        np.ndarray: The part of each pixel that hairs cover, float32 of shape ``size``, 0 to 1.
+        Hairs cover independently of each other.
+    """
+    area, steps = size[0] * size[1], points.shape[1] - 1
+    pixels, segments, distance, half_width = _pixels_near(
+        size,
+        points[:, :-1].reshape(-1, 2),
+        points[:, 1:].reshape(-1, 2),
+        np.stack([half_widths[:, :-1], half_widths[:, 1:]], axis=-1).reshape(-1, 2),
+    )
+    coverage = np.minimum(half_width, distance + 0.5) - np.maximum(-half_width, distance - 0.5)
+    # The segments of one hair are one stroke, of which the nearest counts.
+    strands, stroke = np.unique(segments // steps * area + pixels, return_inverse=True)
+    covered = np.zeros(len(strands))
+    np.maximum.at(covered, stroke, np.clip(coverage, 0, 1))
+    uncovered = np.ones(area)
+    np.multiply.at(uncovered, strands % area, 1 - covered)
+    return (1 - uncovered).astype(np.float32).reshape(size)
+
+
+def _pixels_near(size, starts, ends, half_widths):
+    """Pixels within two pixels of segments.
+
+    Returns the flat index of each pixel, the number of the segment, the distance to its centre
+    line and half its thickness there, all (k,); a pixel near several segments comes several times.
+    """
     height, width = size
-    sdf = np.full(height * width, FAR, dtype=np.float32)
     if len(starts) == 0:
-        return sdf.reshape(size)
+        return *np.zeros((2, 0), dtype=np.int64), *np.zeros((2, 0))
     # Segments are short, so one square patch around each covers all the pixels it can touch.
     longest = np.abs(ends - starts).max()
     reach = int(np.ceil(longest / 2 + half_widths.max() + 2))
@@ -175,10 +218,11 @@ def strokes(
     (x0, y0), (x1, y1) = starts.T[..., None, None], ends.T[..., None, None]
     squared, along = _squared_segment_distance(columns + 0.5, rows + 0.5, x0, y0, x1, y1)
     first, last = half_widths.T[..., None, None]
-    distance = np.sqrt(squared) - (first + (last - first) * along)
-    visible = (rows >= 0) & (rows < height) & (columns >= 0) & (columns < width) & (distance < 2)
-    np.minimum.at(sdf, (rows * width + columns)[visible], distance[visible].astype(np.float32))
-    return sdf.reshape(size)
+    distance, half_width = np.sqrt(squared), first + (last - first) * along
+    inside = (rows >= 0) & (rows < height) & (columns >= 0) & (columns < width)
+    near = inside & (distance - half_width < 2)
+    segments = np.nonzero(near)[0]
+    return (rows * width + columns)[near], segments, distance[near], half_width[near]
 
 
 def _squared_segment_distance(x, y, x0, y0, x1, y1):

@@ -10,6 +10,7 @@ from ...utils.files import write_whole
 from . import coco
 from .categories import CLASSES, PALETTE, THING_CLASSES
 from .folder import FolderLayout, write_folder
+from .matte import generate_matte
 from .room import generate_room
 from .scene import generate_scene
 
@@ -35,6 +36,15 @@ _ROOMS = FolderLayout(
     files={
         subset: (f'images/{subset}/room_{{}}.jpg', f'annotations/{subset}/room_{{}}.png')
         for subset in ('train', 'test')
+    },
+    summaries={'train': (), 'test': ()},
+)
+_MATTES = FolderLayout(
+    'mattes',
+    version=1,
+    files={
+        'train': tuple(f'train/{folder}/matte_{{}}.png' for folder in ('fg', 'alpha', 'bg')),
+        'test': tuple(f'test/{folder}/matte_{{}}.png' for folder in ('merged', 'alpha', 'trimaps')),
     },
     summaries={'train': (), 'test': ()},
 )
@@ -106,8 +116,8 @@ def _write_scenes_of(root, subset, indices, seed, size):
         scene = generate_scene(index, seed, size)
         image_path, semantic_path, panoptic_path = _SCENES.paths(root, subset, index)
         _save_image(scene.image, image_path)
-        _save_map(scene.semantic, semantic_path)
-        _save_map(id2rgb(scene.panoptic), panoptic_path)
+        _save_exactly(scene.semantic, semantic_path)
+        _save_exactly(id2rgb(scene.panoptic), panoptic_path)
         images.append(
             {'id': index, 'file_name': image_path.name, 'height': size[0], 'width': size[1]}
         )
@@ -173,7 +183,64 @@ def _write_rooms_of(root, subset, indices, seed, size):
         room = generate_room(index, seed, size)
         image_path, depth_path = _ROOMS.paths(root, subset, index)
         _save_image(room.image, image_path)
-        _save_map(room.depth, depth_path)
+        _save_exactly(room.depth, depth_path)
+
+
+def write_mattes(
+    root: str | os.PathLike,
+    num_train: int = 400,
+    num_val: int = 48,
+    size: tuple[int, int] = (160, 160),
+    seed: int = 0,
+    overwrite: bool = False,
+) -> dict:
+    """Write generated mattes in folders like those of Adobe's image matting data.
+
+    The folder holds::
+
+        train/{fg,alpha,bg}/matte_XXXXXXXX.png             foregrounds, their alpha, backgrounds
+        test/{merged,alpha,trimaps}/matte_XXXXXXXX.png     composed images, alpha, trimaps
+        mattes.json                                        what the folder holds; written last
+
+    Alpha and trimaps are 8 bit; 255 is opaque. The number in a file name is the ``index`` passed to
+    ``generate_matte``; the test set starts at 50,000,000.
+
+    A folder that is already complete for the same arguments is left unchanged. The remains of an
+    interrupted call are replaced.
+
+    Args:
+        root (str or PathLike): Folder to write to; made if missing.
+        num_train (int): Number of training mattes, 1 or more. Defaults to 400.
+        num_val (int): Number of test mattes, 1 or more. Defaults to 48.
+        size (tuple[int, int]): Height and width of the images in pixels, each 32 or more.
+            Defaults to (160, 160).
+        seed (int): Seed, 0 or more. Defaults to 0.
+        overwrite (bool): Whether to replace mattes written with other arguments, and to rewrite
+            those written with the same. Defaults to False.
+
+    Returns:
+        dict: The content of ``mattes.json``: ``format_version``, ``num_train``, ``num_val``,
+        ``size`` and ``seed``.
+
+    Raises:
+        OSError: If ``root`` is a file or cannot be written to.
+        ValueError: If an argument is not as above, if ``root`` holds mattes written with other
+            arguments and ``overwrite`` is False, or if it holds images that are not generated
+            mattes, which are never replaced.
+    """
+    return write_folder(_MATTES, _write_mattes_of, root, num_train, num_val, size, seed, overwrite)
+
+
+def _write_mattes_of(root, subset, indices, seed, size):
+    for index in indices:
+        matte = generate_matte(index, seed, size)
+        images = {
+            'train': (matte.foreground, matte.alpha, matte.background),
+            'test': (matte.image, matte.alpha, matte.trimap),
+        }
+        paths = _MATTES.paths(root, subset, index)
+        for image, path in zip(images[subset], paths, strict=True):
+            _save_exactly(image, path)
 
 
 def _save_image(image, path):
@@ -183,11 +250,11 @@ def _save_image(image, path):
     Image.fromarray(image).save(path, quality=95, subsampling=0)
 
 
-def _save_map(values, path):
+def _save_exactly(values, path):
     from PIL import Image
 
     Image.fromarray(values).save(path)
 
 
-WRITERS = {'scenes': write_scenes, 'rooms': write_rooms}
+WRITERS = {'scenes': write_scenes, 'rooms': write_rooms, 'mattes': write_mattes}
 """The functions that write each kind of generated data."""

@@ -96,7 +96,7 @@ def test_an_interrupted_generation_is_made_anew(kind, write, tmp_path, interrupt
     assert not (root / f'{kind}.json').exists()
     # What a process killed while writing can leave behind.
     (root / f'.{kind}.1-2.partial.json').write_text('{"num')
-    next(root.glob('images/train*/*_00000001.jpg')).write_bytes(b'\xff\xd8')
+    next(root.glob('**/*_00000001.*')).write_bytes(b'\xff\xd8')
     write(root, **arguments)
     assert contents(root) == contents(tmp_path / 'whole')
 
@@ -130,6 +130,7 @@ def test_an_interrupted_overwrite_does_not_pass_for_the_old_data(
         ('scenes', 'panoptic/validation/scene_50000000.png'),
         ('scenes', 'annotations/panoptic_training.json'),
         ('rooms', 'annotations/test/room_50000000.png'),
+        ('mattes', 'test/trimaps/matte_50000000.png'),
     ],
 )
 def test_a_folder_with_a_file_lost_is_made_anew(kind, lost, tmp_path):
@@ -141,22 +142,33 @@ def test_a_folder_with_a_file_lost_is_made_anew(kind, lost, tmp_path):
 
 
 @pytest.mark.parametrize('overwrite', [False, True])
-def test_other_datasets_are_never_touched(write, tmp_path, overwrite):
-    foreign = tmp_path / 'images' / 'training' / 'ADE_train_00000001.jpg'
+def test_other_datasets_are_never_touched(kind, write, tmp_path, overwrite):
+    folder = 'train/fg' if kind == 'mattes' else 'images/training'
+    foreign = tmp_path / folder / 'ADE_train_00000001.jpg'
     foreign.parent.mkdir(parents=True)
     foreign.write_bytes(b'precious')
     with pytest.raises(ValueError, match=r'root must be .* which holds .*ADE_train_00000001\.jpg'):
         write(tmp_path, **SMALL, overwrite=overwrite)
-    assert set(contents(tmp_path)) == {'images/training/ADE_train_00000001.jpg'}
+    assert set(contents(tmp_path)) == {f'{folder}/ADE_train_00000001.jpg'}
 
 
-def test_another_kind_is_never_touched(kind, write, tmp_path):
-    (other,) = WRITERS.keys() - {kind}
-    WRITERS[other](tmp_path, **SMALL)
+@pytest.mark.parametrize('kinds', [('scenes', 'rooms'), ('rooms', 'scenes')])
+def test_another_kind_in_the_same_folders_is_never_touched(kinds, tmp_path):
+    first, second = (WRITERS[kind] for kind in kinds)
+    first(tmp_path, **SMALL)
     before = contents(tmp_path)
     with pytest.raises(ValueError, match='root must be .* which holds annotations/'):
-        write(tmp_path, **SMALL, overwrite=True)
+        second(tmp_path, **SMALL, overwrite=True)
     assert contents(tmp_path) == before
+
+
+def test_mattes_have_folders_of_their_own(tmp_path):
+    for kind in WRITERS:
+        if kind != 'rooms':
+            WRITERS[kind](tmp_path / 'both', **SMALL)
+            WRITERS[kind](tmp_path / kind, **SMALL)
+    expected = contents(tmp_path / 'scenes') | contents(tmp_path / 'mattes')
+    assert contents(tmp_path / 'both') == expected
 
 
 @pytest.mark.parametrize(

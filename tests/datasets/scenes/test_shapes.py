@@ -112,6 +112,49 @@ def test_no_strokes_leave_nothing():
     assert (shapes.strokes((4, 5), none, none, none) == shapes.FAR).all()
 
 
+@pytest.mark.parametrize('half_width', [0.1, 0.15, 0.3, 0.6, 1.5])
+def test_hairs_against_finer_pixels(half_width):
+    """However thin, a hair covers as much as 16 x 16 points in each pixel tell."""
+    rng = np.random.default_rng(0)
+    fine = (np.arange(24 * 16) + 0.5) / 16
+    x, y = np.meshgrid(fine, fine)
+    for _ in range(8):
+        first, last = rng.uniform(4, 20, (2, 2))
+        points = first + (last - first) * np.linspace(0, 1, 9)[:, None]
+        coverage = shapes.hairs((24, 24), points[None], np.full((1, 9), half_width))
+        t = ((np.stack([x, y], -1) - first) @ (last - first)) / ((last - first) @ (last - first))
+        nearest = first + np.clip(t, 0, 1)[..., None] * (last - first)
+        inside = np.hypot(x - nearest[..., 0], y - nearest[..., 1]) < half_width
+        expected = inside.reshape(24, 16, 24, 16).mean((1, 3))
+        # Where a hair ends, only part of a pixel's length is covered.
+        middle = (t > 0.1) & (t < 0.9)
+        middle = middle.reshape(24, 16, 24, 16).all((1, 3))
+        error = (coverage - expected)[middle]
+        assert np.abs(error).max() < 0.13
+        assert np.abs(error[expected[middle] > 0]).mean() < 0.04
+
+
+def test_hairs_cover_independently_of_each_other():
+    size, across = (12, 12), np.linspace(-2, 14, 9)
+    level = np.stack([across, np.full(9, 6.3)], axis=-1)
+    upright = np.stack([np.full(9, 4.8), across], axis=-1)
+    half_widths = np.stack([np.full(9, 0.2), np.linspace(0.1, 0.4, 9)])
+    each = [
+        shapes.hairs(size, hair[None], half_width[None])
+        for hair, half_width in zip((level, upright), half_widths, strict=True)
+    ]
+    both = shapes.hairs(size, np.stack([level, upright]), half_widths)
+    assert both.dtype == np.float32
+    np.testing.assert_allclose(both, 1 - (1 - each[0]) * (1 - each[1]), atol=1e-6)
+    # The segments of one hair, which overlap in every pixel, count once.
+    np.testing.assert_allclose(each[0].sum(axis=0), 0.4, atol=1e-6)
+    assert both[6, 4] > max(each[0][6, 4], each[1][6, 4])
+
+
+def test_no_hairs_cover_nothing():
+    assert not shapes.hairs((4, 5), np.zeros((0, 3, 2)), np.zeros((0, 3))).any()
+
+
 def test_convex_hull():
     square = np.array([[0, 0], [4, 0], [4, 4], [0, 4]])
     inside = np.array([[2, 2], [1, 3], [2, 0], [4, 2], [0, 0]])

@@ -10,10 +10,12 @@ from sapa_mm.datasets import (
     CLASSES,
     PALETTE,
     THING_CLASSES,
+    generate_matte,
     generate_room,
     generate_scene,
     id2rgb,
     rgb2id,
+    write_mattes,
     write_rooms,
     write_scenes,
 )
@@ -204,3 +206,36 @@ def test_rooms_read_by_nyu_dataset(rooms, subset):
         assert np.abs(sample['img'][..., ::-1].astype(int) - room.image).mean() < 4
         assert sample['gt_depth_map'].dtype == np.float32
         np.testing.assert_array_equal(np.round(sample['gt_depth_map'] * 1000), room.depth)
+
+
+@pytest.fixture(scope='module')
+def mattes(tmp_path_factory):
+    root = tmp_path_factory.mktemp('mattes')
+    write_mattes(root, num_train=3, num_val=2, size=SIZE, seed=7)
+    return root
+
+
+MATTES = {
+    'train': {'fg': 'foreground', 'alpha': 'alpha', 'bg': 'background'},
+    'test': {'merged': 'image', 'alpha': 'alpha', 'trimaps': 'trimap'},
+}
+
+
+def test_files_and_record_of_mattes(mattes):
+    """Every file holds exactly what was generated, and there are no others."""
+    expected = {'mattes.json'}
+    for (subset, folders), indices in zip(MATTES.items(), INDICES.values(), strict=True):
+        for index in indices:
+            matte = generate_matte(index, seed=7, size=SIZE)
+            for folder, attribute in folders.items():
+                name = f'{subset}/{folder}/matte_{index:08d}.png'
+                np.testing.assert_array_equal(read(mattes / name), getattr(matte, attribute))
+                expected.add(name)
+    assert set(contents(mattes)) == expected
+    assert json.loads((mattes / 'mattes.json').read_text()) == {
+        'format_version': 1,
+        'num_train': 3,
+        'num_val': 2,
+        'size': list(SIZE),
+        'seed': 7,
+    }
