@@ -13,10 +13,12 @@ from sapa_ops.checks import check_positive, shape
 from torch import Tensor, nn
 
 from ..upsamplers.state_dict import rename_keys
+from ..utils.log import log_info
 from .aspp import SeparableASPP
 from .decoder_layer import DecoderLayer
 from .layers import PoolingBlock, ResidualBlock, conv_layers
 from .matting_sample import MattingSample
+from .tiles import OVERLAP, predict_in_tiles
 from .trimap import FOREGROUND, is_unknown
 
 #: The coarsest features have 1/16 of the size of the image.
@@ -49,6 +51,10 @@ class A2UMatting(BaseModel):
             ``dict(type='AlphaLoss')``.
         loss_comp (dict, optional): Loss of (alpha, foreground, background, image, unknown).
             Defaults to ``dict(type='CompositionLoss')``.
+        max_pixels (int): Most pixels of an image that 'predict' takes as a whole. A larger one is
+            predicted in overlapping tiles of so many pixels, which takes less memory but is not
+            quite the same: the ASPP has a mean over the image. The log says so once. Defaults to
+            3,000,000, see docs/matting.md.
         data_preprocessor (dict, optional): Defaults to ``dict(type='MattingDataPreprocessor')``.
         init_cfg (dict | list[dict], optional): Initialisation after that of all convolutions by
             Xavier's normal distribution, such as ``dict(type='Pretrained', checkpoint=...)`` of
@@ -57,8 +63,9 @@ class A2UMatting(BaseModel):
 
     Raises:
         TypeError: If upsample_cfg is not a dict.
-        ValueError: If a number is not a positive integer, base_channels odd, blocks not three, or
-            upsample_cfg's type or an option is unknown or does not fit.
+        ValueError: If a number is not a positive integer, base_channels odd, blocks not three,
+            max_pixels too small for tiles, or upsample_cfg's type or an option is unknown or does
+            not fit.
     """
 
     def __init__(
@@ -69,11 +76,16 @@ class A2UMatting(BaseModel):
         norm_cfg: dict[str, Any] | None = None,
         loss_alpha: dict[str, Any] | None = None,
         loss_comp: dict[str, Any] | None = None,
+        max_pixels: int = 3_000_000,
         data_preprocessor: dict[str, Any] | None = None,
         init_cfg: dict[str, Any] | list[dict[str, Any]] | None = None,
     ):
         name = type(self).__name__
-        check_positive(name, base_channels=base_channels)
+        check_positive(name, base_channels=base_channels, max_pixels=max_pixels)
+        if max_pixels < (2 * OVERLAP) ** 2:
+            raise ValueError(
+                f'{name}: max_pixels must be {(2 * OVERLAP) ** 2} or more, got {max_pixels}'
+            )
         if base_channels % 2:
             raise ValueError(f'{name}: base_channels must be even, got {base_channels}')
         if not isinstance(blocks, (list, tuple)) or len(blocks) != 3:
@@ -87,6 +99,8 @@ class A2UMatting(BaseModel):
         norm_cfg = dict(type='BN') if norm_cfg is None else norm_cfg
         self.base_channels = base_channels
         self.blocks = tuple(blocks)
+        self.max_pixels = max_pixels
+        self._told_of_tiles = False
 
         def conv(in_channels: int, channels: int, kernel_size: int = 3) -> nn.Sequential:
             padding = kernel_size // 2
@@ -153,8 +167,8 @@ class A2UMatting(BaseModel):
             return self.predict(inputs, data_samples or [])
         raise ValueError(f"A2UMatting: mode must be 'tensor', 'loss' or 'predict', got {mode!r}")
 
-    def predict_alpha(self, inputs: Tensor) -> Tensor:
-        """Compute the alpha of whole images; see ``forward``."""
+    def predict_alpha(self, inputs: Tensor, max_pixels: int | None = None) -> Tensor:
+        """Compute alpha, in tiles for images of more than ``max_pixels``; see ``forward``."""
         _, channels, height, width = shape(inputs)
         if channels != 4:
             raise ValueError(
@@ -166,9 +180,16 @@ class A2UMatting(BaseModel):
                 f'A2UMatting: an image must have {STRIDE} pixels or more a side, got '
                 f'{height} x {width}'
             )
+        in_tiles = max_pixels is not None and height * width > max_pixels
         height, width = inputs.shape[-2:]
         x = F.pad(inputs, (0, -width % STRIDE, 0, -height % STRIDE), mode='reflect')
-        return self._network(x)[..., :height, :width]
+        if in_tiles:
+            self._tell_of_tiles(height, width)
+            unknown = is_unknown(x[:, 3:] * FOREGROUND)
+            alpha = predict_in_tiles(self._network, x, unknown, max_pixels)
+        else:
+            alpha = self._network(x)
+        return alpha[..., :height, :width]
 
     def loss(self, inputs: Tensor, data_samples: list[MattingSample]) -> dict[str, Tensor]:
         """Compute the losses; see ``forward``."""
@@ -185,7 +206,7 @@ class A2UMatting(BaseModel):
 
     def predict(self, inputs: Tensor, data_samples: list[MattingSample]) -> list[MattingSample]:
         """Predict; see ``forward``."""
-        alphas = self.predict_alpha(inputs).clamp(0, 1)
+        alphas = self.predict_alpha(inputs, self.max_pixels).clamp(0, 1)
         for alpha, sample in zip(alphas, data_samples, strict=True):
             trimap = sample.trimap.data.to(alpha.device)
             known = (trimap == FOREGROUND).to(alpha.dtype)
@@ -205,6 +226,14 @@ class A2UMatting(BaseModel):
         out = self.decoder_layer2(out, l0p, self.short1(l0p))
         out = self.decoder_layer1(out, l0, self.short0(x))
         return self.pred(out)
+
+    def _tell_of_tiles(self, height: int, width: int) -> None:
+        if not self._told_of_tiles:
+            self._told_of_tiles = True
+            log_info(
+                f'A2UMatting: images of more than max_pixels={self.max_pixels} pixels, such as one '
+                f'of {height} x {width}, are predicted in overlapping tiles'
+            )
 
     def _stack(self, data_samples: list[MattingSample], key: str, alpha: Tensor) -> Tensor:
         if len(data_samples) != len(alpha):

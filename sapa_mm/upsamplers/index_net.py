@@ -7,6 +7,7 @@ from .base import Table1Row, Upsampler
 from .resize import nearest_resize, pad_to_even, shuffle
 
 VARIANTS = ('hin', 'm2o')
+HIDDEN_RATIOS = (1, 2)
 
 
 class IndexNet(Upsampler):
@@ -24,10 +25,13 @@ class IndexNet(Upsampler):
             Defaults to C.
         scale_factor (int): 2, the ratio that IndexNet is defined for. Defaults to 2.
         variant (str): 'hin' or 'm2o'. Defaults to 'hin'.
+        hidden_ratio (int): Of 'm2o', 1 or 2: the width between the convolutions of a block is so
+            many times C. 1 is IndexNet's own; Table 8 has the parameters of 2, as 'hin' always has.
+            Defaults to 1.
 
     Raises:
-        ValueError: If scale_factor is not 2, the variant is unknown, or it is 'm2o' and C' differs
-            from C.
+        ValueError: If scale_factor is not 2, the variant is unknown, it is 'm2o' and C' differs
+            from C, or hidden_ratio is neither 1 nor 2, or 2 without 'm2o'.
     """
 
     name = 'index_net'
@@ -52,6 +56,7 @@ class IndexNet(Upsampler):
         guide_channels: int | None = None,
         scale_factor: int = 2,
         variant: str = 'hin',
+        hidden_ratio: int = 1,
     ):
         super().__init__(in_channels, guide_channels, scale_factor)
         if scale_factor != 2:
@@ -63,11 +68,17 @@ class IndexNet(Upsampler):
                 f"variant='m2o' needs guide_channels equal to in_channels, "
                 f'got {self.guide_channels} and {in_channels}'
             )
+        if hidden_ratio not in HIDDEN_RATIOS:
+            self.fail(f'hidden_ratio must be 1 or 2, got {hidden_ratio!r}')
+        if hidden_ratio != 1 and variant != 'm2o':
+            self.fail(f"hidden_ratio={hidden_ratio} needs variant='m2o', got {variant!r}")
         self.variant = variant
+        self.hidden_ratio = hidden_ratio
         if variant == 'hin':
             blocks = [self._index_block(2 * self.guide_channels, 4)]
         else:
-            blocks = [self._index_block(in_channels, in_channels) for _ in range(4)]
+            hidden_channels = hidden_ratio * in_channels
+            blocks = [self._index_block(hidden_channels, in_channels) for _ in range(4)]
         self.index_blocks = nn.ModuleList(blocks)
 
     def _index_block(self, hidden_channels: int, out_channels: int) -> nn.Sequential:
@@ -88,7 +99,10 @@ class IndexNet(Upsampler):
     def flops_per_position(self) -> int:
         """See ``Upsampler.flops_per_position``."""
         guide = self.guide_channels
-        index_map = 32 * guide**2 + 8 * guide if self.variant == 'hin' else 68 * guide**2
+        if self.variant == 'hin':
+            index_map = 32 * guide**2 + 8 * guide
+        else:
+            index_map = 68 * self.hidden_ratio * guide**2
         return index_map + 4 * self.in_channels
 
     def upsample(self, x: Tensor, guide: Tensor, size: tuple[int, int]) -> Tensor:

@@ -130,6 +130,7 @@ def count(upsampler, channels=C, side=8):
         # Elementwise: the product with the index map.
         (dict(type='index_net'), TABLE_1['IndexNet HIN'] - 4 * C),
         (dict(type='index_net', variant='m2o'), TABLE_1['IndexNet M2O'] - 4 * C),
+        (dict(type='index_net', variant='m2o', hidden_ratio=2), 136 * C**2),
         (dict(type='dysample'), 8 * C * 4 + 20 * C),
         (dict(type='deconv'), 9 * C**2),
         (dict(type='pixel_shuffle'), 36 * C**2),

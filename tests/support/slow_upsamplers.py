@@ -115,7 +115,7 @@ def _fade(params, x, guide, up_kernel=5, gate=False, **_):
     return g * guide + (1 - g) * out
 
 
-def _index_net(params, x, guide, variant='hin', training=False):
+def _index_net(params, x, guide, variant='hin', hidden_ratio=1, training=False):
     s, size = 2, guide.shape[2:]
     n, channels, h, w = x.shape
     padded = F.pad(guide, (0, -size[1] % s, 0, -size[0] % s))

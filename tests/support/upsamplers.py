@@ -31,7 +31,7 @@ SAPA_D_FIRST = [
 PEER_VARIANTS = [
     ('carafe', dict(ALL_TYPES['carafe'], up_group=2)),
     ('fade', dict(ALL_TYPES['fade'], gate=True)),
-    ('index_net', dict(variant='m2o')),
+    ('index_net', dict(variant='m2o', hidden_ratio=2)),
     ('dysample', dict(style='pl', groups=2, dynamic_scope=True)),
 ]
 

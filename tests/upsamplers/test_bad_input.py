@@ -55,6 +55,8 @@ NORMS = 'softmax, none, relu, sigmoid, softplus'
         ),
         (dict(type='fade', compressed_channels=0), 'compressed_channels must be a positive'),
         (dict(type='index_net', variant='o2o'), "variant must be one of hin, m2o, got 'o2o'"),
+        (dict(type='index_net', hidden_ratio=3), 'hidden_ratio must be 1 or 2, got 3'),
+        (dict(type='index_net', hidden_ratio=2), "hidden_ratio=2 needs variant='m2o', got 'hin'"),
         (dict(type='dysample', style='p'), "style must be one of lp, pl, got 'p'"),
         (dict(type='dysample', scope_bias=True), 'scope_bias=True needs dynamic_scope=True'),
         (dict(type='dysample', groups=5), 'groups=5 must divide the 32 channels of x'),

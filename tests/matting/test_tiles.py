@@ -1,0 +1,62 @@
+"""Tiles of large photographs."""
+
+from itertools import pairwise
+
+import pytest
+import torch
+import torch.nn.functional as F
+from hypothesis import given
+from hypothesis import strategies as st
+
+pytest.importorskip('mmcv')
+
+from sapa_mm.matting.tiles import OVERLAP, predict_in_tiles, tile_size, tile_starts
+
+SIDES = st.integers(1, 400).map(lambda blocks: 16 * blocks)
+
+
+@given(SIDES, SIDES, st.integers((2 * OVERLAP) ** 2, 4_000_000))
+def test_tiles_are_small_enough_and_overlap(height, width, max_pixels):
+    tile = tile_size((height, width), max_pixels)
+    assert tile[0] * tile[1] <= max_pixels
+    for side, length in zip((height, width), tile, strict=True):
+        starts = tile_starts(side, length)
+        assert length % 16 == 0
+        assert all(start % 16 == 0 for start in starts)
+        assert starts[0] == 0
+        assert starts[-1] + length == side
+        assert all(0 < second - first <= length - OVERLAP for first, second in pairwise(starts))
+
+
+def test_what_is_predicted_in_each_pixel_is_blended():
+    inputs = torch.rand(2, 3, 624, 1200, dtype=torch.float64)
+    needed = torch.ones(2, 1, 624, 1200, dtype=torch.bool)
+    out = predict_in_tiles(lambda x: x[:, 1:2], inputs, needed, 600 * 600)
+    torch.testing.assert_close(out, inputs[:, 1:2], rtol=1e-12, atol=0)
+
+
+def test_what_sees_less_than_the_overlap_is_as_in_the_whole_image():
+    """But near the borders of tiles, where the share is small."""
+    inputs = torch.rand(1, 1, 800, 1200, dtype=torch.float64)
+
+    def blur(x):
+        return F.avg_pool2d(x, 5, stride=1, padding=2, count_include_pad=False)
+
+    needed = torch.ones(inputs.shape, dtype=torch.bool)
+    out = predict_in_tiles(blur, inputs, needed, 600 * 600)
+    assert (out - blur(inputs)).abs().max() < 2 / OVERLAP
+
+
+def test_tiles_without_a_needed_pixel_are_left_out():
+    calls = []
+
+    def predict(x):
+        calls.append(x)
+        return x
+
+    inputs, needed = torch.ones(1, 1, 1600, 1600), torch.zeros(1, 1, 1600, 1600, dtype=torch.bool)
+    needed[..., 10, 1500] = True
+    out = predict_in_tiles(predict, inputs, needed, 600 * 600)
+    assert len(calls) == 1
+    assert out[..., 10, 1500] == 1
+    assert out[..., 1500, 10] == 0
