@@ -13,6 +13,7 @@ from sapa_mm.engine.run import build_runner
 from sapa_mm.engine.training import prepare_training
 from sapa_mm.upsamplers import UPSAMPLERS, Upsampler
 from sapa_mm.utils.config_text import parse_config
+from sapa_mm.utils.configs import nested_configs
 
 from ..support.configs import CONFIGS, PATHS, build_on_meta, load
 from ..support.shrunken import last_metrics, shrunken
@@ -22,7 +23,10 @@ KEYS = {
     'upernet': ['mIoU', 'bIoU'],
     'panoptic_fpn': ['coco_panoptic/PQ', 'coco_panoptic/SQ_th'],
     'depthformer': ['d1', 'd2', 'd3', 'abs_rel', 'sq_rel', 'rmse', 'rmse_log', 'log10'],
+    'a2u_matting': ['SAD', 'MSE', 'Grad', 'Conn'],
 }
+# Where scenes are not the data.
+DATA = {'depthformer': 'rooms', 'a2u_matting': 'mattes'}
 # Beside the small models of the scenes, one large model a family.
 LARGE = {
     'segformer_mit-b1_sapa-d_8xb2-80k_ade20k-512x512',
@@ -31,6 +35,7 @@ LARGE = {
     'mask-rcnn_r50_fpn-carafe_1x_coco',
     'panoptic-fpn_r50_sapa-b_1x_coco',
     'depthformer_swin-t_sapa-d_2xb8-38k_nyu',
+    'a2u-matting_r34_sapa-d_2xb8-180k_comp1k',
 }
 
 
@@ -65,11 +70,11 @@ def test_model(name):
         for name in PATHS
     ],
 )
-def test_one_step_of_training_and_a_validation(name, scenes, rooms, tmp_path, monkeypatch):
+def test_one_step_of_training_and_a_validation(name, request, tmp_path, monkeypatch):
     folder = PATHS[name].parent.name
     monkeypatch.setenv('LOCAL_RANK', '0')
     cfg = load(name)
-    options = shrunken(cfg, rooms if folder == 'depthformer' else scenes)
+    options = shrunken(cfg, request.getfixturevalue(DATA.get(folder, 'scenes')))
     path = str(PATHS[name])
     runner = build_runner(prepare_training(path, work_dir=str(tmp_path), cfg_options=options))
     upsamplers = check_upsamplers(name, runner.train())
@@ -92,8 +97,8 @@ def test_the_large_models_are_there():
 def check_upsamplers(name, model):
     """Return the upsamplers of a model: those that its config asks for, and its name tells."""
     cfg = load(name)
-    part = cfg.model.decode_head if cfg.default_scope == 'mmseg' else cfg.model.neck
-    kind = part.upsample_cfg['type']
+    parts = [part for _, part in nested_configs(cfg.model, 'model') if 'upsample_cfg' in part]
+    (kind,) = {part['upsample_cfg']['type'] for part in parts}
     upsamplers = [module for module in model.modules() if isinstance(module, Upsampler)]
     assert {type(upsampler) for upsampler in upsamplers} == {UPSAMPLERS[kind]}
     assert len(upsamplers) in (3, 4, 6)

@@ -15,6 +15,7 @@ PATHS = {path.stem: path for path in sorted(CONFIGS.glob('*/*.py')) if path.pare
 # The small models of the scenes, with a place for the upsampler.
 SEGFORMER = 'segformer/segformer_mit-tiny_{}_1xb8-300_scenes-128x128.py'
 DEPTHFORMER = 'depthformer/depthformer_swin-mini_{}_1xb8-1500_scenes-128x128.py'
+A2U_MATTING = 'a2u_matting/a2u-matting_r34-half_{}_1xb8-600_scenes-128x128.py'
 UPERNET = 'upernet/upernet_r18-small_{}_1xb8-300_scenes-128x128.py'
 PANOPTIC_FPN = 'panoptic_fpn/panoptic-fpn_r18-small_{}_1xb8-300_scenes-160x160.py'
 MASK_RCNN = 'mask_rcnn/mask-rcnn_r18-small_fpn-{}_1xb8-300_scenes-160x160.py'

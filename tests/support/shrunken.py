@@ -5,6 +5,8 @@ import uuid
 
 from sapa_mm.datasets import CLASSES, STUFF_CLASSES, THING_CLASSES
 
+from .configs import A2U_MATTING, CONFIGS, load
+
 LOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
 SIDE, SCALE = 64, (96, 64)
 
@@ -14,7 +16,7 @@ def shrunken(cfg, scenes):
 
     Args:
         cfg (Config): The config.
-        scenes (Path): Folder of scenes, or rooms, of 70 × 57 pixels.
+        scenes (Path): Folder of scenes, rooms or mattes of 70 × 57 pixels.
 
     Returns:
         dict: What to override.
@@ -25,7 +27,6 @@ def shrunken(cfg, scenes):
         'default_hooks.checkpoint.interval': -1,
         'default_hooks.checkpoint.save_last': False,
         'default_hooks.logger.interval': 1,
-        'model.backbone.init_cfg': None,
         'train_dataloader.batch_size': 2,
         'visualizer.name': str(uuid.uuid4()),
     }
@@ -42,15 +43,23 @@ def shrunken(cfg, scenes):
             if transform.type == 'FixedCrop':
                 options |= {f'{key}.img_shape': (70, 57), f'{key}.rows': (2, 68)}
                 options[f'{key}.columns'] = (3, 55)
-    own = _segmentor if cfg.default_scope == 'mmseg' else _detector
-    return options | own(cfg, scenes)
+    own = {'mmseg': _segmentor, 'mmdet': _detector, 'mmengine': _matting}
+    return options | own[cfg.default_scope](cfg, scenes)
 
 
 def _segmentor(cfg, scenes):
-    options = {'model.data_preprocessor.size': (SIDE, SIDE)}
+    options = {'model.backbone.init_cfg': None, 'model.data_preprocessor.size': (SIDE, SIDE)}
     if 'crop_type' in cfg.val_evaluator:
         options['val_evaluator.crop_type'] = None
     return options
+
+
+def _matting(cfg, mattes):
+    own = load((CONFIGS / A2U_MATTING.format('bilinear')).stem)
+    folders = {
+        f'{loader}.dataset.data_prefix': own[loader].dataset.data_prefix for loader in LOADERS
+    }
+    return {'model.init_cfg': None, 'default_hooks.checkpoint.save_best': None, **folders}
 
 
 def _detector(cfg, scenes):
@@ -59,6 +68,7 @@ def _detector(cfg, scenes):
     kind = 'panoptic' if panoptic else 'instances'
     metainfo = dict(classes=CLASSES if panoptic else THING_CLASSES)
     options = {
+        'model.backbone.init_cfg': None,
         'model.train_cfg.rpn_proposal.max_per_img': 50,
         'model.train_cfg.rcnn.sampler.num': 16,
         'model.test_cfg.rpn.max_per_img': 50,

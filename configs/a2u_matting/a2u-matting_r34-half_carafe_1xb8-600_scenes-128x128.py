@@ -1,0 +1,3 @@
+_base_ = './a2u-matting_r34-half_bilinear_1xb8-600_scenes-128x128.py'
+
+model = dict(upsample_cfg=dict(type='carafe', up_kernel=5, compressed_channels=64))

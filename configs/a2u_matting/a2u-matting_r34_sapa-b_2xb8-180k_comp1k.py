@@ -1,0 +1,4 @@
+# Table 8, SAPA-B
+_base_ = './a2u-matting_r34_bilinear_2xb8-180k_comp1k.py'
+
+model = dict(upsample_cfg=dict(type='sapa_b', embed_dims=32, kernel_size=5, pre_norm=True))
