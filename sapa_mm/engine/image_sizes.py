@@ -134,7 +134,7 @@ def training_sizes(cfg: Config) -> Iterator[tuple[str, tuple[int, int]]]:
     for name, dataset in datasets_of(cfg, 'train'):
         for index, step in reversed(list(enumerate(dataset.get('pipeline') or ()))):
             kind, size = type_name(step.get('type')), None
-            if kind == 'RandomCrop':
+            if kind in ('RandomCrop', 'CropAroundUnknown'):
                 option, size = 'crop_size', _pair(step.get('crop_size'), or_one=True)
             elif kind == 'Resize' and not step.get('keep_ratio'):
                 option, size = 'scale', _pair(step.get('scale'), or_one=True)
