@@ -22,7 +22,7 @@ _UNRELATED = re.compile(
     r'_scope_|init_cfg|pretrained|offset_init|train_cfg|test_cfg|auxiliary_head|.*loss.*|.*drop.*'
     r'|sampler|assigner|ignore_index|seg_rescale_factor|with_cp|norm_eval|frozen_stages'
     r'|zero_init_residual|convert_weights|requires_grad|momentum|inplace'
-    r'|size|size_divisor|pad_size_divisor|pad_mask|pad_seg'
+    r'|size|size_divisor|max_pixels|pad_size_divisor|pad_mask|pad_seg'
     r'|(seg_|mask_)?pad_val(ue)?|batch_augments|boxtype2tensor|non_blocking'
 )
 _BATCH_NORM = re.compile(r'(Sync)?B(atch)?N(orm)?(2d)?')

@@ -1,5 +1,7 @@
 """Image matting on mmengine and mmcv; add ``sapa_mm.matting`` to ``custom_imports``."""
 
+# Registers the metric.
+from ..evaluation.matting_metric import MattingMetric
 from .a2u_matting import A2UMatting
 from .loading import LoadAlphaAnnotations, LoadFgAndBg, LoadMattingImage, LoadTrimap
 from .matting_dataset import MattingDataset
@@ -32,6 +34,7 @@ __all__ = [
     'LoadTrimap',
     'MattingDataPreprocessor',
     'MattingDataset',
+    'MattingMetric',
     'MattingSample',
     'MergeFgAndBg',
     'PackMattingInputs',

@@ -47,6 +47,7 @@ EQUAL = {
         {'zero_init_residual': True, 'convert_weights': True},
         {'zero_init_residual': False, 'convert_weights': False},
     ),
+    'memory': ({'max_pixels': 1_000_000}, {}),
     'the stock head': (
         {'type': 'SegformerHead', 'upsample_cfg': None},
         {'upsample_cfg': {'type': 'bilinear'}},

@@ -91,6 +91,9 @@ def test_without_a_scope_it_is_that_of_the_model(tmp_path, scope):
     model = 'from mmseg.models import EncoderDecoder\n\nmodel = dict(type=EncoderDecoder)\n'
     path.write_text(model + scope)
     assert read_config(str(path)).default_scope == 'mmseg'
+    own = 'from mmengine.model import BaseModel\n\nmodel = dict(type=BaseModel)\n'
+    path.write_text(own + scope)
+    assert read_config(str(path)).default_scope == 'mmengine'
     path.write_text(f"model = dict(type='mmdet.FasterRCNN')\n{scope}")
     assert read_config(str(path)).default_scope == 'mmdet'
     path.write_text(f"model = dict(type='FasterRCNN')\n{scope}")

@@ -12,11 +12,13 @@ from sapa_mm.engine.settings import find_setting_problems, idle_worker_options, 
 
 from ..support.tool_configs import (
     DEPTH,
+    MATTING,
     MMDET,
     MMSEG,
     write_ade,
     write_coco,
     write_config,
+    write_mattes,
     write_nyu,
 )
 
@@ -45,6 +47,13 @@ def depth(tmp_path):
     return str(write_config(tmp_path / 'depth.py', DEPTH, tmp_path / 'nyu'))
 
 
+@pytest.fixture
+def matting(tmp_path):
+    pytest.importorskip('mmcv')
+    write_mattes(tmp_path / 'mattes', count=4)
+    return str(write_config(tmp_path / 'matting.py', MATTING, tmp_path / 'mattes'))
+
+
 def problems(config, options=None, splits=('train', 'val'), **settings):
     cfg = read_config(config, options)
     cfg.update(settings)
@@ -52,9 +61,9 @@ def problems(config, options=None, splits=('train', 'val'), **settings):
         return [f'{line.kind}: {line.text}' for line in find_setting_problems(cfg, splits)]
 
 
-def test_settings_that_are_right(seg, det, depth):
+def test_settings_that_are_right(seg, det, depth, matting):
     for splits in (('train', 'val'), ('test',)):
-        for config in (seg, det, depth):
+        for config in (seg, det, depth, matting):
             assert problems(config, splits=splits) == []
 
 
@@ -146,6 +155,12 @@ def test_the_upsampler_whose_batch_norm_it_is(det):
     (line,) = problems(det, {**options, **ONE, f'{LOADER}.dataset.pipeline': steps})
     assert '(IndexNet) has one value for each channel' in line
     assert f'{LOADER}.dataset.pipeline.2.scale (16, 16)' in line
+
+
+def test_one_image_of_a_matting_model(matting):
+    (line,) = problems(matting, ONE)
+    assert 'batch norm dconv_pp.global_avg_pool.2 has one value for each channel' in line
+    assert f'{LOADER}.dataset.pipeline.4.crop_size (32, 32)' in line
 
 
 @pytest.mark.parametrize(('device', 'count'), [('cuda', 0), ('cpu', 1)])
@@ -343,6 +358,20 @@ def test_upsamplers_in_stock_modules(det, kind, upsample_cfg, text):
 def test_what_stock_modules_take(det, kind, upsample_cfg):
     options = {'model.neck.type': kind, 'model.neck.upsample_cfg': upsample_cfg}
     check_upsamplers(read_config(det, options))
+
+
+@pytest.mark.parametrize(
+    ('upsample_cfg', 'text'),
+    [
+        ({'type': 'carafe', 'kernel': 5}, 'carafe has no option kernel; allowed are '),
+        ({'type': 'sapa'}, 'type must be one of a2u, '),
+        ('carafe', 'must be a dict'),
+    ],
+)
+def test_the_upsampler_of_a_model_of_ours(matting, upsample_cfg, text):
+    (line,) = problems(matting, {'model.upsample_cfg': upsample_cfg})
+    assert line.startswith('error: model.upsample_cfg')
+    assert text in line
 
 
 def test_a_stock_head(seg):

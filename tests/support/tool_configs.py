@@ -1,4 +1,4 @@
-"""Tiny configs of both hosts, and of depth, as text, on images that are drawn here."""
+"""Tiny configs of both hosts, of depth and of matting, as text, on images that are drawn here."""
 
 import json
 
@@ -48,6 +48,26 @@ def write_nyu(root, count=4):
             Image.fromarray(depth).save(maps / f'{index}.png')
 
 
+def write_mattes(root, count=4):
+    """Write layers and composed images in the layout of the generated mattes: soft squares."""
+    rng = np.random.default_rng(0)
+    for split, folders in (('train', ('fg', 'bg')), ('test', ('merged', 'trimaps'))):
+        for folder in ('alpha', *folders):
+            (root / split / folder).mkdir(parents=True)
+        for index in range(count):
+            bg, (x, y, width, height) = _draw(rng)
+            fg = rng.integers(100, 256, bg.shape, dtype=np.uint8)
+            alpha = np.zeros((SIZE, SIZE), np.uint8)
+            alpha[y : y + height, x : x + width] = 100
+            alpha[y + 3 : y + height - 3, x + 3 : x + width - 3] = 255
+            trimap = np.where(alpha == 100, 128, alpha).astype(np.uint8)
+            share = alpha[..., None] / 255
+            merged = (share * fg + (1 - share) * bg).astype(np.uint8)
+            layers = dict(fg=fg, bg=bg, alpha=alpha, merged=merged, trimaps=trimap)
+            for folder in ('alpha', *folders):
+                Image.fromarray(layers[folder]).save(root / split / folder / f'{index}.png')
+
+
 def write_coco(root, count=4):
     """Write images and boxes in COCO's layout."""
     rng = np.random.default_rng(0)
@@ -82,18 +102,24 @@ test_dataloader = val_dataloader
 test_evaluator = val_evaluator
 """
 
-_MMSEG_RUNTIME = (
+_ITERATIONS = (
     """
 train_cfg = dict(type='IterBasedTrainLoop', max_iters=4, val_interval=2)
-visualizer = dict(
-    type='SegLocalVisualizer', vis_backends=[dict(type='LocalVisBackend')], name='visualizer')
 default_hooks = dict(
     checkpoint=dict(type='CheckpointHook', by_epoch=False, interval=2),
-    logger=dict(type='LoggerHook', interval=1, log_metric_by_epoch=False),
-    visualization=dict(type='SegVisualizationHook'))
+    logger=dict(type='LoggerHook', interval=1, log_metric_by_epoch=False))
 log_processor = dict(by_epoch=False)
 """
     + _RUNTIME
+)
+
+_MMSEG_RUNTIME = (
+    _ITERATIONS
+    + """
+visualizer = dict(
+    type='SegLocalVisualizer', vis_backends=[dict(type='LocalVisBackend')], name='visualizer')
+default_hooks['visualization'] = dict(type='SegVisualizationHook')
+"""
 )
 
 MMSEG = (
@@ -182,6 +208,39 @@ model = dict(
 """
     + _MMSEG_RUNTIME
     + "default_hooks['checkpoint']['save_best'] = 'auto'\n"
+)
+
+MATTING = (
+    """
+default_scope = 'mmengine'
+custom_imports = dict(imports=['sapa_mm.matting', 'sapa_mm.engine.safe_loading'])
+data_root = '{root}'
+
+def loader(prefix, pipeline, sampler, shuffle, batch_size):
+    return dict(
+        batch_size=batch_size, num_workers=0, sampler=dict(type=sampler, shuffle=shuffle),
+        dataset=dict(
+            type='MattingDataset', data_root=data_root, pipeline=pipeline, data_prefix=prefix))
+
+train_dataloader = loader(
+    dict(fg_path='train/fg', alpha_path='train/alpha', bg_path='train/bg'), [
+        dict(type='LoadFgAndBg'), dict(type='CompositeFg'), dict(type='RandomFgAffine'),
+        dict(type='GenerateTrimap', size_range=(1, 5)),
+        dict(type='CropAroundUnknown', crop_size=32), dict(type='JitterFg'),
+        dict(type='MergeFgAndBg'), dict(type='PackMattingInputs')], 'InfiniteSampler', True, 2)
+val_dataloader = loader(
+    dict(img_path='test/merged', trimap_path='test/trimaps', alpha_path='test/alpha'), [
+        dict(type='LoadMattingImage'), dict(type='LoadTrimap'), dict(type='LoadAlphaAnnotations'),
+        dict(type='PackMattingInputs')], 'DefaultSampler', False, 1)
+val_evaluator = dict(type='MattingMetric')
+
+visualizer = dict(
+    type='Visualizer', vis_backends=[dict(type='LocalVisBackend')], name='visualizer')
+model = dict(
+    type='A2UMatting', base_channels=8, blocks=(1, 1, 1), upsample_cfg=dict(type='carafe'))
+"""
+    + _ITERATIONS
+    + "default_hooks['checkpoint']['save_best'] = 'SAD'\n"
 )
 
 MMDET = (
