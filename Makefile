@@ -1,5 +1,6 @@
 # make demo               train and compare on generated scenes, in .venv
 # make demo-depth         the same with DepthFormer
+# make demo-matting       the same with A2U matting
 # make demo-detection     the same with Panoptic FPN, in .venv-onedl
 # make test               lint and tests on the OneDL stack, in .venv-onedl
 # make test-extended      the tests that make test leaves out: full products, more training
@@ -21,13 +22,16 @@ ifeq ($(MMCV),)
 $(error STACK must be onedl or openmmlab, got $(STACK))
 endif
 
-.PHONY: demo demo-depth demo-detection test test-extended lint format docs wheel clean
+.PHONY: demo demo-depth demo-matting demo-detection test test-extended lint format docs wheel clean
 
 demo: .venv/installed
 	.venv/bin/python tools/demo.py
 
 demo-depth: .venv/installed
 	.venv/bin/python tools/demo.py depth
+
+demo-matting: .venv/installed
+	.venv/bin/python tools/demo.py matting
 
 # mmdet needs mmcv's compiled operators, as the tests do.
 demo-detection: $(TEST_VENV)/installed
@@ -92,4 +96,4 @@ $(TEST_VENV)/installed: $(INSTALLED)
 	touch $@
 
 clean:
-	rm -rf .venv .venv-onedl .venv-openmmlab .venv-docs build ops/build dist site work_dirs data/scenes data/rooms
+	rm -rf .venv .venv-onedl .venv-openmmlab .venv-docs build ops/build dist site work_dirs data/scenes data/rooms data/mattes

@@ -22,7 +22,7 @@ def make_parser() -> argparse.ArgumentParser:
         '--task',
         choices=list(STUDIES),
         default='segmentation',
-        help='SegFormer (default), or DepthFormer',
+        help='SegFormer (default), DepthFormer, or A2U matting',
     )
     parser.add_argument(
         '--upsamplers',
@@ -36,7 +36,8 @@ def make_parser() -> argparse.ArgumentParser:
     parser.add_argument('--configs', default=str(configs), help='folder of the configs')
     parser.add_argument(
         '--data-root',
-        help='the generated data; written if missing (default: data/scenes, data/rooms for depth)',
+        help='the generated data; written if missing (default: data/scenes, data/rooms for depth, '
+        'data/mattes for matting)',
     )
     parser.add_argument(
         '--out',

@@ -17,12 +17,13 @@ def make_parser() -> argparse.ArgumentParser:
         nargs='?',
         choices=list(DEMOS),
         default='segmentation',
-        help='SegFormer (default), Panoptic FPN, or DepthFormer',
+        help='SegFormer (default), Panoptic FPN, DepthFormer, or A2U matting',
     )
     parser.add_argument('--configs', default=str(configs), help='folder of the configs')
     parser.add_argument(
         '--data-root',
-        help='the generated data; written if missing (default: data/scenes, data/rooms for depth)',
+        help='the generated data; written if missing (default: data/scenes, data/rooms for depth, '
+        'data/mattes for matting)',
     )
     parser.add_argument('--out', help='folder of the results (default: work_dirs/demo_TASK)')
     add_cfg_options(parser, 'override settings of both configs')

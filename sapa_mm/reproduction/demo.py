@@ -9,9 +9,10 @@ from torch import nn
 from torch.utils.data import Dataset
 
 from ..engine.config import in_scope, read_config
+from ..evaluation.matting_errors import ERRORS
 from ..utils.files import check_writable, write_whole
 from ..utils.text import markdown_table
-from .demo_pictures import draw_depth, draw_kernels, draw_panoptic
+from .demo_pictures import draw_errors, draw_kernels, draw_panoptic
 from .generated_data import data_folder, make_missing_data
 from .paper_tables import DEPTH_COLUMNS
 from .small_models import SMALL_MODELS, SmallModel
@@ -53,9 +54,14 @@ DEMOS = {
     'depth': Demo(
         SMALL_MODELS['depthformer'],
         [Metric(title, key, digits=3) for title, key in DEPTH_COLUMNS.items()],
-        draw_depth,
+        draw_errors,
         # All of the 1500 would take two cores half an hour.
         iterations=300,
+    ),
+    'matting': Demo(
+        SMALL_MODELS['a2u_matting'],
+        [Metric(title, title, digits=4 if title == 'MSE' else 3) for title in ERRORS],
+        draw_errors,
     ),
 }
 """The demos, by task."""
@@ -68,7 +74,7 @@ def run_demo(
 
     Args:
         task (str): 'segmentation' for SegFormer, 'detection' for Panoptic FPN, which predicts
-            boxes, masks and panoptic maps, 'depth' for DepthFormer.
+            boxes, masks and panoptic maps, 'depth' for DepthFormer, 'matting' for A2U matting.
         configs (str): Folder of the configs.
         data_root (str | None): Folder of the generated data, written if missing; None for that of
             the task's kind of data in ``data``.

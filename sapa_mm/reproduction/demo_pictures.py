@@ -63,10 +63,10 @@ def draw_panoptic(models: dict[str, nn.Module], dataset: Dataset, path: str) -> 
     _save_rows(rows, path)
 
 
-def draw_depth(models: dict[str, nn.Module], dataset: Dataset, path: str) -> None:
-    """Draw images with their depth, each model's and its errors, a row per image.
+def draw_errors(models: dict[str, nn.Module], dataset: Dataset, path: str) -> None:
+    """Draw images with the truth, what each model predicts and its errors, a row per image.
 
-    The depth maps of a row are on one scale, and so are the errors.
+    The predictions of a row are on one scale, and so are the errors.
     """
     rows, bars = [], []
     for image, runs in _first_samples(models, dataset):
@@ -79,13 +79,14 @@ def draw_depth(models: dict[str, nn.Module], dataset: Dataset, path: str) -> Non
                 for run, error in zip(runs, errors, strict=True)
             ]
         )
-        bars.append((runs, image, high))
+        bars.append((runs, image, high, errors[0].unit))
 
     def add_bars(figure: Figure, axes: np.ndarray) -> None:
-        for row, (runs, image, high) in zip(axes, bars, strict=True):
+        for row, (runs, image, high, unit) in zip(axes, bars, strict=True):
             predictions = {run.name: run.prediction for run in runs}
-            runs[0].task.add_color_bar(figure, row[1 + len(runs)], image.truth, predictions)
-            add_bar(figure, row[-1], 0, high, ERROR_COLORS)
+            last = row[-1 - len(runs)]
+            runs[0].task.add_color_bar(figure, last, image.truth, predictions)
+            add_bar(figure, row[-1], 0, high, ERROR_COLORS, unit)
 
     _save_rows(rows, path, add_bars)
 

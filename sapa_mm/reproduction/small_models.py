@@ -91,6 +91,9 @@ SMALL_MODELS = {
     'depthformer': SmallModel(
         'depthformer/depthformer_swin-mini_{}_1xb8-1500_scenes-128x128.py', 'Bilinear', 'rooms'
     ),
+    'a2u_matting': SmallModel(
+        'a2u_matting/a2u-matting_r34-half_{}_1xb8-600_scenes-128x128.py', 'Bilinear', 'mattes'
+    ),
 }
 #: The paper's larger backbone is replaced by a larger one.
 _SMALL_DEPTHS = {101: 34}

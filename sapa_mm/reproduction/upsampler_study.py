@@ -18,6 +18,7 @@ from .small_models import SMALL_MODELS, SmallModel
 from .train_all import train_all
 from .training_result import MeanOverSeeds, Metric, TrainingResult
 from .training_run import TrainingRun
+from .trimap_alpha import evaluate_trimap
 
 Results = dict[str, dict[int, TrainingResult]]
 
@@ -56,6 +57,12 @@ STUDIES = {
         _upsamplers('SAPA-I'),
         {"each pixel's median": evaluate_median},
     ),
+    'matting': Study(
+        SMALL_MODELS['a2u_matting'],
+        [Metric(title, title, digits=3) for title in ('SAD', 'Grad')],
+        _upsamplers(),
+        {'the trimap alone': evaluate_trimap},
+    ),
 }
 """The studies, by task."""
 
@@ -87,8 +94,8 @@ def run_study(
             compared with the first; None for all.
         seeds (list[int]): The seeds.
         cfg_options (dict, optional): Settings to override in all configs. Defaults to None.
-        task (str): One of ``STUDIES``: 'segmentation' for SegFormer, 'depth' for DepthFormer.
-            Defaults to 'segmentation'.
+        task (str): One of ``STUDIES``: 'segmentation' for SegFormer, 'depth' for DepthFormer,
+            'matting' for A2U matting. Defaults to 'segmentation'.
 
     Returns:
         list[str]: An error message for each run that failed.

@@ -7,7 +7,7 @@ pytest.importorskip('mmseg')
 
 from PIL import Image
 
-from sapa_mm.datasets import write_rooms, write_scenes
+from sapa_mm.datasets import write_mattes, write_rooms, write_scenes
 from sapa_mm.reproduction.demo import format_table, run_demo
 from sapa_mm.reproduction.training_result import Metric, TrainingResult
 
@@ -78,6 +78,26 @@ def test_depth_demo_makes_table_and_picture(tmp_path):
     assert parameters[1] - parameters[0] == sum(
         64 * (guide + 1) + 64 * (x + 1) + 128 * (x + 1) + 2 * (x + guide)
         for x, guide in ((256, 128), (128, 64), (64, 32), (32, 32))
+    )
+    check_picture(out / 'comparison.png')
+
+
+@pytest.mark.extended
+def test_matting_demo_makes_table_and_picture(tmp_path):
+    mattes, out = tmp_path / 'mattes', tmp_path / 'out'
+    write_mattes(mattes, num_train=4, num_val=2, size=(128, 128))
+    options = {'train_cfg.max_iters': 1, 'train_dataloader.batch_size': 2}
+    table = run_demo('matting', str(CONFIGS), str(mattes), str(out), options)
+    assert (out / 'table.md').read_text() == table + '\n'
+    header, _, bilinear, sapa_d = table.splitlines()
+    assert header == '| upsampler | SAD | MSE | Grad | Conn | parameters | s / iteration |'
+    cells = [[cell.strip() for cell in row.strip('|').split('|')] for row in (bilinear, sapa_d)]
+    assert [row[0] for row in cells] == ['Bilinear', 'SAPA-D']
+    assert all(float(cell) > 0 for cell in cells[0][1:5])
+    parameters = [int(row[5].split()[0].replace(',', '')) for row in cells]
+    # Four steps: two convs to 16 channels, one to 9 * 2, and two GroupNorms.
+    assert parameters[1] - parameters[0] == sum(
+        2 * 16 * (c + 1) + 18 * (c + 1) + 4 * c for c in (128, 64, 32, 32)
     )
     check_picture(out / 'comparison.png')
 

@@ -9,7 +9,7 @@ pytest.importorskip('mmseg')
 
 from PIL import Image
 
-from sapa_mm.datasets import write_rooms
+from sapa_mm.datasets import write_mattes, write_rooms
 from sapa_mm.reproduction.paper_tables import CONFIG_NAMES
 from sapa_mm.reproduction.training_result import Metric, TrainingResult
 from sapa_mm.reproduction.training_run import TrainingFailed, TrainingRun
@@ -98,6 +98,37 @@ def literal_median(root):
         inside = np.maximum(z / guess, guess / z) < 1.25
         scores.append((inside.mean(), (np.abs(guess - z) / z).mean()))
     return np.mean(scores, axis=0)
+
+
+def test_study_of_matting(tmp_path, monkeypatch):
+    """With what the trimap alone tells as the first row."""
+    pytest.importorskip('sapa_mm.matting')
+    root = tmp_path / 'mattes'
+    write_mattes(root, num_train=1, num_val=4, size=(48, 64))
+
+    def train(run, *args):
+        sad = 0.25 if '_bilinear_' in run.config else 0.125
+        return TrainingResult(dict(SAD=sad, Grad=0.5), 1000, 0.5, 2_000_000, 'cpu, 1 thread')
+
+    monkeypatch.setattr(TrainingRun, 'train', train)
+    out = tmp_path / 'out'
+    study = dict(upsamplers=['Bilinear', 'SAPA-D'], seeds=[0], task='matting')
+    assert not run_study(str(CONFIGS), str(root), str(out), **study)
+    header, _, trimap, bilinear, sapa_d, *_ = (out / 'table.md').read_text().splitlines()
+    assert header.startswith('| upsampler | seeds | SAD | difference | Grad | difference |')
+    sads = []
+    for path in sorted((root / 'test/trimaps').glob('*.png')):
+        known, alpha = (
+            np.asarray(Image.open(root / 'test' / folder / path.name)).astype(float)
+            for folder in ('trimaps', 'alpha')
+        )
+        # The metric rounds to 8 bits: a half is 128.
+        sads.append(np.abs(128 - alpha)[known == 128].sum() / 255 / 1000)
+    cells = [cell.strip() for cell in trimap.strip('|').split('|')]
+    assert cells[:4] == ['the trimap alone', '-', f'{np.mean(sads):.3f}', '-']
+    assert 0 < float(cells[4]) < 1
+    assert bilinear.startswith('| Bilinear | 1 | 0.250 | +0.000 | 0.500 | +0.000 | 1,000 |')
+    assert sapa_d.startswith('| SAPA-D | 1 | 0.125 | -0.125 | 0.500 | +0.000 | 1,000 |')
 
 
 def test_format():
