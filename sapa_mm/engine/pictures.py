@@ -5,6 +5,8 @@ from typing import Any
 import numpy as np
 from mmengine.visualization import Visualizer
 
+from ..utils.seeding import seeded
+
 
 def is_semantic(sample: Any) -> bool:
     """Tell whether a data sample is mmseg's."""
@@ -29,12 +31,8 @@ def add_picture(
     if not is_semantic(sample):
         options['pred_score_thr'] = score_thr
         sample = _without_void(sample, visualizer.dataset_meta.get('classes') or ())
-    state = np.random.get_state()  # noqa: NPY002
-    np.random.seed(0)  # noqa: NPY002
-    try:
+    with seeded():
         visualizer.add_datasample('sample', pixels, sample, **options)
-    finally:
-        np.random.set_state(state)  # noqa: NPY002
 
 
 def _without_void(sample: Any, classes: Any) -> Any:

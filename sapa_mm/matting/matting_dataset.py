@@ -79,7 +79,7 @@ class MattingDataset(BaseDataset):
         data = {'img_path': images}
         for key in self.data_prefix:
             if key == 'bg_path':
-                self._backgrounds = self._paths(key, self.bg_file, 'bg_file')
+                self.backgrounds = self._paths(key, self.bg_file, 'bg_file')
             else:
                 data[key] = images if key == first else self._partners(key, images)
         return [dict(zip(data, paths, strict=True)) for paths in zip(*data.values(), strict=True)]
@@ -96,7 +96,7 @@ class MattingDataset(BaseDataset):
         info = self.get_data_info(idx)
         if 'fg_path' in info:
             draw = np.random.randint  # what mmengine seeds
-            info['bg_path'] = self._backgrounds[draw(len(self._backgrounds))]
+            info['bg_path'] = self.backgrounds[draw(len(self.backgrounds))]
             other = self.get_data_info(draw(len(self)))
             info['other_fg_path'] = other['fg_path']
             info['other_alpha_path'] = other['alpha_path']

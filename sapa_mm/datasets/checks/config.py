@@ -14,6 +14,9 @@ from .depth_pipelines import find_depth_loading_problems, find_depth_problems
 from .ignored_labels import find_ignored_problems, ignored_labels
 from .label_maps import find_label_problems
 from .loading import find_loading_problems
+from .matting_files import find_matting_file_problems
+from .matting_models import find_matting_model_problems
+from .matting_pipelines import find_matting_problems
 from .metrics import find_metric_setting_problems
 from .report import ReportLine, has_errors, raise_error
 from .samples import inspect_samples, open_some
@@ -37,6 +40,7 @@ def check_data(cfg: Config, splits: Iterable[str]) -> None:
     for split in splits:
         raise_error(_problems_of_split(cfg, split, read))
     raise_error(find_depth_model_problems(cfg.get('model'), splits))
+    raise_error(find_matting_model_problems(cfg, splits))
     raise_error(find_class_problems(cfg, splits, read))
     raise_error(find_ignored_problems(cfg, splits))
     for split in splits:
@@ -105,6 +109,7 @@ def inspect_data(cfg: Config, samples: int = 200, seed: int = 0) -> Iterator[Rep
             seen.append(evaluator)
             yield from _problems_of_evaluator(cfg, split, read)
     yield from find_depth_model_problems(cfg.get('model'), SPLITS)
+    yield from find_matting_model_problems(cfg, SPLITS)
     classes = list(find_class_problems(cfg, SPLITS, read))
     yield from classes
     if not has_errors([*all_names, *classes]):  # it takes right ones
@@ -132,6 +137,7 @@ def _problems_of_dataset(dataset: dict, name: str, read: CocoReader) -> Iterator
 
 def _missing_files(dataset: dict, name: str, coco: CocoDataset | None) -> Iterator[ReportLine]:
     yield from find_file_problems(dataset, name) if coco is None else coco.find_missing()
+    yield from find_matting_file_problems(dataset, name)
     yield from find_loading_problems(dataset, name)
     yield from find_depth_loading_problems(dataset, name)
 
@@ -142,6 +148,7 @@ def _wrong_content(dataset: dict, name: str, coco: CocoDataset | None) -> Iterat
         return
     yield from find_label_problems(dataset, name)
     yield from find_depth_problems(dataset, name)
+    yield from find_matting_problems(dataset, name)
 
 
 def _problems_of_evaluator(cfg: Config, split: str, read: CocoReader) -> Iterator[ReportLine]:

@@ -168,7 +168,7 @@ class DatasetConfig:
     def _existing(self, key: str, kind: str, exists: Callable[[str], bool]) -> Check:
         path = self.path(key)
         if path is not None and not exists(path):
-            text = f'{self.name}.{key}: no {kind} {path}; {self._advice()}'
+            text = f'{self.name}.{key}: no {kind} {path}; {self.advice()}'
             yield ReportLine('error', text)
             return None
         return path
@@ -177,12 +177,16 @@ class DatasetConfig:
         """Tell whether the pipeline reads annotations; a test set may lack them."""
         return loads_labels(self.config.get('pipeline'))
 
-    def _advice(self) -> str:
+    def advice(self) -> str:
+        """Tell how to point at the data, or to make them if they are generated."""
         option = f'`cfg_options` {self.name}.data_root=FOLDER'
         if '.datasets.' not in self.name:  # `data_root` moves single datasets
             option = f'`data_root` FOLDER or {option}'
         advice = f'point at the data with {option}'
         root = self.setting('data_root') or ''
-        if 'scenes' in root:
-            advice += f', or make the generated scenes: python tools/make_scenes.py {root}'
+        made = [kind for kind in ('scenes', 'rooms', 'mattes') if kind in root.split(os.sep)]
+        if made:
+            tool = f'python tools/make_scenes.py {root}'
+            tool += f' --kind {made[0]}' * (made[0] != 'scenes')
+            advice += f', or make the generated {made[0]}: {tool}'
         return advice

@@ -15,7 +15,7 @@ _BACKENDS = ('cv2', 'numpy', 'nifti', 'pickle')
 _PICTURES = ('.png', '.tif', '.tiff', '.exr', '.pfm', '.jpg', '.jpeg')
 _BACKEND_OF = {'.npy': 'numpy', **dict.fromkeys(_PICTURES, 'cv2')}
 #: Steps of mmcv that move the pixels of images and label maps alone; mmseg has its own of some.
-_BLIND_STEPS = ('CenterCrop', 'Pad', 'RandomFlip', 'Resize')
+BLIND_STEPS = ('CenterCrop', 'Pad', 'RandomFlip', 'Resize')
 #: Parts of the names of steps that move pixels, and of those in albumentations.
 _MOVING = ('Crop', 'Flip', 'Mosaic', 'Pad', 'Resize', 'Rot')
 _ALBU_MOVING = (*_MOVING, 'Affine', 'Distortion', 'Elastic', 'Perspective', 'Scale', 'Transpose')
@@ -104,7 +104,7 @@ def _step_problems(step: dict, key: str, with_labels: bool) -> Iterator[ReportLi
             if any(part in type_name(one.get('type')) for part in _ALBU_MOVING):
                 text = f'{type_name(one["type"])} moves images alone; set additional_targets='
                 yield ReportLine('error', f"{key}: {text}dict(gt_depth_map='mask')")
-    if host == 'mmcv' and kind.__name__ in _BLIND_STEPS:
+    if host == 'mmcv' and kind.__name__ in BLIND_STEPS:
         text = f"mmcv's {kind.__name__} moves the pixels of images, but not of depth maps"
         yield ReportLine('error', f'{key}: {text}')
 

@@ -19,6 +19,8 @@ from ...utils.text import one_line
 from .report import ReportLine
 
 _ORIENTATION = 0x0112
+#: Larger images are not opened: in three channels, they fill a gigabyte.
+MOST_PIXELS = 2**28
 
 
 def find_loading_problems(dataset: dict, name: str) -> Iterator[ReportLine]:

@@ -6,7 +6,7 @@ import io
 import os
 import warnings
 from collections import defaultdict
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -17,11 +17,12 @@ from ...utils.coco_panoptic import read_id_map
 from ...utils.configs import type_name
 from ...utils.text import cut, first_of, one_line
 from .channels import find_channel_problems
-from .dataset_config import find_dataset
+from .dataset_config import DatasetConfig, find_dataset
 from .depth_maps import DepthCounts, DepthRange, read_depth
 from .depth_models import find_truth_problems
 from .label_maps import LabelCounts, read_labels
-from .loading import Header, LoadingStep, format_size
+from .loading import MOST_PIXELS, Header, LoadingStep, format_size
+from .mattes import MatteSample
 from .report import ReportLine, has_errors
 
 #: Numbers of images in the complete datasets, by class and by a part of their paths.
@@ -33,9 +34,6 @@ _COMPLETE_SIZES = {
 
 #: Number of images that are opened before a run.
 _SOME = 8
-
-#: Larger images are not opened: in three channels, they fill a gigabyte.
-_MOST_PIXELS = 2**28
 
 #: How mmcv reads images that EXIF does not turn.
 _AS_STORED = 'color_ignore_orientation'
@@ -79,7 +77,7 @@ def inspect_samples(
         return
     try:
         dataset = _load(config, described)
-        sample = _Sample(dataset, config, name, ignored, depth)
+        sample = _make_sample(dataset, config, name, ignored, depth)
     except Exception as error:
         # The host libraries parse files without validating their content.
         if not is_wrong:
@@ -99,13 +97,13 @@ def inspect_samples(
     if not is_wrong and not has_errors(lines):
         lines += find_channel_problems(config, name, dataset, sample.channels, model)
     if described is None and chosen and not is_wrong and not has_errors(lines):
-        lines += find_truth_problems(config, name, dataset, chosen[0], model)
+        lines += sample.find_truth_problems(chosen, model)
     yield from lines
     if not is_wrong and not has_errors(lines):
         opened_count = len(chosen) - len(sample.unopened)
         text = f'{name}: {count:,} images, {opened_count:,} of them opened'
         text += ', with their annotations' if sample.with_annotations else ''
-        text += f': {sample.depths.description}' if sample.depths.description else ''
+        text += f': {sample.description}' if sample.description else ''
         yield ReportLine('right', text)
 
 
@@ -120,8 +118,8 @@ def open_some(
     """Open a few images with their annotations, as a run will.
 
     Args:
-        config (dict): See ``inspect_samples``. Only datasets of mmseg, which are made quickly, and
-            those that are ``described`` are looked at.
+        config (dict): See ``inspect_samples``. Only datasets of mmseg and of mattes, which are made
+            quickly, and those that are ``described`` are looked at.
         name (str): The key of this config.
         ignored (Collection[int]): See ``inspect_samples``. Defaults to none, the host's.
         described (Any): See ``inspect_samples``. Defaults to None.
@@ -129,14 +127,15 @@ def open_some(
         depth (DepthRange, optional): See ``inspect_samples``. Defaults to None.
 
     Yields:
-        ReportLine: An error for each problem with one image, and what is odd in all depth maps.
+        ReportLine: An error for each problem with one image, and what is odd in all depth maps or
+        mattes.
     """
-    bases = inspect.getmro(find_dataset(config.get('type')) or object)
-    if described is None and 'BaseSegDataset' not in [base.__name__ for base in bases]:
+    bases = {base.__name__ for base in inspect.getmro(find_dataset(config.get('type')) or object)}
+    if described is None and bases.isdisjoint(('BaseSegDataset', 'MattingDataset')):
         return
     try:
         dataset = _load(config, described)
-        sample = _Sample(dataset, config, name, ignored, depth)
+        sample = _make_sample(dataset, config, name, ignored, depth)
     except Exception as error:
         yield ReportLine('error', f'{name}: cannot be loaded: {one_line(error)}')
         return
@@ -144,9 +143,9 @@ def open_some(
     for index in chosen:
         for problem in sample.open(index):
             yield ReportLine('error', f'{name}: {problem}')
-    yield from sample.depths.summarize(name, is_complete=len(chosen) == len(dataset))
+    yield from sample.summarize_truth(is_complete=len(chosen) == len(dataset))
     if described is None and chosen:
-        yield from find_truth_problems(config, name, dataset, chosen[0], model)
+        yield from sample.find_truth_problems(chosen, model)
 
 
 def _load(config: dict, described: Any) -> Any:
@@ -157,6 +156,14 @@ def _load(config: dict, described: Any) -> Any:
         lazy = {} if described is None else {'lazy_init': True}
         dataset = DATASETS.build({**config, 'pipeline': [], 'filter_cfg': None, **lazy})
     return dataset if described is None else described
+
+
+def _make_sample(
+    dataset: Any, config: dict, name: str, ignored: Collection[int], depth: DepthRange | None
+) -> '_Sample | MatteSample':
+    if DatasetConfig(config, name).loader == 'MattingDataset':
+        return MatteSample(dataset, config, name)
+    return _Sample(dataset, config, name, ignored, depth)
 
 
 def _choose(dataset: Any, samples: int, seed: int) -> list[int]:
@@ -182,7 +189,6 @@ class _Sample:
         depth (DepthRange, optional): What model and metric expect of depth maps.
 
     Attributes:
-        depths (DepthCounts): The depth maps.
         unopened (list[str]): Images that were not opened.
         channels (dict[int, list[int]]): The others, by their number of channels.
         with_annotations (bool): Whether annotations were seen.
@@ -196,12 +202,12 @@ class _Sample:
         ignored: Collection[int],
         depth: DepthRange | None,
     ) -> None:
-        self._dataset, self._name = dataset, name
+        self._dataset, self._config, self._name = dataset, config, name
         self._image_step = LoadingStep.find('Image', config, name)
         self._depth_step = LoadingStep.find('DepthAnnotation', config, name)
         self._label_step = LoadingStep.find('Annotation', config, name, without=('Depth',))
         self._labels = LabelCounts(dataset, ignored)
-        self.depths = DepthCounts(config, depth)
+        self._depths = DepthCounts(config, depth)
         self._turned: list[str] = []
         self._unproved = 0
         self.unopened: list[str] = []
@@ -214,7 +220,7 @@ class _Sample:
         path = info['img_path']
         self.with_annotations |= 'instances' in info
         header = Header.read(path)
-        if self._image_step is None or header.size[0] * header.size[1] > _MOST_PIXELS:
+        if self._image_step is None or header.size[0] * header.size[1] > MOST_PIXELS:
             self.unopened.append(path)
             return
         try:
@@ -255,7 +261,7 @@ class _Sample:
             return
         self.with_annotations = True
         yield from self._size_problems(path, maps[1], info, shape, header)
-        yield from self.depths.add(path, *maps, map_header.mode)
+        yield from self._depths.add(path, *maps, map_header.mode)
 
     def _check_annotation(
         self, info: dict, shape: tuple[int, ...], header: Header
@@ -336,11 +342,24 @@ class _Sample:
             text = 'no image was opened: no step of the pipeline is known to load one'
             yield ReportLine('note', f'{self._name}: {text}')
         elif self.unopened:
-            text = f'of more than {_MOST_PIXELS // 10**6} megapixels were not opened'
+            text = f'of more than {MOST_PIXELS // 10**6} megapixels were not opened'
             paths = first_of(self.unopened)
             yield ReportLine('note', f'{self._name}: {len(self.unopened)} images {text}: {paths}')
         yield from self._labels.summarize(self._name, is_complete)
-        yield from self.depths.summarize(self._name, is_complete)
+        yield from self.summarize_truth(is_complete)
+
+    @property
+    def description(self) -> str:
+        """What the depth maps have in common; '' without any."""
+        return self._depths.description
+
+    def summarize_truth(self, is_complete: bool) -> Iterator[ReportLine]:
+        """Tell what is odd in all depth maps together."""
+        yield from self._depths.summarize(self._name, is_complete)
+
+    def find_truth_problems(self, indices: Sequence[int], model: Any) -> Iterator[ReportLine]:
+        """Send an image through the whole pipeline; see the function of this name."""
+        yield from find_truth_problems(self._config, self._name, self._dataset, indices[0], model)
 
 
 def _segment_problems(id_map: np.ndarray, path: str, info: dict) -> Iterator[str]:

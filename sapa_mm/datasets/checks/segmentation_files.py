@@ -12,7 +12,7 @@ from .dataset_config import DatasetConfig, is_known_step
 from .report import ReportLine
 
 #: Endings of files that somebody may take for images of a dataset.
-_IMAGE_ENDINGS = (
+IMAGE_ENDINGS = (
     '.jpg',
     '.jpeg',
     '.png',
@@ -210,7 +210,7 @@ def _unread_images(
 ) -> Iterator[ReportLine]:
     """Tell which images of a folder are left out, as a dataset does not."""
     key = f'{config.name}.data_prefix.img_path'
-    others = [n for n in found.files - images if n.lower().endswith(_IMAGE_ENDINGS)]
+    others = [n for n in found.files - images if n.lower().endswith(IMAGE_ENDINGS)]
     if os.path.commonpath([map_dir or os.sep, found.path]) == found.path:
         others = [name for name in others if not name.endswith(maps)]
     counts = Counter(os.path.splitext(name)[1] for name in others).most_common()

@@ -39,6 +39,7 @@ TRUTHS = {
         'LoadAnnotations',
         ('IoUMetric', 'BoundaryIoUMetric', 'CityscapesMetric'),
     ),
+    'matting': Truth('gt_alpha', 'alpha mattes', 'LoadFgAndBg', ('MattingMetric',)),
 }
 
 
