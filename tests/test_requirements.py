@@ -32,11 +32,13 @@ def imported_modules():
 
 
 def declared(extra):
-    """The distributions that a stack, with the export, installs."""
+    """The distributions that a stack, with export and matting, installs."""
     config = configparser.ConfigParser()
     config.read(ROOT / 'setup.cfg')
     extras = config['options.extras_require']
-    text = '\n'.join([config['options']['install_requires'], extras[extra], extras['export']])
+    text = '\n'.join(
+        [config['options']['install_requires'], extras[extra], extras['export'], extras['matting']]
+    )
     text = text.replace('sapa_mm[common]', extras['common'])
     names = re.findall(r'^\s*([\w-]+)', re.sub('#.*', '', text), re.M)
     return {name.lower().replace('_', '-') for name in names}

@@ -1,10 +1,9 @@
-"""Test a model of mmseg or mmdet: measure it, and save or draw its predictions."""
+"""Test a model: measure it, and save or draw its predictions."""
 
 import argparse
 
 from sapa_mm.engine.arguments import add_run_arguments, run_config_tool
-from sapa_mm.engine.depth_files import DEPTH_FORMATS
-from sapa_mm.engine.testing import prepare_testing, run_testing
+from sapa_mm.engine.testing import OUT_FORMATS, prepare_testing, run_testing
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -14,13 +13,15 @@ def make_parser() -> argparse.ArgumentParser:
     parser.add_argument('checkpoint', help='checkpoint file or address')
     parser.add_argument(
         '--out',
-        help='save the predictions: mmseg: a folder of label or depth maps, mmdet: a .pkl file',
+        help='save the predictions: a folder of label maps, depth maps or alpha mattes; mmdet: a '
+        '.pkl file',
     )
     parser.add_argument(
         '--out-format',
-        choices=DEPTH_FORMATS,
+        choices=OUT_FORMATS,
         default='png',
-        help='depth maps as 16-bit PNG in millimetres (default), or as float32 in metres',
+        help='png (default): depth in 16 bits of millimetres, alpha in 8 bits; npy: depth in '
+        'float32 of metres; rgba: cut-outs of matting, without the colours of the old background',
     )
     parser.add_argument('--show-dir', help='draw the predictions into this folder')
     parser.add_argument('--tta', action='store_true', help='test time augmentation')

@@ -6,8 +6,6 @@ import numpy as np
 
 from ..utils.files import whole_file, write_image
 
-#: The kinds of files: 16-bit images in millimetres, and arrays of floats in metres.
-DEPTH_FORMATS = ('png', 'npy')
 #: What a 16-bit image in millimetres holds at most, in metres.
 MAX_PNG_DEPTH = 65.535
 

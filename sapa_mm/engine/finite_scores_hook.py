@@ -9,11 +9,11 @@ from ..utils.log import log_warning
 
 
 class FiniteScoresHook(Hook):
-    """Warn once a run if scores of semantic segmentation, or depths, are NaN or infinite.
+    """Warn once a run if scores of semantic segmentation, depths or mattes are NaN or infinite.
 
     The class with the largest score is then a class as any other, mostly the first one: label maps,
-    pictures and metrics look normal. A saved depth map has holes. (Detections with such scores
-    disappear.)
+    pictures and metrics look normal. A saved depth map or matte has holes. (Detections with such
+    scores disappear.)
     """
 
     def __init__(self) -> None:
@@ -33,11 +33,11 @@ class FiniteScoresHook(Hook):
 
 
 def check_scores(samples: Sequence) -> bool:
-    """Warn if the scores or depths of a prediction are NaN or infinite.
+    """Warn if the scores, depths or mattes of a prediction are NaN or infinite.
 
     Args:
-        samples (Sequence[SegDataSample or DetDataSample]): Predictions; those without
-            ``seg_logits`` and ``pred_depth_map`` are not looked at.
+        samples (Sequence[BaseDataElement]): Predictions; those without ``seg_logits``,
+            ``pred_depth_map`` and ``pred_alpha`` are not looked at.
 
     Returns:
         bool: Whether it has warned.
@@ -59,4 +59,5 @@ def check_scores(samples: Sequence) -> bool:
 _CHECKED = {
     'seg_logits': ('scores', 'label map'),
     'pred_depth_map': ('depths', 'depth map'),
+    'pred_alpha': ('values of alpha', 'matte'),
 }

@@ -6,13 +6,31 @@ from typing import Any
 from mmengine.config import Config
 from mmengine.hooks import CheckpointHook, Hook
 
-from ..datasets.checks.metrics import COCO_ITEMS, DEPTH_METRICS, IOU_METRICS, PROPOSAL_ITEMS
+from ..datasets.checks.metrics import (
+    COCO_ITEMS,
+    DEPTH_METRICS,
+    IOU_METRICS,
+    MATTING_METRICS,
+    PROPOSAL_ITEMS,
+)
 from ..utils.configs import nested_configs, type_name
 from ..utils.log import log_warning
 from .config import ConfigError
 
 # What mmengine's own lists lack, as parts of names in lower case.
-_LESS = ['abs_rel', 'sq_rel', 'rmse', 'log10', 'silog', 'mse', 'mae', 'sad', 'grad', 'error']
+_LESS = [
+    'abs_rel',
+    'sq_rel',
+    'rmse',
+    'log10',
+    'silog',
+    'mse',
+    'mae',
+    'sad',
+    'grad',
+    'conn',
+    'error',
+]
 _GREATER = ['iou', 'dice', 'fscore', 'recall', '_ap', '/ap', 'pq', 'sq', 'rq', 'd1', 'd2', 'd3']
 
 _PANOPTIC = [f'{kind}{part}' for part in ('', '_th', '_st') for kind in ('PQ', 'SQ', 'RQ')]
@@ -97,6 +115,8 @@ def metric_names(evaluator: Any) -> tuple[list[str], bool]:
                 own = ['bIoU']
             case 'DepthMetric' | 'MonocularDepthMetric':
                 own = list(metric.get('depth_metrics') or DEPTH_METRICS)
+            case 'MattingMetric':
+                own = list(MATTING_METRICS)
             case 'PanopticMetric' | 'CocoPanopticMetric':
                 prefix, own = 'coco_panoptic', _PANOPTIC
             case 'CocoMetric':

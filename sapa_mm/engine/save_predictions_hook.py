@@ -1,4 +1,4 @@
-"""A hook that writes the predictions of a test as label maps or depth maps, and pictures."""
+"""A hook that writes the predictions of a test as maps, and pictures."""
 
 import os
 from collections import Counter
@@ -14,6 +14,8 @@ from ..utils.log import log_warning
 from .depth_files import MAX_PNG_DEPTH, write_depth
 from .depth_picture import draw_depth
 from .images import read_picture
+from .matting_files import write_alpha, write_cutout
+from .matting_picture import draw_matting
 from .pictures import add_picture
 
 
@@ -25,16 +27,17 @@ class SavePredictionsHook(Hook):
     folders do not overwrite one another.
 
     Args:
-        out (str, optional): The folder of maps, for models of mmseg: PNG label maps, numbered as
-            those of the dataset, of 16 bits if there are more than 255 classes; depth maps, see
-            ``write_depth``. Defaults to None.
-        show_dir (str, optional): The folder of pictures: depth maps and their errors in colour, see
-            ``draw_depth``; all else is drawn by the runner's visualizer, ground truth and
-            prediction. An image that cannot be drawn is left out with a warning.
+        out (str, optional): The folder of maps: PNG label maps, numbered as those of the dataset,
+            of 16 bits if there are more than 255 classes; depth maps, see ``write_depth``; alpha
+            mattes, see ``write_alpha``. Detections have none. Defaults to None.
+        show_dir (str, optional): The folder of pictures: depth maps, mattes and their errors, see
+            ``draw_depth`` and ``draw_matting``; all else is drawn by the runner's visualizer,
+            ground truth and prediction. An image that cannot be drawn is left out with a warning.
             Defaults to None.
         score_thr (float): Only detections of a higher score are drawn. Defaults to 0.3.
-        out_format (str): The kind of file of depth maps: 'png', 16 bits in millimetres, or 'npy',
-            float32 in metres. Defaults to 'png'.
+        out_format (str): The kind of file: 'png', depth in 16 bits of millimetres and alpha in 8
+            bits; 'npy', depth in float32 of metres; 'rgba', the foregrounds of mattes, see
+            ``write_cutout``. Defaults to 'png'.
     """
 
     priority = 'LOW'
@@ -53,8 +56,12 @@ class SavePredictionsHook(Hook):
         self._names: dict[str, str] = {}
         self._warned: set[str] = set()
         # How what a data sample has is written, and drawn where the visualizer does not.
-        self._writers = {'pred_sem_seg': self._write_labels, 'pred_depth_map': self._write_depth}
-        self._drawers = {'pred_depth_map': self._draw_depth}
+        self._writers = {
+            'pred_sem_seg': self._write_labels,
+            'pred_depth_map': self._write_depth,
+            'pred_alpha': self._write_matte,
+        }
+        self._drawers = {'pred_depth_map': self._draw_depth, 'pred_alpha': self._draw_matte}
 
     def before_test(self, runner) -> None:
         """Name the files of all images."""
@@ -74,10 +81,10 @@ class SavePredictionsHook(Hook):
             runner (Runner): The runner.
             batch_idx (int): Index of the batch.
             data_batch (Any): Unused.
-            outputs (Sequence[SegDataSample or DetDataSample], optional): The predictions.
+            outputs (Sequence[BaseDataElement], optional): The predictions.
 
         Raises:
-            ValueError: If ``out`` is given and there is no label map or depth map.
+            ValueError: If ``out`` is given and there is no map.
         """
         for sample in outputs or ():
             # Of a dataset that does not list its images, the whole path.
@@ -91,7 +98,9 @@ class SavePredictionsHook(Hook):
     def _write(self, sample: Any, path: str) -> None:
         write = next((self._writers[key] for key in self._writers if key in sample), None)
         if write is None:
-            raise ValueError(f'out: {sample.img_path} has no predicted label map or depth map')
+            raise ValueError(
+                f'out: {sample.img_path} has no predicted map of labels, depth or alpha'
+            )
         write(sample, path)
 
     def _write_labels(self, sample: Any, path: str) -> None:
@@ -102,7 +111,7 @@ class SavePredictionsHook(Hook):
         write_image(f'{path}.png', (labels + shift).astype(kind))
 
     def _write_depth(self, sample: Any, path: str) -> None:
-        depth = _metres(sample.pred_depth_map)
+        depth = _values(sample.pred_depth_map)
         farthest = depth[np.isfinite(depth)].max(initial=0)
         if self.out_format == 'png' and farthest > MAX_PNG_DEPTH:
             self._warn_once(
@@ -112,6 +121,13 @@ class SavePredictionsHook(Hook):
                 'keeps them',
             )
         write_depth(depth, f'{path}.{self.out_format}')
+
+    def _write_matte(self, sample: Any, path: str) -> None:
+        alpha = _values(sample.pred_alpha)
+        if self.out_format == 'rgba':
+            write_cutout(read_picture(sample.img_path), alpha, f'{path}.png')
+        else:
+            write_alpha(alpha, f'{path}.png')
 
     def _draw(self, visualizer: Any, sample: Any, path: str) -> None:
         try:
@@ -131,8 +147,13 @@ class SavePredictionsHook(Hook):
         add_picture(visualizer, picture, sample, self.score_thr, out_file=f'{path}{suffix}')
 
     def _draw_depth(self, sample: Any, picture: np.ndarray) -> np.ndarray:
-        truth = _metres(sample.gt_depth_map) if 'gt_depth_map' in sample else None
-        return draw_depth(picture, _metres(sample.pred_depth_map), truth)
+        truth = _values(sample.gt_depth_map) if 'gt_depth_map' in sample else None
+        return draw_depth(picture, _values(sample.pred_depth_map), truth)
+
+    def _draw_matte(self, sample: Any, picture: np.ndarray) -> np.ndarray:
+        truth = _values(sample.gt_alpha) if 'gt_alpha' in sample else None
+        trimap = sample.trimap.data[0].cpu().numpy()
+        return draw_matting(picture, trimap, _values(sample.pred_alpha), truth)
 
     def _warn_once(self, argument: str, text: str) -> None:
         if argument not in self._warned:
@@ -140,9 +161,9 @@ class SavePredictionsHook(Hook):
         self._warned.add(argument)
 
 
-def _metres(depth_map: Any) -> np.ndarray:
-    """The depth (H, W) of a map of mmseg, float32."""
-    return depth_map.data.float().squeeze(0).cpu().numpy()
+def _values(pixels: Any) -> np.ndarray:
+    """The values (H, W) of a map, float32."""
+    return pixels.data.float().squeeze(0).cpu().numpy()
 
 
 def relative_names(paths: Iterable[str]) -> dict[str, str]:

@@ -1,6 +1,7 @@
 """Testing: preparing and checking the config, and the run."""
 
 import copy
+import importlib.util
 import os
 from typing import Any
 
@@ -23,9 +24,15 @@ from ..utils.log import log_info, log_warning
 from ..utils.tasks import model_task
 from .check_loading_hook import CheckLoadingHook
 from .config import check_checkpoint, in_scope
-from .depth_files import DEPTH_FORMATS
 from .run import build_runner, explain_building, read_run_config
 from .settings import check_settings
+
+#: How maps are saved; but for PNG, those of one task, and what they are called.
+OUT_FORMATS = {
+    'png': (None, 'maps'),
+    'npy': ('depth', 'depth maps'),
+    'rgba': ('matting', 'alpha mattes'),
+}
 
 
 def prepare_testing(
@@ -48,8 +55,8 @@ def prepare_testing(
         checkpoint (str): The checkpoint to test, a path or a URL.
         work_dir (str, optional): Where the log and the metrics go. Defaults to the config's own,
             or to ``./work_dirs/<name of the config>``.
-        out (str, optional): Where to save the predictions: with mmseg a folder, for PNG label maps
-            as in the dataset, or depth maps; with mmdet a ``.pkl`` file. Defaults to None.
+        out (str, optional): Where to save the predictions: a folder, for PNG label maps as in the
+            dataset, depth maps or alpha mattes; with mmdet a ``.pkl`` file. Defaults to None.
         show_dir (str, optional): A folder to draw the predictions into. Defaults to None.
         tta (bool): Whether to use test time augmentation; of depth models, the average of each
             image and its mirror. Defaults to False.
@@ -60,8 +67,8 @@ def prepare_testing(
             Defaults to 'none'.
         allow_partial (bool): Whether to load what fits of a checkpoint that does not fit the model,
             and warn. Defaults to False.
-        out_format (str): How to save depth maps: 'png', 16 bits in millimetres, or 'npy', float32
-            in metres. Defaults to 'png'.
+        out_format (str): How to save maps: 'png', depth in 16 bits of millimetres and alpha in 8
+            bits; 'npy', depth in float32 of metres; 'rgba', cut-outs of matting. Defaults to 'png'.
 
     Returns:
         Config: The config.
@@ -122,8 +129,11 @@ def run_testing(cfg: Config, local_rank: int = 0) -> dict[str, float]:
 
 def _scope(cfg: Config, argument: str) -> str:
     scope = cfg.get('default_scope')
-    if scope not in ('mmseg', 'mmdet'):
-        raise ValueError(f'{argument} needs default_scope mmseg or mmdet, the config has {scope}')
+    if scope not in _VISUALIZERS and model_task(_model_class(cfg)) != 'matting':
+        raise ValueError(
+            f'{argument} needs default_scope mmseg or mmdet, or a matting model; the config has '
+            f'{scope}'
+        )
     return scope
 
 
@@ -133,15 +143,18 @@ def _model_class(cfg: Config) -> Any:
 
 
 def _check_format(cfg: Config, out: str | None, out_format: str) -> None:
-    if out_format not in DEPTH_FORMATS:
-        raise ValueError(f'out_format must be {" or ".join(DEPTH_FORMATS)}, got {out_format}')
+    if out_format not in OUT_FORMATS:
+        raise ValueError(f'out_format must be {" or ".join(OUT_FORMATS)}, got {out_format}')
     if out_format == 'png':
         return
     if out is None:
         raise ValueError(f'out_format: {out_format} has no effect without `out`')
-    if model_task(_model_class(cfg)) != 'depth':
+    task, maps = OUT_FORMATS[out_format]
+    if model_task(_model_class(cfg)) != task:
         kind = type_name(cfg.model.get('type'))
-        raise ValueError(f'out_format: {out_format} is for depth maps, {kind} predicts none')
+        raise ValueError(f'out_format: {out_format} is for {maps}, {kind} predicts none')
+    if out_format == 'rgba' and importlib.util.find_spec('pymatting') is None:
+        raise ValueError('out_format: rgba needs pymatting: pip install pymatting')
 
 
 def _metrics(cfg: Config) -> list[dict]:
@@ -212,7 +225,8 @@ def _save_predictions(cfg: Config, out: str, out_format: str) -> None:
         cfg.test_evaluator = [*_metrics(cfg), dump]
         return
     if out.endswith(('.pkl', '.pickle')) or os.path.isfile(out):
-        raise ValueError(f'out takes a folder (of maps) for an mmseg config, got {out}')
+        kind = type_name(cfg.model.get('type'))
+        raise ValueError(f'out takes a folder (of maps) for {kind}, got {out}')
     check_writable(out, 'out', is_folder=True)
     _check_apart(cfg, out, 'out')
     for metric in _metrics(cfg):
@@ -245,9 +259,9 @@ def _check_apart(cfg: Config, folder: str, name: str) -> None:
 
 
 def _draw_predictions(cfg: Config, show_dir: str) -> None:
-    kind = 'Seg' if _scope(cfg, 'show_dir') == 'mmseg' else 'Det'
+    kind = _VISUALIZERS.get(_scope(cfg, 'show_dir'), 'Visualizer')
     own = cfg.get('visualizer') or {'name': 'visualizer'}
-    visualizer = ConfigDict(type=f'{kind}LocalVisualizer')
+    visualizer = ConfigDict(type=kind)
     visualizer.update(own)  # unlike `**own` it keeps what is imported on use, which can be written
     cfg.visualizer = visualizer
     # The host's hook draws all images of one name into one file.
@@ -263,6 +277,9 @@ def _save(cfg: Config, **settings: Any) -> None:
 
 def _use_tta(cfg: Config) -> None:
     kind = _model_class(cfg)
+    if model_task(kind) == 'matting':
+        name = type_name(cfg.model.get('type'))
+        raise ValueError(f'tta: {name} predicts from each image once; test without `tta`')
     # mmseg's model for label maps is in the runtime settings of many configs.
     merger = type_name((cfg.get('tta_model') or {'type': 'SegTTAModel'}).get('type'))
     if model_task(kind) == 'depth' and merger == 'SegTTAModel':
@@ -320,9 +337,11 @@ def _check_tta_model(model: dict, merger: str) -> None:
 
 
 _LABEL_METRICS = ('IoUMetric', 'BoundaryIoUMetric', 'CityscapesMetric', 'DepthMetric',
-                  'MonocularDepthMetric', 'VOCMetric', 'OpenImagesMetric')  # fmt: skip
+                  'MattingMetric', 'MonocularDepthMetric', 'VOCMetric',
+                  'OpenImagesMetric')  # fmt: skip
 _WRITING_METRICS = ('IoUMetric', 'BoundaryIoUMetric', 'DepthMetric', 'MonocularDepthMetric')
 _COCO_METRICS = ('CocoMetric', 'CocoPanopticMetric')
+_VISUALIZERS = {'mmseg': 'SegLocalVisualizer', 'mmdet': 'DetLocalVisualizer'}
 _MASK_PARTS = ('mask_head', 'panoptic_head', 'panoptic_fusion_head', 'semantic_head', 'segm_head')
 # The fallbacks of mmdet's own tool.
 _DET_TTA_MODEL = {

@@ -1,21 +1,23 @@
 import pytest
 import torch
-from mmengine.structures import PixelData
+from mmengine.structures import BaseDataElement, PixelData
 
 from sapa_mm.engine.finite_scores_hook import FiniteScoresHook
-
-SegDataSample = pytest.importorskip('mmseg.structures').SegDataSample
 
 
 @pytest.mark.parametrize(
     ('key', 'said'),
-    [('seg_logits', 'scores of a.jpg'), ('pred_depth_map', 'depths of a.jpg')],
+    [
+        ('seg_logits', 'scores of a.jpg'),
+        ('pred_depth_map', 'depths of a.jpg'),
+        ('pred_alpha', 'alpha of a.jpg'),
+    ],
 )
 @pytest.mark.parametrize('value', [float('nan'), float('inf')])
 def test_what_is_no_number_is_warned_of_once(monkeypatch, key, said, value):
     warnings = []
     monkeypatch.setattr('sapa_mm.utils.log._log', lambda text, _: warnings.append(text))
-    sample = SegDataSample(metainfo={'img_path': 'a.jpg'})
+    sample = BaseDataElement(metainfo={'img_path': 'a.jpg'})
     data = torch.ones(1, 4, 4)
     sample.set_data({key: PixelData(data=data)})
     hook = FiniteScoresHook()

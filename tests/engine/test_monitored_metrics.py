@@ -43,7 +43,10 @@ def test_names_and_rules_of_known_metrics():
     assert {infer_rule(name) for name in names} == {'greater'}
 
 
-@pytest.mark.parametrize('name', ['loss', 'val_loss', 'abs_rel', 'depth/sq_rel', 'rmse_log', 'MSE'])
+@pytest.mark.parametrize(
+    'name',
+    ['loss', 'val_loss', 'abs_rel', 'depth/sq_rel', 'rmse_log', 'SAD', 'MSE', 'Grad', 'Conn'],
+)
 def test_less_of_an_error_is_better(name):
     assert infer_rule(name) == 'less'
 

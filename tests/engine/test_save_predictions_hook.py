@@ -10,7 +10,7 @@ from PIL import Image
 pytest.importorskip('mmengine')
 
 from mmengine.registry import HOOKS
-from mmengine.structures import InstanceData, PixelData
+from mmengine.structures import BaseDataElement, InstanceData, PixelData
 
 from sapa_mm.engine import SavePredictionsHook
 from sapa_mm.engine.save_predictions_hook import relative_names
@@ -80,7 +80,7 @@ def test_labels_of_many_classes(tmp_path, classes, reduce, mode, stored):
         assert labels.mode == mode
         assert (np.asarray(labels) == stored).all()
     del samples[0].pred_sem_seg
-    with pytest.raises(ValueError, match=r'^out: .*0.jpg has no predicted label map'):
+    with pytest.raises(ValueError, match=r'^out: .*0.jpg has no predicted map'):
         run(dataset, samples, out=str(tmp_path / 'out'))
 
 
@@ -124,6 +124,58 @@ def test_depth_maps_are_drawn_in_half_precision_too(tmp_path, has_truth):
     run(dataset, samples, show_dir=str(tmp_path / 'drawn'))
     pictures = [Image.open(tmp_path / 'drawn' / part / '0.png') for part in ('a', 'b')]
     assert {picture.height for picture in pictures} == {544 if has_truth else 272}
+
+
+def mattes(dataset, alpha, truth=None):
+    samples = [BaseDataElement(metainfo={'img_path': path}) for path in dataset.paths]
+    for sample in samples:
+        maps = {'pred_alpha': alpha, 'trimap': torch.full((6, 8), 128, dtype=torch.uint8)}
+        maps |= {} if truth is None else {'gt_alpha': truth}
+        sample.set_data({key: PixelData(data=value[None]) for key, value in maps.items()})
+    return samples
+
+
+def test_alpha_is_rounded_to_8_bits(tmp_path):
+    dataset = Images(tmp_path)
+    alpha = torch.full((6, 8), 100.6 / 255)
+    alpha[0, :3] = torch.tensor([0, 1, torch.nan])
+    run(dataset, mattes(dataset, alpha), out=str(tmp_path / 'out'))
+    for part in ('a', 'b'):
+        image = Image.open(tmp_path / 'out' / part / '0.png')
+        assert image.mode == 'L'
+        values = np.asarray(image)
+        assert values[0, :4].tolist() == [0, 255, 0, 101]
+        assert (values[1:] == 101).all()
+
+
+@pytest.mark.parametrize('has_truth', [True, False])
+def test_mattes_are_drawn_in_half_precision_too(tmp_path, monkeypatch, has_truth):
+    monkeypatch.setattr('importlib.util.find_spec', lambda name: None)
+    dataset = Images(tmp_path)
+    alpha = torch.full((6, 8), 0.5, dtype=torch.bfloat16)
+    samples = mattes(dataset, alpha, torch.ones(6, 8) if has_truth else None)
+    run(dataset, samples, show_dir=str(tmp_path / 'drawn'))
+    pictures = [Image.open(tmp_path / 'drawn' / part / '0.png') for part in ('a', 'b')]
+    # Three columns of panels and a scale, or two.
+    assert {picture.width for picture in pictures} == {8 + 3 * 328 + 80 if has_truth else 664}
+
+
+def test_cut_outs_have_the_colours_of_the_foreground(tmp_path):
+    """Half a red thing before white is red, not pink."""
+    pytest.importorskip('pymatting')
+    dataset = Images(tmp_path)
+    alpha = np.tile(np.linspace(1, 0, 8, dtype=np.float32), (6, 1))
+    image = np.rint(255 * (alpha[..., None] * [1, 0, 0] + 1 - alpha[..., None])).astype(np.uint8)
+    for path in dataset.paths:
+        Image.fromarray(image).save(path, quality=100, subsampling=0)
+    samples = mattes(dataset, torch.tensor(alpha))
+    run(dataset, samples, out=str(tmp_path / 'out'), out_format='rgba')
+    cutout = np.asarray(Image.open(tmp_path / 'out/a/0.png')).astype(int)
+    np.testing.assert_array_equal(cutout[..., 3], np.rint(255 * alpha))
+    mixed = (alpha > 0.1) & (alpha < 0.9)
+    assert image[mixed][:, 1].mean() > 120
+    assert cutout[mixed][:, 1].mean() < 20
+    assert cutout[mixed][:, 0].min() > 235
 
 
 @pytest.fixture

@@ -131,7 +131,7 @@ def test_flips_of_a_model_that_cannot(run, tmp_path, capfd):
             ['--out', 'out', '--out-format', 'npy', '--cfg-options', 'model.type=EncoderDecoder'],
             '--out-format: npy is for depth maps, EncoderDecoder predicts none',
         ),
-        (['--out', 'depths.pkl'], '--out takes a folder (of maps) for an mmseg config, got'),
+        (['--out', 'depths.pkl'], '--out takes a folder (of maps) for FlipDepthEstimator, got'),
         (['--out', '{data}/annotations/test'], '--out: {data}/annotations/test has files of'),
         (['--show-dir', '{data}/images'], '--show-dir: {data}/images has files of'),
     ],

@@ -21,6 +21,8 @@ IOU_METRICS = {
 DEPTH_METRICS = (
     'd1', 'd2', 'd3', 'abs_rel', 'sq_rel', 'rmse', 'rmse_log', 'log10', 'silog'
 )  # fmt: skip
+#: What MattingMetric gives.
+MATTING_METRICS = ('SAD', 'MSE', 'Grad', 'Conn')
 #: The ``metric_items`` of CocoMetric, for boxes and masks and for proposals.
 COCO_ITEMS = ('mAP', 'mAP_50', 'mAP_75', 'mAP_s', 'mAP_m', 'mAP_l')
 PROPOSAL_ITEMS = ('AR@100', 'AR@300', 'AR@1000', 'AR_s@1000', 'AR_m@1000', 'AR_l@1000')
