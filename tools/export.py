@@ -1,4 +1,4 @@
-"""Export a segmentor or depth estimator to ONNX or a program of torch.export; check its values.
+"""Export a model to ONNX or a program of torch.export; check its values.
 
 Example:
     python tools/export.py CONFIG weights/NAME-HASH.safetensors --out model.onnx
@@ -17,7 +17,9 @@ def make_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument('config', help='config file of a segmentor or depth estimator of mmseg')
+    parser.add_argument(
+        'config', help='config file of a segmentor, depth estimator or matting model'
+    )
     parser.add_argument('checkpoint', help='checkpoint, or published weights')
     parser.add_argument('--out', required=True, help='file to write, .onnx or .pt2')
     parser.add_argument(
@@ -25,6 +27,9 @@ def make_parser() -> argparse.ArgumentParser:
         nargs='+',
         default=[],
         help="images to check it on (default: the first of the config's test set)",
+    )
+    parser.add_argument(
+        '--trimaps', nargs='+', default=[], help='of a matting model, the trimaps of --images'
     )
     add_data_root(parser)
     add_cfg_options(parser, 'settings with which it was trained')

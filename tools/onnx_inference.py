@@ -1,11 +1,12 @@
 """Predict with an exported ONNX file; needs onnxruntime, numpy and Pillow, nothing else.
 
-Copy this file to wherever the model is to run. It writes the labels of a segmentor, or the depth of
-a depth estimator in millimetres.
+Copy this file to wherever the model is to run. It writes the labels of a segmentor, the depth of a
+depth estimator in millimetres, or the alpha of a matting model.
 
 Example:
     python onnx_inference.py segformer.onnx image.jpg --out labels.png
     python onnx_inference.py depthformer.onnx image.jpg --out depth.png
+    python onnx_inference.py matting.onnx image.jpg --trimap trimap.png --out alpha.png
 """
 
 import argparse
@@ -157,7 +158,35 @@ class Depth:
         return [f'{find(depth):7.3f} m  {name}' for find, name in named]
 
 
-TASKS = {'segmentation': Segmentation, 'depth': Depth}
+class Matting:
+    """Alpha for each pixel, [0, 1] (H, W), from an image and its trimap."""
+
+    rules: ClassVar = {
+        'trimap': lambda known: known == [0, 255],
+        'resize': lambda steps: steps == [],
+    }
+    output = 'alpha'
+
+    @staticmethod
+    def finish(alpha: np.ndarray, height: int, width: int, metadata: dict) -> np.ndarray:
+        """Get alpha (H, W)."""
+        return alpha[0]
+
+    @staticmethod
+    def draw(alpha: np.ndarray, metadata: dict) -> Image.Image:
+        """Make a grey image of 8 bits."""
+        return Image.fromarray(np.rint(np.nan_to_num(alpha).clip(0, 1) * 255).astype(np.uint8))
+
+    @staticmethod
+    def describe(alpha: np.ndarray, metadata: dict) -> list[str]:
+        """List the shares of opaque, transparent and other pixels."""
+        opaque, transparent = (alpha == 1).mean(), (alpha == 0).mean()
+        named = (opaque, 'foreground'), (transparent, 'background')
+        named = (*named, (1 - opaque - transparent, 'between'))
+        return [f'{100 * share:5.1f} %  {name}' for share, name in named]
+
+
+TASKS = {'segmentation': Segmentation, 'depth': Depth, 'matting': Matting}
 # What tools/export.py writes; the file may be of somebody else.
 RULES = {
     'task': lambda task: task in TASKS,
@@ -210,9 +239,17 @@ class OnnxModel:
         self.metadata = read_metadata(texts, path)
         self.task = TASKS[self.metadata['task']]
 
-    def __call__(self, image: np.ndarray) -> np.ndarray:
-        """Predict a map (H, W), see `TASKS`, from uint8 (H, W, C), see `read_image`."""
+    def __call__(self, image: np.ndarray, trimap: np.ndarray | None = None) -> np.ndarray:
+        """Predict a map (H, W), see `TASKS`, from uint8 (H, W, C), see `read_image`.
+
+        A matting model takes a trimap, uint8 (H, W), 0 for the background, 255 for the foreground
+        and all else where it is unknown; other models take none.
+        """
         size = image.shape[:2]
+        if (trimap is not None) != (self.task is Matting):
+            raise ValueError(f'a trimap is {"needed" if trimap is None else "for matting alone"}')
+        if trimap is not None and trimap.shape != size:
+            raise ValueError(f'the trimap must have the size {size} of its image: {trimap.shape}')
         height, width = target_size(self.metadata['resize'], *size)
         planes = image.transpose(2, 0, 1)[list(CHANNELS[self.metadata['channels']][1])]
         # Rounded to whole numbers, since the model was trained on images resized in uint8.
@@ -221,6 +258,8 @@ class OnnxModel:
             np.array(self.metadata[name], np.float32)[:, None, None] for name in ('mean', 'std')
         )
         inputs = {'image': ((planes - mean) / std)[None]}
+        if trimap is not None:
+            inputs['trimap'] = trimap[None, None]
         values = self.session.run([self.task.output], inputs)[0][0]
         return self.task.finish(values, *size, self.metadata)
 
@@ -237,6 +276,18 @@ def read_image(path: str, channels: str = 'rgb') -> np.ndarray:
     if mode == 'RGBA' and image.mode != mode:
         raise ValueError(f'{path} has the mode {image.mode}, the model takes images of 4 channels')
     return np.atleast_3d(np.asarray(image.convert(mode)))
+
+
+def read_trimap(path: str) -> np.ndarray:
+    """Read a trimap, uint8 (H, W), which may have several channels, all grey and opaque."""
+    image = ImageOps.exif_transpose(Image.open(path))
+    if image.mode not in ('L', 'P', 'RGB', 'RGBA', '1'):
+        raise ValueError(f'{path} has the mode {image.mode}, trimaps have 8 bits a channel')
+    *colours, opacity = image.convert('RGBA').split()
+    first, second, third = map(np.asarray, colours)
+    if (first != second).any() or (first != third).any() or np.asarray(opacity).min() < 255:
+        raise ValueError(f'{path} must be grey and opaque')
+    return first
 
 
 def printable(text: str) -> str:
@@ -256,21 +307,23 @@ def write(picture: Image.Image, path: str) -> None:
 
 
 def main() -> None:
-    """Predict an image's labels or depth and print what is in it."""
+    """Predict an image's labels, depth or alpha and print what is in it."""
     parser = argparse.ArgumentParser(description=__doc__.partition('\n')[0])
     parser.add_argument('model', help='ONNX file written by tools/export.py')
     parser.add_argument('image', help='image file')
     parser.add_argument(
         '--out',
-        help='PNG file for the label map, in the colours of the classes, or for the depth, 16 bits '
-        'in millimetres',
+        help='PNG file for the label map, in the colours of the classes, for the depth, 16 bits in '
+        'millimetres, or for the alpha, 8 bits',
     )
+    parser.add_argument('--trimap', help='trimap of the image, for a matting model')
     args = parser.parse_args()
     try:
         if args.out and not args.out.endswith('.png'):
             raise ValueError(f'--out must end in .png, got {args.out}')
         model = OnnxModel(args.model)
-        result = model(read_image(args.image, model.metadata['channels']))
+        image = read_image(args.image, model.metadata['channels'])
+        result = model(image, read_trimap(args.trimap) if args.trimap else None)
         if args.out:
             write(model.task.draw(result, model.metadata), args.out)
     except Exception as error:

@@ -12,6 +12,9 @@ from ..utils.text import markdown_table, one_line
 from .exported_model import MAX_DIFFERENT_PIXELS, Difference, ExportedModel
 from .formats import Run
 
+#: A normalised image, float32 (C, H, W), and what else a file takes beside it, of one size.
+Inputs = tuple[np.ndarray, ...]
+
 _NUM_SIZES, _MIN_CROPS, _CROP_STEPS = 5, 2, 8
 # Programs of torch.export fail where SegFormer reduces a side to a single value.
 _MIN_CROP_SIDE = 64
@@ -55,28 +58,28 @@ def is_accurate(comparisons: Sequence[Comparison]) -> bool:
     return close and different <= MAX_DIFFERENT_PIXELS * sum(pixels)
 
 
-def add_crops(images: Sequence[np.ndarray]) -> list[np.ndarray]:
+def add_crops(images: Sequence[Inputs]) -> list[Inputs]:
     """Adds crops, so that the images have at least five sizes, some with odd sides.
 
     Args:
-        images (Sequence[np.ndarray]): Normalised images (C, H, W).
+        images (Sequence[Inputs]): The images.
 
     Returns:
-        list[np.ndarray]: The images, and crops of the largest.
+        list[Inputs]: The images, and crops of the largest.
 
     Raises:
         ValueError: If none is large enough for crops.
     """
-    largest = max(images, key=np.size)
-    h, w = largest.shape[1:]
-    sizes = {image.shape[1:] for image in images}
+    largest = max(images, key=lambda inputs: inputs[0].size)
+    h, w = largest[0].shape[1:]
+    sizes = {inputs[0].shape[1:] for inputs in images}
     crops = {}
     for step in range(_CROP_STEPS):
         # The sides of images are usually even: these are odd.
         height = max(h - 1 - step * (h // _CROP_STEPS), _MIN_CROP_SIDE)
         width = max(w - 3 - step * (w // _CROP_STEPS), _MIN_CROP_SIDE)
         if min(h, w) > _MIN_CROP_SIDE and (height, width) not in sizes:
-            crops[height, width] = largest[:, :height, :width]
+            crops[height, width] = tuple(part[:, :height, :width] for part in largest)
     needed = max(_NUM_SIZES - len(sizes), _MIN_CROPS)
     if len(crops) < needed:
         raise ValueError(
@@ -86,17 +89,17 @@ def add_crops(images: Sequence[np.ndarray]) -> list[np.ndarray]:
     return [*images, *[*crops.values()][:needed]]
 
 
-def check_sizes(images: Sequence[np.ndarray], min_size: Sequence[int]) -> None:
+def check_sizes(images: Sequence[Inputs], min_size: Sequence[int]) -> None:
     """Checks that images are not too small.
 
     Args:
-        images (Sequence[np.ndarray]): Images (C, H, W).
+        images (Sequence[Inputs]): The images.
         min_size (Sequence[int]): Smallest height and width that a graph takes.
 
     Raises:
         ValueError: If one is.
     """
-    for image in images:
+    for image, *_ in images:
         if image.shape[1] < min_size[0] or image.shape[2] < min_size[1]:
             raise ValueError(
                 f'images: one of {image.shape[1]}x{image.shape[2]} (once resized) is too small to '
@@ -105,15 +108,13 @@ def check_sizes(images: Sequence[np.ndarray], min_size: Sequence[int]) -> None:
 
 
 @torch.no_grad()
-def compare(
-    exported: ExportedModel, run: Run, images: Sequence[np.ndarray]
-) -> Iterator[Comparison]:
+def compare(exported: ExportedModel, run: Run, images: Sequence[Inputs]) -> Iterator[Comparison]:
     """Compares a file with its model.
 
     Args:
         exported (ExportedModel): The model.
         run (Run): Runs the file.
-        images (Sequence[np.ndarray]): Normalised images, float32 (C, H, W).
+        images (Sequence[Inputs]): The images.
 
     Yields:
         Comparison: One for each image.
@@ -121,10 +122,10 @@ def compare(
     Raises:
         ValueError: If the file cannot be run on an image.
     """
-    for image in images:
-        batch, (h, w) = np.ascontiguousarray(image[None]), image.shape[1:]
-        tensor = torch.from_numpy(batch)
-        expected, seconds_torch = _time(lambda tensor=tensor: exported(tensor).numpy())
+    for inputs in images:
+        batch, (h, w) = [np.ascontiguousarray(part[None]) for part in inputs], inputs[0].shape[1:]
+        tensors = [torch.from_numpy(part) for part in batch]
+        expected, seconds_torch = _time(lambda tensors=tensors: exported(*tensors).numpy())
         try:
             found, seconds_file = _time(lambda batch=batch: run(batch))
         except Exception as error:

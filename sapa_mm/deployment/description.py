@@ -5,13 +5,18 @@ import json
 from mmengine.config import Config
 
 from .. import __version__
-from ..engine.images import image_pipeline, input_channels
+from ..engine.images import image_pipeline
 from ..utils.configs import type_name
 from .exported_model import ExportedModel
 
+_OTHER_STEPS = (
+    *('LoadImageFromFile', 'PackSegInputs'),
+    *('LoadMattingImage', 'LoadTrimap', 'PackMattingInputs'),
+)
+
 
 def describe(cfg: Config, exported: ExportedModel, meta: dict) -> dict[str, str]:
-    """Describes a model of mmseg.
+    """Describes a model.
 
     Args:
         cfg (Config): Its config.
@@ -38,7 +43,7 @@ def describe(cfg: Config, exported: ExportedModel, meta: dict) -> dict[str, str]
             f'data_preprocessor.test_cfg={dict(preprocessor.test_cfg)} pads images: not exported; '
             'resize them in the test pipeline instead (ResizeToMultiple)'
         )
-    pipeline, count = image_pipeline(cfg), input_channels(exported.model)
+    pipeline, count = image_pipeline(cfg), exported.channels
     mean, std = [0.0] * count, [1.0] * count
     if preprocessor._enable_normalize:
         # One value may stand for all channels.
@@ -50,14 +55,14 @@ def describe(cfg: Config, exported: ExportedModel, meta: dict) -> dict[str, str]
         **exported.metadata(meta),
         mean=mean,
         std=std,
-        channels=_channel_order(pipeline, cfg.model.get('data_preprocessor') or {}, count),
+        channels=_channel_order(pipeline, preprocessor._channel_conversion, count),
         resize=_size_rule(pipeline),
-        align_corners=bool(exported.model.align_corners),
+        align_corners=bool(getattr(exported.model, 'align_corners', False)),
     )
     return {'sapa_mm': __version__, **{name: json.dumps(value) for name, value in fields.items()}}
 
 
-def _channel_order(pipeline: list[dict], preprocessor: dict, count: int) -> str:
+def _channel_order(pipeline: list[dict], converts: bool, count: int) -> str:
     load = next((step for step in pipeline if type_name(step['type']) == 'LoadImageFromFile'), {})
     if load.get('imdecode_backend') == 'tifffile':
         raise ValueError(
@@ -71,7 +76,7 @@ def _channel_order(pipeline: list[dict], preprocessor: dict, count: int) -> str:
         )
     if count != 3:
         return 'grey' if count == 1 else 'bgra'
-    return 'rgb' if preprocessor.get('bgr_to_rgb') or preprocessor.get('rgb_to_bgr') else 'bgr'
+    return 'rgb' if converts else 'bgr'
 
 
 def _size_rule(pipeline: list[dict]) -> list[dict]:
@@ -87,7 +92,7 @@ def _size_rule(pipeline: list[dict]) -> list[dict]:
                 rule.append(dict(scale_factor=step['scale_factor']))
         elif kind == 'ResizeToMultiple' and step.get('interpolation') in (None, 'bilinear'):
             rule.append(dict(multiple_of=step.get('size_divisor', 32)))
-        elif kind not in ('LoadImageFromFile', 'PackSegInputs'):
+        elif kind not in _OTHER_STEPS:
             raise ValueError(
                 f'test pipeline: {kind} cannot be described in the file; it may have '
                 'LoadImageFromFile, Resize, ResizeToMultiple (bilinear), annotations and '

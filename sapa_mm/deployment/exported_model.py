@@ -5,7 +5,10 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
+import torch
 from torch import Tensor, nn
+
+from ..engine.images import input_channels
 
 #: Largest share of the pixels of all images that may mean another thing, such as another class.
 MAX_DIFFERENT_PIXELS = 1e-4
@@ -29,8 +32,12 @@ class Difference:
 class ExportedModel(nn.Module):
     """A model as a module from a normalised image to a map of the image's size.
 
+    ``forward`` takes the ``inputs``, of which the first is the image, float32 (1, C, H, W), and
+    returns the map (1, channels of the map, H, W).
+
     Attributes:
         task (str): Name of the task, in the file's metadata.
+        inputs (tuple[str, ...]): Names of the inputs, in the graph. Defaults to ('image',).
         output (str): Name of the map, in the graph.
         columns (tuple[str, ...]): What the cells of a ``Difference`` are.
         tolerance (str): How much may differ, for a message.
@@ -43,6 +50,7 @@ class ExportedModel(nn.Module):
     """
 
     task: ClassVar[str]
+    inputs: ClassVar[tuple[str, ...]] = ('image',)
     output: ClassVar[str]
     columns: ClassVar[tuple[str, ...]]
     tolerance: ClassVar[str]
@@ -51,16 +59,33 @@ class ExportedModel(nn.Module):
         super().__init__()
         self.model = model
 
-    @abstractmethod
-    def forward(self, image: Tensor) -> Tensor:
-        """Predict the map.
+    @property
+    def channels(self) -> int:
+        """Channels of the image."""
+        return input_channels(self.model)
+
+    def example(self, height: int, width: int) -> tuple[Tensor, ...]:
+        """Make inputs of a size.
 
         Args:
-            image (Tensor): Normalised, float32 (1, C, H, W).
+            height (int): Their height.
+            width (int): Their width.
 
         Returns:
-            Tensor: (1, channels of the map, H, W).
+            tuple[Tensor, ...]: One for each of ``inputs``.
         """
+        return (torch.zeros(1, self.channels, height, width),)
+
+    def prepare(self, batch: dict) -> tuple[np.ndarray, ...]:
+        """Take the inputs from a batch.
+
+        Args:
+            batch (dict): What the data preprocessor makes of one image.
+
+        Returns:
+            tuple[np.ndarray, ...]: One (C, H, W) for each of ``inputs``.
+        """
+        return (batch['inputs'][0].numpy(),)
 
     @abstractmethod
     def metadata(self, meta: dict) -> dict[str, Any]:

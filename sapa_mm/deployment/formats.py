@@ -4,7 +4,7 @@ import contextlib
 import io
 import logging
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,8 +13,8 @@ import torch
 from ..utils.text import one_line
 from .trace import Traced
 
-#: Runs a file on a normalised image, float32 (1, C, H, W); returns its map, see ``ExportedModel``.
-Run = Callable[[np.ndarray], np.ndarray]
+#: Runs a file on its inputs (1, C, H, W); returns its map, see ``ExportedModel``.
+Run = Callable[[Sequence[np.ndarray]], np.ndarray]
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ def _write_onnx(traced: Traced, metadata: dict[str, str], path: str) -> None:
                 traced.program,
                 dynamo=True,
                 opset_version=OPSET,
-                input_names=['image'],
+                input_names=list(traced.inputs),
                 output_names=[traced.output],
                 custom_translation_table=TRANSLATIONS,
                 verbose=False,
@@ -66,7 +66,8 @@ def _open_onnx(path: str) -> Run:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = torch.get_num_threads()
     session = onnxruntime.InferenceSession(path, options, providers=['CPUExecutionProvider'])
-    return lambda image: session.run(None, {'image': image})[0]
+    names = [value.name for value in session.get_inputs()]
+    return lambda inputs: session.run(None, dict(zip(names, inputs, strict=True)))[0]
 
 
 def _write_program(traced: Traced, metadata: dict[str, str], path: str) -> None:
@@ -79,8 +80,8 @@ def _open_program(path: str) -> Run:
     module = torch.export.load(path).module()
 
     @torch.no_grad()
-    def run(image: np.ndarray) -> np.ndarray:
-        return module(torch.from_numpy(image)).numpy()
+    def run(inputs: Sequence[np.ndarray]) -> np.ndarray:
+        return module(*map(torch.from_numpy, inputs)).numpy()
 
     return run
 
@@ -120,8 +121,8 @@ def format_of(path: str) -> Format:
 
 
 def _name_sides(model) -> None:
-    """Names the dynamic sides of input and output 'height' and 'width'."""
-    for value in (model.graph.inputs[0], model.graph.outputs[0]):
+    """Names the dynamic sides of inputs and output 'height' and 'width'."""
+    for value in (*model.graph.inputs, model.graph.outputs[0]):
         names = (None, None, 'height', 'width')
         value.shape = type(value.shape)(
             side if name is None else name for name, side in zip(names, value.shape, strict=True)

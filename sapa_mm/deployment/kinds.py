@@ -5,11 +5,12 @@ from torch import nn
 from ..utils.tasks import model_task
 from .depth_estimator import DepthEstimator
 from .exported_model import ExportedModel
+from .matting_model import MattingModel
 from .segmentor import Segmentor
 
 #: What a model becomes, by its task.
 KINDS: dict[str | None, type[ExportedModel]] = {
-    kind.task: kind for kind in (Segmentor, DepthEstimator)
+    kind.task: kind for kind in (Segmentor, DepthEstimator, MattingModel)
 }
 
 
@@ -29,7 +30,7 @@ def wrap(model: nn.Module) -> ExportedModel:
     if kind is None:
         raise ValueError(
             f'model: {type(model).__name__} cannot be exported: only segmentors and depth '
-            'estimators of mmseg (EncoderDecoder, DepthEstimator) can; the results of detectors '
-            'have no fixed shape'
+            'estimators of mmseg (EncoderDecoder, DepthEstimator) and A2UMatting can; the results '
+            'of detectors have no fixed shape'
         )
     return kind(model)

@@ -11,7 +11,6 @@ import torch.fx.experimental._config as symbolic_sizes
 from torch import nn
 from torch.export import Dim, ExportedProgram, export
 
-from ..engine.images import input_channels
 from ..utils.text import one_line
 from .exported_model import ExportedModel
 
@@ -26,11 +25,13 @@ class Traced:
     Attributes:
         program (ExportedProgram): For one image of any height and width.
         min_size (list[int]): Smallest height and width of an image.
+        inputs (tuple[str, ...]): Names of what it takes.
         output (str): Name of the map that it returns.
     """
 
     program: ExportedProgram
     min_size: list[int]
+    inputs: tuple[str, ...]
     output: str
 
 
@@ -51,25 +52,25 @@ def trace(exported: ExportedModel) -> Traced:
     with (
         sapa_ops.use_backend('compiled'),
         torch.no_grad(),
-        _traceable(exported.model.backbone),
+        _traceable(getattr(exported.model, 'backbone', None)),
         # Features of a single row or window in the example may have more in other images.
         symbolic_sizes.patch(backed_size_oblivious=True),
     ):
         try:
-            image = torch.zeros(1, input_channels(exported.model), *_EXAMPLE_SIZE)
-            program = export(exported, (image,), dynamic_shapes={'image': sizes})
+            example = exported.example(*_EXAMPLE_SIZE)
+            program = export(exported, example, dynamic_shapes=[sizes for _ in example])
         except Exception as error:
             # Tracing runs the model's own code, which may raise anything.
             raise ValueError(f'the model cannot be traced: {one_line(error)}') from error
     node = next(n for n in program.graph.nodes if n.op == 'placeholder' and n.name == 'image')
     symbols = [side.node.expr for side in node.meta['val'].shape[2:]]
     sides = [int(program.range_constraints[symbol].lower) for symbol in symbols]
-    return Traced(program, sides, exported.output)
+    return Traced(program, sides, exported.inputs, exported.output)
 
 
-def _traceable(backbone: nn.Module) -> contextlib.AbstractContextManager:
+def _traceable(backbone: nn.Module | None) -> contextlib.AbstractContextManager:
     """Give mmseg's Swin the form that our subclass has when it is traced, for a while."""
-    if type(backbone).__name__ != 'SwinTransformer':
+    if backbone is None or type(backbone).__name__ != 'SwinTransformer':
         return contextlib.nullcontext()
     from ..depth.traceable_swin import swin_stages
 

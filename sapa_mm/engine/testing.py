@@ -85,6 +85,8 @@ def prepare_testing(
     cfg.load_from = checkpoint
     cfg.resume = False
     cfg.pop('allow_partial', None)
+    # A test looks for no best checkpoint; mmengine would ask whether more of its metric is better.
+    ((cfg.get('default_hooks') or {}).get('checkpoint') or {}).pop('save_best', None)
     if allow_partial:
         cfg.allow_partial = True
     if cfg.get('test_dataloader') is None:

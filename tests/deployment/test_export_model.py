@@ -66,7 +66,7 @@ def test_the_check_is_of_five_sizes(upernet):
 
 def test_five_sizes():
     def sizes(*shapes):
-        return [image.shape[1:] for image in add_crops([np.zeros((3, *s)) for s in shapes])]
+        return [image.shape[1:] for (image,) in add_crops([(np.zeros((3, *s)),) for s in shapes])]
 
     for shapes in ([(96, 96)], [(96, 96)] * 7, [(512, 704), (352, 480), (96, 64)]):
         found = sizes(*shapes)
@@ -77,7 +77,7 @@ def test_five_sizes():
     with pytest.raises(
         ValueError, match='32x5024 .* is too small to check on: the file takes 33x61'
     ):
-        check_sizes([np.zeros((3, 33, 61)), np.zeros((3, 32, 5024))], (33, 61))
+        check_sizes([(np.zeros((3, 33, 61)),), (np.zeros((3, 32, 5024)),)], (33, 61))
     with pytest.raises(ValueError, match='at most 64x128 .* are too small to check 5 sizes on'):
         sizes((64, 128), (64, 64))
 
@@ -235,7 +235,7 @@ def test_values_that_are_not_the_models(upernet, images, tmp_path, monkeypatch):
 
     def open_wrong(path):
         run = right.open(path)
-        return lambda image: run(image) + np.float32(0.5)
+        return lambda inputs: run(inputs) + np.float32(0.5)
 
     def write(traced, metadata, path):
         Path(path).write_bytes(upernet[2].read_bytes())
