@@ -41,6 +41,9 @@ class MattingDataset(BaseDataset):
             ``dict(fg_path='fg', alpha_path='alpha', bg_path='bg')``.
         **kwargs: Other arguments of ``BaseDataset``.
 
+    Attributes:
+        backgrounds (list[str]): Paths of the backgrounds, in the list's order; none to test.
+
     Raises:
         FileNotFoundError: If there is no such folder or list.
         ValueError: If data_prefix has other keys, a folder has no image, a name of a list or the
@@ -66,6 +69,7 @@ class MattingDataset(BaseDataset):
                 f'img_path, trimap_path and perhaps alpha_path, got {", ".join(sorted(keys))}'
             )
         self.bg_file = bg_file
+        self.backgrounds: list[str] = []
         super().__init__(ann_file=ann_file, data_root=data_root, data_prefix=data_prefix, **kwargs)
 
     def load_data_list(self) -> list[dict[str, Any]]:

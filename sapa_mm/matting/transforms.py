@@ -13,7 +13,7 @@ from mmengine.registry import TRANSFORMS
 from sapa_ops.checks import check_positive
 
 from .loading import load_fg
-from .trimap import BACKGROUND, FOREGROUND, UNKNOWN
+from .trimap import UNKNOWN, trimap_of_alpha
 
 # What mmengine seeds.
 _uniform, _randint = np.random.uniform, np.random.randint
@@ -222,14 +222,8 @@ class GenerateTrimap(BaseTransform):
         Returns:
             dict: ``results``.
         """
-        alpha = results['alpha']
-        trimap = np.full(alpha.shape, UNKNOWN, np.uint8)
-        for value in (FOREGROUND, BACKGROUND):
-            size = _randint(self.size_range[0], self.size_range[1] + 1)
-            ellipse = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (size, size))
-            known = cv2.erode((alpha == value).astype(np.uint8), ellipse)
-            trimap[known == 1] = value
-        results['trimap'] = trimap
+        sizes = _randint(self.size_range[0], self.size_range[1] + 1, size=2)
+        results['trimap'] = trimap_of_alpha(results['alpha'], *sizes.tolist())
         return results
 
     def __repr__(self) -> str:

@@ -77,3 +77,21 @@ def make_trimap(mask: np.ndarray, width: int) -> np.ndarray:
         distance = cv2.distanceTransform(side, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
         trimap[(side == 1) & (distance <= width)] = UNKNOWN
     return trimap
+
+
+def trimap_of_alpha(alpha: np.ndarray, fg_size: int, bg_size: int) -> np.ndarray:
+    """Make a trimap of alpha: its 255 and its 0, each eroded by an ellipse.
+
+    Args:
+        alpha (np.ndarray): (H, W), in 0..255.
+        fg_size (int): Diameter in pixels of the ellipse that erodes 255; 1 leaves it as it is.
+        bg_size (int): That of the one that erodes 0.
+
+    Returns:
+        np.ndarray: uint8 (H, W) of 0, 128 and 255.
+    """
+    trimap = np.full(alpha.shape, UNKNOWN, np.uint8)
+    for value, size in ((FOREGROUND, fg_size), (BACKGROUND, bg_size)):
+        ellipse = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (size, size))
+        trimap[cv2.erode((alpha == value).astype(np.uint8), ellipse) == 1] = value
+    return trimap

@@ -14,5 +14,8 @@ def compose(fg: np.ndarray, bg: np.ndarray, alpha: np.ndarray) -> np.ndarray:
     Returns:
         np.ndarray: uint8 (H, W, 3).
     """
-    share = (alpha / 255)[..., None]
-    return (share * fg + (1 - share) * bg).astype(np.uint8)
+    image = np.empty_like(fg)
+    for row, values in enumerate(alpha):  # float64 of a whole image takes much memory
+        share = values[:, None] / 255
+        image[row] = share * fg[row] + (1 - share) * bg[row]
+    return image
