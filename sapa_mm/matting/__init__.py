@@ -3,6 +3,7 @@
 # Registers the metric.
 from ..evaluation.matting_metric import MattingMetric
 from .a2u_matting import A2UMatting
+from .inference import inference_matting
 from .loading import LoadAlphaAnnotations, LoadFgAndBg, LoadMattingImage, LoadTrimap
 from .matting_dataset import MattingDataset
 from .matting_losses import AlphaLoss, CompositionLoss
@@ -41,5 +42,6 @@ __all__ = [
     'RandomFgAffine',
     'ResizeFg',
     'clean_trimap',
+    'inference_matting',
     'make_trimap',
 ]
