@@ -31,8 +31,6 @@ INCREMENTS = {
     'sapa_d': (dict(type='sapa_d', groups=1, shared_offset=True, pre_norm=True), 44_360),
 }
 SMALL = dict(base_channels=32, blocks=(1, 1, 1))
-#: The smallest that tiles may have.
-TILES = dict(max_pixels=(2 * OVERLAP) ** 2)
 
 
 def make_model(kind='bilinear', **options):
@@ -231,6 +229,29 @@ def test_known_pixels_are_put_in():
         unknown = trimap == 128
         assert (pred[unknown] == alpha.clamp(0, 1)[unknown]).all()
         assert pred[unknown].unique().numel() > 10
+
+
+def test_large_images_are_predicted_in_tiles(monkeypatch):
+    """Only those with unknown pixels, and the log says so once."""
+    lines, sizes = [], []
+    monkeypatch.setattr('sapa_mm.matting.a2u_matting.log_info', lines.append)
+    model = make_model(max_pixels=(2 * OVERLAP) ** 2, base_channels=2).eval()
+    monkeypatch.setattr(model, '_network', lambda x: sizes.append(x.shape) or x[:, :1])
+    samples = make_samples(590, 1110, n=1)
+    samples[0].trimap.data[..., 600:] = 255
+    inputs = make_inputs(590, 1110, n=1)
+    inputs[:, 3] = samples[0].trimap.data / 255
+    pred = model(inputs, samples, mode='predict')[0].pred_alpha.data
+    unknown = samples[0].trimap.data == 128
+    torch.testing.assert_close(pred[unknown], inputs[:, 0].clamp(0, 1)[unknown])
+    assert (pred[..., 600:] == 1).all()
+    assert len(set(sizes)) == 1
+    assert len(sizes) < 8
+    assert ['of 590 x 1110, are predicted in overlapping tiles' in line for line in lines] == [True]
+    model(inputs, samples, mode='predict')
+    assert len(lines) == 1
+    model(make_inputs(32, 32), make_samples(32, 32), mode='predict')
+    assert sizes[-1][2:] == (32, 32)
 
 
 def test_bad_arguments():
