@@ -90,7 +90,7 @@ def make_parser() -> argparse.ArgumentParser:
     training.add_argument(
         '--data-root',
         help='with --scenes: folder of the generated data; written if missing (default: '
-        'data/scenes, for depth data/rooms)',
+        'data/scenes, for matting data/mattes, for depth data/rooms)',
     )
     add_cfg_options(training, 'override settings of all configs')
     tables, runs = make_table_parser(), make_run_parser()

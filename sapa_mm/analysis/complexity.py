@@ -105,9 +105,12 @@ def _prefixing_errors(prefix: str, *errors: type[Exception]) -> Iterator[None]:
 def _input_shape(cfg: Config, shape: tuple[int, int] | None, is_detector: bool) -> tuple[int, int]:
     preprocessor = cfg.model.get('data_preprocessor') or {}
     if not is_detector:
-        if shape is None and preprocessor.get('size') is None:
-            raise ValueError('shape: the config has no data_preprocessor.size, give the input size')
-        return tuple(shape or preprocessor['size'])
+        size = shape or preprocessor.get('size') or cfg.get('crop_size')
+        if size is None:
+            raise ValueError(
+                'shape: the config has no data_preprocessor.size or crop_size, give the input size'
+            )
+        return tuple(size)
     divisor = preprocessor.get('pad_size_divisor', 1)
     shape = shape or DETECTION_SHAPE
     return tuple(-(-side // divisor) * divisor for side in shape)

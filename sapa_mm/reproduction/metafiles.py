@@ -8,6 +8,7 @@ from typing import Any
 import yaml
 from mmengine.config import Config
 
+from ..utils.configs import upsampled_part
 from .paper_tables import PAPER_TABLES
 
 INDEX = 'model-index.yml'
@@ -17,6 +18,7 @@ _PAPER = {
     'Authors': 'Wenze Liu, Hao Lu, Yuliang Liu, Zhiguo Cao',
 }
 _COLLECTIONS = {
+    'a2u_matting': 'A2U matting',
     'depthformer': 'DepthFormer',
     'faster_rcnn': 'Faster R-CNN',
     'mask_rcnn': 'Mask R-CNN',
@@ -24,8 +26,16 @@ _COLLECTIONS = {
     'segformer': 'SegFormer',
     'upernet': 'UPerNet',
 }
-_GENERATED = {'scenes': 'generated scenes', 'rooms': 'generated rooms'}
-_DATASETS = {'ADE20KDataset': 'ADE20K', 'NYUDataset': 'NYU Depth V2'}
+_GENERATED = {
+    'mattes': 'generated mattes',
+    'rooms': 'generated rooms',
+    'scenes': 'generated scenes',
+}
+_DATASETS = {
+    'ADE20KDataset': 'ADE20K',
+    'MattingDataset': 'Composition-1k',
+    'NYUDataset': 'NYU Depth V2',
+}
 
 
 def make_metafiles(configs: str) -> dict[str, str]:
@@ -59,13 +69,13 @@ def _describe_config(path: str, folder: str, collection: str) -> dict:
     # The modules would import mmseg and mmdet, which are not needed here.
     cfg = Config.fromfile(path, import_custom_modules=False)
     name = os.path.splitext(os.path.basename(path))[0]
-    decoder = cfg.model.decode_head if 'decode_head' in cfg.model else cfg.model.neck
+    _, part = upsampled_part(cfg.model)
     loop = cfg.train_cfg
     by_epoch = 'max_epochs' in loop
     metadata = {
         'Training Data': _dataset(cfg),
         'Architecture': [name.split('_')[1].upper(), _COLLECTIONS[folder]],
-        'Upsampler': decoder.upsample_cfg.type,
+        'Upsampler': part.upsample_cfg.type,
         'Epochs' if by_epoch else 'Iterations': loop.max_epochs if by_epoch else loop.max_iters,
         'Batch Size': cfg.auto_scale_lr.base_batch_size,
         **dict(_paper_figures(f'{folder}/{name}.py')),

@@ -5,12 +5,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from ..engine.monitored_metrics import infer_rule
+from ..evaluation.matting_errors import ERRORS
 from .complexity_tables import ComplexityRow, measure_table
 from .latency import REFERENCE, Latency, latency_name, read_latencies
 from .paper_tables import DEPTH_COLUMNS, PaperRow, PaperTable
 from .table_runs import runs_on_disk
 from .training_result import MeanOverSeeds, TrainingResult
-from .training_run import describe_error
+from .training_run import TrainingRun, describe_error
 
 #: The device of the paper's milliseconds.
 _PAPER_DEVICE = 'NVIDIA GeForce RTX 3090'
@@ -56,7 +57,7 @@ def _metric_key(column):
     """The name of a metric in mmseg and mmdet, and the factor to the paper's unit."""
     if column in DEPTH_COLUMNS:
         return DEPTH_COLUMNS[column], 1
-    if column in ('mIoU', 'bIoU'):
+    if column in ('mIoU', 'bIoU', *ERRORS):
         return column, 1
     if column in ('SQ', 'RQ') or column.startswith('PQ'):
         return f'coco_panoptic/{column.replace(" ", "_")}', 1
@@ -103,7 +104,8 @@ class ReportRow:
 
     Attributes:
         paper (PaperRow): The paper's row.
-        results (dict[int, TrainingResult]): The results of its finished runs, by seed.
+        results (dict[int, TrainingResult]): The results of its finished runs, by seed; with the
+            metrics of their best validations, if the paper's are those.
         work_dirs (dict[int, str]): The work directories of all its runs, by seed.
         cells (list[Cell]): One for each column.
     """
@@ -156,19 +158,26 @@ def make_report_table(table: PaperTable, configs: str, out: str) -> ReportTable:
         ReportTable: The table.
     """
     runs = [runs_on_disk(out, row) for row in table.rows]
-    results = [
+    last = [
         {seed: result for seed, run in by_seed.items() if (result := run.files.read_result())}
         for by_seed in runs
+    ]
+    results = [
+        {seed: _best(table, by_seed[seed], result) for seed, result in done.items()}
+        for by_seed, done in zip(runs, last, strict=True)
     ]
     draft: _Draft = {}
     for column in dict.fromkeys(name for row in table.rows for name in row.figures):
         if is_metric(column):
-            _add_metric(draft, column, table.rows, results)
+            _add_metric(draft, column, table, results, last)
     costs, problems = _measure_costs(table, configs)
     _add_costs(draft, costs)
     if any(_LATENCY in row.figures for row in table.rows):
         _add_latency(draft, table.rows, read_latencies(out))
-    states = [', '.join(f'seed {s}: {run.state}' for s, run in r.items()) for r in runs]
+    states = [
+        ', '.join(f'seed {seed}: {_state(table, run)}' for seed, run in by_seed.items())
+        for by_seed in runs
+    ]
     seconds = [sorted(run.seconds_per_iteration for run in done.values()) for done in results]
     draft[Column('s / iteration')] = [Cell(f'{s[len(s) // 2]:.3f}' if s else '') for s in seconds]
     draft[Column('runs')] = [Cell(state or 'not run') for state in states]
@@ -187,6 +196,25 @@ def make_report_table(table: PaperTable, configs: str, out: str) -> ReportTable:
     )
 
 
+def _best(table: PaperTable, run: TrainingRun, result: TrainingResult) -> TrainingResult:
+    """A run's result with the metrics of its best validation, if the table's are those."""
+    if table.best_by is None:
+        return result
+    key, _ = _metric_key(table.best_by)
+    validations = [result.metrics, *run.files.read_validations().values()]
+    finite = [metrics for metrics in validations if math.isfinite(metrics.get(key, math.nan))]
+    choose = min if lower_is_better(table.best_by) else max
+    best = choose(finite, key=lambda metrics: metrics[key], default=result.metrics)
+    return replace(result, metrics=best)
+
+
+def _state(table: PaperTable, run: TrainingRun) -> str:
+    state = run.state
+    if table.best_by is None or state != 'finished':
+        return state
+    return f'{state}, best of {max(1, len(run.files.read_validations()))}'
+
+
 def _number_notes(rows):
     """Number the footnotes in reading order; equal ones share a number."""
     notes = list(dict.fromkeys(cell.note for row in rows for cell in row if cell.note))
@@ -196,25 +224,33 @@ def _number_notes(rows):
     ], notes
 
 
-def _add_metric(draft, column, rows, results):
-    groups = [row.backbone for row in rows]
-    printed = [row.figures.get(column, '') for row in rows]
-    means = [
-        mean_over_seeds(column, list(done.values())) if text else None
-        for done, text in zip(results, printed, strict=True)
-    ]
+def _add_metric(draft, column, table, results, last):
+    groups = [row.backbone for row in table.rows]
+    printed = [row.figures.get(column, '') for row in table.rows]
+    means, last_means = (
+        [
+            mean_over_seeds(column, list(done.values())) if text else None
+            for done, text in zip(of_rows, printed, strict=True)
+        ]
+        for of_rows in (results, last)
+    )
     # As many digits as the paper prints.
     digits = max(len(text.partition('.')[2]) for text in printed)
     paper = [Cell(text, float(text) if text else None) for text in printed]
     lowest = lower_is_better(column)
     title = f'{column} ↓' if lowest else column
     draft[Column(title, 'paper')] = _rank(paper, groups, lowest)
-    measured = [_measured_cell(mean, digits) for mean in means]
-    draft[Column(title, 'measured')] = _rank(measured, groups, lowest)
+    measured, last_measured = (
+        _rank([_measured_cell(mean, digits) for mean in of_rows], groups, lowest)
+        for of_rows in (means, last_means)
+    )
+    draft[Column(title, 'measured, best' if table.best_by else 'measured')] = measured
     draft[Column(title, 'difference')] = [
         Cell(f'{mean.mean - float(text):+.{digits}f}' if mean else '')
         for mean, text in zip(means, printed, strict=True)
     ]
+    if table.best_by:
+        draft[Column(title, 'measured, last')] = last_measured
 
 
 def _measured_cell(metric: MeanOverSeeds | None, digits: int) -> Cell:

@@ -21,6 +21,10 @@ _SMALL = (
     'Measured with small models on generated data: this shows that the path works. The figures '
     "are not to be compared with the paper's, from which the differences are taken all the same."
 )
+_BEST = (
+    "The paper's figures are of the best of 30 validations, which are on the test set: 'best' is "
+    "that of ours by {}, from which the difference is taken, 'last' the one at the end"
+)
 _MARKS = {1: '**{}**', 2: '<ins>{}</ins>'}
 
 
@@ -117,6 +121,8 @@ def _describe_runs(table: ReportTable) -> str:
         text += f', of up to {max(counts)} seeds: mean and standard deviation'
     if table.devices:
         text += f'. Measured on: {"; ".join(table.devices)}'
+    if table.paper.best_by:
+        text += f'. {_BEST.format(table.paper.best_by)}'
     if table.problems:
         text += f'. Parameters and FLOPs are not computed: {"; ".join(table.problems)}'
     return text + '.'

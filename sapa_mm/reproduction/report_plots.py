@@ -13,7 +13,7 @@ from .report import ReportTable, is_metric, lower_is_better
 from .training_result import MeanOverSeeds
 
 #: The panels, where a table has them.
-_MAIN_METRICS = ('mIoU', 'AP', 'box AP', 'PQ', 'δ < 1.25', 'Abs Rel')
+_MAIN_METRICS = ('mIoU', 'AP', 'box AP', 'PQ', 'SAD', 'Grad', 'δ < 1.25', 'Abs Rel')
 _PAPER, _OURS = '#888888', '#c1440e'
 
 

@@ -20,6 +20,7 @@ _OUR_IMPORT = re.compile(r"\s+'sapa_mm\.[\w.]+',")
 #: Key in a run's settings: whether it is a small model in place of the paper's.
 IS_SMALL = 'is_small'
 _PROGRESS, _FAILURE, _RESULT = 'progress.json', 'failure.txt', 'result.json'
+_VALIDATIONS = 'validations.json'
 
 
 @dataclasses.dataclass(frozen=True)
@@ -136,6 +137,17 @@ class RunFiles:
     def read_progress(self) -> Progress | None:
         """Read the progress; None if training has not begun."""
         return self._read_record(Progress, _PROGRESS)
+
+    def write_validations(self, validations: dict[int, dict[str, float]]) -> None:
+        """Write the metrics of all validations so far, by iteration."""
+        self._write(_VALIDATIONS, json.dumps(validations, indent=1))
+
+    def read_validations(self) -> dict[int, dict[str, float]]:
+        """Read the metrics of the validations, by iteration; none of a run that kept none."""
+        if not os.path.isfile(self.path(_VALIDATIONS)):
+            return {}
+        content = read_json(self.path(_VALIDATIONS), 'out')
+        return {int(iteration): metrics for iteration, metrics in content.items()}
 
     def write_failure(self, reason: str) -> None:
         """Write why the run failed."""

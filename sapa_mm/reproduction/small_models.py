@@ -7,6 +7,7 @@ from mmengine.config import Config
 
 from ..engine.config import read_config
 from ..engine.data_root import move_data
+from ..utils.configs import upsampled_part
 from .paper_tables import CONFIG_NAMES
 from .training_run import TrainingRun
 
@@ -127,10 +128,9 @@ def stand_in_recipe(
     paper = read_config(os.path.join(configs, config))
     small = read_config(path)
     options = {**move_data(small, data_root), **_schedule_options(small, iterations)}
-    for part in ('decode_head', 'neck'):
-        for name, value in paper.model.get(part, {}).get('upsample_cfg', {}).items():
-            options[f'model.{part}.upsample_cfg.{name}'] = value
-    depth = _SMALL_DEPTHS.get(paper.model.backbone.get('depth'))
+    key, part = upsampled_part(paper.model)
+    options |= {f'{key}.upsample_cfg.{name}': value for name, value in part.upsample_cfg.items()}
+    depth = _SMALL_DEPTHS.get(paper.model.get('backbone', {}).get('depth'))
     if depth:
         options['model.backbone.depth'] = depth
     return path, options

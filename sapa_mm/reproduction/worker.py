@@ -46,6 +46,24 @@ class _ProgressHook(Hook):
             self._written = time.monotonic()
 
 
+class _ValidationsHook(Hook):
+    """Writes the metrics of each validation, of those that a resumed run has passed as well."""
+
+    def __init__(self, files: RunFiles) -> None:
+        self._files = files
+
+    def before_train(self, runner: Runner) -> None:
+        passed = self._files.read_validations().items()
+        self._validations = {iteration: m for iteration, m in passed if iteration <= runner.iter}
+
+    def after_val_epoch(self, runner: Runner, metrics: dict[str, float] | None = None) -> None:
+        self._validations[runner.iter] = {
+            name: float(value) for name, value in (metrics or {}).items()
+        }
+        if is_main_process():
+            self._files.write_validations(self._validations)
+
+
 def main() -> None:
     """Train by the settings in a work directory, from its last checkpoint on."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -73,7 +91,7 @@ def _train(files: RunFiles, launcher: str) -> None:
     start_processes(cfg)
     with files.worker_lock() if is_main_process() else contextlib.nullcontext():
         _check_same_run(files, cfg)
-        _, result = train_and_measure(cfg, [_ProgressHook(files)])
+        _, result = train_and_measure(cfg, [_ProgressHook(files), _ValidationsHook(files)])
         if is_main_process():
             files.write_result(result)
 

@@ -72,6 +72,19 @@ def _loads_labels(step: dict) -> bool:
     return 'Annotation' in name and not name.startswith('LoadEmpty')
 
 
+def upsampled_part(model: Any) -> tuple[str, dict]:
+    """Find the part of a model that has the ``upsample_cfg``.
+
+    Args:
+        model (dict): The config of the model.
+
+    Returns:
+        tuple[str, dict]: The dotted key, such as 'model.neck', and the config of the part.
+    """
+    parts = nested_configs(model, 'model')
+    return next((key, part) for key, part in parts if part.get('upsample_cfg'))
+
+
 def nested_configs(config: Any, name: str) -> Iterator[tuple[str, dict]]:
     """Walk through a config and the configs nested in it, outer ones first.
 

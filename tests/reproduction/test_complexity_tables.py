@@ -16,7 +16,7 @@ from sapa_mm.reproduction.paper_tables import COST_NOTES, PAPER_TABLES, PaperTab
 from ..support.configs import CONFIGS
 from ..support.operators import skip_where_not_built
 
-ROWS = {3: 10, 4: 12, 5: 12, 6: 12, 7: 12, 9: 9}
+ROWS = {3: 10, 4: 12, 5: 12, 6: 12, 7: 12, 8: 10, 9: 9}
 # Trainable, all: docs/reference.md, "Where the upsamplers go" and "Parameter columns".
 MODELS = {
     (3, 'Bilinear, B1'): (13.72, 13.72),
@@ -28,6 +28,7 @@ MODELS = {
     (6, 'Nearest, R101'): (68.47, 68.70),
     (7, 'Nearest, R50'): (45.80, 46.03),
     (7, 'Nearest, R101'): (64.79, 65.02),
+    (8, 'Bilinear, R34'): (8.05, 8.05),
     (9, 'Bilinear, Swin-T'): (47.61, 47.61),
 }
 INCREMENTS = {
@@ -46,6 +47,10 @@ INCREMENTS = {
     7: {
         **{'Deconv': 1.770, 'PixelShuffle': 7.081, 'CARAFE': 0.222, 'IndexNet': 6.301},
         **{'A2U': 0.032, 'FADE': 0.142, 'SAPA-I': 0, 'SAPA-B': 0.049, 'SAPA-D': 0.419},
+    },
+    8: {
+        **{'Deconv': 0.812, 'PixelShuffle': 3.246, 'CARAFE': 0.264, 'IndexNet': 12.263},
+        **{'A2U': 0.022, 'FADE': 0.123, 'SAPA-I': 0.002, 'SAPA-B': 0.035, 'SAPA-D': 0.044},
     },
     9: {
         **{'Deconv': 7.052, 'PixelShuffle': 28.207, 'CARAFE': 0.323, 'IndexNet': 6.333},
@@ -67,7 +72,7 @@ def test_notes_belong_to_cells():
 
 
 @pytest.mark.parametrize(
-    'number', [3, 5, *(pytest.param(n, marks=pytest.mark.extended) for n in (4, 6, 7, 9))]
+    'number', [3, 5, *(pytest.param(n, marks=pytest.mark.extended) for n in (4, 6, 7, 8, 9))]
 )
 def test_tables(number):
     skip_where_not_built('compiled')

@@ -1,7 +1,9 @@
 """The report: its figures, ranks and differences, in both formats."""
 
+import math
 import re
 import shutil
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import pytest
@@ -60,6 +62,7 @@ def test_metrics_of_every_column():
         'RQ': 'coco_panoptic/RQ',
         'δ < 1.25²': 'd2',
         'RMS log': 'rmse_log',
+        'SAD': 'SAD',
     }
     for column, name in names.items():
         factor = 100 if 'coco/' in name else 1
@@ -86,7 +89,11 @@ def test_which_metrics_are_better_when_lower():
         if is_metric(name)
     }
     lower = {name for name in columns if lower_is_better(name)}
-    assert lower == {'Abs Rel', 'Sq Rel', 'RMS', 'RMS log', 'log10'}
+    depth, matting = (
+        {'Abs Rel', 'Sq Rel', 'RMS', 'RMS log', 'log10'},
+        {'SAD', 'MSE', 'Grad', 'Conn'},
+    )
+    assert lower == depth | matting
     assert {'δ < 1.25', 'mIoU', 'bIoU', 'AP', 'box AP75', 'PQ st', 'SQ', 'RQ'} < columns - lower
 
 
@@ -124,6 +131,37 @@ def test_metrics_of_which_lower_is_better(tmp_path, monkeypatch):
     assert [ours.mean for *_, ours in gains] == pytest.approx([0, 0.0129, 0.0099])
     page = (tmp_path / 'report.html').read_text()
     assert 'Abs Rel ↓' in page
+
+
+def test_best_validations(tmp_path, monkeypatch):
+    """Matting has them by SAD, the other metrics are those of the same validation."""
+    monkeypatch.setattr('sapa_mm.reproduction.report.measure_table', None)
+    table = replace(PAPER_TABLES[8], rows=PAPER_TABLES[8].rows[:3])
+    bilinear, deconv, pixel_shuffle = table.rows
+    keep(tmp_path, bilinear, 0, result(SAD=35.0, MSE=0.009, Grad=17.0, Conn=30.0))
+    files = RunFiles(f'{row_dir(str(tmp_path), bilinear)}/seed-0')
+    files.write_validations(
+        {
+            6000: dict(SAD=math.nan, MSE=0.001, Grad=1.0, Conn=1.0),
+            12000: dict(SAD=34.0, MSE=0.0095, Grad=18.0, Conn=30.5),
+            18000: dict(SAD=35.0, MSE=0.009, Grad=17.0, Conn=30.0),
+        }
+    )
+    keep(tmp_path, deconv, 0, result(SAD=39.0))
+    keep(tmp_path, pixel_shuffle, 0, result(SAD=math.nan))
+    text, _ = write_report([table], str(CONFIGS), str(tmp_path))
+    first, second, third = cells_of(text).values()
+    names = ['paper', 'measured, best', 'difference', 'measured, last']
+    assert [first[f'SAD ↓: {n}'] for n in names] == ['<ins>34.22</ins>', '34.00', '-0.22', '35.00']
+    assert [first[f'Grad ↓: {n}'] for n in names[1:]] == ['18.00', '+0.50', '17.00']
+    assert first['MSE ↓: measured, best'] == '0.0095'
+    assert first['runs'] == 'seed 0: finished, best of 3'
+    assert [second[f'SAD ↓: {n}'] for n in names[1:]] == ['39.00', '+0.92', '39.00']
+    assert (second['runs'], second['Conn ↓: measured, best']) == ('seed 0: finished, best of 1', '')
+    assert third['SAD ↓: measured, best'] == 'nan'
+    assert "'best' is that of ours by SAD, from which the difference is taken, 'last' the" in text
+    others, _ = write_report([part(9, 0)], str(CONFIGS), str(tmp_path))
+    assert 'best of' not in others
 
 
 def test_table_in_both_forms(tmp_path):

@@ -59,3 +59,22 @@ def test_a_lost_process_is_no_reason(files, monkeypatch, lost):
     with pytest.raises(RuntimeError):
         worker.main()
     assert files.read_failure() is None
+
+
+def test_validations_of_a_resumed_run(files):
+    """Those before its checkpoint are kept, and those after it are made again."""
+
+    def validate(start, *iterations):
+        hook = worker._ValidationsHook(files)
+        hook.before_train(mock.Mock(iter=start))
+        for iteration in iterations:
+            hook.after_val_epoch(mock.Mock(iter=iteration), dict(SAD=start + iteration))
+
+    assert files.read_validations() == {}
+    validate(0, 10, 20, 30)
+    validate(20, 30, 40)
+    assert files.read_validations() == {
+        n: dict(SAD=s) for n, s in ((10, 10), (20, 20), (30, 50), (40, 60))
+    }
+    validate(0, 10)
+    assert files.read_validations() == {10: dict(SAD=10)}

@@ -9,7 +9,8 @@ import pytest
 
 pytest.importorskip('mmseg')
 
-from sapa_mm.datasets import write_rooms, write_scenes
+from sapa_mm.datasets import write_mattes, write_rooms, write_scenes
+from sapa_mm.evaluation.matting_errors import ERRORS
 from sapa_mm.reproduction.launcher import Launcher
 from sapa_mm.reproduction.paper_tables import DEPTH_COLUMNS, PAPER_TABLES
 from sapa_mm.reproduction.report_formats import write_report
@@ -66,19 +67,27 @@ def test_two_processes_report_the_same_as_one(tmp_path):
 
 
 @pytest.mark.extended
-def test_depth(tmp_path):
-    """Trained on rooms, with the metrics of Table 9."""
-    rooms, out = tmp_path / 'rooms', tmp_path / 'out'
-    write_rooms(rooms, num_train=4, num_val=2, size=(96, 112))
+@pytest.mark.parametrize(
+    ('number', 'write', 'names'),
+    [(8, write_mattes, ERRORS), (9, write_rooms, DEPTH_COLUMNS.values())],
+    ids=['matting', 'depth'],
+)
+def test_other_data(number, write, names, tmp_path):
+    """Trained on mattes or rooms, with the metrics of Table 8 or 9."""
+    data, out = tmp_path / 'data', tmp_path / 'out'
+    write(data, num_train=4, num_val=2, size=(96, 112))
     cfg_options = {'train_dataloader.batch_size': 2}
-    settings = TableSettings(CONFIGS, str(out), Scenes(str(rooms), 2), cfg_options=cfg_options)
+    settings = TableSettings(CONFIGS, str(out), Scenes(str(data), 2), cfg_options=cfg_options)
     chosen = ['Bilinear', 'SAPA-D']
-    assert run_tables([PAPER_TABLES[9]], chosen, [0], settings, Launcher()) == []
+    assert run_tables([PAPER_TABLES[number]], chosen, [0], settings, Launcher()) == []
     for path in out.glob('*/seed-0/result.json'):
         metrics = json.loads(path.read_text())['metrics']
-        assert set(DEPTH_COLUMNS.values()) == metrics.keys() - {'silog'}
-    text, _ = write_report([PAPER_TABLES[9]], CONFIGS, str(out))
+        assert set(names) == metrics.keys() - {'silog'}
+        validations = RunFiles(str(path.parent)).read_validations()
+        assert validations == {2: metrics}
+    text, _ = write_report([PAPER_TABLES[number]], CONFIGS, str(out))
     assert text.count('seed 0: finished') == 2
+    assert text.count('finished, best of 1') == (2 if number == 8 else 0)
 
 
 def test_missing_data_fails_every_row(tmp_path):
