@@ -118,7 +118,8 @@ class _LastValidation(Hook):
     metrics: dict[str, float] | None = None
 
     def after_val_epoch(self, runner: Runner, metrics: dict[str, float] | None = None) -> None:
-        self.metrics = metrics
+        # Hooks of lower priority add None for what is missing now.
+        self.metrics = dict(metrics or {})
 
 
 def train_and_measure(cfg: Config, hooks: Sequence[Hook] = ()) -> tuple[nn.Module, TrainingResult]:
