@@ -10,6 +10,7 @@ import shlex
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
@@ -27,7 +28,7 @@ from sapa_mm.upsamplers import UPSAMPLERS, Upsampler, build_upsampler
 from sapa_mm.upsamplers.resize import nearest_resize
 from sapa_mm.utils.configs import nested_configs
 
-from .support.configs import DEPTHFORMER
+from .support.configs import A2U_MATTING, DEPTHFORMER
 
 ROOT = Path(__file__).parents[1]
 PAGES = [
@@ -36,6 +37,7 @@ PAGES = [
 ]
 SEGFORMER = ROOT / 'configs/segformer/segformer_mit-tiny_sapa-d_1xb8-300_scenes-128x128.py'
 DEPTH = ROOT / 'configs' / DEPTHFORMER.format('sapa-d')
+MATTING = ROOT / 'configs' / A2U_MATTING.format('sapa-d')
 PANOPTIC = ROOT / 'configs/panoptic_fpn/panoptic-fpn_r18-small_sapa-d_1xb8-300_scenes-160x160.py'
 SETUP = (ROOT / 'setup.cfg').read_text()
 MAKEFILE = (ROOT / 'Makefile').read_text()
@@ -62,18 +64,20 @@ def cases(language):
 
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
-    """With a config, its published weights and an image."""
+    """With a config, its published weights, an image and its trimap."""
     monkeypatch.chdir(tmp_path)
     meta = dict(classes=CLASSES, palette=[list(map(int, color)) for color in PALETTE])
     write_model(SEGFORMER, 'config.py', 'weights.safetensors', meta)
     Image.fromarray(generate_scene(0, size=(96, 80)).image).save('image.jpg')
+    trimap = np.repeat(np.uint8([0, 102, 255]), 32)[:, None].repeat(80, 1)
+    Image.fromarray(trimap).save('trimap.png')
     return tmp_path
 
 
 def write_model(config, copy, weights, meta):
     """Writes a config and random weights of it into the working directory."""
     cfg = Config.fromfile(config)
-    init_default_scope('mmseg')
+    init_default_scope(cfg.default_scope)
     torch.manual_seed(0)
     model = MODELS.build(cfg.model)
     path = write_published('.', cfg, model.state_dict(), {'mIoU': 1.0}, meta)
@@ -122,10 +126,9 @@ def check_whole_config(names):
     """Builds the model of a config that has all parts, and what its data need."""
     init_default_scope(names['default_scope'])
     model = MODELS.build(names['model'])
-    wanted = names['model']['decode_head']['upsample_cfg']
-    assert {type(one) for one in model.decode_head.upsamplers} == {
-        type(build_upsampler(wanted, 64))
-    }
+    wanted = names['model'].get('decode_head', names['model'])['upsample_cfg']
+    built = {type(one) for one in model.modules() if isinstance(one, Upsampler)}
+    assert built == {type(build_upsampler(wanted, 64))}
     for split in ('train', 'val', 'test'):
         dataset = names[f'{split}_dataloader']['dataset']
         assert DATASETS.build(dict(dataset, lazy_init=True)).pipeline.transforms
@@ -155,6 +158,8 @@ def test_python(block, folder, own_loaders, request, capsys):
         names = dict(Upsampler=Upsampler, Tensor=Tensor, nn=nn, nearest_resize=nearest_resize)
     if 'depth.safetensors' in block:
         write_model(DEPTH, 'depth.py', 'depth.safetensors', {})
+    if 'matting.safetensors' in block:
+        write_model(MATTING, 'matting.py', 'matting.safetensors', {})
     exec(block, names)
     if 'custom_imports' in names:
         check_config(names)
@@ -170,6 +175,12 @@ def test_python(block, folder, own_loaders, request, capsys):
         assert names['labels'].shape == (96, 80)
         assert set(names['names']) <= set(CLASSES)
         assert Image.open('labels.png').size == (80, 96)
+    if 'inference_matting' in block:
+        assert names['alpha'].shape == (96, 80)
+        assert 0 == names['alpha'].min() < names['alpha'].max() == 1
+    if 'make_trimap' in block:
+        assert names['trimap'].shape == (96, 80)
+        assert {0, 128, 255} == {*names['trimap'].ravel().tolist()}
     if 'pred_depth_map' in block:
         assert names['depth'].shape == (96, 80)
         assert 0 < names['depth'].min() < names['depth'].max() <= 10

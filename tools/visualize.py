@@ -29,8 +29,9 @@ def make_parser() -> argparse.ArgumentParser:
         help='a trained model; several for upsamplers, predictions and gallery',
     )
     parser.add_argument('--image', help='a photograph')
+    parser.add_argument('--trimap', help='its trimap, for matting')
     parser.add_argument(
-        '--truth', help="its label or depth map, as in the config's dataset (mmseg)"
+        '--truth', help="its label map, depth map or alpha matte, as in the config's dataset"
     )
     parser.add_argument(
         '--sample', type=int, help="index in the first config's validation set, in place of --image"
@@ -44,7 +45,7 @@ def make_parser() -> argparse.ArgumentParser:
         type=int,
         metavar=('ROW', 'COLUMN'),
         help='pixel of the image whose kernel or points are drawn (default: on a border between '
-        "predicted classes, or at a step of predicted depth, near the image's centre)",
+        "predicted classes, or at a step of predicted depth or alpha, near the image's centre)",
     )
     parser.add_argument(
         '--upsampler',

@@ -53,15 +53,17 @@ class DifferenceMap:
 
 @dataclass(frozen=True)
 class ErrorMap:
-    """A difference in metres at each pixel.
+    """A difference at each pixel.
 
     Attributes:
         values (np.ndarray): Differences, 0 or more (H, W); NaN where there is none.
         title (str): What it shows.
+        unit (str): What the values are, such as 'metres'.
     """
 
     values: np.ndarray
     title: str
+    unit: str
 
     @property
     def high(self) -> float:
@@ -74,8 +76,8 @@ class ErrorMap:
         return color_error(self.values, self.high)
 
     def explain(self, figure: Figure, axis: Axes) -> None:
-        """Adds a bar in metres beside the panel that shows the picture."""
-        add_bar(figure, axis, 0, self.high, ERROR_COLORS)
+        """Adds a bar with the unit beside the panel that shows the picture."""
+        add_bar(figure, axis, 0, self.high, ERROR_COLORS, self.unit)
 
 
 def case_map(cases, shape: tuple[int, ...], title: str) -> DifferenceMap:
@@ -100,17 +102,20 @@ def model_colour(index: int) -> tuple[float, float, float]:
     return tuple(channel / 255 for channel in _COLOURS[index % len(_COLOURS)])
 
 
-def add_bar(figure: Figure, axis: Axes, low: float, high: float, colors: str) -> None:
+def add_bar(
+    figure: Figure, axis: Axes, low: float, high: float, colors: str, unit: str = 'metres'
+) -> None:
     """Adds a bar of colours beside a panel.
 
     Args:
         figure (Figure): The figure.
         axis (Axes): The panel.
-        low (float): The value of the first colour, in metres.
-        high (float): The value of the last colour, in metres.
+        low (float): The value of the first colour.
+        high (float): The value of the last colour.
         colors (str): matplotlib's name of the colours.
+        unit (str): What the values are. Defaults to 'metres'.
     """
     scale = ScalarMappable(Normalize(low, high), colors)
     bar = figure.colorbar(scale, ax=axis, shrink=0.8)
     bar.ax.tick_params(labelsize=8)
-    bar.set_label('metres', fontsize=9)
+    bar.set_label(unit, fontsize=9)

@@ -95,8 +95,9 @@ def draw(figure: str, image: InputImage, runs: Sequence[ModelRun], **options) ->
         runs (Sequence[ModelRun]): Models run on it; only one for a figure of one model.
         **options: The figure's options. ``position``: row and column of a pixel, by default on the
             border between two predicted classes nearest to the image's centre, or at the largest
-            step of predicted depth. ``upsampler``: index of the upsampler in the order of calls, by
-            default the last. ``channels``: single channels to draw, by default their mean.
+            step of predicted depth or alpha. ``upsampler``: index of the upsampler in the order of
+            calls, by default the last. ``channels``: single channels to draw, by default their
+            mean.
 
     Returns:
         Figure: The figure.

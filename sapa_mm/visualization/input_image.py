@@ -16,6 +16,7 @@ from ..engine.config import in_scope
 from ..engine.images import read_image
 from ..utils.configs import single_datasets
 from .tasks import TASKS
+from .tasks.task import check_size
 
 
 @dataclass(frozen=True)
@@ -25,42 +26,50 @@ class InputImage:
     Attributes:
         path (str): Its file.
         pixels (np.ndarray): RGB, uint8 (H, W, 3).
-        truth (SegDataSample or DetDataSample, optional): Its ground truth, of the image's size.
-            Defaults to None.
+        truth (BaseDataElement, optional): Its ground truth, of the image's size. Defaults to None.
+        trimap (str, optional): The file of its trimap, for matting. Defaults to None.
     """
 
     path: str
     pixels: np.ndarray
     truth: Any = None
+    trimap: str | None = None
 
 
 def open_image(
-    cfg: Config, image: str | None = None, truth: str | None = None, sample: int | None = None
+    cfg: Config,
+    image: str | None = None,
+    truth: str | None = None,
+    sample: int | None = None,
+    trimap: str | None = None,
 ) -> InputImage:
     """Opens an image file, or a sample of a config's validation set.
 
     Args:
-        cfg (Config): A config of mmseg or mmdet.
+        cfg (Config): A config of a model.
         image (str, optional): An image file. Defaults to None.
         truth (str, optional): The image's annotation map, in the format of the config's dataset.
             Defaults to None.
         sample (int, optional): Index of a sample, instead of an image file. Defaults to None.
+        trimap (str, optional): The image's trimap, for matting. Defaults to None.
 
     Returns:
         InputImage: The image.
 
     Raises:
         FileNotFoundError: If a file is missing.
-        ValueError: If a file cannot be read as an image, the annotation map has another size, or
-            there is no such sample.
+        ValueError: If a file cannot be read as an image, the annotation map or the trimap has
+            another size, or there is no such sample.
     """
     dataset_cfg = (cfg.get('val_dataloader') or {}).get('dataset')
     with in_scope(cfg):
         if sample is None:
             pixels = read_image(image, 'image')
+            if trimap is not None:
+                check_size(trimap, read_image(trimap, 'trimap').shape[:2], pixels.shape[:2])
             if truth is None:
-                return InputImage(image, pixels)
-            return InputImage(image, pixels, _read_truth(dataset_cfg, image, truth, pixels))
+                return InputImage(image, pixels, None, trimap)
+            return InputImage(image, pixels, _read_truth(dataset_cfg, image, truth, pixels), trimap)
         if dataset_cfg is None:
             raise ValueError('sample: the config has no val_dataloader')
         check_dataset(dataset_cfg, 'val_dataloader.dataset')
@@ -74,7 +83,7 @@ def dataset_image(dataset: Dataset, index: int) -> InputImage:
     """Opens a sample of a dataset.
 
     Args:
-        dataset (Dataset): A dataset of mmseg or mmdet.
+        dataset (Dataset): A dataset of mmengine, mmseg or mmdet.
         index (int): Index of the sample.
 
     Returns:
@@ -98,8 +107,10 @@ def dataset_image(dataset: Dataset, index: int) -> InputImage:
         if task.has_truth(info):
             size = pixels.shape[:2]
             truth = task.read_truth(info, size, num_classes, lambda: dataset[index])
-            return InputImage(info['img_path'], pixels, truth)
-    return InputImage(info['img_path'], pixels)
+            break
+    else:
+        truth = None
+    return InputImage(info['img_path'], pixels, truth, info.get('trimap_path'))
 
 
 def _without_images(dataset: dict) -> dict:
@@ -130,5 +141,5 @@ def _read_truth(dataset_cfg: dict | None, image: str, truth: str, pixels: np.nda
     info = {key: getattr(dataset, key, None) for key in ('reduce_zero_label', 'label_map')}
     info.update(img_path=image, seg_fields=[])
     info[task.truth_key] = truth
-    num_classes = len(dataset.metainfo['classes'])
+    num_classes = len(dataset.metainfo.get('classes') or ())
     return task.read_truth(info, pixels.shape[:2], num_classes, lambda: dataset.pipeline(info))

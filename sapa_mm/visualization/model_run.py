@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
 from ..engine.finite_scores_hook import check_scores
+from ..matting.a2u_matting import STRIDE, A2UMatting
 from ..upsamplers import Upsampler
 from ..utils.text import one_line
 from .canvas import Extent
@@ -47,10 +48,10 @@ class ModelRun:
         name (str): Name of the model.
         pixels (np.ndarray): The image before the model's pipeline, RGB, uint8 (H, W, 3).
         extent (Extent): Extent of the feature maps.
-        calls (list[Call]): The first call of each upsampler, in order; none if the model slides a
-            window over the image.
-        slides (bool): Whether it does.
-        prediction (SegDataSample or DetDataSample): The prediction, of the image's size.
+        calls (list[Call]): The first call of each upsampler, in order; none if the model predicts
+            the image in windows.
+        remedy (str, optional): The setting that makes it predict the whole image, if it does not.
+        prediction (BaseDataElement): The prediction, of the image's size.
         task (Task): What it is a prediction of.
         regions (np.ndarray): int (H, W), see ``Task.regions``: for most tasks each pixel's class.
         meta (dict): ``classes`` and ``palette``, where the task has classes.
@@ -60,7 +61,7 @@ class ModelRun:
     pixels: np.ndarray
     extent: Extent
     calls: list[Call]
-    slides: bool
+    remedy: str | None
     prediction: Any
     task: Task
     regions: np.ndarray
@@ -77,10 +78,10 @@ class ModelRun:
         Raises:
             ValueError: If there are none.
         """
-        if self.slides:
+        if self.remedy:
             raise ValueError(
-                f'{self.name} predicts window by window; model.test_cfg.mode=whole in '
-                '`cfg_options` makes it predict the whole image'
+                f'{self.name} predicts window by window; {self.remedy} in `cfg_options` makes it '
+                'predict the whole image'
             )
         if not self.calls:
             raise ValueError(
@@ -111,7 +112,7 @@ def run_model(
 
     Args:
         name (str): Name of the model.
-        model (nn.Module): A model of mmseg or mmdet; left in evaluation mode.
+        model (nn.Module): A model of mmseg or mmdet, or for matting; left in evaluation mode.
         sample (dict): The image as the model's test pipeline prepares it.
         pixels (np.ndarray): The image before the pipeline, RGB, uint8 (H, W, 3).
         meta (dict): ``classes`` and ``palette``, where there are classes.
@@ -130,8 +131,8 @@ def run_model(
     task = task_of(prediction)
     meta = task.complete_meta(meta)
     regions = task.regions(prediction, meta)
-    slides = _slides(model)
-    return ModelRun(name, pixels, extent, calls, slides, prediction, task, regions, meta)
+    remedy = _remedy_of_windows(model, prediction.img_shape)
+    return ModelRun(name, pixels, extent, calls, remedy, prediction, task, regions, meta)
 
 
 @torch.no_grad()
@@ -143,20 +144,28 @@ def predict_recorded(model: nn.Module, sample: dict) -> tuple[Any, list[Call], E
         sample (dict): The image as the test pipeline prepares it.
 
     Returns:
-        tuple[SegDataSample or DetDataSample, list[Call], Extent]: The prediction, the first call
-        of each upsampler in order (none if the model slides a window over the image), and the
-        extent of the feature maps.
+        tuple[BaseDataElement, list[Call], Extent]: The prediction, the first call of each
+        upsampler in order (none if the model predicts the image in windows), and the extent of the
+        feature maps.
     """
     batch = model.data_preprocessor(pseudo_collate([sample]), False)
     with record_calls(model) as calls:
         prediction = _predict(model, batch)
     # The pipeline resized the image, the model padded it.
-    padded, resized = batch['inputs'].shape[-2:], prediction.img_shape
+    padded, resized = _padded_size(model, batch['inputs']), prediction.img_shape
     height, width = (
         original * side / part
         for original, side, part in zip(prediction.ori_shape[:2], padded, resized[:2], strict=True)
     )
-    return prediction, [] if _slides(model) else first_calls(calls), (height, width)
+    in_windows = _remedy_of_windows(model, resized) is not None
+    return prediction, [] if in_windows else calls, (height, width)
+
+
+def _padded_size(model: nn.Module, inputs: Tensor) -> list[int]:
+    """Height and width of the area that feature maps cover."""
+    # Matting models pad the batch themselves.
+    stride = STRIDE if isinstance(model, A2UMatting) else 1
+    return [-(-side // stride) * stride for side in inputs.shape[-2:]]
 
 
 def _predict(model: nn.Module, batch: dict) -> Any:
@@ -233,7 +242,9 @@ def explain_failure(name: str, pixels: np.ndarray) -> Iterator[None]:
 
 @contextmanager
 def record_calls(model: nn.Module) -> Iterator[list[Call]]:
-    """Records the calls of a model's upsamplers by temporary hooks.
+    """Records the first call of each of a model's upsamplers by temporary hooks.
+
+    Test time augmentation, windows and tiles call them several times.
 
     Args:
         model (nn.Module): The model, or an upsampler.
@@ -245,6 +256,8 @@ def record_calls(model: nn.Module) -> Iterator[list[Call]]:
 
     def recorder(name):
         def record(upsampler, inputs, named, output):
+            if any(call.upsampler is upsampler for call in calls):
+                return
             arguments = dict(zip(('x', 'guide'), inputs, strict=False), **named)
             x, guide = arguments['x'], arguments.get('guide')
             calls.append(Call(name, upsampler, *map(_copy, (x, guide, output))))
@@ -262,18 +275,13 @@ def record_calls(model: nn.Module) -> Iterator[list[Call]]:
             handle.remove()
 
 
-def first_calls(calls: list[Call]) -> list[Call]:
-    """The first call of each upsampler, which test time augmentation calls several times."""
-    first = {}
-    for call in calls:
-        first.setdefault(call.upsampler, call)
-    return list(first.values())
-
-
-def _slides(model: nn.Module) -> bool:
-    """Tells whether a model of mmseg predicts window by window."""
+def _remedy_of_windows(model: nn.Module, size: Sequence[int]) -> str | None:
+    """The setting that makes a model predict an image as a whole; None if it does."""
+    if isinstance(model, A2UMatting):
+        pixels = size[0] * size[1]
+        return f'model.max_pixels={pixels}' if pixels > model.max_pixels else None
     mode = (getattr(model, 'test_cfg', None) or {}).get('mode') or ''
-    return mode.startswith('slide')
+    return 'model.test_cfg.mode=whole' if mode.startswith('slide') else None
 
 
 def _copy(tensor: Tensor | None) -> Tensor | None:

@@ -17,7 +17,7 @@ from .input_image import InputImage
 from .model_run import ModelRun, explain_failure, run_model
 
 #: Libraries whose models can be drawn, by the default scope of their configs.
-_SCOPES = ('mmseg', 'mmdet')
+_SCOPES = ('mmseg', 'mmdet', 'mmengine')
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class NamedModel:
         with in_scope(self.trained.cfg):
             pipeline = Compose(image_pipeline(self.trained.cfg))
         with explain_failure(self.name, image.pixels):
-            sample = pipeline(dict(img_path=image.path, img_id=0))
+            sample = pipeline(dict(img_path=image.path, trimap_path=image.trimap, img_id=0))
         meta = self.trained.dataset_meta
         return run_model(self.name, self.trained.model, sample, image.pixels, meta)
 
@@ -71,11 +71,11 @@ def read_configs(
         if cfg.get('default_scope') not in _SCOPES:
             raise ValueError(
                 f'models: {config} has default_scope {cfg.get("default_scope")}; only models of '
-                f'{" and ".join(_SCOPES)} can be drawn'
+                f'{", ".join(_SCOPES)} can be drawn'
             )
         configs.append(cfg)
     if len({cfg.default_scope for cfg in configs}) > 1:
-        raise ValueError('models: all models must be of one library, mmseg or mmdet')
+        raise ValueError('models: all models must be of one library, such as mmseg')
     return configs
 
 

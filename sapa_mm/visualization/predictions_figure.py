@@ -49,7 +49,7 @@ def draw_predictions(image: InputImage, runs: Sequence[ModelRun]) -> Figure:
 
 
 def prediction_panels(image: InputImage, runs: Sequence[ModelRun]) -> list[tuple[str, np.ndarray]]:
-    """Draws the image, its ground truth if known, and each prediction.
+    """Draws the image, a trimap if there is one, the ground truth if known, and each prediction.
 
     Args:
         image (InputImage): The image.
@@ -59,7 +59,8 @@ def prediction_panels(image: InputImage, runs: Sequence[ModelRun]) -> list[tuple
         list[tuple[str, np.ndarray]]: Titles and pictures, see ``Task.draw``.
     """
     truth, drawn = runs[0].task.draw(image.pixels, image.truth, _by_name(runs), runs[0].meta)
-    panels = [('image', image.pixels)]
+    given = runs[0].task.inputs(image.pixels, runs[0].prediction)
+    panels = [('image', image.pixels), *given]
     if truth is not None:
         panels.append(('ground truth', truth))
     return panels + [(run.name, picture) for run, picture in zip(runs, drawn, strict=True)]

@@ -3,7 +3,14 @@
 import os
 from collections.abc import Sequence
 
+from mmengine.config import Config
+from mmengine.registry import MODELS
+
+from ..datasets.checks.dataset_config import find_class
+from ..engine.config import in_scope
+from ..utils.configs import type_name
 from ..utils.files import check_writable, whole_file, write_whole
+from ..utils.tasks import model_task
 from .figures import FIGURES, draw, make_gallery
 from .input_image import InputImage, open_image
 from .model_run import ModelRun
@@ -27,6 +34,7 @@ def visualize(
     channels: Sequence[int] | None = None,
     cfg_options: dict | None = None,
     data_root: str | None = None,
+    trimap: str | None = None,
 ) -> None:
     """Draws a figure of trained models on an image.
 
@@ -35,8 +43,8 @@ def visualize(
         models (Sequence[tuple[str, str]]): Config and checkpoint of each model.
         out (str): The file to write, whole or not at all: PNG, PDF or SVG; HTML for a gallery.
         image (str, optional): An image file; give this or ``sample``. Defaults to None.
-        truth (str, optional): The image's label map or depth map, in the format of the first
-            config's dataset, which must be one of mmseg. Defaults to None.
+        truth (str, optional): The image's label map, depth map or alpha matte, in the format of the
+            first config's dataset. Defaults to None.
         sample (int, optional): Index in the first config's validation set. Defaults to None.
         position (Sequence[int], optional): See ``.figures.draw``.
         upsampler (int, optional): See ``.figures.draw``.
@@ -44,6 +52,7 @@ def visualize(
         cfg_options (dict, optional): Settings to override in all configs. Defaults to None.
         data_root (str, optional): Folder of the data in place of the configs', see
             ``read_config``. Defaults to None.
+        trimap (str, optional): The image's trimap, which matting models need. Defaults to None.
 
     Raises:
         FileNotFoundError: If a file is missing.
@@ -56,11 +65,14 @@ def visualize(
     _check_request(figure, len(models), out, options)
     if (image is None) == (sample is None):
         raise ValueError('give one of `image` and `sample`')
-    if truth is not None and image is None:
-        raise ValueError('`truth` goes with `image`; a `sample` has its own')
+    for name, file in (('truth', truth), ('trimap', trimap)):
+        if file is not None and image is None:
+            raise ValueError(f'`{name}` goes with `image`; a `sample` has its own')
 
     configs = read_configs(models, cfg_options, data_root)
-    input_image = open_image(configs[0], image, truth, sample)
+    if image is not None:
+        _check_trimap(configs, trimap)
+    input_image = open_image(configs[0], image, truth, sample, trimap)
     _check_position(position, input_image)
     loaded = load_models(models, cfg_options, data_root)
     runs = [model.run(input_image) for model in loaded]
@@ -84,6 +96,19 @@ def _check_request(figure: str, num_models: int, out: str, options: dict) -> Non
     for name in options:
         if not any(name in kind.options for kind in kinds):
             raise ValueError(f'`{name}` does not apply to {figure}')
+
+
+def _check_trimap(configs: Sequence[Config], trimap: str | None) -> None:
+    for cfg in configs:
+        with in_scope(cfg):
+            kind = find_class(MODELS, cfg.model.get('type'))
+        if (model_task(kind) == 'matting') != (trimap is not None):
+            name = type_name(cfg.model.get('type'))
+            raise ValueError(
+                f'trimap: {name} needs the trimap of `image`'
+                if trimap is None
+                else f'trimap: {name} takes none, only matting models do'
+            )
 
 
 def _check_position(position: Sequence[int] | None, image: InputImage) -> None:

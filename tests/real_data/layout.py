@@ -4,9 +4,9 @@ import json
 import os
 from pathlib import Path
 
-#: Samples of ADE20K, COCO and CamVid as they are delivered.
+#: Samples of ADE20K, COCO, CamVid and matting as they are delivered.
 SAMPLES = Path(os.environ.get('SAPA_MM_REAL_DATA', Path(__file__).parents[2] / '../shared/data'))
-_NEEDED = ('ade20k_sample', 'camvid', 'coco_panoptic_sample', 'coco_tiny')
+_NEEDED = ('ade20k_sample', 'camvid', 'coco_panoptic_sample', 'coco_tiny', 'matting')
 MISSING = [name for name in _NEEDED if not (SAMPLES / name).is_dir()]
 
 
@@ -24,6 +24,19 @@ def lay_out_camvid(root, count=4):
             _link(
                 root / kind / split, sorted((SAMPLES / 'camvid' / kind / split).iterdir())[:count]
             )
+
+
+def lay_out_matting(root, pattern='*'):
+    """Link photographs with trimaps; the one that has an alpha is the foreground, too.
+
+    Backgrounds are the photographs themselves.
+    """
+    source = SAMPLES / 'matting'
+    for kind, folder in (('images', 'merged'), ('trimaps', 'trimaps'), ('alpha', 'alpha')):
+        _link(root / 'test' / folder, (source / kind).glob(f'{pattern}.*'))
+    _link(root / 'train/fg', (source / 'images').glob('lemur.*'))
+    _link(root / 'train/alpha', (source / 'alpha').iterdir())
+    _link(root / 'train/bg', (source / 'images').iterdir())
 
 
 def lay_out_coco(root, count=2):

@@ -24,14 +24,22 @@ from pycocotools.coco import COCO
 from sapa_mm.engine.checkpoint import read_checkpoint
 from sapa_mm.engine.config import read_config
 from sapa_mm.engine.published import read_published
+from sapa_mm.evaluation.matting_errors import matting_errors
 from sapa_mm.visualization.input_image import open_image
 from sapa_mm.visualization.tasks import TASKS
 from sapa_mm.visualization.visualize import CHOICES
 
-from ..support.configs import PATHS
+from ..support.configs import A2U_MATTING, CONFIGS, PATHS
 from ..support.run_tool import call_run, call_tool
 from ..support.shrunken import last_metrics
-from .layout import MISSING, SAMPLES, lay_out_ade20k, lay_out_camvid, lay_out_coco
+from .layout import (
+    MISSING,
+    SAMPLES,
+    lay_out_ade20k,
+    lay_out_camvid,
+    lay_out_coco,
+    lay_out_matting,
+)
 
 pytestmark = [
     pytest.mark.extended,
@@ -51,6 +59,8 @@ def data(tmp_path_factory):
     lay_out_ade20k(folder / 'small', 'ADE_val_00000003')
     lay_out_coco(folder / 'coco')
     lay_out_camvid(folder / 'camvid')
+    lay_out_matting(folder / 'matting', 'lemur')
+    lay_out_matting(folder / 'photographs')
     return {path.name: path for path in folder.iterdir()}
 
 
@@ -81,29 +91,31 @@ class Tour:
             (printed,) = [line for line in error.splitlines() if line.startswith('error: ')]
         return printed
 
-    def run(self, tool, *args, options=(), root=None):
+    def run(self, tool, *args, options=(), root=None, config=None):
         """Train or test."""
         begin = time.perf_counter()
-        call_run(tool, self.config, *args, '--data-root', root or self.root, options=options)
+        call_run(
+            tool, config or self.config, *args, '--data-root', root or self.root, options=options
+        )
         self._note(tool, args, begin, 0)
         assert 'Traceback' not in self._capfd.readouterr().err
 
-    def train(self, *options):
+    def train(self, *options, pretrained='model.backbone'):
         """Train without first weights; the checkpoint, and another of nothing but its weights."""
-        options = ['model.backbone.init_cfg=None', *options]
+        options = [f'{pretrained}.init_cfg=None', *options]
         self.run('train', '--work-dir', self.folder / 'run', options=options)
         (trained,) = (self.folder / 'run').glob('*_[12].pth')
         bare = self.folder / 'weights.pth'
         torch.save({'state_dict': read_checkpoint(str(trained))['state_dict']}, bare)
         return trained, bare
 
-    def test(self, checkpoint, out, *more, root=None):
+    def test(self, checkpoint, out, *more, **settings):
         """Test; return what was measured and drawn."""
         work_dir, drawn = self.folder / f'test-{out}', self.folder / f'drawn-{out}'
         files = ['--out', self.folder / out, '--show-dir', drawn, '--work-dir', work_dir]
-        self.run('test', checkpoint, *files, *more, root=root)
-        (metrics,) = work_dir.glob('*/*.json')
-        return json.loads(metrics.read_text()), [
+        self.run('test', checkpoint, *files, *more, **settings)
+        metrics = [json.loads(path.read_text()) for path in work_dir.glob('*/*.json')]
+        return metrics[0] if metrics else {}, [
             path for path in drawn.rglob('*') if path.suffix in ('.jpg', '.png')
         ]
 
@@ -275,3 +287,48 @@ def test_detection(tour, config, dataset, metric, segment, tolerance):
     # The gallery has all figures.
     tour.visualize(bare, *(CHOICES if segment is largest_instance else ['gallery']))
     check_truth(tour, classes, palette, segment, alpha=0.6, tolerance=tolerance)
+
+
+def test_matting(tour, data):
+    """Photographs of up to 1.2 million pixels with trimaps.
+
+    The one with an alpha has an image and a trimap of four channels, and 102 for unknown.
+    """
+    tour = tour(CONFIGS / A2U_MATTING.format('sapa-d'), 'matting')
+    assert 'right: val_dataloader.dataset: ' in tour.call('check_data', tour.config)
+    trained, bare = tour.train(*TWO_ITERATIONS, pretrained='model')
+    validated = last_metrics(tour.folder / 'run')
+    metrics, drawn = tour.test(trained, 'alphas')
+    assert len(drawn) == 1
+    alpha, truth, trimap = (
+        np.array(Image.open(folder / 'lemur.png').convert('L'))
+        for folder in (
+            tour.folder / 'alphas',
+            SAMPLES / 'matting/alpha',
+            SAMPLES / 'matting/trimaps',
+        )
+    )
+    assert set(np.unique(trimap)) == {0, 102, 255}
+    expected = matting_errors(alpha / 255, truth / 255, trimap)
+    assert expected['SAD'] > 0
+    for name, value in expected.items():
+        assert metrics[name] == pytest.approx(validated[name])
+        assert metrics[name] == pytest.approx(value)
+    # Photographs without a truth.
+    without = tour.folder / 'without.py'
+    without.write_text(
+        f'_base_ = {str(tour.config)!r}\n'
+        'prefix = dict(_delete_=True, img_path="test/merged", trimap_path="test/trimaps")\n'
+        'test_dataloader = dict(dataset=dict(data_prefix=prefix))\n'
+    )
+    tour.test(trained, 'photographs', root=data['photographs'], config=without)
+    for path in (SAMPLES / 'matting/trimaps').iterdir():
+        trimap = np.array(Image.open(path).convert('L'))
+        alpha = np.array(Image.open(tour.folder / 'photographs' / path.name))
+        known = (trimap == 0) | (trimap == 255)
+        assert np.array_equal(alpha[known], trimap[known])
+        assert alpha[~known].std() > 0
+    assert tour.config.stem in tour.call('complexity', tour.config)
+    tour.call('publish', tour.config, bare, '--out', tour.folder / 'published')
+    tour.call('export', tour.config, bare, '--out', tour.folder / 'model.onnx')
+    tour.visualize(bare, *CHOICES)

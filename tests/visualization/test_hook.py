@@ -16,7 +16,7 @@ from sapa_mm.upsamplers import Upsampler
 from sapa_mm.visualization import UpsampleVisualizationHook
 
 from ..support.configs import CONFIGS, SEGFORMER
-from ..support.tool_configs import DEPTH, write_config, write_nyu
+from ..support.tool_configs import DEPTH, MATTING, write_config, write_mattes, write_nyu
 
 
 @pytest.fixture
@@ -58,11 +58,12 @@ def test_pictures_land_in_the_visualizers_folder(runner, tmp_path):
     assert not any(part._forward_hooks for part in parts)
 
 
-def test_a_depth_model(tmp_path):
-    write_nyu(tmp_path / 'rooms')
-    text = DEPTH.replace('sapa_mm.engine.safe_loading', 'sapa_mm.visualization')
+@pytest.mark.parametrize(('text', 'write'), [(DEPTH, write_nyu), (MATTING, write_mattes)])
+def test_models_of_other_tasks(tmp_path, text, write):
+    write(tmp_path / 'data')
+    text = text.replace('sapa_mm.engine.safe_loading', 'sapa_mm.visualization')
     hook = "custom_hooks = [dict(type='UpsampleVisualizationHook')]"
-    path = write_config(tmp_path / 'config.py', f'{text}{hook}', tmp_path / 'rooms')
+    path = write_config(tmp_path / 'config.py', f'{text}{hook}', tmp_path / 'data')
     cfg = Config.fromfile(path)
     cfg.merge_from_dict({'train_cfg.max_iters': 2, 'visualizer.name': tmp_path.name})
     cfg.default_hooks.checkpoint.pop('save_best')

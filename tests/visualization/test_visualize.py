@@ -12,6 +12,7 @@ pytest.importorskip('mmseg')
 import torch
 from PIL import Image
 
+from sapa_mm.engine.config import build_model, read_config
 from sapa_mm.visualization.figures import draw, make_gallery
 from sapa_mm.visualization.input_image import open_image
 from sapa_mm.visualization.models import load_models, read_configs
@@ -27,7 +28,7 @@ from ..support.configs import (
     UPERNET,
     model_files,
 )
-from ..support.tool_configs import write_nyu
+from ..support.tool_configs import MATTING, write_config, write_mattes, write_nyu
 
 _UPSAMPLERS = {
     PANOPTIC_FPN: ['upsamplers.2', 'upsamplers.1', 'upsamplers.0'],
@@ -209,6 +210,95 @@ def test_depth_of_a_photograph(photo, tmp_path):
     visualize('predictions', files, str(tmp_path / 'photo.png'), photo[0])
     # The image and the depth map.
     assert Image.open(tmp_path / 'photo.png').size[0] == 2 * 374
+
+
+@pytest.fixture
+def matting(tmp_path):
+    """Makes models of mattes of random weights, and the names of the first image's files."""
+    root = tmp_path / 'mattes'
+    write_mattes(root, count=2)
+    files = {name: str(root / f'test/{name}/0.png') for name in ('merged', 'trimaps', 'alpha')}
+
+    def make(*settings_of_models):
+        made = []
+        for seed, settings in enumerate(settings_of_models):
+            text = MATTING.replace("upsample_cfg=dict(type='carafe')", settings)
+            path = write_config(tmp_path / f'{seed}.py', text, root)
+            cfg = read_config(str(path))
+            torch.manual_seed(seed)
+            weights = build_model(cfg).state_dict()
+            torch.save({'state_dict': weights}, tmp_path / f'{seed}.pth')
+            made.append((str(path), str(tmp_path / f'{seed}.pth')))
+        return made, files
+
+    return make
+
+
+def test_matting_models(matting, tmp_path):
+    models, files = matting("upsample_cfg=dict(type='sapa_b')", "upsample_cfg=dict(type='sapa_d')")
+    (cfg, _) = read_configs(models)
+    image = open_image(cfg, sample=0)
+    assert (image.path, image.trimap) == (files['merged'], files['trimaps'])
+    runs = [model.run(image) for model in load_models(models)]
+    assert [call.name for call in runs[0].upsampler_calls()] == [
+        f'decoder_layer{step}.up' for step in (4, 3, 2, 1)
+    ]
+    panels = dict(prediction_panels(image, runs))
+    assert list(panels) == ['image', 'trimap', 'ground truth', 'SAPA-B', 'SAPA-D']
+    for name, kind in (('trimap', 'trimaps'), ('ground truth', 'alpha')):
+        assert np.array_equal(panels[name][..., 0], np.asarray(Image.open(files[kind])))
+    # Of an image and its trimap that are no sample of a dataset.
+    given = open_image(cfg, files['merged'], files['alpha'], trimap=files['trimaps'])
+    again = prediction_panels(given, [model.run(given) for model in load_models(models)])
+    assert all(np.array_equal(panels[name], picture) for name, picture in again)
+    assert compare_predictions(image, runs).names[:2] == ['known', 'about equal']
+    page = make_gallery(image, [], runs)
+    found = re.findall('<h2 id="(.*?)"', page)
+    assert found == ['predictions', 'upsamplers', 'features', 'kernel', 'points']
+
+
+def test_features_of_padded_images(matting, tmp_path):
+    """A matting model pads images of any size to multiples of 16."""
+    models, files = matting("upsample_cfg=dict(type='sapa_b')")
+    for kind in ('merged', 'trimaps'):
+        Image.open(files[kind]).crop((0, 0, 40, 50)).save(files[kind])
+    image = open_image(read_configs(models)[0], files['merged'], trimap=files['trimaps'])
+    (run,) = [model.run(image) for model in load_models(models)]
+    assert run.extent == (64, 48)
+    assert run.calls[-1].output.shape[2:] == (64, 48)
+
+
+def test_of_tiles_predictions_only(matting, tmp_path):
+    models, files = matting("max_pixels=576**2, upsample_cfg=dict(type='sapa_b')")
+    for kind in ('merged', 'trimaps'):
+        Image.open(files[kind]).resize((600, 560), Image.Resampling.NEAREST).save(files[kind])
+    args = str(tmp_path / 'a.png'), files['merged']
+    message = r'predicts window by window; model\.max_pixels=336000 in `cfg_options`'
+    with pytest.raises(ValueError, match=message):
+        visualize('features', models, *args, trimap=files['trimaps'])
+    visualize('predictions', models, *args, trimap=files['trimaps'])
+
+
+def test_trimaps_go_with_matting_models(matting, models, photo, tmp_path):
+    (model,), files = matting("upsample_cfg=dict(type='sapa_b')")
+    out = str(tmp_path / 'out.png')
+
+    def complain(error, *args, **options):
+        with pytest.raises(ValueError, match=error):
+            visualize('predictions', *args, **options)
+        assert not Path(out).exists()
+
+    complain('trimap: A2UMatting needs the trimap of `image`', [model], out, files['merged'])
+    complain('`trimap` goes with `image`', [model], out, sample=0, trimap=files['trimaps'])
+    complain(
+        'trimap: EncoderDecoder takes none', models[:1], out, photo[0], trimap=files['trimaps']
+    )
+    complain('all models must be of one library', [model, models[0]], out, sample=0)
+    Image.new('L', (60, 64)).save(files['trimaps'])
+    complain(
+        'has 64 x 60 pixels, its image has 64 x 64',
+        [model], out, files['merged'], trimap=files['trimaps'],
+    )  # fmt: skip
 
 
 def test_models_of_two_tasks(models, photo, tmp_path):

@@ -4,20 +4,21 @@ from typing import Any
 
 from .depth_estimation import DepthEstimation
 from .detection import Detection
+from .matting import Matting
 from .segmentation import Segmentation
 from .task import Task
 
 __all__ = ['TASKS', 'Task', 'task_of']
 
 #: The tasks; of a sample that fits several, the first counts.
-TASKS: tuple[Task, ...] = (Detection(), Segmentation(), DepthEstimation())
+TASKS: tuple[Task, ...] = (Detection(), Segmentation(), DepthEstimation(), Matting())
 
 
 def task_of(prediction: Any) -> Task:
     """Finds the task of a prediction.
 
     Args:
-        prediction (SegDataSample or DetDataSample): A prediction.
+        prediction (BaseDataElement): A prediction.
 
     Returns:
         Task: The task.

@@ -18,7 +18,7 @@ _MAX_SIDE = 2048
 class Task(ABC):
     """How predictions and ground truth of a task are read, drawn and compared.
 
-    Both are data samples of the host library. Several predictions are given by the models' names.
+    Both are data samples, such as mmseg's. Several predictions are given by the models' names.
     """
 
     #: What is drawn, for messages.
@@ -57,7 +57,7 @@ class Task(ABC):
                 image.
 
         Returns:
-            SegDataSample or DetDataSample: With ``gt_`` fields of the image's size.
+            BaseDataElement: With ``gt_`` fields of the image's size.
 
         Raises:
             FileNotFoundError: If a file is missing.
@@ -84,6 +84,10 @@ class Task(ABC):
         """Chooses row and column of a pixel at a border near the middle of the image."""
         return boundary_near_centre(regions)
 
+    def inputs(self, pixels: np.ndarray, prediction: Any) -> list[tuple[str, np.ndarray]]:
+        """Draws what a model was given beside the image, with titles; nothing by default."""
+        return []
+
     @abstractmethod
     def draw(
         self, pixels: np.ndarray, truth: Any | None, predictions: dict[str, Any], meta: dict
@@ -92,8 +96,8 @@ class Task(ABC):
 
         Args:
             pixels (np.ndarray): The image, RGB, uint8 (H, W, 3).
-            truth (SegDataSample or DetDataSample, optional): The ground truth.
-            predictions (dict[str, SegDataSample or DetDataSample]): By the models' names.
+            truth (BaseDataElement, optional): The ground truth.
+            predictions (dict[str, BaseDataElement]): By the models' names.
             meta (dict): See ``complete_meta``.
 
         Returns:

@@ -117,7 +117,9 @@ def test_the_position_is_the_largest_step_in_the_middle():
 def test_other_predictions_are_refused():
     sample = SegDataSample()
     sample.pred_edge_map = PixelData(data=torch.zeros(1, 2, 2))
-    with pytest.raises(ValueError, match='semantic maps, depth maps can be drawn; the model pred'):
+    with pytest.raises(
+        ValueError, match='depth maps, alpha mattes can be drawn; the model predicts'
+    ):
         task_of(sample)
 
 
