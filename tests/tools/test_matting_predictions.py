@@ -53,7 +53,7 @@ def test_mattes_are_measured_saved_and_drawn(files, tmp_path):
         metric.process(None, [sample])
         picture = np.asarray(Image.open(tmp_path / 'drawn' / f'{index}.png'))
         assert picture.shape == (2 * 352, 8 + 3 * 328 + 80, 3)
-    values = metric.compute_metrics(metric.results)
+    values = metric.evaluate(4)
     assert {name: metrics[name] for name in values} == pytest.approx(values, abs=1e-6)
 
 

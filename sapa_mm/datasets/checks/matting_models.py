@@ -61,7 +61,8 @@ def _preprocessor_problems(config: dict) -> Iterator[ReportLine]:
 
 
 def _metric_problems(cfg: Config, split: str) -> Iterator[ReportLine]:
-    for key, metric, truth in metrics_of(cfg, split):
+    # A test may save predictions alone; testing looks at that itself.
+    for key, metric, truth in metrics_of(cfg, split) if split == 'val' else ():
         for name, dataset in datasets_of(cfg, split) if truth == TRUTHS['matting'] else ():
             steps = dataset.get('pipeline') or []
             kind = type_name(metric['type'])
