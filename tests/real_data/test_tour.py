@@ -104,7 +104,7 @@ class Tour:
         """Train without first weights; the checkpoint, and another of nothing but its weights."""
         options = [f'{pretrained}.init_cfg=None', *options]
         self.run('train', '--work-dir', self.folder / 'run', options=options)
-        (trained,) = (self.folder / 'run').glob('*_[12].pth')
+        (trained,) = (self.folder / 'run').glob('[!b]*_[12].pth')
         bare = self.folder / 'weights.pth'
         torch.save({'state_dict': read_checkpoint(str(trained))['state_dict']}, bare)
         return trained, bare
@@ -319,7 +319,9 @@ def test_matting(tour, data):
     without.write_text(
         f'_base_ = {str(tour.config)!r}\n'
         'prefix = dict(_delete_=True, img_path="test/merged", trimap_path="test/trimaps")\n'
-        'test_dataloader = dict(dataset=dict(data_prefix=prefix))\n'
+        "steps = ('LoadMattingImage', 'LoadTrimap', 'PackMattingInputs')\n"
+        'pipeline = [dict(type=step) for step in steps]\n'
+        'test_dataloader = dict(dataset=dict(data_prefix=prefix, pipeline=pipeline))\n'
     )
     tour.test(trained, 'photographs', root=data['photographs'], config=without)
     for path in (SAMPLES / 'matting/trimaps').iterdir():
