@@ -37,11 +37,12 @@ def lowres_index(
     by_ratio = torch.div(centre, 2 * ratio, rounding_mode='floor')
     by_size = torch.div(centre * low, 2 * high, rounding_mode='floor')
     # Compared as tensors: a branch would tie a traced graph to the size.
-    last = torch.div(position[-1:], ratio, rounding_mode='floor')
-    index = torch.where(last == low - 1, by_ratio, by_size)
+    last = position.amax(0, keepdim=True)  # of a slice, a graph may not see that it has one value
+    is_ratio = torch.div(last, ratio, rounding_mode='floor') == low - 1
+    index = torch.where(is_ratio, by_ratio, by_size)
     # One low-res pixel fits every ratio: 1 -> 1 is the beginning of the enlarged map, as 12 -> 23.
-    last = torch.div(position[-1:], refinement, rounding_mode='floor')
-    return torch.where(last + low == 1, position, index)
+    is_one = torch.div(last, refinement, rounding_mode='floor') + low == 1
+    return torch.where(is_one, position, index)
 
 
 def group_children(feature: Tensor, h: int, w: int) -> Tensor:

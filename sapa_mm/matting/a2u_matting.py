@@ -182,7 +182,9 @@ class A2UMatting(BaseModel):
             )
         in_tiles = max_pixels is not None and height * width > max_pixels
         height, width = inputs.shape[-2:]
-        x = F.pad(inputs, (0, -width % STRIDE, 0, -height % STRIDE), mode='reflect')
+        # Multiples of STRIDE by their form, as a graph for all sizes needs, unlike -side % STRIDE.
+        right, below = ((side + STRIDE - 1) // STRIDE * STRIDE - side for side in (width, height))
+        x = F.pad(inputs, (0, right, 0, below), mode='reflect')
         if in_tiles:
             self._tell_of_tiles(height, width)
             unknown = is_unknown(x[:, 3:] * FOREGROUND)

@@ -150,9 +150,10 @@ def _fit_axis(
     side = feature.shape[axis]
     low = side // scale_factor
     position = torch.arange(high, device=feature.device)
-    whole = position[-1:] + 1
+    last = position.amax(0, keepdim=True)  # of a slice, a graph may not see that it has one value
+    whole = last + 1
     for stride in (ceil_div(high, low), scale_factor):  # the latter wins, see whole_side
-        fits = torch.div(position[-1:], stride, rounding_mode='floor') == low - 1
+        fits = torch.div(last, stride, rounding_mode='floor') == low - 1
         whole = whole + fits * (stride * low - whole)
     # Each position lies at source / unit; in integers, so that a mere crop is exact.
     if align_corners:

@@ -242,7 +242,8 @@ def test_values_that_are_not_the_models(upernet, images, tmp_path, monkeypatch):
 
     # Tracing takes a minute, and its result is not written here.
     monkeypatch.setattr(
-        'sapa_mm.deployment.export_model.trace', lambda _: Traced(None, [1, 1], 'logits')
+        'sapa_mm.deployment.export_model.trace',
+        lambda _: Traced(None, [1, 1], ('image',), 'logits'),
     )
     wrong = formats.Format('onnxruntime', write, open_wrong)
     monkeypatch.setitem(formats.FORMATS, '.onnx', wrong)

@@ -52,11 +52,18 @@ test_dataloader = dict(dataset=dict(type='MattingDataset', data_root={str(folder
 
 
 def random_model(model, generator):
-    """Random norms too, and a head that gives alpha between 0 and 1 at many pixels."""
-    for parameter in model.parameters():
-        with torch.no_grad():
-            parameter.add_(0.05 * torch.randn(parameter.shape, generator=generator))
-    model.pred[-1].weight.data *= 300
+    """A head that gives about 0.5 ± 0.25, by a last norm that has seen some noise."""
+    norm = model.pred[0][1]
+    torch.nn.init.constant_(norm.weight, 0.25)
+    torch.nn.init.constant_(norm.bias, 0.5)
+    torch.nn.init.dirac_(model.pred[-1].weight)
+    model.eval()
+    norm.train()
+    norm.momentum = 1.0
+    image = torch.randn(1, 3, 128, 128, generator=generator)
+    trimap = torch.rand(1, 1, 128, 128, generator=generator)
+    with torch.no_grad():
+        model.predict_alpha(torch.cat([image, trimap], 1))
     return model.eval()
 
 
@@ -167,6 +174,7 @@ def test_every_upsampler_at_three_sizes(upsampler, suffix, tmp_path):
         trimap = torch.randint(0, 4, (1, 1, height, width), dtype=torch.uint8) * 85
         with torch.no_grad():
             expected = exported(image, trimap).numpy()
+        assert ((expected > 0) & (expected < 1)).mean() > 0.1
         found = run([image.numpy(), trimap.numpy()])
         difference = exported.compare(found, expected)
         assert difference.is_close, ((height, width), difference)
