@@ -1,9 +1,8 @@
 """Predicted alpha mattes as files."""
 
 import numpy as np
-from PIL import Image
 
-from ..utils.files import whole_file
+from ..utils.files import write_image
 
 
 def write_alpha(alpha: np.ndarray, path: str) -> None:
@@ -13,8 +12,7 @@ def write_alpha(alpha: np.ndarray, path: str) -> None:
         alpha (np.ndarray): (H, W) in [0, 1]; NaN becomes 0.
         path (str): The file, a grey PNG of 8 bits.
     """
-    with whole_file(path) as partial:
-        Image.fromarray(_bytes(alpha)).save(partial)
+    write_image(path, _bytes(alpha))
 
 
 def write_cutout(image: np.ndarray, alpha: np.ndarray, path: str) -> None:
@@ -30,9 +28,7 @@ def write_cutout(image: np.ndarray, alpha: np.ndarray, path: str) -> None:
     """
     from ..matting.foreground import estimate_foreground
 
-    with whole_file(path) as partial:
-        layers = np.dstack([estimate_foreground(image, alpha), _bytes(alpha)])
-        Image.fromarray(layers).save(partial)
+    write_image(path, np.dstack([estimate_foreground(image, alpha), _bytes(alpha)]))
 
 
 def _bytes(alpha: np.ndarray) -> np.ndarray:

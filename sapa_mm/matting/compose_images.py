@@ -12,7 +12,7 @@ from mmengine.utils import track_iter_progress
 from PIL import Image
 
 from ..utils.composition import compose
-from ..utils.files import check_writable, whole_file
+from ..utils.files import check_writable, write_image
 from ..utils.text import one_line
 from .matting_dataset import MattingDataset
 from .matting_files import read_gray
@@ -97,8 +97,7 @@ def compose_plain(
         path = Path(root, 'trimaps', _name(info, number % num_backgrounds))
         if overwrite or not path.exists():
             trimap = trimap_of_alpha(read_gray(info['alpha_path']), fg_size, bg_size)
-            with whole_file(path) as partial:
-                Image.fromarray(trimap).save(partial)
+            write_image(path, trimap)
     return composed
 
 
@@ -133,8 +132,7 @@ def _compose_one(
         )
     for path in missing:
         image = compose(fg, _fit_background(_open(paths[path]), alpha.shape), alpha)
-        with whole_file(path) as partial:
-            Image.fromarray(image).save(partial)
+        write_image(path, image)
     return len(missing)
 
 

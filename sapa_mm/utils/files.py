@@ -37,7 +37,7 @@ def write_image(path: str | os.PathLike[str], pixels: Any, **options: Any) -> No
 
     Args:
         path (str): The file, whose suffix gives the format.
-        pixels (np.ndarray): (H, W), uint8 or uint16, or (H, W, 3), uint8.
+        pixels (np.ndarray): (H, W), uint8 or uint16, or (H, W, 3) or (H, W, 4), uint8.
         **options: Of Pillow's ``Image.save``.
     """
     from PIL import Image
