@@ -27,8 +27,8 @@ def compose_comp1k(root: str, backgrounds: str, overwrite: bool = False) -> int:
     ``Test_set/merged/NAME_k.png``. Existing ones are kept.
 
     Args:
-        root (str): Adobe's folder, with ``Test_set/Adobe-licensed images/{fg,alpha}`` or
-            ``Test_set/{fg,alpha}``, and the lists ``Test_set/test_{fg,bg}_names.txt``.
+        root (str): Adobe's folder, with ``Test_set/Adobe-licensed images/{fg,alpha}``, or the two
+            anywhere in ``Test_set``, and the lists ``Test_set/test_{fg,bg}_names.txt``.
         backgrounds (str): ``JPEGImages`` of PASCAL VOC 2012.
         overwrite (bool): Whether to compose existing images again. Defaults to False.
 
@@ -41,15 +41,12 @@ def compose_comp1k(root: str, backgrounds: str, overwrite: bool = False) -> int:
             many for each foreground, or a foreground and its alpha have two sizes.
     """
     test_set = os.path.join(root, 'Test_set')
-    folder = os.path.join(test_set, 'Adobe-licensed images')
-    if not os.path.isdir(folder):
-        folder = test_set
     lists = [os.path.join(test_set, f'test_{kind}_names.txt') for kind in ('fg', 'bg')]
     dataset = MattingDataset(
         *lists,
         data_prefix=dict(
-            fg_path=os.path.join(folder, 'fg'),
-            alpha_path=os.path.join(folder, 'alpha'),
+            fg_path=os.path.join(test_set, '**', 'fg'),
+            alpha_path=os.path.join(test_set, '**', 'alpha'),
             bg_path=os.path.abspath(backgrounds),
         ),
     )

@@ -28,9 +28,10 @@ class MattingDataset(BaseDataset):
     - to test: ``img_path``, ``trimap_path`` and, where there is a truth, ``alpha_path``. There is
       a sample for each image, with these.
 
-    A folder may be several, by wildcards: ``Training_set/*/fg`` is that of Composition-1k as Adobe
-    delivers it. Files of one name, whatever their endings, belong together. Images ``NAME_0.png``,
-    ``NAME_1.png`` ... may share the alpha ``NAME.png``, as those of Composition-1k do.
+    A folder may be several, by wildcards, and ``**`` is any folders or none: ``Training_set/**/fg``
+    is that of Composition-1k as Adobe delivers it, and ``Training_set/fg``. Files of one name,
+    whatever their endings, belong together. Images ``NAME_0.png``, ``NAME_1.png`` ... may share the
+    alpha ``NAME.png``, as those of Composition-1k do.
 
     Args:
         ann_file (str): A list of names of the foregrounds or images, one a line. Defaults to '',
@@ -139,7 +140,7 @@ class MattingDataset(BaseDataset):
     def _listed(self, key: str) -> list[str]:
         """The images in a folder, or in several by wildcards; each name must be there once."""
         pattern = self.data_prefix[key]
-        folders = [pattern] if os.path.isdir(pattern) else sorted(glob(pattern))
+        folders = [pattern] if os.path.isdir(pattern) else sorted(glob(pattern, recursive=True))
         folders = [folder for folder in folders if os.path.isdir(folder)]
         if not folders:
             raise FileNotFoundError(f'MattingDataset: data_prefix.{key}: no folder {pattern}')

@@ -1,6 +1,7 @@
 """Test images of Composition-1k and of plain folders: composed to the bit, once."""
 
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -8,10 +9,15 @@ from PIL import Image
 
 pytest.importorskip('mmcv')
 
+from mmengine.registry import DATASETS
+
+from sapa_mm.engine.config import in_scope
 from sapa_mm.matting import MattingDataset
 from sapa_mm.matting.compose_images import compose_comp1k, compose_plain
+from sapa_mm.matting.trimap import trimap_of_alpha
 from sapa_mm.utils.composition import compose
 
+from ..support.configs import load
 from ..support.matting_data import save, write_plain
 
 SIZE = (40, 50)
@@ -33,9 +39,19 @@ def literally(fg, bg, alpha):
 
 
 def write_comp1k(root, folder='Adobe-licensed images/'):
-    """Two foregrounds with three backgrounds each, which are smaller or larger."""
+    """Two foregrounds to train on; two with three backgrounds each, which are smaller or larger."""
     rng = np.random.default_rng(0)
+    training_set = write_plain(root / 'Training_set', count=2, size=SIZE, kind=folder)
+    (training_set / 'bg').rename(root / 'train2014')
+    for kind in ('fg', 'alpha') if folder else ():
+        other = training_set / 'Other' / kind / 'f1.png'
+        other.parent.mkdir(parents=True)
+        (training_set / folder / kind / 'f1.png').rename(other)
     test_set = write_plain(root / 'Test_set', count=2, size=SIZE, kind=folder)
+    for name in ('f0', 'f1'):
+        trimap = trimap_of_alpha(read(test_set / f'{folder}alpha/{name}.png'), 1, 1)
+        for k in range(3):
+            save(test_set / f'{folder}trimaps/{name}_{k}.png', trimap)
     (root / 'voc').mkdir(parents=True)
     names = [f'2008_{number}.jpg' for number in range(6)]
     for number, name in enumerate(names):
@@ -72,6 +88,27 @@ def test_composition_1k(tmp_path, folder):
         fg, alpha = (read(layers / kind / f'{foreground}.png') for kind in ('fg', 'alpha'))
         expected = literally(fg, background, alpha)
         assert (read(merged / f'{foreground}_{k}.png') == expected).all()
+    check_data_of_table_8(str(tmp_path))
+
+
+def check_data_of_table_8(root):
+    """The configs read the folder as it is now."""
+    cfg = load('a2u-matting_r34_bilinear_2xb8-180k_comp1k')
+    with in_scope(cfg):
+        train, val = (
+            DATASETS.build({**cfg[f'{split}_dataloader'].dataset, 'data_root': root})
+            for split in ('train', 'val')
+        )
+    assert len(train) == len(train.backgrounds) == 2
+    assert train[1]['inputs'].shape == (3, 512, 512)
+    assert len(val) == 6
+    for number, sample in enumerate(val):
+        sample = sample['data_samples']
+        assert Path(sample.trimap_path).name == f'f{number // 3}_{number % 3}.png'
+        assert Path(sample.alpha_path).name == f'f{number // 3}.png'
+        assert (
+            sample.trimap.data[(sample.gt_alpha.data > 0) & (sample.gt_alpha.data < 1)] == 128
+        ).all()
 
 
 def test_existing_images_are_kept(tmp_path):

@@ -1,5 +1,6 @@
 # Composition-1k: Adobe's 431 foregrounds on the images of COCO train2014 for training, and the 1000
 # test images that `python tools/prepare_data.py comp1k` composes of 50 foregrounds and VOC2012.
+# `**` is any folders or none: 'Adobe-licensed images' and 'Other', as Adobe delivers them.
 #
 # Training puts half of the foregrounds in front of a second one, transforms them, makes a trimap,
 # crops around an unknown pixel, changes colours, and composes the image with any background.
@@ -39,7 +40,7 @@ train_dataloader = dict(
         type=dataset_type,
         data_root=data_root,
         data_prefix=dict(
-            fg_path='Training_set/*/fg', alpha_path='Training_set/*/alpha', bg_path='train2014'
+            fg_path='Training_set/**/fg', alpha_path='Training_set/**/alpha', bg_path='train2014'
         ),
         pipeline=train_pipeline,
     ),
@@ -53,7 +54,9 @@ val_dataloader = dict(
         type=dataset_type,
         data_root=data_root,
         data_prefix=dict(
-            img_path='Test_set/merged', trimap_path='Test_set/trimaps', alpha_path='Test_set/alpha'
+            img_path='Test_set/merged',
+            trimap_path='Test_set/**/trimaps',
+            alpha_path='Test_set/**/alpha',
         ),
         test_mode=True,
         pipeline=test_pipeline,
