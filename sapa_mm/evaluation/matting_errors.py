@@ -47,6 +47,8 @@ def matting_errors(
             f'the predicted alpha is {prediction.shape}, the true one {truth.shape}, the trimap '
             f'{trimap.shape}'
         )
+    if not np.isfinite(prediction).all():
+        raise ValueError('the predicted alpha is NaN or infinite; has the training diverged?')
     for name, alpha in (('predicted', prediction), ('true', truth)):
         if alpha.size and not 0 <= alpha.min() <= alpha.max() <= 1:
             raise ValueError(

@@ -153,7 +153,7 @@ class A2UMatting(BaseModel):
         Returns:
             Tensor | dict[str, Tensor] | list[MattingSample]: By mode the alpha (N, 1, H, W), not
             clamped; the losses by name; or ``data_samples`` with ``pred_alpha``, which is clamped
-            to [0, 1], and 0 or 1 where the trimap is known.
+            to [0, 1], and 0 or 1 where the trimap is known. Infinite values of it become NaN.
 
         Raises:
             ValueError: If the mode is unknown, an image has another number of channels or is too
@@ -208,7 +208,9 @@ class A2UMatting(BaseModel):
 
     def predict(self, inputs: Tensor, data_samples: list[MattingSample]) -> list[MattingSample]:
         """Predict; see ``forward``."""
-        alphas = self.predict_alpha(inputs, self.max_pixels).clamp(0, 1)
+        alphas = self.predict_alpha(inputs, self.max_pixels)
+        # Clamped, an infinite value would look like any other.
+        alphas = alphas.clamp(0, 1).masked_fill(~alphas.isfinite(), float('nan'))
         for alpha, sample in zip(alphas, data_samples, strict=True):
             trimap = sample.trimap.data.to(alpha.device)
             known = (trimap == FOREGROUND).to(alpha.dtype)

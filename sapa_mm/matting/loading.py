@@ -3,19 +3,21 @@
 from typing import Any
 
 import numpy as np
-from mmcv.transforms import BaseTransform
 from mmengine.registry import TRANSFORMS
 
 from .matting_files import read_colors, read_gray, read_photograph
+from .matting_transform import MattingTransform
 from .trimap import clean_trimap
 
 
 @TRANSFORMS.register_module()
-class LoadMattingImage(BaseTransform):
+class LoadMattingImage(MattingTransform):
     """Load an image from ``img_path``: ``img``, BGR, uint8 (H, W, 3), and its shapes.
 
     An image with transparent pixels is refused.
     """
+
+    needs = ('img_path',)
 
     def transform(self, results: dict[str, Any]) -> dict[str, Any]:
         """Load it.
@@ -38,11 +40,13 @@ class LoadMattingImage(BaseTransform):
 
 
 @TRANSFORMS.register_module()
-class LoadTrimap(BaseTransform):
+class LoadTrimap(MattingTransform):
     """Load ``trimap``, uint8 (H, W), from ``trimap_path``.
 
     0 is background and 255 foreground; every other value is unknown and becomes 128.
     """
+
+    needs = ('img', 'img_path', 'trimap_path')
 
     def transform(self, results: dict[str, Any]) -> dict[str, Any]:
         """Load it.
@@ -54,10 +58,11 @@ class LoadTrimap(BaseTransform):
             dict: ``results``, with ``trimap``.
 
         Raises:
-            ValueError: If it cannot be read, is not grey, or has another size than the image.
+            ValueError: If it cannot be read, is not grey, has no values above 2, or another size
+                than the image.
         """
         path = results['trimap_path']
-        results['trimap'] = clean_trimap(read_gray(path))
+        results['trimap'] = clean_trimap(read_gray(path), path)
         _check_size(results['trimap'], path, results['img'], results['img_path'])
         return results
 
@@ -66,8 +71,10 @@ class LoadTrimap(BaseTransform):
 
 
 @TRANSFORMS.register_module()
-class LoadAlphaAnnotations(BaseTransform):
+class LoadAlphaAnnotations(MattingTransform):
     """Load the true ``alpha``, uint8 (H, W), from ``alpha_path``."""
+
+    needs = ('img', 'img_path', 'alpha_path')
 
     def transform(self, results: dict[str, Any]) -> dict[str, Any]:
         """Load it.
@@ -91,11 +98,14 @@ class LoadAlphaAnnotations(BaseTransform):
 
 
 @TRANSFORMS.register_module()
-class LoadFgAndBg(BaseTransform):
+class LoadFgAndBg(MattingTransform):
     """Load a foreground with its alpha, and a background, to compose an image of.
 
     The foreground's own transparency is left out: its alpha is a file of its own.
     """
+
+    needs = ('fg_path', 'alpha_path', 'bg_path')
+    changes = ('fg', 'bg', 'alpha')
 
     def transform(self, results: dict[str, Any]) -> dict[str, Any]:
         """Load them.

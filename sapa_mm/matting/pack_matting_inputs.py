@@ -5,15 +5,15 @@ from typing import Any
 
 import numpy as np
 import torch
-from mmcv.transforms import BaseTransform
 from mmengine.registry import TRANSFORMS
 from mmengine.structures import PixelData
 
 from .matting_sample import MattingSample
+from .matting_transform import MattingTransform
 
 
 @TRANSFORMS.register_module()
-class PackMattingInputs(BaseTransform):
+class PackMattingInputs(MattingTransform):
     """Pack an image and what is known of it.
 
     ``inputs`` is the image (3, H, W) in 0..255, uint8 or float32. The ``MattingSample`` has, each
@@ -28,6 +28,8 @@ class PackMattingInputs(BaseTransform):
         meta_keys (Sequence[str]): What becomes metainfo, where it is there. Defaults to
             ('img_path', 'trimap_path', 'alpha_path', 'bg_path', 'ori_shape', 'img_shape').
     """
+
+    needs = ('img', 'trimap')
 
     def __init__(
         self,

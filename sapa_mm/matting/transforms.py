@@ -8,11 +8,11 @@ from typing import Any
 
 import cv2
 import numpy as np
-from mmcv.transforms import BaseTransform
 from mmengine.registry import TRANSFORMS
 from sapa_ops.checks import check_positive
 
 from .loading import load_fg
+from .matting_transform import MattingTransform
 from .trimap import UNKNOWN, trimap_of_alpha
 
 # What mmengine seeds.
@@ -20,7 +20,7 @@ _uniform, _randint = np.random.uniform, np.random.randint
 
 
 @TRANSFORMS.register_module()
-class CompositeFg(BaseTransform):
+class CompositeFg(MattingTransform):
     """Put the foreground in front of another one.
 
     The other one is resized to its size (nearest). With alphas a1 and a2 in [0, 1]::
@@ -36,6 +36,9 @@ class CompositeFg(BaseTransform):
     Raises:
         ValueError: If prob is not in 0..1.
     """
+
+    needs = ('fg', 'alpha', 'other_fg_path', 'other_alpha_path')
+    changes = ('fg', 'alpha')
 
     def __init__(self, prob: float = 0.5):
         _check_prob(self, prob)
@@ -73,7 +76,7 @@ class CompositeFg(BaseTransform):
 
 
 @TRANSFORMS.register_module()
-class ResizeFg(BaseTransform):
+class ResizeFg(MattingTransform):
     """Resize the foreground (nearest) to one size.
 
     Args:
@@ -83,6 +86,9 @@ class ResizeFg(BaseTransform):
     Raises:
         ValueError: If prob is not in 0..1, or size not two positive integers.
     """
+
+    needs = ('fg', 'alpha')
+    changes = ('fg', 'alpha')
 
     def __init__(self, size: tuple[int, int] = (640, 640), prob: float = 0.25):
         _check_prob(self, prob)
@@ -108,7 +114,7 @@ class ResizeFg(BaseTransform):
 
 
 @TRANSFORMS.register_module()
-class RandomFgAffine(BaseTransform):
+class RandomFgAffine(MattingTransform):
     """Flip, scale, rotate and shear the foreground about its centre (nearest).
 
     What comes in from outside has alpha 0. A2U flips once more afterwards, left to right, which
@@ -127,6 +133,9 @@ class RandomFgAffine(BaseTransform):
         ValueError: If flip_prob is not in 0..1, degrees not in 0..180, shear not from 0 to below
             90, or scale_range not 0 < low <= high.
     """
+
+    needs = ('fg', 'alpha')
+    changes = ('fg', 'alpha')
 
     def __init__(
         self,
@@ -193,7 +202,7 @@ class RandomFgAffine(BaseTransform):
 
 
 @TRANSFORMS.register_module()
-class GenerateTrimap(BaseTransform):
+class GenerateTrimap(MattingTransform):
     """Make a trimap of alpha: its 255 and its 0, each eroded by an ellipse of a random size.
 
     Args:
@@ -203,6 +212,8 @@ class GenerateTrimap(BaseTransform):
     Raises:
         ValueError: If size_range is not of integers with 1 <= low <= high.
     """
+
+    needs = ('alpha',)
 
     def __init__(self, size_range: tuple[int, int] = (1, 29)):
         low, high = size_range
@@ -231,7 +242,7 @@ class GenerateTrimap(BaseTransform):
 
 
 @TRANSFORMS.register_module()
-class CropAroundUnknown(BaseTransform):
+class CropAroundUnknown(MattingTransform):
     """Crop around an unknown pixel of the trimap that is half a crop from the border or more.
 
     It is any crop if there are fewer than 10 such pixels. Foregrounds that are not larger than the
@@ -245,6 +256,9 @@ class CropAroundUnknown(BaseTransform):
     Raises:
         ValueError: If crop_size is not one or two positive integers.
     """
+
+    needs = ('fg', 'alpha', 'trimap', 'bg')
+    changes = ('fg', 'alpha', 'trimap', 'bg')
 
     min_pixels = 10
 
@@ -296,7 +310,7 @@ class CropAroundUnknown(BaseTransform):
 
 
 @TRANSFORMS.register_module()
-class JitterFg(BaseTransform):
+class JitterFg(MattingTransform):
     """Change hue, saturation and value of the foreground.
 
     The hue moves by an integer. Saturation and value, in [0, 1], each move by up to a tenth of
@@ -308,6 +322,9 @@ class JitterFg(BaseTransform):
     Raises:
         ValueError: If hue is not a positive integer.
     """
+
+    needs = ('fg', 'alpha')
+    changes = ('fg',)
 
     def __init__(self, hue: int = 40):
         check_positive(type(self).__name__, hue=hue)
@@ -340,8 +357,10 @@ class JitterFg(BaseTransform):
 
 
 @TRANSFORMS.register_module()
-class MergeFgAndBg(BaseTransform):
+class MergeFgAndBg(MattingTransform):
     """Compose the image, ``alpha * fg + (1 - alpha) * bg`` with alpha in [0, 1]."""
+
+    needs = ('fg', 'bg', 'alpha')
 
     def transform(self, results: dict[str, Any]) -> dict[str, Any]:
         """Add ``img``, float32 (H, W, 3), and its ``img_shape``; all layers become float32.
@@ -351,7 +370,16 @@ class MergeFgAndBg(BaseTransform):
 
         Returns:
             dict: ``results``.
+
+        Raises:
+            ValueError: If they differ in size.
         """
+        sizes = [results[key].shape[:2] for key in self.needs]
+        if len(set(sizes)) > 1:
+            raise ValueError(
+                f'MergeFgAndBg: fg, bg and alpha must have one size, got {sizes}; put '
+                'CropAroundUnknown before it'
+            )
         for key in ('fg', 'bg', 'alpha'):
             results[key] = results[key].astype(np.float32).clip(0, 255)
         share = results['alpha'][..., None] / 255
@@ -368,12 +396,12 @@ def _resize(layer: np.ndarray, size: Any, interpolation: int = cv2.INTER_NEAREST
     return cv2.resize(layer, (int(size[1]), int(size[0])), interpolation=interpolation)
 
 
-def _check_prob(transform: BaseTransform, prob: float, name: str = 'prob') -> None:
+def _check_prob(transform: MattingTransform, prob: float, name: str = 'prob') -> None:
     if not 0 <= prob <= 1:
         raise ValueError(f'{type(transform).__name__}: {name} must be in 0..1, got {prob}')
 
 
-def _check_size(transform: BaseTransform, **sizes: Any) -> tuple[int, ...]:
+def _check_size(transform: MattingTransform, **sizes: Any) -> tuple[int, ...]:
     ((name, size),) = sizes.items()
     if not (len(size) == 2 and all(isinstance(side, int) and side > 0 for side in size)):
         raise ValueError(

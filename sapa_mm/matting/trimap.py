@@ -7,12 +7,14 @@ import numpy as np
 from sapa_ops.checks import check_positive
 from torch import Tensor
 
-from ..utils.log import log_info
+from ..utils.log import log_info, log_warning
 
 BACKGROUND, UNKNOWN, FOREGROUND = 0, 128, 255
 
+#: Values of trimaps that the log, or a report, has named in this process.
+named_values: set[int] = set()
+_NEARLY = 16
 _Map = TypeVar('_Map', np.ndarray, Tensor)
-_named_values: set[int] = set()
 
 
 def is_unknown(trimap: _Map) -> _Map:
@@ -27,19 +29,44 @@ def is_unknown(trimap: _Map) -> _Map:
     return (trimap != BACKGROUND) & (trimap != FOREGROUND)
 
 
-def clean_trimap(trimap: np.ndarray) -> np.ndarray:
-    """Set every value other than 0 and 255 to 128; such a value is named once in a process.
+def is_nearly_known(trimap: np.ndarray) -> np.ndarray:
+    """Find the pixels that are not 0 or 255 but close to it, as JPEG makes of known ones.
 
     Args:
         trimap (np.ndarray): uint8, of any shape.
 
     Returns:
-        np.ndarray: A new array, with 0, 128 and 255 only.
+        np.ndarray: bool, of the same shape.
     """
+    return is_unknown(trimap) & ((trimap <= _NEARLY) | (trimap >= FOREGROUND - _NEARLY))
+
+
+def clean_trimap(trimap: np.ndarray, name: str = 'trimap') -> np.ndarray:
+    """Set every value other than 0 and 255 to 128; such a value is named once in a process.
+
+    Args:
+        trimap (np.ndarray): uint8, of any shape.
+        name (str): What messages call it. Defaults to 'trimap'.
+
+    Returns:
+        np.ndarray: A new array, with 0, 128 and 255 only.
+
+    Raises:
+        ValueError: If it has numbers up to 2 in place of these.
+    """
+    highest = trimap.max(initial=0)
+    if 0 < highest <= 2:
+        raise ValueError(f'{name} has no value above {highest}, a trimap has 0, 128 and 255')
     unknown = is_unknown(trimap)
-    others = set(np.unique(trimap[unknown]).tolist()) - {UNKNOWN} - _named_values
-    if others:
-        _named_values.update(others)
+    others = set(np.unique(trimap[unknown]).tolist()) - {UNKNOWN} - named_values
+    nearly = [value for value in sorted(others) if is_nearly_known(np.uint8(value))]
+    named_values.update(range(256) if nearly else others)
+    if nearly:
+        log_warning(
+            f'{name} has values close to 0 or 255, such as {nearly[0]}; like all others they count '
+            'as unknown. JPEG makes them: save trimaps as PNG.'
+        )
+    elif others:
         values = ', '.join(map(str, sorted(others)))
         log_info(f'Trimaps have the values {values} beside 0, 128 and 255; they count as unknown.')
     return np.where(unknown, np.uint8(UNKNOWN), trimap)

@@ -37,7 +37,7 @@ def test_alpha_of_arrays_and_files(model, tmp_path):
 
     for name, pixels in (('image.png', image), ('trimap.png', trimap)):
         cv2.imwrite(str(tmp_path / name), pixels)
-    files = str(tmp_path / 'image.png'), str(tmp_path / 'trimap.png')
+    files = str(tmp_path / 'image.png'), tmp_path / 'trimap.png'
     assert (inference_matting(model, *files) == alpha).all()
 
 
@@ -83,9 +83,24 @@ def test_bad_input(model):
         ((image, trimap[:-1]), r'trimap must be uint8 \(32, 32\), .* got uint8 \(31, 32\)'),
         ((image, image), r'got uint8 \(32, 32, 3\)'),
         ((image[:15], trimap[:15]), 'must have 16 pixels or more a side, got 15 x 32'),
+        ((image, trimap // 102), 'trimap has no value above 2, a trimap has 0, 128 and 255'),
     ):
         with pytest.raises(ValueError, match=message):
             inference_matting(model, *arrays)
+    with pytest.raises(TypeError, match='trimap must be a file or an array, got list'):
+        inference_matting(model, image, trimap.tolist())
+
+
+@pytest.mark.parametrize('value', [float('nan'), float('inf'), -float('inf')])
+def test_a_model_that_has_diverged(model, monkeypatch, value):
+    """NaN and a warning, where a clamp alone would make 0 or 1 of infinite values."""
+    lines = []
+    monkeypatch.setattr('sapa_mm.matting.inference.log_warning', lines.append)
+    monkeypatch.setattr(model, '_network', lambda x: torch.full_like(x[:, :1], value))
+    image, trimap = draw(32, 32)
+    alpha = inference_matting(model, image, trimap)
+    assert (np.isnan(alpha) == (trimap == 102)).all()
+    assert ['the alpha has NaN' in line for line in lines] == [True]
 
 
 @pytest.mark.parametrize(

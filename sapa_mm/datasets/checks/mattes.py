@@ -9,20 +9,25 @@ import numpy as np
 from ...utils.configs import type_name
 from ...utils.text import first_of, one_line
 from .loading import MOST_PIXELS, Header, format_size
-from .matting_pipelines import find_matting_pipeline_problems, run_steps
+from .matting_pipelines import DIFFERENT, find_matting_pipeline_problems, run_steps
 from .report import ReportLine
 
 #: So many maps that are all wrong in one way are no accident.
 _MANY_MAPS = 8
 #: Models take no smaller images.
 _LEAST_SIDE = 16
-#: Mean difference between alpha and the known pixels of its trimap: borders that are drawn by hand
-#: stay below the first, trimaps of other images above the second.
-_DIFFERENT, _OTHER_IMAGE = 0.05, 0.2
+#: As ``DIFFERENT``, but trimaps of other images lie above.
+_OTHER_IMAGE = 0.2
 #: What may be odd about mattes and trimaps.
 _EMPTY = 'mattes', 'show no foreground, their alpha is 0 everywhere'
 _HARD = 'mattes', 'have no alpha between 0 and 255: masks teach no soft edges'
 _KNOWN = 'trimaps', 'have no unknown pixel: nothing is predicted, all metrics are 0'
+_UNKNOWN = 'trimaps', 'have no known pixel: nothing tells what the foreground is'
+_NEARLY_KNOWN = (
+    'trimaps',
+    'have a tenth or more of pixels close to 0 or 255, which count as unknown: save them as PNG, '
+    'not as JPEG',
+)
 _CONTRARY = 'trimaps', 'contradict the alpha where they are known: are they of other images?'
 
 
@@ -68,6 +73,7 @@ class MatteSample:
             self.unopened.append(first)
             return
         try:
+            trimap = self._read_trimap(info)
             results = run_steps(self._dataset, self._steps, index)
             background = results.get('bg_path')
             for path in [*paths, *([background] if background else [])]:
@@ -87,39 +93,48 @@ class MatteSample:
         if 'alpha' in results:
             self.with_annotations = True
             yield from self._add_alpha(results['alpha_path'], results['alpha'])
-        if 'trimap' in results:
-            yield from self._add_trimap(results['trimap_path'], results.get('alpha'))
+        if 'trimap' in results and trimap is not None:
+            self._add_trimap(results['trimap_path'], trimap, results.get('alpha'))
 
     def _add_alpha(self, path: str, alpha: np.ndarray) -> Iterator[str]:
         self._counts['mattes'] += 1
         if not alpha.any():
             self._odd[_EMPTY].append(path)
-        elif alpha.max() == 1:
-            yield f'{path} has the values 0 and 1 alone, alpha goes from 0 to 255'
+        elif alpha.max() <= 1:
+            yield f'{path} has no value above {alpha.max():.3g}, alpha goes from 0 to 255'
         soft = float(np.mean((alpha > 0) & (alpha < 255)))
         self._soft.append(soft)
         if not soft and alpha.any():
             self._odd[_HARD].append(path)
 
-    def _add_trimap(self, path: str, alpha: np.ndarray | None) -> Iterator[str]:
+    def _read_trimap(self, info: dict) -> np.ndarray | None:
+        """Read a trimap as it is stored, if there is one."""
         from ...matting.matting_files import read_gray
+        from ...matting.trimap import named_values
 
-        trimap = read_gray(path)  # as it is stored
+        if 'trimap_path' not in info:
+            return None
+        trimap = read_gray(info['trimap_path'])
+        named_values.update(np.unique(trimap).tolist())  # here they are named
+        return trimap
+
+    def _add_trimap(self, path: str, trimap: np.ndarray, alpha: np.ndarray | None) -> None:
+        from ...matting.trimap import is_nearly_known, is_unknown
+
         self._counts['trimaps'] += 1
-        if 0 < trimap.max() <= 2:
-            yield f'{path} has no value above {trimap.max()}, a trimap has 0, 128 and 255'
-            return
-        known = (trimap == 0) | (trimap == 255)
+        known = ~is_unknown(trimap)
         self._unknown.append(1 - float(known.mean()))
         for value in np.setdiff1d(trimap[~known], 128).tolist():
             self._values.setdefault(value, path)
-        if known.all():
-            self._odd[_KNOWN].append(path)
+        if is_nearly_known(trimap).mean() >= 0.1:
+            self._odd[_NEARLY_KNOWN].append(path)
+        elif known.all() or not known.any():
+            self._odd[_KNOWN if known.all() else _UNKNOWN].append(path)
         if alpha is None or not known.any():
             return
         difference = np.abs(trimap[known].astype(np.float32) - alpha[known])
         self._contrast.append(float(difference.mean()) / 255)
-        if self._contrast[-1] > _DIFFERENT:
+        if self._contrast[-1] > DIFFERENT:
             self._odd[_CONTRARY].append(path)
 
     @property
@@ -154,13 +169,13 @@ class MatteSample:
             if odd == _CONTRARY:
                 is_wrong = np.median(self._contrast) > _OTHER_IMAGE
             else:
-                is_wrong = odd != _HARD and number == count >= _MANY_MAPS
+                is_wrong = odd not in (_HARD, _UNKNOWN) and number == count >= _MANY_MAPS
             if odd != _HARD or number == count:
                 some = f'{number:,} of ' * (number < count) + f'the {count:,} {maps} opened'
                 kind = 'error' if is_wrong else 'note'
                 yield ReportLine(kind, f'{self._name}: {some} {text} (such as {paths[0]})')
         if self._values:
-            values = ', '.join(map(str, sorted(self._values)))
+            values = first_of(sorted(self._values), 6)
             path = self._values[min(self._values)]
             text = f'trimaps have the values {values} beside 0, 128 and 255 (such as {path}); they '
             yield ReportLine('note', f'{self._name}: {text}count as unknown')

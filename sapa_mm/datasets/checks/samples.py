@@ -91,8 +91,9 @@ def inspect_samples(
         yield ReportLine('note', f'{name}: {text}')
     chosen = _choose(dataset, samples, seed)
     opened = [list(sample.open(index)) for index in chosen]
-    problems = cut([f'{name}: {problem}' for problems in opened for problem in problems], 10)
-    lines = [ReportLine('error', text) for text in problems]
+    # Those of a pipeline are the same for each image.
+    problems = dict.fromkeys(problem for problems in opened for problem in problems)
+    lines = [ReportLine('error', f'{name}: {problem}') for problem in cut(problems, 10)]
     lines += sample.summarize(is_complete=len(chosen) == count)
     if not is_wrong and not has_errors(lines):
         lines += find_channel_problems(config, name, dataset, sample.channels, model)

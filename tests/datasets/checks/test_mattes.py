@@ -6,6 +6,7 @@ from PIL import Image
 
 from sapa_mm.datasets.checks import check_data
 from sapa_mm.engine.config import in_scope
+from sapa_mm.matting import trimap as trimaps
 
 from ...support.matte_checks import TRAIN, VAL, lines_of, notes, read, refuse, rewrite
 from ...support.tool_configs import write_mattes
@@ -32,6 +33,14 @@ def to_cut_out(image):
     return np.dstack([image, image[..., 0]])
 
 
+def to_102(trimap):
+    return np.where(trimap == 128, 102, trimap).astype(np.uint8)
+
+
+def as_jpeg(trimap):
+    return (trimap * 0.98 + 3).astype(np.uint8)
+
+
 def invert(trimap):
     return np.where(trimap == 128, trimap, 255 - trimap)
 
@@ -42,8 +51,8 @@ def invert(trimap):
         ('train/alpha', to_colours, f'{TRAIN}: train/alpha/0.png must be grey, got colours'),
         ('train/alpha', lambda alpha: alpha[:40], 'train/alpha/0.png must have the size of train/'
          'fg/0.png'),
-        ('train/alpha', lambda alpha: alpha // 255, 'train/alpha/0.png has the values 0 and 1 '
-         'alone, alpha goes from 0 to 255'),
+        ('train/alpha', lambda alpha: alpha // 255, 'train/alpha/0.png has no value above 1, '
+         'alpha goes from 0 to 255'),
         ('train/alpha', lambda alpha: alpha * np.uint16(257), 'must have 8 bits a channel'),
         ('test/merged', to_cut_out, f'{VAL}: test/merged/0.png must be opaque'),
         ('test/merged', lambda image: image[:, :15], 'test/trimaps/0.png must have the size of'),
@@ -69,12 +78,14 @@ def test_images_that_are_too_small(mattes):
 @pytest.mark.parametrize(
     ('folder', 'change', 'count', 'message'),
     [
-        ('test/trimaps', lambda trimap: np.where(trimap == 128, 102, trimap).astype(np.uint8), 4,
+        ('test/trimaps', to_102, 4,
          'trimaps have the values 102 beside 0, 128 and 255 (such as test/trimaps/0.png); they '
          'count as unknown'),
         ('test/trimaps', lambda trimap: np.where(trimap == 128, 0, trimap).astype(np.uint8), 1,
          '1 of the 4 trimaps opened have no unknown pixel: nothing is predicted, all metrics are '
          '0 (such as test/trimaps/0.png)'),
+        ('test/trimaps', lambda trimap: np.full_like(trimap, 128), 1, '1 of the 4 trimaps opened '
+         'have no known pixel: nothing tells what the foreground is (such as test/trimaps/0.png)'),
         ('test/trimaps', invert, 1, '1 of the 4 trimaps opened contradict the alpha where they are '
          'known: are they of other images? (such as test/trimaps/0.png)'),
         ('test/alpha', lambda alpha: alpha // 255 * 255, 4, 'the 4 mattes opened have no alpha '
@@ -104,6 +115,31 @@ def test_what_is_no_accident_in_many(tmp_path, folder, change, message):
     rewrite(tmp_path / 'many', folder, change, count=9)
     lines = lines_of(tmp_path / 'many')
     assert next(text for kind, text in lines if kind == 'error').startswith(message)
+
+
+def test_trimaps_that_are_nearly_known(mattes):
+    """As those that were JPEG files once: all of their pixels count as unknown."""
+    rewrite(mattes, 'test/trimaps', as_jpeg)
+    share, values = notes(mattes)
+    assert share.startswith(f'{VAL}: the 4 trimaps opened have a tenth or more of pixels close to ')
+    assert values.startswith(f'{VAL}: trimaps have the values 3, 252 beside 0, 128 and 255')
+
+
+def test_values_are_named_once(mattes, monkeypatch):
+    """By the report; the log names those of other files, and JPEG's together."""
+    said = []
+    monkeypatch.setattr('sapa_mm.utils.log._log', lambda text, _: said.append(text))
+    monkeypatch.setattr(trimaps, 'named_values', set())
+    rewrite(mattes, 'test/trimaps', to_102)
+    assert len(notes(mattes)) == 1
+    assert said == []
+    clean = trimaps.clean_trimap(np.array([[0, 102, 129, 255]], np.uint8))
+    assert clean.tolist() == [[0, 128, 128, 255]]
+    trimaps.clean_trimap(np.array([[0, 102, 129, 4, 101]], np.uint8), 'a.jpg')
+    trimaps.clean_trimap(np.array([[0, 5, 100]], np.uint8), 'b.jpg')
+    named, close = said
+    assert named.startswith('Trimaps have the values 129 beside')
+    assert close.startswith('a.jpg has values close to 0 or 255, such as 4')
 
 
 @pytest.mark.parametrize('folder', ['train/fg', 'train/bg', 'train/alpha', 'test/merged'])

@@ -4,7 +4,7 @@ import pytest
 from mmcv.transforms import BaseTransform
 from mmengine.registry import TRANSFORMS
 
-from ...support.matte_checks import TRAIN, VAL, lines_of, read, refuse
+from ...support.matte_checks import TRAIN, VAL, lines_of, read, refuse, rewrite
 
 
 @pytest.fixture
@@ -23,10 +23,13 @@ def own():
     TRANSFORMS.module_dict.pop('Own')
 
 
+def pipeline_of(root, key):
+    return read(root)[key.partition('.')[0]].dataset.pipeline
+
+
 def with_step(root, key, index, step):
     """The settings for a pipeline with one more step."""
-    split = key.partition('_')[0]
-    pipeline = read(root)[f'{split}_dataloader'].dataset.pipeline
+    pipeline = pipeline_of(root, key)
     return {f'{key}.pipeline': [*pipeline[:index], step, *pipeline[index:]]}
 
 
@@ -46,15 +49,54 @@ def test_steps_of_mmcv(mattes, key, step, message):
 
 
 @pytest.mark.parametrize(
-    ('dropped', 'message'),
+    ('key', 'dropped', 'message'),
     [
-        ('GenerateTrimap', "pipeline fails for train/fg/0.png: KeyError: 'trimap'"),
-        ('PackMattingInputs', 'pipeline: it gives no data_samples; end it with PackMattingInputs'),
+        (TRAIN, 'LoadFgAndBg', 'CompositeFg needs fg; put LoadFgAndBg before it'),
+        (TRAIN, 'GenerateTrimap', f'{TRAIN}.pipeline fails for train/fg/0.png: CropAroundUnknown '
+         'needs trimap; put LoadTrimap or GenerateTrimap before it'),
+        (TRAIN, 'MergeFgAndBg', 'PackMattingInputs needs img; put LoadMattingImage or MergeFgAnd'),
+        (TRAIN, 'PackMattingInputs', 'pipeline: it gives no data_samples; end it with PackMatting'),
+        (VAL, 'LoadMattingImage', f'{VAL}: LoadTrimap needs img; put LoadMattingImage or MergeFg'),
+        (VAL, 'LoadTrimap', 'PackMattingInputs needs trimap; put LoadTrimap or GenerateTrimap bef'),
     ],
-)
-def test_steps_that_are_missing(mattes, dropped, message):
-    steps = read(mattes).train_dataloader.dataset.pipeline
-    steps = [step for step in steps if step.type != dropped]
+)  # fmt: skip
+def test_steps_that_are_missing(mattes, key, dropped, message):
+    steps = [step for step in pipeline_of(mattes, key) if step.type != dropped]
+    assert message in refuse(mattes, {f'{key}.pipeline': steps})
+
+
+@pytest.mark.parametrize(
+    ('key', 'moved', 'after', 'message'),
+    [
+        (TRAIN, 'JitterFg', 'MergeFgAndBg', 'JitterFg must come before MergeFgAndBg: it changes fg,'
+         ' of which img has been made'),
+        (TRAIN, 'CropAroundUnknown', 'MergeFgAndBg', 'CropAroundUnknown must come before MergeFgA'),
+        (TRAIN, 'CompositeFg', 'CropAroundUnknown', 'CompositeFg must come before GenerateTrimap: '
+         'it changes alpha, of which trimap has been made'),
+        (TRAIN, 'RandomFgAffine', 'JitterFg', 'RandomFgAffine must come before GenerateTrimap: '),
+        (TRAIN, 'GenerateTrimap', 'CropAroundUnknown', 'CropAroundUnknown needs trimap; put Load'),
+        (VAL, 'LoadMattingImage', 'LoadTrimap', 'LoadTrimap needs img; put LoadMattingImage or '),
+    ],
+)  # fmt: skip
+def test_steps_in_another_order(mattes, key, moved, after, message):
+    steps = pipeline_of(mattes, key)
+    (step,) = [step for step in steps if step.type == moved]
+    steps.remove(step)
+    steps.insert([step.type for step in steps].index(after) + 1, step)
+    assert message in refuse(mattes, {f'{key}.pipeline': steps})
+
+
+def test_steps_for_other_data(mattes):
+    assert refuse(mattes, {f'{TRAIN}.pipeline': pipeline_of(mattes, VAL)}) == (
+        f'{TRAIN}: LoadTrimap needs trimap_path; MattingDataset gives it where its data_prefix has '
+        'trimap_path'
+    )
+
+
+def test_no_crop_of_another_size(mattes):
+    rewrite(mattes, 'train/bg', lambda image: image[:50])
+    steps = [step for step in pipeline_of(mattes, TRAIN) if step.type != 'CropAroundUnknown']
+    message = 'must have one size, got [(64, 64), (50, 64), (64, 64)]; put CropAroundUnknown before'
     assert message in refuse(mattes, {f'{TRAIN}.pipeline': steps})
 
 
@@ -80,7 +122,8 @@ def flip(key):
     ('key', 'change', 'message'),
     [
         (TRAIN, flip('img'), 'the image differs from alpha * fg + (1 - alpha) * bg by up to '),
-        (TRAIN, flip('alpha'), 'a step changes a layer after MergeFgAndBg: the image differs from'),
+        (TRAIN, flip('fg'), 'a step changes a layer after MergeFgAndBg: the image differs from'),
+        (TRAIN, flip('trimap'), 'the trimap contradicts gt_alpha where it is known; a step chang'),
         (TRAIN, lambda results: results.update(img=results['img'] / 255), 'images must be in 0..2'),
         (TRAIN, cut('trimap', first=9),
          'trimap comes out as 32x9, its image as 32x32 (width x height) (train/fg/0.png)'),

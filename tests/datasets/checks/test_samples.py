@@ -275,7 +275,7 @@ class TestImages:
         assert inspect(data, labels={'imdecode_backend': 'cv2'}) == RIGHT
 
     def test_more_than_fits_into_memory(self, data, monkeypatch):
-        monkeypatch.setattr(samples, '_MOST_PIXELS', 1000)
+        monkeypatch.setattr(samples, 'MOST_PIXELS', 1000)
         (note,) = notes(inspect(data, labels={}))
         assert note.startswith('2 images of more than 0 megapixels were not opened: images/a.jpg')
 
