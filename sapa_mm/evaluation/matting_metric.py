@@ -74,8 +74,9 @@ class MattingMetric(ThreadedMetric):
         for part, reason in _PARTS.items():
             if part not in sample:
                 raise ValueError(f'MattingMetric: image {path} has no {part}: {reason}')
-        maps = (sample[part]['data'].squeeze(0) for part in _PARTS)
-        return path, *(data.detach().cpu().numpy() for data in maps)
+        maps = [sample[part]['data'].detach().squeeze(0).cpu() for part in _PARTS]
+        maps[0] = maps[0].float()  # NumPy has no bfloat16
+        return path, *(data.numpy() for data in maps)
 
     def evaluate_image(
         self, path: str, prediction: np.ndarray, truth: np.ndarray, trimap: np.ndarray

@@ -208,7 +208,7 @@ class A2UMatting(BaseModel):
 
     def predict(self, inputs: Tensor, data_samples: list[MattingSample]) -> list[MattingSample]:
         """Predict; see ``forward``."""
-        alphas = self.predict_alpha(inputs, self.max_pixels)
+        alphas = self.predict_alpha(inputs, self.max_pixels).float()
         # Clamped, an infinite value would look like any other.
         alphas = alphas.clamp(0, 1).masked_fill(~alphas.isfinite(), float('nan'))
         for alpha, sample in zip(alphas, data_samples, strict=True):

@@ -64,8 +64,10 @@ def tile_starts(side: int, tile: int) -> list[int]:
     Returns:
         list[int]: Multiples of 16, from 0 on.
     """
+    if side == tile:
+        return [0]
     steps = math.ceil((side - tile) / (tile - OVERLAP))
-    return [_multiple(index * (side - tile) // max(steps, 1)) for index in range(steps + 1)]
+    return [_multiple(index * (side - tile) // steps) for index in range(steps + 1)]
 
 
 def _multiple(pixels: int) -> int:

@@ -40,7 +40,7 @@ def make_samples(images):
         sample = BaseDataElement(metainfo=dict(img_path=f'folder/hair_{number}.png'))
         for name, data in zip(('pred_alpha', 'gt_alpha', 'trimap'), maps, strict=True):
             if data is not None:
-                setattr(sample, name, PixelData(data=torch.from_numpy(data)[None]))
+                setattr(sample, name, PixelData(data=torch.as_tensor(data)[None]))
         samples.append(sample)
     return samples
 
@@ -104,10 +104,11 @@ def test_images_without_unknown_pixels_are_told(monkeypatch):
     assert lines == ['1 of 1 images have no unknown pixel in the trimap: their metrics are 0']
 
 
-def test_half_precision_predictions():
+@pytest.mark.parametrize('dtype', [torch.float16, torch.bfloat16])
+def test_half_precision_predictions(dtype):
     (prediction, *rest), *_ = random_images()
-    half = prediction.astype(np.float16)
-    assert measure([(half, *rest)]) == measure([(half.astype(np.float32), *rest)])
+    half = torch.from_numpy(prediction).to(dtype)
+    assert measure([(half, *rest)]) == measure([(half.float(), *rest)])
 
 
 def test_images_that_a_sampler_repeats_count_once():

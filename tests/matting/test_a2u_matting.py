@@ -231,6 +231,18 @@ def test_known_pixels_are_put_in():
         assert pred[unknown].unique().numel() > 10
 
 
+def test_mixed_precision():
+    """Losses and predictions have 32 bits."""
+    model, samples = make_model('sapa_d'), make_samples(32, 32)
+    with torch.autocast('cpu', torch.bfloat16):
+        losses = model(make_inputs(32, 32), samples, mode='loss')
+        (pred, _) = model.eval()(make_inputs(32, 32), samples, mode='predict')
+    sum(losses.values()).backward()
+    assert {loss.dtype for loss in losses.values()} == {pred.pred_alpha.data.dtype}
+    assert pred.pred_alpha.data.dtype == torch.float32
+    assert all(weight.grad.isfinite().all() for weight in model.parameters())
+
+
 def test_large_images_are_predicted_in_tiles(monkeypatch):
     """Only those with unknown pixels, and the log says so once."""
     lines, sizes = [], []

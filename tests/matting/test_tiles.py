@@ -5,7 +5,7 @@ from itertools import pairwise
 import pytest
 import torch
 import torch.nn.functional as F
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 pytest.importorskip('mmcv')
@@ -15,7 +15,9 @@ from sapa_mm.matting.tiles import OVERLAP, predict_in_tiles, tile_size, tile_sta
 SIDES = st.integers(1, 400).map(lambda blocks: 16 * blocks)
 
 
-@given(SIDES, SIDES, st.integers((2 * OVERLAP) ** 2, 4_000_000))
+@example(height=OVERLAP, width=8000, max_pixels=2_000_000)
+@example(height=200_000, width=16, max_pixels=2_000_000)
+@given(height=SIDES, width=SIDES, max_pixels=st.integers((2 * OVERLAP) ** 2, 4_000_000))
 def test_tiles_are_small_enough_and_overlap(height, width, max_pixels):
     tile = tile_size((height, width), max_pixels)
     assert tile[0] * tile[1] <= max_pixels
