@@ -72,12 +72,12 @@ def clean_trimap(trimap: np.ndarray, name: str = 'trimap') -> np.ndarray:
     return np.where(unknown, np.uint8(UNKNOWN), trimap)
 
 
-def make_trimap(mask: np.ndarray, width: int) -> np.ndarray:
+def make_trimap(mask: np.ndarray | Tensor, width: int) -> np.ndarray:
     """Make a trimap of a mask: what is near its outline is unknown.
 
     Args:
-        mask (np.ndarray): bool (H, W), or integers, 0 for the background and one other value for
-            the foreground.
+        mask (np.ndarray | Tensor): bool (H, W), or integers, 0 for the background and one other
+            value for the foreground.
         width (int): How far the unknown reaches to either side of the outline, in pixels.
 
     Returns:
@@ -87,7 +87,7 @@ def make_trimap(mask: np.ndarray, width: int) -> np.ndarray:
     Raises:
         ValueError: If mask is not such a map, or width not a positive integer.
     """
-    mask = np.asarray(mask)
+    mask = mask.numpy(force=True) if isinstance(mask, Tensor) else np.asarray(mask)
     check_positive('make_trimap', width=width)
     if mask.ndim != 2 or mask.dtype.kind not in 'bui':
         raise ValueError(

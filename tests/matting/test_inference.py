@@ -9,7 +9,7 @@ pytest.importorskip('mmcv')
 
 from mmengine.structures import PixelData
 
-from sapa_mm.matting import A2UMatting, MattingSample, inference_matting, make_trimap
+from sapa_mm.matting import A2UMatting, MattingSample, inference_matting
 
 
 @pytest.fixture(scope='module')
@@ -55,16 +55,6 @@ def test_the_networks_input_is_rgb_normalised_and_the_trimap(model):
     np.testing.assert_allclose(alpha[unknown], expected.clip(0, 1)[unknown], atol=1e-4)
 
 
-def test_a_mask_becomes_an_alpha(model):
-    """As of a segmentation model: labels, a trimap around one of them, alpha."""
-    image, _ = draw(48, 48)
-    labels = np.zeros((48, 48), np.int64)
-    labels[12:36, 12:36] = 7
-    alpha = inference_matting(model, image, make_trimap(labels == 7, 4))
-    assert (alpha[17:31, 17:31] == 1).all()
-    assert (alpha[:7] == 0).all()
-
-
 def test_no_unknown_pixels(model, monkeypatch):
     lines = []
     monkeypatch.setattr('sapa_mm.matting.inference.log_warning', lines.append)
@@ -87,8 +77,8 @@ def test_bad_input(model):
     ):
         with pytest.raises(ValueError, match=message):
             inference_matting(model, *arrays)
-    with pytest.raises(TypeError, match='trimap must be a file or an array, got list'):
-        inference_matting(model, image, trimap.tolist())
+    with pytest.raises(TypeError, match='trimap must be a file or an array, got Tensor'):
+        inference_matting(model, image, torch.from_numpy(trimap))
 
 
 @pytest.mark.parametrize('value', [float('nan'), float('inf'), -float('inf')])

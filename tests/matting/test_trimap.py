@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import torch
 
 pytest.importorskip('mmcv')
 
@@ -22,6 +23,15 @@ def test_unknown_is_what_is_near_the_other_side(value, width):
         distance = np.linalg.norm(others - place, axis=1).min()
         known = 255 if shape[place] else 0
         assert trimap[place] == (128 if distance <= width + 1e-6 else known)
+
+
+@pytest.mark.parametrize('dtype', [torch.bool, torch.uint8, torch.int64])
+def test_masks_of_torch(dtype):
+    mask = torch.zeros(20, 25, dtype=dtype)
+    mask[5:15, 8:20] = 1
+    assert (make_trimap(mask, 3) == make_trimap(mask.numpy(), 3)).all()
+    with pytest.raises(ValueError, match=r'mask must be \(H, W\), .* got \w+ \(1, 20, 25\)'):
+        make_trimap(mask[None], 3)
 
 
 def test_masks_of_one_side_have_nothing_unknown():
