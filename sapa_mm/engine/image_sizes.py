@@ -8,6 +8,7 @@ from mmengine.config import Config
 from mmengine.registry import DATASETS
 
 from ..datasets.checks.report import ReportLine
+from ..datasets.checks.truths import TRUTHS, truth_of
 from ..utils.configs import datasets_of, type_name
 
 #: How mmseg's models predict a test image; in another mode they fail on the first one.
@@ -22,7 +23,7 @@ _SOME_BATCHES = 4
 
 
 def find_size_problems(cfg: Config, splits: tuple[str, ...]) -> Iterator[ReportLine]:
-    """Find sizes of a segmentor that contradict each other.
+    """Find sizes of a segmentor or a matting model that contradict each other.
 
     Args:
         cfg (Config): The config.
@@ -34,7 +35,8 @@ def find_size_problems(cfg: Config, splits: tuple[str, ...]) -> Iterator[ReportL
     yield from _test_mode(cfg, splits)
     if 'train' in splits:
         yield from _padding(cfg)
-    if type_name(_preprocessor(cfg).get('type')) == 'SegDataPreProcessor':
+    pads_no_tests = type_name(_preprocessor(cfg).get('type')) == 'SegDataPreProcessor'
+    if pads_no_tests or truth_of(cfg.model) is TRUTHS['matting']:
         for split in splits:
             if split != 'train':
                 yield from _mixed_batches(cfg, f'{split}_dataloader')
@@ -68,7 +70,7 @@ def _preprocessor(cfg: Config) -> dict:
 
 
 def _mixed_batches(cfg: Config, key: str) -> Iterator[ReportLine]:
-    """Find a batch with images of two sizes, which mmseg does not stack in tests."""
+    """Find a batch with images of two sizes, which nothing pads in tests."""
     loader = cfg.get(key) or {}
     batch_size = loader.get('batch_size', 1)
     if not isinstance(batch_size, int) or batch_size < 2:

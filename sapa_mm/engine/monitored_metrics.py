@@ -64,7 +64,7 @@ def set_rules(cfg: Config) -> None:
                     f"{place}.rule must be 'greater' or 'less', whichever is better for {name}"
                 )
         if rules != [None]:
-            user['rule'] = rules if 'save_best' in user else rules[0]
+            user['rule'] = rules[0] if len(rules) == 1 else rules
 
 
 def infer_rule(name: str) -> str | None:

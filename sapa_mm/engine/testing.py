@@ -86,7 +86,8 @@ def prepare_testing(
     cfg.resume = False
     cfg.pop('allow_partial', None)
     # A test looks for no best checkpoint; mmengine would ask whether more of its metric is better.
-    ((cfg.get('default_hooks') or {}).get('checkpoint') or {}).pop('save_best', None)
+    for setting in ('save_best', 'rule'):
+        ((cfg.get('default_hooks') or {}).get('checkpoint') or {}).pop(setting, None)
     if allow_partial:
         cfg.allow_partial = True
     if cfg.get('test_dataloader') is None:

@@ -180,6 +180,8 @@ class A2UMatting(BaseModel):
                 f'A2UMatting: an image must have {STRIDE} pixels or more a side, got '
                 f'{height} x {width}'
             )
+        # The preprocessor gives float32, also to a model in half precision.
+        inputs = inputs.to(self.layer0[0].weight.dtype)
         in_tiles = max_pixels is not None and height * width > max_pixels
         height, width = inputs.shape[-2:]
         # Multiples of STRIDE by their form, as a graph for all sizes needs, unlike -side % STRIDE.

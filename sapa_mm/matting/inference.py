@@ -5,6 +5,7 @@ import os
 import numpy as np
 import torch
 from mmengine.dataset import pseudo_collate
+from mmengine.model import BaseModel
 
 from ..utils.log import log_warning
 from .a2u_matting import A2UMatting
@@ -35,8 +36,13 @@ def inference_matting(
         ValueError: If a file cannot be read, the image is transparent or smaller than 16 pixels, an
             array has another type or shape, or the trimap is not grey, has no values above 2, or
             another size than the image.
-        TypeError: If one is neither a file nor an array.
+        TypeError: If model is no model, or one of the others neither a file nor an array.
     """
+    if not isinstance(model, BaseModel):
+        raise TypeError(
+            'inference_matting: model must be a model, such as load_trained(...).model, got '
+            f'{type(model).__name__}'
+        )
     for name, value in (('image', image), ('trimap', trimap)):
         if not isinstance(value, (str, os.PathLike, np.ndarray)):
             raise TypeError(

@@ -123,19 +123,19 @@ def test_batch_norm_of_more(seg, options):
     assert problems(seg, {**ONE, **options}) == []
 
 
-@pytest.mark.parametrize('task', ['seg', 'depth'])
+@pytest.mark.parametrize('task', ['seg', 'depth', 'matting'])
 def test_test_batches_of_several_sizes(task, request, tmp_path):
     config, key = request.getfixturevalue(task), 'val_dataloader.batch_size'
     assert problems(config, {key: 3}) == []
-    path = next(
-        path for path in tmp_path.glob('*/images/[vt][ae]*/3.jpg') if 'train' not in str(path)
-    )
-    Image.new('RGB', (40, 48)).save(path)
+    images = ['*/images/validation/3.jpg', '*/images/test/3.jpg', '*/test/merged/3.png']
+    (path,) = (path for pattern in images for path in tmp_path.glob(pattern))
+    for file in (path, *tmp_path.glob('mattes/test/[at]*/3.png')):
+        Image.new('RGB', (40, 48)).save(file)
     # It is alone in the second batch of three.
     assert problems(config, {key: 3}) == problems(config) == []
     (line,) = problems(config, {key: 2})
     assert line.startswith('error: val_dataloader.batch_size is 2, but images of one batch have ')
-    assert line.endswith(f'2.jpg (64, 64) and {path} (48, 40): set it to 1')
+    assert line.endswith(f'2{path.suffix} (64, 64) and {path} (48, 40): set it to 1')
 
 
 def test_frozen_batch_norm(det):

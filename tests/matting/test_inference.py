@@ -1,5 +1,7 @@
 """The alpha of a photograph, from files and arrays."""
 
+import copy
+
 import cv2
 import numpy as np
 import pytest
@@ -41,6 +43,15 @@ def test_alpha_of_arrays_and_files(model, tmp_path):
     assert (inference_matting(model, *files) == alpha).all()
 
 
+@pytest.mark.parametrize('dtype', [torch.float16, torch.bfloat16])
+def test_half_precision(model, dtype):
+    image, trimap = draw(40, 30)
+    alpha = inference_matting(model, image, trimap)
+    half = inference_matting(copy.deepcopy(model).to(dtype), image, trimap)
+    assert half.dtype == np.float32
+    np.testing.assert_allclose(half, alpha, atol=0.1)
+
+
 def test_the_networks_input_is_rgb_normalised_and_the_trimap(model):
     """Written out, with 102 as unknown."""
     image, trimap = draw(32, 48)
@@ -79,6 +90,8 @@ def test_bad_input(model):
             inference_matting(model, *arrays)
     with pytest.raises(TypeError, match='trimap must be a file or an array, got Tensor'):
         inference_matting(model, image, torch.from_numpy(trimap))
+    with pytest.raises(TypeError, match=r'such as load_trained\(...\).model, got tuple'):
+        inference_matting((model, 'config'), image, trimap)
 
 
 @pytest.mark.parametrize('value', [float('nan'), float('inf'), -float('inf')])

@@ -347,6 +347,8 @@ def test_the_best_checkpoints_of_our_metrics(seg, tmp_path):
         assert names == ({'bIoU'} if best == 'auto' else {'mIoU', 'bIoU'})
         log = max(work_dir.glob('*/vis_data/scalars.json')).read_text().splitlines()
         assert set(metric_names(evaluators)[0]) <= json.loads(log[-1]).keys()
+        # The copy of the config has the rules.
+        call_run('test', work_dir / config.name, work_dir / 'iter_2.pth', '--work-dir', work_dir)
 
 
 def test_a_copied_run_leaves_the_original_alone(seg, tmp_path):
