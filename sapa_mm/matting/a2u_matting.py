@@ -264,7 +264,7 @@ class A2UMatting(BaseModel):
     def _load_from_state_dict(self, state_dict, prefix, *args, **kwargs):
         if f'{prefix}conv1.weight' in state_dict:
             self._adapt_torchvision(state_dict, prefix)
-        elif f'{prefix}layer0.1.num_batches_tracked' not in state_dict:
+        else:
             self._adapt_inplace_abn(state_dict, prefix)
         super()._load_from_state_dict(state_dict, prefix, *args, **kwargs)
 
@@ -292,8 +292,12 @@ class A2UMatting(BaseModel):
         rename_keys(state_dict, prefix, dict.fromkeys(('layer2', 'layer3', 'layer4', 'fc')))
 
     def _adapt_inplace_abn(self, state_dict: dict[str, Any], prefix: str) -> None:
-        """Take the scale of InPlace-ABN's norms, |weight| + eps, for the weight of a plain norm."""
+        """Take the scale of InPlace-ABN's norms, |weight| + eps, for the weight of a plain norm.
+
+        Plain norms, unlike these, count batches.
+        """
         for mean in [key for key in state_dict if key.endswith('.running_mean')]:
-            key = mean.removesuffix('running_mean') + 'weight'
-            if mean.startswith(prefix) and '.up.' not in mean:
-                state_dict[key] = state_dict[key].abs() + 1e-5
+            norm = mean.removesuffix('running_mean')
+            is_plain = '.up.' in norm or f'{norm}num_batches_tracked' in state_dict
+            if norm.startswith(prefix) and not is_plain:
+                state_dict[f'{norm}weight'] = state_dict[f'{norm}weight'].abs() + 1e-5
