@@ -129,7 +129,7 @@ class A2UMatting(BaseModel):
         self.short2 = conv(c, 2 * c)
         self.short1 = conv(c, c)
         self.short0 = conv(4, c)
-        self.pred = nn.Sequential(conv(c // 2, 1), nn.Conv2d(1, 1, 3, padding=1, bias=False))
+        self.pred = _AlphaHead(conv(c // 2, 1), nn.Conv2d(1, 1, 3, padding=1, bias=False))
 
         self.loss_alpha = MODELS.build(loss_alpha or dict(type='AlphaLoss'))
         self.loss_comp = MODELS.build(loss_comp or dict(type='CompositionLoss'))
@@ -301,3 +301,15 @@ class A2UMatting(BaseModel):
             is_plain = '.up.' in norm or f'{norm}num_batches_tracked' in state_dict
             if norm.startswith(prefix) and not is_plain:
                 state_dict[f'{norm}weight'] = state_dict[f'{norm}weight'].abs() + 1e-5
+
+
+class _AlphaHead(nn.Sequential):
+    """The head, whose last kernel starts without negative weights.
+
+    It sees one channel, of values above 0 but for LeakyReLU's slope of 0.01. Where it would be
+    mostly negative, alpha is not above 0, training closes the channel and stands still.
+    """
+
+    def init_weights(self) -> None:
+        """Called by mmengine after the convolutions' initialisation, before pretrained weights."""
+        self[-1].weight.data.abs_()

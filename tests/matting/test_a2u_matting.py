@@ -169,6 +169,20 @@ def test_initialisation():
     assert model.decoder_layer4.up.content_encoder.weight.std().item() == pytest.approx(
         0.001, rel=0.05
     )
+    # With weights below 0, the head may have no alpha above 0, and learns nothing for long.
+    assert model.pred[-1].weight.min() >= 0
+
+
+def test_initial_weights_of_a_file_stay_as_they_are(tmp_path):
+    trained = make_model()
+    with torch.no_grad():
+        trained.pred[-1].weight.fill_(-1)
+    torch.save(trained.state_dict(), tmp_path / 'trained.pth')
+    cfg = dict(type='Pretrained', checkpoint=str(tmp_path / 'trained.pth'))
+    model = make_model(init_cfg=cfg)
+    model.init_weights()
+    for name, weight in model.state_dict().items():
+        assert torch.equal(weight, trained.state_dict()[name]), name
 
 
 @pytest.mark.parametrize('kind', sorted(UPSAMPLERS))
