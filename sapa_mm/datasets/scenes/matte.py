@@ -52,13 +52,13 @@ def generate_matte(index: int, seed: int = 0, size: tuple[int, int] = (160, 160)
             (160, 160).
 
     Returns:
-        Matte: The matte; its background is the scene with the same arguments.
+        Matte: The matte; its background is the scene with the same arguments, darker.
 
     Raises:
         ValueError: If ``index`` or ``seed`` is negative or ``size`` is not two integers of at
             least 32.
     """
-    background = generate_scene(index, seed, size).image
+    scene = generate_scene(index, seed, size).image
     size = check_size(size)
     # Not the generator of the scene, whose choices would come again.
     rng = np.random.default_rng([seed, index, 1])
@@ -67,7 +67,9 @@ def generate_matte(index: int, seed: int = 0, size: tuple[int, int] = (160, 160)
     # With the light and noise of any scene, which shall not tell it from the background.
     colour = expose(rng, foreground.colour)
     trimap = _sample_trimap(rng, alpha)
-    for array in (colour, alpha, trimap):
+    # The light is on the foreground: to tell like colours apart takes long training.
+    background = (scene * rng.uniform(0.1, 0.35)).astype(np.uint8)
+    for array in (colour, alpha, background, trimap):
         array.flags.writeable = False
     return Matte(colour, alpha, background, trimap)
 

@@ -166,7 +166,7 @@ def _grow_hairs(rng, body):
 
 def _weave(rng, hoop):
     """Points along the bent threads of a net, and half their thickness there."""
-    pitch = rng.uniform(4, 10)
+    pitch = rng.uniform(6, 12)
     offsets = np.arange(-hoop.radius, hoop.radius, pitch)[:, None]
     along = np.linspace(-hoop.radius, hoop.radius, int(hoop.radius / 2) + 2)
     threads = []
@@ -176,4 +176,4 @@ def _weave(rng, hoop):
         threads.append(np.stack(np.broadcast_arrays(along, across), axis=-1))
     # The second direction is the first, transposed.
     points = hoop.place(np.concatenate([threads[0], threads[1][..., ::-1]]))
-    return points, np.full(points.shape[:2], rng.uniform(0.15, 0.8))
+    return points, np.full(points.shape[:2], rng.uniform(0.4, 1.2))
