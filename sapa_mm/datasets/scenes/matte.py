@@ -7,6 +7,7 @@ from functools import cached_property
 
 import numpy as np
 
+from ...utils.composition import compose
 from .matte_layout import FOREGROUNDS, join_parts
 from .scene import check_size, expose, generate_scene
 
@@ -34,8 +35,7 @@ class Matte:
     @cached_property
     def image(self) -> np.ndarray:
         """The foreground in front of the background, RGB, uint8 (H, W, 3), rounded down."""
-        alpha = self.alpha[..., None] / 255
-        image = (alpha * self.foreground + (1 - alpha) * self.background).astype(np.uint8)
+        image = compose(self.foreground, self.background, self.alpha)
         image.flags.writeable = False
         return image
 
