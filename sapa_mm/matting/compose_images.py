@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 from mmengine.utils import track_iter_progress
-from PIL import Image
+from PIL import Image, ImageOps
 
 from ..utils.composition import compose
 from ..utils.files import check_writable, write_image
@@ -121,7 +121,8 @@ def _compose_one(
     missing = [path for path in paths if overwrite or not path.exists()]
     if not missing:
         return 0
-    fg, alpha = np.asarray(_open(info['fg_path'])), read_gray(info['alpha_path'])
+    fg = np.asarray(ImageOps.exif_transpose(_open(info['fg_path'])))  # as in training
+    alpha = read_gray(info['alpha_path'])
     if alpha.shape != fg.shape[:2]:
         raise ValueError(
             f'{info["alpha_path"]} must have the size of {info["fg_path"]}, {fg.shape[:2]} '

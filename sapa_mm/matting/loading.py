@@ -150,6 +150,8 @@ def load_fg(fg_path: str, alpha_path: str) -> tuple[np.ndarray, np.ndarray]:
 def _check_size(one: np.ndarray, path: str, image: np.ndarray, image_path: str) -> None:
     size, expected = one.shape[:2], image.shape[:2]
     if size != expected:
+        turned = '; has EXIF turned one of them?' if size == expected[::-1] else ''
         raise ValueError(
             f'{path} must have the size of {image_path}, {expected} (height, width), got {size}'
+            f'{turned}'
         )

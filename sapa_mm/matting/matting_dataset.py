@@ -114,12 +114,18 @@ class MattingDataset(BaseDataset):
 
     def _paths(self, key: str, list_file: str, list_name: str) -> list[str]:
         """The paths of the images of a folder, or of those in a list, in its order."""
-        found = {os.path.basename(path): path for path in self._listed(key)}
+        paths = self._listed(key)
         if not list_file:
-            return list(found.values())
+            return paths
+        found = {os.path.basename(path): path for path in paths}
         if not os.path.isfile(list_file):
             raise FileNotFoundError(f'MattingDataset: {list_name}: {list_file} is not a file')
-        names = [name.strip() for name in list_from_file(list_file) if name.strip()]
+        try:
+            lines = list_from_file(list_file, encoding='utf-8-sig')
+        except UnicodeDecodeError as error:
+            text = f'{list_name}: {list_file} must be a text in UTF-8: {error}'
+            raise ValueError(f'MattingDataset: {text}') from error
+        names = [line.strip() for line in lines if line.strip()]
         if not names:
             raise ValueError(f'MattingDataset: {list_name}: {list_file} has no names')
         self._refuse_missing([name for name in names if name not in found], key, found, list_file)
@@ -151,7 +157,10 @@ class MattingDataset(BaseDataset):
             if name.lower().endswith(_SUFFIXES) and not name.startswith('.')
         ]
         if not paths:
-            raise ValueError(f'MattingDataset: data_prefix.{key}: no image in {pattern}')
+            raise ValueError(
+                f'MattingDataset: data_prefix.{key}: no image in {pattern}, of the endings '
+                f'{", ".join(_SUFFIXES)}'
+            )
         names: dict[str, str] = {}
         for path in paths:
             other = names.setdefault(_stem(path), path)

@@ -8,6 +8,8 @@ from ..utils.log import log_info
 from ..utils.text import one_line
 
 _said: set[str] = set()
+#: In files that may have an EXIF orientation: of JPEG, PNG and WebP.
+_EXIF = b'Exif', b'eXIf', b'EXIF'
 
 
 def read_colors(path: str) -> np.ndarray:
@@ -51,7 +53,7 @@ def read_photograph(path: str) -> np.ndarray:
 
 
 def read_gray(path: str) -> np.ndarray:
-    """Read a trimap or an alpha matte.
+    """Read a trimap or an alpha matte, turned by its EXIF orientation as images are.
 
     Args:
         path (str): The file, or an address that mmengine reads.
@@ -64,21 +66,22 @@ def read_gray(path: str) -> np.ndarray:
         ValueError: If it cannot be read, does not have 8 bits a channel, or has colours or
             transparent pixels.
     """
-    image = _decode(_read(path), path, cv2.IMREAD_UNCHANGED)
+    content = _read(path)
+    image = _decode(content, path, cv2.IMREAD_UNCHANGED)
     if image.dtype != np.uint8:
         raise ValueError(f'{path} must have 8 bits a channel, got {image.dtype}')
-    if image.ndim == 2:
-        return image
-    gray = image[..., 0]
-    if (image[..., 1:3] != gray[..., None]).any():
-        raise ValueError(f'{path} must be grey, got colours')
-    if (image[..., 3:] < 255).any():
-        raise ValueError(
-            f'{path} must be grey and opaque, got transparent pixels; save what is meant, its '
-            'colours or its transparency, as a grey image'
-        )
-    _say_once('Trimaps or mattes of several channels, all grey, are read as one', path)
-    return np.ascontiguousarray(gray)
+    if image.ndim == 3:
+        if (image[..., 1:3] != image[..., :1]).any():
+            raise ValueError(f'{path} must be grey, got colours')
+        if (image[..., 3:] < 255).any():
+            raise ValueError(
+                f'{path} must be grey and opaque, got transparent pixels; save what is meant, its '
+                'colours or its transparency, as a grey image'
+            )
+        _say_once('Trimaps or mattes of several channels, all grey, are read as one', path)
+    if any(mark in content for mark in _EXIF):
+        image = _decode(content, path, cv2.IMREAD_COLOR)  # which turns it, unlike the above
+    return np.ascontiguousarray(np.atleast_3d(image)[..., 0])
 
 
 def _read(path: str) -> bytes:

@@ -125,6 +125,21 @@ def test_existing_images_are_kept(tmp_path):
     assert (merged / 'f0_0.png').read_bytes() == first
 
 
+def test_foregrounds_that_exif_turns(tmp_path):
+    """They are composed upright, as they are trained with."""
+    for name in ('stored', 'turned'):
+        root = write_plain(tmp_path / name, count=1)
+        image = Image.open(root / 'fg/f0.png')
+        exif = Image.Exif()
+        if name == 'turned':
+            image = image.transpose(Image.Transpose.ROTATE_180)
+            exif[0x0112] = 3
+        image.save(root / 'fg/f0.png', exif=exif)
+        compose_plain(str(root), num_backgrounds=1)
+    one, other = (read(tmp_path / name / 'merged/f0_0.png') for name in ('stored', 'turned'))
+    assert (one == other).all()
+
+
 def test_plain_folder(tmp_path):
     """The images of a seed, with trimaps that fit, as the dataset reads them."""
     runs = [write_plain(tmp_path / name) for name in 'abc']

@@ -56,6 +56,19 @@ def test_what_is_no_gray_image(tmp_path, image, message):
         read_gray(str(tmp_path / 'a.png'))
 
 
+@pytest.mark.parametrize('orientation', [3, 6])
+@pytest.mark.parametrize('ending', ['png', 'jpg', 'webp', 'tif'])
+def test_exif_turns_images_and_maps_alike(tmp_path, ending, orientation):
+    path = str(tmp_path / f'a.{ending}')
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    quality = {'lossless': True} if ending == 'webp' else {}
+    Image.fromarray(np.dstack([GRAY] * 3)).save(path, exif=exif, **quality)
+    assert (read_gray(path) == read_photograph(path)[..., 0]).all()
+    if ending != 'webp':  # OpenCV turns it since version 5
+        assert read_gray(path).shape == ((7, 5) if orientation == 6 else (5, 7))
+
+
 @pytest.mark.parametrize('read', [read_gray, read_colors, read_photograph])
 def test_what_is_no_image(tmp_path, read):
     (tmp_path / 'a.png').write_text('text')

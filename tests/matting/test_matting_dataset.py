@@ -47,6 +47,14 @@ def test_background_and_other_foreground_are_drawn(tmp_path):
     assert others == [Path(info['other_alpha_path']).stem for info in drawn]
 
 
+def test_backgrounds_of_one_name_in_two_folders(tmp_path):
+    write_plain(tmp_path)
+    save(tmp_path / 'bg2/b0.png', COLOR)
+    prefix = dict(fg_path='fg', alpha_path='alpha', bg_path='bg*')
+    dataset = MattingDataset(data_root=str(tmp_path), data_prefix=prefix)
+    assert [Path(path).name for path in dataset.backgrounds] == ['b0.png', 'b1.png', 'b0.png']
+
+
 def test_composition_1k_as_delivered(tmp_path):
     """Foregrounds in two folders, and lists in the order of which they come."""
     for kind, name in (('Adobe-licensed images', 'b'), ('Other', 'a'), ('Other', 'unlisted')):

@@ -30,7 +30,7 @@ def lines_of(root, settings=None):
 def refuse(root, settings=None):
     """The line with which a run is refused, the same as the report's first error."""
     cfg = read(root, settings)
-    with in_scope(cfg), pytest.raises(ValueError, match='dataset|_evaluator|model') as error:
+    with in_scope(cfg), pytest.raises(ValueError, match='data|_evaluator|model') as error:
         check_data(cfg, ['train', 'val'])
     first = next(text for kind, text in lines_of(root, settings) if kind == 'error')
     assert str(error.value).replace(f'{root}/', '') == first

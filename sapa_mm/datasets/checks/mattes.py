@@ -163,6 +163,8 @@ class MatteSample:
         Yields:
             ReportLine: An error if there is nothing to learn or to predict, or a note.
         """
+        from ...matting.trimap import is_nearly_known
+
         for odd, paths in self._odd.items():
             (maps, text), number = odd, len(paths)
             count = self._counts[maps]
@@ -178,7 +180,10 @@ class MatteSample:
             values = first_of(sorted(self._values), 6)
             path = self._values[min(self._values)]
             text = f'trimaps have the values {values} beside 0, 128 and 255 (such as {path}); they '
-            yield ReportLine('note', f'{self._name}: {text}count as unknown')
+            text += 'count as unknown'
+            if is_nearly_known(np.array(list(self._values))).any():
+                text += ', those close to 0 and 255, too: JPEG makes them, save trimaps as PNG'
+            yield ReportLine('note', f'{self._name}: {text}')
         if 2 * len(self._small) > self._counts['foregrounds']:
             text = f'{len(self._small):,} of {self._counts["foregrounds"]:,} foregrounds opened are'
             text += f' not larger than crop_size={self._crop} (such as {self._small[0]}); they are'

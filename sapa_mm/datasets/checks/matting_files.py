@@ -43,7 +43,7 @@ def find_matting_file_problems(dataset: dict, name: str) -> Iterator[ReportLine]
         yield from _empty(set(built.backgrounds), f'{name}.data_prefix.bg_path')
     for key, files in paths.items():
         yield from _empty(files, f'{name}.data_prefix.{key}')
-        if not config.config.get('ann_file'):
+        if not (config.config.get('ann_file') or config.config.get('indices')):
             yield from _unread(files, f'{name}.data_prefix.{key}')
 
 

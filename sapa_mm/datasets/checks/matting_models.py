@@ -1,14 +1,16 @@
 """Settings with which a matting model learns or is tested otherwise than is meant."""
 
+import contextlib
 import inspect
 from collections.abc import Collection, Iterator
 from typing import Any
 
 from mmengine.config import Config
-from mmengine.registry import MODELS
+from mmengine.registry import DATASETS, MODELS
 
 from ...utils.configs import datasets_of, loads_labels, type_name
 from .dataset_config import DatasetConfig, default_of, find_class, is_known_step
+from .loading import Header, format_size
 from .report import ReportLine
 from .truths import TRUTHS, metrics_of, truth_of
 
@@ -30,15 +32,31 @@ def find_matting_model_problems(cfg: Config, splits: Collection[str]) -> Iterato
         if split == 'train':
             continue
         yield from _metric_problems(cfg, split)
-        size = (cfg.get(f'{split}_dataloader') or {}).get('batch_size', 1)
-        if size != 1:
-            text = f'is {size}: all images must have one size; 1 takes any'
-            yield ReportLine('note', f'{split}_dataloader.batch_size {text}')
+        batch_size = (cfg.get(f'{split}_dataloader') or {}).get('batch_size', 1)
+        if batch_size != 1 and len(sizes := _sizes(cfg, split)) > 1:
+            some = [f'{format_size(size)} ({path})' for size, path in sizes.items()][:2]
+            text = f'is {batch_size}, but images have several sizes, such as {" and ".join(some)}'
+            yield ReportLine('error', f'{split}_dataloader.batch_size {text}; 1 takes any')
     trained = {_images(dataset): name for name, dataset in datasets_of(cfg, 'train')}
     for name, dataset in datasets_of(cfg, 'val') if {'train', 'val'} <= set(splits) else ():
         if (other := trained.get(_images(dataset))) is not None:
             text = f'{name} reads the mattes of {other}: its metrics are those of training data'
             yield ReportLine('note', text)
+
+
+def _sizes(cfg: Config, split: str) -> dict[tuple[int, int], str]:
+    """The sizes of all images, each with one of them; none if they cannot be listed."""
+    sizes: dict[tuple[int, int], str] = {}
+    for _, dataset in datasets_of(cfg, split):
+        if DatasetConfig(dataset, '').loader == 'MattingDataset':
+            with contextlib.suppress(Exception):  # told elsewhere
+                built = DATASETS.build({**dataset, 'pipeline': []})
+                for index in range(len(built)):
+                    path = built.get_data_info(index)['img_path']
+                    header = Header.read(path)
+                    size = header.size[::-1] if header.orientation > 4 else header.size
+                    sizes.setdefault(size, path)
+    return sizes
 
 
 def _preprocessor_problems(config: dict) -> Iterator[ReportLine]:

@@ -123,6 +123,7 @@ def test_trimaps_that_are_nearly_known(mattes):
     share, values = notes(mattes)
     assert share.startswith(f'{VAL}: the 4 trimaps opened have a tenth or more of pixels close to ')
     assert values.startswith(f'{VAL}: trimaps have the values 3, 252 beside 0, 128 and 255')
+    assert values.endswith('too: JPEG makes them, save trimaps as PNG')
 
 
 def test_values_are_named_once(mattes, monkeypatch):

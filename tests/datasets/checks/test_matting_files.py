@@ -20,7 +20,7 @@ def remove(root, *paths):
         (['test/trimaps/0.png', 'test/trimaps/2.png'], f'{VAL}.data_prefix.trimap_path: '
          'test/trimaps lacks 2 of the images: 0.png, 2.png'),
         ([f'train/bg/{index}.png' for index in range(4)], f'{TRAIN}.data_prefix.bg_path: no image '
-         'in train/bg'),
+         'in train/bg, of the endings .bmp, .jpeg, .jpg, .png, .tif, .tiff, .webp'),
     ],
 )  # fmt: skip
 def test_what_does_not_pair(mattes, paths, message):
@@ -53,12 +53,33 @@ def test_links_that_lead_nowhere(mattes):
 def test_images_that_are_not_read(mattes):
     remove(mattes, 'train/fg/0.png')
     (mattes / 'test/merged/1.heic').touch()
+    some = notes(mattes, {f'{VAL}.indices': 2})  # the others are left out on purpose
+    assert not any(text.startswith(VAL) for text in some)
     assert notes(mattes) == [
         f'{TRAIN}.data_prefix.alpha_path: 1 images in {mattes}/train/alpha are not read, they have '
         'no partner or another ending: 0.png'.replace(f'{mattes}/', ''),
         f'{VAL}.data_prefix.img_path: 1 images in test/merged are not read, they have no partner '
         'or another ending: 1.heic',
     ]
+
+
+@pytest.mark.parametrize(
+    ('content', 'message'),
+    [
+        (b'0.png\r\n2.png\r\n', None),
+        (b'\xef\xbb\xbf0.png\n', None),
+        (b'0.png\n4.png\n', f'{TRAIN}.data_prefix.fg_path: train/fg lacks 1 of list.txt: 4.png'),
+        (b'\xe90.png', f'{TRAIN}.ann_file: list.txt must be a text in UTF-8: '),
+        (b'\n', f'{TRAIN}.ann_file: list.txt has no names'),
+    ],
+)
+def test_lists(mattes, content, message):
+    (mattes / 'list.txt').write_bytes(content)
+    settings = {f'{TRAIN}.ann_file': 'list.txt'}
+    if message is None:
+        assert [kind for kind, _ in lines_of(mattes, settings)] == ['right', 'right']
+    else:
+        assert refuse(mattes, settings).startswith(message)
 
 
 def test_settings_that_the_dataset_refuses(mattes):

@@ -2,7 +2,7 @@
 
 import pytest
 
-from ...support.matte_checks import TRAIN, VAL, notes, read, refuse
+from ...support.matte_checks import TRAIN, VAL, notes, read, refuse, rewrite
 
 
 @pytest.mark.parametrize(
@@ -29,14 +29,23 @@ def test_metric_without_mattes(mattes):
     assert refuse(mattes, {f'{VAL}.pipeline': pipeline}) == f'{text}none; take LoadAlphaAnnotations'
 
 
+def test_batches_of_several_sizes(mattes):
+    two = {'val_dataloader.batch_size': 2}
+    assert notes(mattes, two) == []
+    for folder in ('merged', 'trimaps', 'alpha'):
+        rewrite(mattes, f'test/{folder}', lambda image: image[:50], count=1)
+    assert refuse(mattes, two) == (
+        'val_dataloader.batch_size is 2, but images have several sizes, such as 64x50 '
+        '(test/merged/0.png) and 64x64 (test/merged/1.png); 1 takes any'
+    )
+
+
 @pytest.mark.parametrize(
     ('settings', 'message'),
     [
         ({'model.data_preprocessor': {'type': 'MattingDataPreprocessor', 'bgr_to_rgb': False}},
          'model.data_preprocessor.bgr_to_rgb=False: images reach the model in BGR, pretrained '
          'weights are of RGB'),
-        ({'val_dataloader.batch_size': 2},
-         'val_dataloader.batch_size is 2: all images must have one size; 1 takes any'),
         ({f'{VAL}.data_prefix.alpha_path': 'train/alpha'},
          f'{VAL} reads the mattes of {TRAIN}: its metrics are those of training data'),
     ],
