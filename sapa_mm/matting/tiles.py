@@ -24,11 +24,11 @@ def predict_in_tiles(
         max_pixels (int): Most pixels of a tile.
 
     Returns:
-        Tensor: (N, 1, H, W); 0 where no tile is predicted.
+        Tensor: (N, 1, H, W), in float32 at least; 0 where no tile is predicted.
     """
     size = (inputs.shape[2], inputs.shape[3])
     tile = tile_size(size, max_pixels)
-    out = inputs.new_zeros(needed.shape)
+    out = inputs.new_zeros(needed.shape, dtype=torch.promote_types(inputs.dtype, torch.float32))
     total = torch.zeros_like(out)
     share = _ramp(tile[0], out)[:, None] * _ramp(tile[1], out)
     for top, left in itertools.product(*map(tile_starts, size, tile)):

@@ -30,11 +30,20 @@ def test_tiles_are_small_enough_and_overlap(height, width, max_pixels):
         assert all(0 < second - first <= length - OVERLAP for first, second in pairwise(starts))
 
 
-def test_what_is_predicted_in_each_pixel_is_blended():
-    inputs = torch.rand(2, 3, 624, 1200, dtype=torch.float64)
-    needed = torch.ones(2, 1, 624, 1200, dtype=torch.bool)
-    out = predict_in_tiles(lambda x: x[:, 1:2], inputs, needed, 600 * 600)
-    torch.testing.assert_close(out, inputs[:, 1:2], rtol=1e-12, atol=0)
+@pytest.mark.parametrize(
+    ('size', 'max_pixels', 'dtype'),
+    [
+        ((624, 1200), 600 * 600, torch.float64),
+        ((16, 130_000), 2_000_000, torch.float16),  # which ends at 65504
+        ((624, 1200), 600 * 600, torch.bfloat16),
+    ],
+)
+def test_what_is_predicted_in_each_pixel_is_blended(size, max_pixels, dtype):
+    inputs = torch.rand(2, 3, *size).to(dtype)
+    needed = torch.ones(2, 1, *size, dtype=torch.bool)
+    out = predict_in_tiles(lambda x: x[:, 1:2], inputs, needed, max_pixels)
+    expected = inputs[:, 1:2].to(out.dtype)
+    torch.testing.assert_close(out, expected, rtol=10 * torch.finfo(out.dtype).eps, atol=0)
 
 
 def test_what_sees_less_than_the_overlap_is_as_in_the_whole_image():
