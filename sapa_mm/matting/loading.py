@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from mmengine.registry import TRANSFORMS
 
-from .matting_files import read_colors, read_gray, read_photograph
+from .matting_files import describe_sizes, read_colors, read_gray, read_photograph
 from .matting_transform import MattingTransform
 from .trimap import clean_trimap
 
@@ -150,8 +150,4 @@ def load_fg(fg_path: str, alpha_path: str) -> tuple[np.ndarray, np.ndarray]:
 def _check_size(one: np.ndarray, path: str, image: np.ndarray, image_path: str) -> None:
     size, expected = one.shape[:2], image.shape[:2]
     if size != expected:
-        turned = '; has EXIF turned one of them?' if size == expected[::-1] else ''
-        raise ValueError(
-            f'{path} must have the size of {image_path}, {expected} (height, width), got {size}'
-            f'{turned}'
-        )
+        raise ValueError(describe_sizes(path, size, image_path, expected))

@@ -84,6 +84,15 @@ def read_gray(path: str) -> np.ndarray:
     return np.ascontiguousarray(np.atleast_3d(image)[..., 0])
 
 
+def describe_sizes(
+    path: str, size: tuple[int, int], image_path: str, expected: tuple[int, int]
+) -> str:
+    """Say that a trimap or matte has another size (height, width) than its image."""
+    turned = '; has EXIF turned one of them?' if size == expected[::-1] else ''
+    text = f'{path} must have the size of {image_path}, {expected} (height, width), got {size}'
+    return f'{text}{turned}'
+
+
 def _read(path: str) -> bytes:
     try:
         return fileio.get(path)

@@ -235,8 +235,9 @@ def explain_failure(name: str, pixels: np.ndarray) -> Iterator[None]:
         yield
     except (RuntimeError, ValueError, IndexError, ZeroDivisionError, cv2.error) as error:
         height, width = pixels.shape[:2]
+        reason = one_line(error).removeprefix('ValueError: ')
         raise ValueError(
-            f'{name} cannot run on this image of {height} x {width} pixels: {one_line(error)}'
+            f'{name} cannot run on this image of {height} x {width} pixels: {reason}'
         ) from error
 
 

@@ -80,6 +80,11 @@ class Header:
         finally:
             Image.MAX_IMAGE_PIXELS = limit
 
+    @property
+    def upright(self) -> tuple[int, int]:
+        """Width and height once EXIF's orientation is obeyed."""
+        return self.size[::-1] if self.orientation > 4 else self.size
+
     def check_whole(self, path: str) -> None:
         """Decode a file with Pillow, too: OpenCV makes what is missing grey, without an error.
 

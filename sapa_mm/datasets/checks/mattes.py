@@ -8,14 +8,12 @@ import numpy as np
 
 from ...utils.configs import type_name
 from ...utils.text import first_of, one_line
-from .loading import MOST_PIXELS, Header, format_size
+from .loading import MOST_PIXELS, Header
 from .matting_pipelines import DIFFERENT, find_matting_pipeline_problems, run_steps
 from .report import ReportLine
 
 #: So many maps that are all wrong in one way are no accident.
 _MANY_MAPS = 8
-#: Models take no smaller images.
-_LEAST_SIDE = 16
 #: As ``DIFFERENT``, but trimaps of other images lie above.
 _OTHER_IMAGE = 0.2
 #: What may be odd about mattes and trimaps.
@@ -83,9 +81,6 @@ class MatteSample:
             yield str(error) if own else f'{first} cannot be read: {one_line(error)}'
             return
         self._turned += [first] * (paths[first].orientation != 1)
-        if 'img' in results and min(results['img'].shape[:2]) < _LEAST_SIDE:
-            size = format_size(results['img'].shape[1::-1])
-            yield f'{first} is {size} (width x height), models take {_LEAST_SIDE} or more'
         if 'fg' in results:
             self._counts['foregrounds'] += 1
             if (np.array(results['fg'].shape[:2]) <= self._crop).any():

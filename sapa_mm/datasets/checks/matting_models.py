@@ -53,9 +53,7 @@ def _sizes(cfg: Config, split: str) -> dict[tuple[int, int], str]:
                 built = DATASETS.build({**dataset, 'pipeline': []})
                 for index in range(len(built)):
                     path = built.get_data_info(index)['img_path']
-                    header = Header.read(path)
-                    size = header.size[::-1] if header.orientation > 4 else header.size
-                    sizes.setdefault(size, path)
+                    sizes.setdefault(Header.read(path).upright, path)
     return sizes
 
 

@@ -55,7 +55,7 @@ def invert(trimap):
          'alpha goes from 0 to 255'),
         ('train/alpha', lambda alpha: alpha * np.uint16(257), 'must have 8 bits a channel'),
         ('test/merged', to_cut_out, f'{VAL}: test/merged/0.png must be opaque'),
-        ('test/merged', lambda image: image[:, :15], 'test/trimaps/0.png must have the size of'),
+        ('test/merged', lambda image: image[:, :20], 'test/trimaps/0.png must have the size of'),
         ('test/trimaps', to_colours, f'{VAL}: test/trimaps/0.png must be grey, got colours'),
         ('test/trimaps', lambda trimap: trimap // 127, 'test/trimaps/0.png has no value above 2, '
          'a trimap has 0, 128 and 255'),

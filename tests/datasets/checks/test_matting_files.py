@@ -2,9 +2,12 @@
 
 import os
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from ...support.matte_checks import TRAIN, VAL, lines_of, notes, refuse
+from ...support.tool_configs import write_mattes
 
 
 def remove(root, *paths):
@@ -61,6 +64,24 @@ def test_images_that_are_not_read(mattes):
         f'{VAL}.data_prefix.img_path: 1 images in test/merged are not read, they have no partner '
         'or another ending: 1.heic',
     ]
+
+
+@pytest.mark.parametrize(
+    ('folder', 'change', 'message'),
+    [
+        ('train/alpha', lambda alpha: alpha[:40], f'{TRAIN}: train/alpha/7.png must have the size '
+         'of train/fg/7.png, (64, 64) (height, width), got (40, 64)'),
+        ('test/trimaps', lambda trimap: trimap * np.uint16(257), f'{VAL}: test/trimaps/7.png must '
+         'have 8 bits a channel, got 16'),
+    ],
+)  # fmt: skip
+def test_files_that_a_run_does_not_open(tmp_path, folder, change, message):
+    """Of many a few are opened; 7.png is not among them."""
+    root = tmp_path / 'mattes'
+    write_mattes(root, count=12)
+    path = root / folder / '7.png'
+    Image.fromarray(change(np.asarray(Image.open(path)))).save(path)
+    assert refuse(root) == message
 
 
 @pytest.mark.parametrize(
