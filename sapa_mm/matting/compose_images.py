@@ -78,7 +78,8 @@ def compose_plain(
 
     Raises:
         OSError: If a folder is missing, or nothing can be written there.
-        ValueError: If num_backgrounds or seed is not as above, or a file is missing or unfit.
+        ValueError: If num_backgrounds or seed is not as above, a file is missing or unfit, or a
+            foreground has the name of an image of another one.
     """
     for name, value, low in (('num_backgrounds', num_backgrounds, 1), ('seed', seed, 0)):
         if value < low:
@@ -104,10 +105,19 @@ def _compose_all(
     """Compose each foreground with its share of the backgrounds; returns the number of images."""
     check_writable(str(folder), 'root', is_folder=True)
     share = len(backgrounds) // len(dataset)
+    infos = [dataset.get_data_info(index) for index in range(len(dataset))]
+    owners = {_name(info, k): info['fg_path'] for info in infos for k in range(share)}
+    for info in infos:
+        name = f'{Path(info["fg_path"]).stem}.png'
+        if name in owners:
+            raise ValueError(
+                f'{info["fg_path"]} has the name of an image of {owners[name]}, {name}, which '
+                'would be tested with its alpha; rename one of them'
+            )
 
     def compose_one(index: int) -> int:
         own = backgrounds[index * share : (index + 1) * share]
-        return _compose_one(dataset.get_data_info(index), own, folder, overwrite)
+        return _compose_one(infos[index], own, folder, overwrite)
 
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         counts = pool.map(compose_one, range(len(dataset)))

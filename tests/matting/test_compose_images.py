@@ -163,6 +163,19 @@ def test_plain_folder(tmp_path):
         assert sample.ori_shape == SIZE
 
 
+def test_a_foreground_with_the_name_of_a_composed_image(tmp_path):
+    """Its alpha would be that of the image."""
+    write_plain(tmp_path)
+    for kind in ('fg', 'alpha'):
+        (tmp_path / kind / 'f2.png').rename(tmp_path / kind / 'f0_1.png')
+    with pytest.raises(
+        ValueError, match=r'f0_1.png has the name of an image of .*f0.png, f0_1.png'
+    ):
+        compose_plain(str(tmp_path), num_backgrounds=2)
+    assert not any((tmp_path / 'merged').glob('*'))
+    assert compose_plain(str(tmp_path), num_backgrounds=1) == 3
+
+
 @pytest.mark.parametrize(
     ('change', 'message'),
     [
