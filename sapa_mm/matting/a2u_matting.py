@@ -54,12 +54,14 @@ class A2UMatting(BaseModel):
         max_pixels (int): Most pixels of an image that 'predict' takes as a whole. A larger one is
             predicted in overlapping tiles of so many pixels, which takes less memory but is not
             quite the same: the ASPP has a mean over the image. The log says so once. Defaults to
-            2,000,000, whose features take 3 GB at a base_channels of 64, with 'index_net' 4 GB.
+            2,000,000, whose features take 3 GB at a base_channels of 64, with 'a2u' and 'index_net'
+            4 GB.
         data_preprocessor (dict, optional): Defaults to ``dict(type='MattingDataPreprocessor')``.
         init_cfg (dict | list[dict], optional): Initialisation after that of all convolutions by
             Xavier's normal distribution, such as ``dict(type='Pretrained', checkpoint=...)`` of
-            torchvision's ResNet-34. Upsamplers that have an initialisation of their own keep it.
-            Defaults to None.
+            torchvision's ResNet-34. Upsamplers that have an initialisation of their own keep it,
+            and the last kernel of the head takes the amounts of its weights, unlike in the
+            published training. Defaults to None.
 
     Raises:
         TypeError: If upsample_cfg is not a dict.
