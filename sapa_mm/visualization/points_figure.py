@@ -64,8 +64,8 @@ def draw_points_figure(
     left, right = figure.subfigures(1, 2, width_ratios=(5, 0.6 + 3.4 * len(columns)))
     groups, taps = kernels.weights.shape[:2]
     figure.suptitle(
-        f'{run.name}: {call.name}, {groups} groups of {taps} points; low-res position '
-        f'({kernels.rows[cell[0]]}, {kernels.columns[cell[1]]}) of {format_size(low)}',
+        f'{run.name}: {call.name}, {groups} group{"s" * (groups > 1)} of {taps} points; low-res '
+        f'position ({kernels.rows[cell[0]]}, {kernels.columns[cell[1]]}) of {format_size(low)}',
         fontsize=10,
     )
     whole = left.subplots()

@@ -170,6 +170,8 @@ def test_points(runs_of, kind):
     image, runs = runs_of(kind)
     call = runs[0].calls[-1]
     figure = draw('points', image, runs, position=(33, 77))
+    groups = call.upsampler.groups
+    assert f' {groups} group{"" if groups == 1 else "s"} of ' in figure.get_suptitle()
     row, column = to_cell((33, 77), call.output.shape[2:], (70, 90))
     rows, columns = ([side // 2 * 2, side // 2 * 2 + 1] for side in (row, column))
     panels = figure.axes[1:5]
