@@ -94,7 +94,10 @@ def test_images_of_other_channels(tmp_path):
         ("model = dict(backbone=dict(_delete_=True, type='NoSuch'))", 'KeyError: .*NoSuch'),
         ('model = 3', r'model must be a dict\(...\), got 3'),
         ("model = dict(decode_head=dict(channels='x'))", 'TypeError: '),
-        ('model = dict(data_preprocessor=None)', 'ValueError: shape: the config has no data_pre'),
+        (
+            'model = dict(data_preprocessor=None)\ncrop_size = None',
+            'ValueError: shape: the config has no data_pre',
+        ),
         ('default_scope = None', 'KeyError: .*EncoderDecoder'),
     ],
 )

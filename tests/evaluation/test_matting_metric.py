@@ -159,7 +159,7 @@ class TestBadInput:
         [
             ((half[:, :3], half, trimap), r'the predicted alpha is \(4, 3\), the true one \(4, 6'),
             ((half, half, trimap[:3]), r'the predicted alpha .*, the trimap \(3, 6\)'),
-            ((half * math.nan, half, trimap), 'the predicted alpha must be within .*, got nan'),
+            ((half * math.nan, half, trimap), 'the predicted alpha is NaN or infinite; has'),
             ((half, 255 * half, trimap), 'the true alpha must be within .*, got 127.5 to 127.5'),
         ],
     )

@@ -102,7 +102,7 @@ def test_a_truth_of_a_detector(complaint, files, tmp_path):
     assert (
         '--truth needs a dataset in val_dataloader whose data_prefix has seg_map_path or' in error
     )
-    assert 'depth_map_path; the boxes and segments of a detector are in its dataset: use' in error
+    assert 'or alpha_path; the boxes and segments of a detector are in its dataset: use' in error
 
 
 def test_positions_and_upsamplers_that_are_not_there(complaint):

@@ -2,6 +2,7 @@
 
 import inspect
 import os
+import shlex
 from collections.abc import Callable, Generator, Mapping
 from typing import Any
 
@@ -186,7 +187,6 @@ class DatasetConfig:
         root = self.setting('data_root') or ''
         made = [kind for kind in ('scenes', 'rooms', 'mattes') if kind in root.split(os.sep)]
         if made:
-            tool = f'python tools/make_scenes.py {root}'
-            tool += f' --kind {made[0]}' * (made[0] != 'scenes')
+            tool = shlex.join(['python', 'tools/make_scenes.py', root, '--kind', made[0]])
             advice += f', or make the generated {made[0]}: {tool}'
         return advice
