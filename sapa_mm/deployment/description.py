@@ -50,12 +50,15 @@ def describe(cfg: Config, exported: ExportedModel, meta: dict) -> dict[str, str]
         mean, std = (
             part.flatten().expand(count).tolist() for part in (preprocessor.mean, preprocessor.std)
         )
+    # Upstream, mmseg's has a name of its own for what mmengine's has.
+    names = ('_channel_conversion', 'channel_conversion')
+    swaps_channels = any(getattr(preprocessor, name, False) for name in names)
     fields = dict(
         task=exported.task,
         **exported.metadata(meta),
         mean=mean,
         std=std,
-        channels=_channel_order(pipeline, preprocessor._channel_conversion, count),
+        channels=_channel_order(pipeline, swaps_channels, count),
         resize=_size_rule(pipeline),
         align_corners=bool(getattr(exported.model, 'align_corners', False)),
     )

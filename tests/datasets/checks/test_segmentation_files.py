@@ -50,7 +50,7 @@ def test_missing_folder_is_named_through_wrappers(seg, tmp_path):
 
 
 def test_missing_scenes_can_be_made(seg):
-    with pytest.raises(ValueError, match=r'python tools/make_scenes\.py data/scenes$'):
+    with pytest.raises(ValueError, match=r'make_scenes\.py data/scenes --kind scenes$'):
         check_dataset({**seg, 'data_root': 'data/scenes'})
 
 
