@@ -38,9 +38,12 @@ def call_tool(name, *args):
 
 def call_script(path, *args):
     """Run a script, of a host library for example, as `call_tool` does."""
+    from mmengine.logging import MMLogger
     from mmengine.runner import CheckpointLoader
 
     with (
+        # The logger of an earlier test writes to a stream that pytest has closed.
+        mock.patch.object(MMLogger, '_instance_dict', {}),
         mock.patch.object(sys, 'argv', [Path(path).stem, *map(str, args)]),
         mock.patch.dict(os.environ),
         mock.patch.object(logging, 'raiseExceptions', logging.raiseExceptions),
