@@ -91,11 +91,10 @@ def settings(devices: tuple[str, ...], sanitize: bool = False) -> dict:
     sources += [path for path in sorted((root / 'bindings').glob('*.cpp')) if path.stem != 'cuda']
     if 'cuda' in devices:
         sources += [root / 'bindings' / 'cuda.cpp', *sorted((root / 'cuda').glob('*.cu'))]
-    cxx = ['-O3', '-fvisibility=hidden']
-    if sys.platform.startswith('linux'):
-        # Compiled for OpenMP but not linked to it: torch's own copy provides the symbols. A second
-        # copy would bring a second thread pool.
-        cxx.append('-fopenmp')
+    # The stable ABI of torch 2.10 and later.
+    cxx = ['-O3', '-fvisibility=hidden', '-DTORCH_TARGET_VERSION=0x020a000000000000']
+    if 'cuda' in devices:
+        cxx.append('-DUSE_CUDA')
     link = []
     if sanitize:
         sanitizers = ['-fsanitize=address,undefined', '-fno-sanitize-recover=undefined']

@@ -1,82 +1,143 @@
 // Makes kernel arguments of tensors, with the checks that memory safety needs. (Those with messages
-// for users are in sapa_ops/checks.py.)
+// for users are in sapa_ops/checks.py.) All of torch is reached through its stable ABI.
 #pragma once
 
-#include <ATen/ATen.h>
+#include <torch/csrc/stable/ops.h>
+#include <torch/csrc/stable/tensor.h>
+
+#include <initializer_list>
+#include <stdexcept>
+#include <string>
 
 #include "../common/arguments.h"
 
 namespace sapa {
 
-inline Dtype dtype_of(const at::Tensor& tensor) {
-  switch (tensor.scalar_type()) {
-    case at::kDouble: return Dtype::kFloat64;
-    case at::kFloat: return Dtype::kFloat32;
-    case at::kHalf: return Dtype::kFloat16;
-    case at::kBFloat16: return Dtype::kBFloat16;
-    default: TORCH_CHECK_TYPE(false, "sapa_ops: no kernel for ", tensor.scalar_type());
+using torch::headeronly::ScalarType;
+using torch::stable::Tensor;
+using Sizes = torch::headeronly::IntHeaderOnlyArrayRef;
+
+inline std::string text(const char* part) { return part; }
+inline std::string text(int64_t number) { return std::to_string(number); }
+inline std::string text(ScalarType type) { return torch::headeronly::toString(type); }
+// There are kernels for these two.
+inline std::string text(const torch::stable::Device& device) {
+  return device.is_cpu() ? "cpu" : "cuda:" + std::to_string(device.index());
+}
+inline std::string text(Sizes sizes) {
+  std::string list;
+  for (int64_t size : sizes) list += (list.empty() ? "" : ", ") + std::to_string(size);
+  return "[" + list + "]";
+}
+
+// Raises RuntimeError. STD_TORCH_CHECK would put the place in these sources before the message.
+template <class... Parts>
+void check(bool holds, const Parts&... parts) {
+  if (__builtin_expect(holds, 1)) return;
+  throw std::runtime_error(("sapa_ops: " + ... + text(parts)));
+}
+
+inline Dtype dtype_of(const Tensor& tensor) {
+  const ScalarType type = tensor.scalar_type();
+  switch (type) {
+    case ScalarType::Double: return Dtype::kFloat64;
+    case ScalarType::Float: return Dtype::kFloat32;
+    case ScalarType::Half: return Dtype::kFloat16;
+    case ScalarType::BFloat16: return Dtype::kBFloat16;
+    default: check(false, "no kernel for ", type); return {};
   }
 }
 
-// channels_last if the channels lie side by side. sapa_ops/compiled.py has the same rule.
-inline at::MemoryFormat layout_of(const at::Tensor& map) {
-  const bool side_by_side = map.size(1) > 1 && map.stride(1) == 1 && map.stride(3) >= map.size(1);
-  return side_by_side ? at::MemoryFormat::ChannelsLast : at::MemoryFormat::Contiguous;
+// An uninitialised tensor, on the device of another. Its dimensions lie in memory in the order
+// given, from the innermost.
+inline Tensor empty(Sizes sizes, std::initializer_list<int> order, ScalarType type,
+                    const Tensor& like) {
+  int64_t strides[5];
+  int64_t count = 1;
+  for (int dim : order) {
+    strides[dim] = count;
+    check(sizes[dim] >= 0 && !__builtin_mul_overflow(count, larger<int64_t>(sizes[dim], 1), &count),
+          "there cannot be a tensor of shape ", sizes);
+  }
+  const auto device = like.device();
+  const auto code = [](auto value) {
+    return torch::stable::detail::to<int32_t>(torch::stable::detail::from(value));
+  };
+  AtenTensorHandle handle;
+  TORCH_ERROR_CODE_CHECK(aoti_torch_empty_strided(sizes.size(), sizes.data(), strides, code(type),
+                                                  code(device.type()), device.index(), &handle));
+  return Tensor(handle);
 }
 
-inline at::Tensor empty_map(const at::Tensor& like, int64_t channels, int64_t height, int64_t width,
-                            at::MemoryFormat layout) {
-  return at::empty({like.size(0), channels, height, width}, like.options().memory_format(layout));
+enum class Layout { kContiguous, kChannelsLast };
+
+// channels_last if the channels lie side by side. sapa_ops/compiled.py has the same rule.
+inline Layout layout_of(const Tensor& map) {
+  const bool side_by_side = map.size(1) > 1 && map.stride(1) == 1 && map.stride(3) >= map.size(1);
+  return side_by_side ? Layout::kChannelsLast : Layout::kContiguous;
+}
+
+inline Tensor empty_map(Sizes sizes, Layout layout, ScalarType type, const Tensor& like) {
+  if (layout == Layout::kContiguous) return empty(sizes, {3, 2, 1, 0}, type, like);
+  return empty(sizes, {1, 3, 2, 0}, type, like);
+}
+
+inline Tensor empty_map(const Tensor& like, int64_t channels, int64_t height, int64_t width,
+                        Layout layout) {
+  const int64_t sizes[] = {like.size(0), channels, height, width};
+  return empty_map({sizes, 4}, layout, like.scalar_type(), like);
+}
+
+// A map in the layout of another, without its gaps.
+inline Tensor empty_like(const Tensor& map, ScalarType type) {
+  return empty_map(map.sizes(), layout_of(map), type, map);
 }
 
 // A (N, G*C, Y, X) tensor, or (N, G, S, Y, X) where it has a dimension for the groups.
-inline Map map_of(const at::Tensor& t, int64_t groups) {
+inline Map map_of(const Tensor& t, int64_t groups) {
+  const Sizes stride = t.strides();
   if (t.dim() == 5) {
-    return {t.data_ptr(), dtype_of(t), t.stride(0), t.stride(1),
-            t.stride(2),  t.stride(3), t.stride(4)};
+    return {t.data_ptr(), dtype_of(t), stride[0], stride[1], stride[2], stride[3], stride[4]};
   }
-  return {t.data_ptr(), dtype_of(t), t.stride(0), t.size(1) / groups * t.stride(1),
-          t.stride(1),  t.stride(2), t.stride(3)};
+  return {t.data_ptr(), dtype_of(t), stride[0], t.size(1) / groups * stride[1],
+          stride[1],    stride[2],   stride[3]};
 }
 
-inline void check_shape(const char* name, const at::Tensor& tensor, at::IntArrayRef shape,
-                        const at::Tensor& like) {
-  TORCH_CHECK_VALUE(tensor.sizes() == shape, "sapa_ops: ", name, " must have shape ", shape,
-                    ", got ", tensor.sizes());
-  TORCH_CHECK_VALUE(tensor.device() == like.device(), "sapa_ops: ", name, " is on ",
-                    tensor.device(), ", others on ", like.device());
-  TORCH_CHECK_TYPE(tensor.scalar_type() == like.scalar_type(), "sapa_ops: ", name, " is ",
-                   tensor.scalar_type(), ", others are ", like.scalar_type());
+inline void check_shape(const char* name, const Tensor& tensor,
+                        std::initializer_list<int64_t> shape, const Tensor& like) {
+  const Sizes wanted(shape);
+  check(tensor.sizes() == wanted, name, " must have shape ", wanted, ", got ", tensor.sizes());
+  check(tensor.device() == like.device(), name, " is on ", tensor.device(), ", others on ",
+        like.device());
+  check(tensor.scalar_type() == like.scalar_type(), name, " is ", tensor.scalar_type(),
+        ", others are ", like.scalar_type());
 }
 
-inline void check_dims(const char* name, const at::Tensor& tensor, int64_t dims) {
-  TORCH_CHECK_VALUE(tensor.dim() == dims, "sapa_ops: ", name, " must have ", dims,
-                    " dimensions, got ", tensor.sizes());
+inline void check_dims(const char* name, const Tensor& tensor, int64_t dims) {
+  check(tensor.dim() == dims, name, " must have ", dims, " dimensions, got ", tensor.sizes());
 }
 
 inline void check_sizes(int64_t h, int64_t w, int64_t high_h, int64_t high_w, int64_t channels,
                         int64_t groups) {
-  TORCH_CHECK_VALUE(h >= 1 && w >= 1 && high_h >= h && high_w >= w,
-                    "sapa_ops: the high-res map must be at least as large as the low-res one, got ",
-                    high_h, " x ", high_w, " over ", h, " x ", w);
-  TORCH_CHECK_VALUE(groups >= 1 && channels >= 1 && channels % groups == 0, "sapa_ops: ", channels,
-                    " channels do not split into groups=", groups);
+  check(h >= 1 && w >= 1 && high_h >= h && high_w >= w,
+        "the high-res map must be at least as large as the low-res one, got ", high_h, " x ",
+        high_w, " over ", h, " x ", w);
+  check(groups >= 1 && channels >= 1 && channels % groups == 0, channels,
+        " channels do not split into groups=", groups);
 }
 
 // Channels of the weight. The bounds keep the product in 64 bits.
 inline int64_t window_channels(int64_t kernel_size, int64_t groups) {
   constexpr int64_t kMaxKernelSize = 1 << 15, kMaxGroups = int64_t{1} << 31;
-  TORCH_CHECK_VALUE(kernel_size >= 1 && kernel_size < kMaxKernelSize && kernel_size % 2 == 1,
-                    "sapa_ops: kernel_size must be positive, odd and below ", kMaxKernelSize,
-                    ", got ", kernel_size);
-  TORCH_CHECK_VALUE(groups >= 1 && groups < kMaxGroups,
-                    "sapa_ops: groups must be positive and divide the channels, got ", groups);
+  check(kernel_size >= 1 && kernel_size < kMaxKernelSize && kernel_size % 2 == 1,
+        "kernel_size must be positive, odd and below ", kMaxKernelSize, ", got ", kernel_size);
+  check(groups >= 1 && groups < kMaxGroups, "groups must be positive and divide the channels, got ",
+        groups);
   return groups * kernel_size * kernel_size;
 }
 
-inline WindowArguments window_arguments(const at::Tensor& weight, const at::Tensor& low,
-                                        const at::Tensor& high, int64_t kernel_size,
-                                        int64_t groups) {
+inline WindowArguments window_arguments(const Tensor& weight, const Tensor& low, const Tensor& high,
+                                        int64_t kernel_size, int64_t groups) {
   check_dims("weight", weight, 4);
   check_dims("low", low, 4);
   check_dims("high", high, 4);
@@ -95,15 +156,15 @@ inline WindowArguments window_arguments(const at::Tensor& weight, const at::Tens
           map_of(high, groups)};
 }
 
-inline PointArguments point_arguments(const at::Tensor& weight, const at::Tensor& low,
-                                      const at::Tensor& high, const at::Tensor& offset) {
+inline PointArguments point_arguments(const Tensor& weight, const Tensor& low, const Tensor& high,
+                                      const Tensor& offset) {
   check_dims("weight", weight, 5);
   check_dims("low", low, 4);
   check_dims("high", high, 4);
   const int64_t n = low.size(0), c = low.size(1), h = high.size(2), w = high.size(3);
   const int64_t groups = weight.size(1), points = weight.size(2);
   check_sizes(low.size(2), low.size(3), h, w, c, groups);
-  TORCH_CHECK_VALUE(points >= 1, "sapa_ops: there must be a point or more for every group");
+  check(points >= 1, "there must be a point or more for every group");
   check_shape("high", high, {n, c, h, w}, low);
   check_shape("weight", weight, {n, groups, points, h, w}, low);
   check_shape("offset", offset, {n, groups * points * 2, h, w}, low);

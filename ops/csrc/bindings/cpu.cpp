@@ -1,7 +1,4 @@
-// The CPU kernels on torch's thread pool.
-#include <ATen/Parallel.h>
-#include <torch/library.h>
-
+// The CPU kernels on torch's thread pool, and what the library says of itself.
 #include "../cpu/kernels.h"
 #include "operators.h"
 
@@ -9,41 +6,53 @@ namespace sapa {
 namespace {
 
 void run_in_pool(int64_t size, void (*body)(void*, int64_t, int64_t), void* context) {
-  at::parallel_for(0, size, 1, [&](int64_t begin, int64_t end) { body(context, begin, end); });
+  torch::stable::parallel_for(0, size, 1,
+                              [&](int64_t begin, int64_t end) { body(context, begin, end); });
 }
 
-Parallel pool() { return {run_in_pool, at::get_num_threads()}; }
+Parallel pool() { return {run_in_pool, static_cast<int>(torch::stable::get_num_threads())}; }
 
 struct Cpu {
-  static void window_similarity_forward(const WindowArguments& a, const at::Tensor&) {
-    cpu_kernels().window_similarity_forward(a, pool());
+  static void window_similarity(const WindowArguments& a, const Tensor&) {
+    cpu_kernels().window_similarity(a, pool());
   }
-  static void window_assemble_forward(const WindowArguments& a, const at::Tensor&) {
-    cpu_kernels().window_assemble_forward(a, pool());
+  static void window_assemble(const WindowArguments& a, const Tensor&) {
+    cpu_kernels().window_assemble(a, pool());
   }
-  static void window_assemble_backward_value(const WindowArguments& a, const at::Tensor&) {
-    cpu_kernels().window_assemble_backward_value(a, pool());
+  static void window_adjoint(const WindowArguments& a, const Tensor&) {
+    cpu_kernels().window_adjoint(a, pool());
   }
-  static void point_similarity_forward(const PointArguments& a, const at::Tensor&) {
-    cpu_kernels().point_similarity_forward(a, pool());
+  static void point_similarity(const PointArguments& a, const Tensor&) {
+    cpu_kernels().point_similarity(a, pool());
   }
-  static void point_assemble_backward_weight_offset(const PointArguments& a, const at::Tensor&) {
-    cpu_kernels().point_assemble_backward_weight_offset(a, pool());
+  static void point_assemble(const PointArguments& a, const Tensor&) {
+    cpu_kernels().point_assemble(a, pool());
   }
-  static void point_assemble_forward(const PointArguments& a, const at::Tensor&) {
-    cpu_kernels().point_assemble_forward(a, pool());
+  static void point_adjoint(const PointArguments& a, const Tensor&) {
+    cpu_kernels().point_adjoint(a, pool());
   }
-  static void point_assemble_backward_value(const PointArguments& a, const at::Tensor&) {
-    cpu_kernels().point_assemble_backward_value(a, pool());
+  static void point_gradients(const PointArguments& a, const Tensor&) {
+    cpu_kernels().point_gradients(a, pool());
   }
 };
+
+// Raised when results or schemas change; sapa_ops/compiled.py has the same number.
+int64_t revision() { return 3; }
+
+// The instruction set that runs: baseline, avx2 or avx512.
+std::string cpu_capability() { return cpu_kernels().capability; }
 
 }  // namespace
 }  // namespace sapa
 
-TORCH_LIBRARY_IMPL(sapa_ops, CPU, m) { sapa::Operators<sapa::Cpu>::define(m); }
+STABLE_TORCH_LIBRARY_IMPL(sapa_ops_compiled, CPU, m) { sapa::Operators<sapa::Cpu>::implement(m); }
 
-// The instruction set that runs: baseline, avx2 or avx512.
-TORCH_LIBRARY_FRAGMENT(sapa_ops, m) {
-  m.def("cpu_capability() -> str", []() -> std::string { return sapa::cpu_kernels().capability; });
+STABLE_TORCH_LIBRARY_FRAGMENT(sapa_ops_compiled, m) {
+  m.def("revision() -> int");
+  m.def("cpu_capability() -> str");
+}
+
+STABLE_TORCH_LIBRARY_IMPL(sapa_ops_compiled, CompositeExplicitAutograd, m) {
+  m.impl("revision", TORCH_BOX(&sapa::revision));
+  m.impl("cpu_capability", TORCH_BOX(&sapa::cpu_capability));
 }

@@ -1,5 +1,10 @@
 // The operators on tensors, for any set of kernels: they allocate the result and run the kernel.
+// Their schemas, and all that is above the kernels, are in sapa_ops/library.py. Shapes: weight
+// (N, G*K*K, H, W) or (N, G, S, H, W); low, key and value (N, G*C, h, w); high and query
+// (N, G*C, H, W); offset (N, G*S*2, H, W).
 #pragma once
+
+#include <torch/csrc/stable/library.h>
 
 #include <tuple>
 
@@ -7,96 +12,108 @@
 
 namespace sapa {
 
+// Where the threads of point_adjoint add to the same pixels: run(arguments) adds to zeros of the
+// accumulator's type.
+template <class Run>
+void add_up(PointArguments a, Tensor low, const Run& run) {
+  const ScalarType type = low.scalar_type();
+  const auto wide = type == ScalarType::Double ? ScalarType::Double : ScalarType::Float;
+  Tensor sum = type == wide ? low : empty_like(low, wide);
+  torch::stable::zero_(sum);
+  a.low = map_of(sum, a.groups);
+  run(a);
+  if (type != wide) torch::stable::copy_(low, sum);
+}
+
 template <class Kernels>
 struct Operators {
-  // Contiguous: taps and points as planes, for the softmax over them that follows.
-  static at::Tensor window_similarity(const at::Tensor& query, const at::Tensor& key,
-                                      int64_t kernel_size, int64_t groups) {
+  // Contiguous: taps and points as planes.
+  static Tensor window_similarity(const Tensor& query, const Tensor& key, int64_t kernel_size,
+                                  int64_t groups, bool softmax) {
+    check(!softmax, "no softmax yet");
     check_dims("query", query, 4);
     auto weight = empty_map(query, window_channels(kernel_size, groups), query.size(2),
-                            query.size(3), at::MemoryFormat::Contiguous);
+                            query.size(3), Layout::kContiguous);
     const auto a = window_arguments(weight, key, query, kernel_size, groups);
-    if (a.batch > 0) Kernels::window_similarity_forward(a, query);
+    if (a.batch > 0) Kernels::window_similarity(a, query);
     return weight;
   }
 
-  static at::Tensor window_assemble(const at::Tensor& weight, const at::Tensor& value,
-                                    int64_t kernel_size, int64_t groups) {
+  static Tensor window_assemble(const Tensor& weight, const Tensor& value, int64_t kernel_size,
+                                int64_t groups) {
     check_dims("weight", weight, 4);
     check_dims("value", value, 4);
     auto high = empty_map(value, value.size(1), weight.size(2), weight.size(3), layout_of(value));
     const auto a = window_arguments(weight, value, high, kernel_size, groups);
-    if (a.batch > 0) Kernels::window_assemble_forward(a, value);
+    if (a.batch > 0) Kernels::window_assemble(a, value);
     return high;
   }
 
-  static at::Tensor window_assemble_backward_value(const at::Tensor& weight, const at::Tensor& high,
-                                                   int64_t height, int64_t width,
-                                                   int64_t kernel_size, int64_t groups) {
+  static Tensor window_adjoint(const Tensor& weight, const Tensor& high, int64_t height,
+                               int64_t width, int64_t kernel_size, int64_t groups) {
     check_dims("high", high, 4);
+    check_sizes(height, width, high.size(2), high.size(3), high.size(1), groups);
     auto low = empty_map(high, high.size(1), height, width, layout_of(high));
     const auto a = window_arguments(weight, low, high, kernel_size, groups);
-    if (a.batch > 0) Kernels::window_assemble_backward_value(a, high);
+    if (a.batch > 0) Kernels::window_adjoint(a, high);
     return low;
   }
 
-  static at::Tensor point_similarity(const at::Tensor& query, const at::Tensor& key,
-                                     const at::Tensor& offset, int64_t groups) {
+  static Tensor point_similarity(const Tensor& query, const Tensor& key, const Tensor& offset,
+                                 int64_t groups, bool softmax) {
+    check(!softmax, "no softmax yet");
     check_dims("query", query, 4);
     check_dims("offset", offset, 4);
-    TORCH_CHECK_VALUE(groups >= 1 && groups <= offset.size(1) / 2,
-                      "sapa_ops: groups must be in 1..", offset.size(1) / 2, ", got ", groups);
-    auto weight = at::empty(
-        {query.size(0), groups, offset.size(1) / (2 * groups), query.size(2), query.size(3)},
-        query.options());
+    check(groups >= 1 && groups <= offset.size(1) / 2, "groups must be in 1..", offset.size(1) / 2,
+          ", got ", groups);
+    const int64_t sizes[] = {query.size(0), groups, offset.size(1) / (2 * groups), query.size(2),
+                             query.size(3)};
+    auto weight = empty({sizes, 5}, {4, 3, 2, 1, 0}, query.scalar_type(), query);
     const auto a = point_arguments(weight, key, query, offset);
-    if (a.batch > 0) Kernels::point_similarity_forward(a, query);
+    if (a.batch > 0) Kernels::point_similarity(a, query);
     return weight;
   }
 
-  static at::Tensor point_assemble(const at::Tensor& weight, const at::Tensor& value,
-                                   const at::Tensor& offset) {
+  static Tensor point_assemble(const Tensor& weight, const Tensor& value, const Tensor& offset) {
     check_dims("weight", weight, 5);
     check_dims("value", value, 4);
     auto high = empty_map(value, value.size(1), weight.size(3), weight.size(4), layout_of(value));
     const auto a = point_arguments(weight, value, high, offset);
-    if (a.batch > 0) Kernels::point_assemble_forward(a, value);
+    if (a.batch > 0) Kernels::point_assemble(a, value);
     return high;
   }
 
-  static at::Tensor point_assemble_backward_value(const at::Tensor& weight, const at::Tensor& high,
-                                                  const at::Tensor& offset, int64_t height,
-                                                  int64_t width) {
+  static Tensor point_adjoint(const Tensor& weight, const Tensor& high, const Tensor& offset,
+                              int64_t height, int64_t width) {
     check_dims("high", high, 4);
+    check_sizes(height, width, high.size(2), high.size(3), high.size(1), 1);
     auto low = empty_map(high, high.size(1), height, width, layout_of(high));
     const auto a = point_arguments(weight, low, high, offset);
-    if (a.batch > 0) Kernels::point_assemble_backward_value(a, low);
+    if (a.batch > 0) Kernels::point_adjoint(a, low);
     return low;
   }
 
-  static std::tuple<at::Tensor, at::Tensor> point_assemble_backward_weight_offset(
-      const at::Tensor& weight, const at::Tensor& high, const at::Tensor& low,
-      const at::Tensor& offset) {
+  static std::tuple<Tensor, Tensor> point_gradients(const Tensor& weight, const Tensor& high,
+                                                    const Tensor& low, const Tensor& offset) {
     auto a = point_arguments(weight, low, high, offset);
-    auto weight_grad = at::empty(weight.sizes(), weight.options());
-    auto offset_grad =
-        empty_map(offset, offset.size(1), offset.size(2), offset.size(3), layout_of(offset));
+    auto weight_grad = empty(weight.sizes(), {4, 3, 2, 1, 0}, weight.scalar_type(), weight);
+    auto offset_grad = empty_like(offset, offset.scalar_type());
     a.weight_grad = map_of(weight_grad, a.groups);
     a.offset_grad = map_of(offset_grad, a.groups);
-    if (a.batch > 0) Kernels::point_assemble_backward_weight_offset(a, low);
+    if (a.batch > 0) Kernels::point_gradients(a, low);
     return {weight_grad, offset_grad};
   }
 
-  // For TORCH_LIBRARY_IMPL.
+  // For STABLE_TORCH_LIBRARY_IMPL.
   template <class Library>
-  static void define(Library& m) {
-    m.impl("window_similarity", window_similarity);
-    m.impl("window_assemble", window_assemble);
-    m.impl("window_assemble_backward_value", window_assemble_backward_value);
-    m.impl("point_similarity", point_similarity);
-    m.impl("point_assemble", point_assemble);
-    m.impl("point_assemble_backward_value", point_assemble_backward_value);
-    m.impl("point_assemble_backward_weight_offset", point_assemble_backward_weight_offset);
+  static void implement(Library& m) {
+    m.impl("window_similarity", TORCH_BOX(&window_similarity));
+    m.impl("window_assemble", TORCH_BOX(&window_assemble));
+    m.impl("window_adjoint", TORCH_BOX(&window_adjoint));
+    m.impl("point_similarity", TORCH_BOX(&point_similarity));
+    m.impl("point_assemble", TORCH_BOX(&point_assemble));
+    m.impl("point_adjoint", TORCH_BOX(&point_adjoint));
+    m.impl("point_gradients", TORCH_BOX(&point_gradients));
   }
 };
 

@@ -23,9 +23,9 @@ struct Map {
 
 // All window kernels are derivatives of one sum over batch, groups, high-res positions, taps and
 // channels: weight(n, g, tap, Y, X) * low(n, g, c, y, x) * high(n, g, c, Y, X), where (y, x) is the
-// position of the tap. window_similarity_forward is its derivative by weight,
-// window_assemble_forward by high, window_assemble_backward_value by low: each reads two of the
-// maps and writes the third. They are each other's gradients too: see bindings/autograd.cpp.
+// position of the tap. window_similarity is its derivative by weight, window_assemble by high,
+// window_adjoint by low: each reads two of the maps and writes the third. They are each other's
+// gradients too: see sapa_ops/library.py.
 struct WindowArguments {
   int64_t batch;
   int64_t groups;
@@ -50,7 +50,7 @@ struct PointArguments {
   Map low;
   Map high;
   Map offset;  // channels are point, (x, y)
-  // Of point_assemble_backward_weight_offset alone, which reads weight and writes these two.
+  // Of point_gradients alone, which reads all maps and writes these two.
   Map weight_grad;
   Map offset_grad;
 };

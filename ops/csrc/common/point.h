@@ -78,7 +78,7 @@ SAPA_HD void corner_factors(A (&factor)[4], A weight, const Corners<A>& corners)
 
 // sum += the weighted bilinear sample of low.
 template <class A, class Lane, class Low>
-SAPA_HD void point_assemble_forward(Lane& sum, const A (&factor)[4], const Low& low) {
+SAPA_HD void point_assemble(Lane& sum, const A (&factor)[4], const Low& low) {
   SAPA_UNROLL
   for (int k = 0; k < 4; ++k) sum.add(factor[k], low(k));
 }
@@ -92,7 +92,7 @@ SAPA_HD void corner_products(Sum (&dot)[4], const Lane& high, const Low& low) {
 
 // The similarity, from the products with the corners.
 template <class A, class Sum>
-SAPA_HD A point_similarity_forward(const Sum (&dot)[4], const Corners<A>& corners) {
+SAPA_HD A point_similarity(const Sum (&dot)[4], const Corners<A>& corners) {
   Sum sum = Sum::zero();
   SAPA_UNROLL
   for (int k = 0; k < 4; ++k) sum.add(corners.weight(k), dot[k]);
@@ -101,8 +101,7 @@ SAPA_HD A point_similarity_forward(const Sum (&dot)[4], const Corners<A>& corner
 
 // The derivatives of the similarity by the offset.
 template <class A, class Sum>
-SAPA_HD void point_similarity_backward_offset(A& slope_x, A& slope_y, const Sum (&dot)[4],
-                                              const Corners<A>& corners) {
+SAPA_HD void point_slopes(A& slope_x, A& slope_y, const Sum (&dot)[4], const Corners<A>& corners) {
   Sum along_x = Sum::zero();
   Sum along_y = Sum::zero();
   SAPA_UNROLL
@@ -116,8 +115,7 @@ SAPA_HD void point_similarity_backward_offset(A& slope_x, A& slope_y, const Sum 
 
 // low at corner k += factor * high.
 template <class A, class Lane, class AddToLow>
-SAPA_HD void point_assemble_backward_value(const Lane& high, const A (&factor)[4],
-                                           const AddToLow& add_to_low) {
+SAPA_HD void point_adjoint(const Lane& high, const A (&factor)[4], const AddToLow& add_to_low) {
   SAPA_UNROLL
   for (int k = 0; k < 4; ++k) add_to_low(k, factor[k], high);
 }

@@ -41,8 +41,8 @@ SAPA_HD void for_each_child(int64_t i_begin, int64_t i_end, int64_t j_begin, int
 // sum[child] += sum over taps of weight(tap, child) * low(dy, dx): each value that is loaded serves
 // all children of the pixel.
 template <class Lane, int CHILDREN, class Low, class Weight>
-SAPA_HD void window_assemble_forward(Lane (&sum)[CHILDREN], Taps rows, Taps columns,
-                                     int64_t kernel_size, const Low& low, const Weight& weight) {
+SAPA_HD void window_assemble(Lane (&sum)[CHILDREN], Taps rows, Taps columns, int64_t kernel_size,
+                             const Low& low, const Weight& weight) {
   for (int64_t dy = rows.begin; dy < rows.end; ++dy) {
     for (int64_t dx = columns.begin; dx < columns.end; ++dx) {
       const Lane value = low(dy, dx);
@@ -56,8 +56,7 @@ SAPA_HD void window_assemble_forward(Lane (&sum)[CHILDREN], Taps rows, Taps colu
 
 // sum[child][tap] += high(child) * low(tap), over the channels of a lane.
 template <class Lane, class Sum, int CHILDREN, int TAPS, class Low, class High>
-SAPA_HD void window_similarity_forward(Sum (&sum)[CHILDREN][TAPS], const Low& low,
-                                       const High& high) {
+SAPA_HD void window_similarity(Sum (&sum)[CHILDREN][TAPS], const Low& low, const High& high) {
   Lane query[CHILDREN];
   SAPA_UNROLL
   for (int child = 0; child < CHILDREN; ++child) query[child] = high(child);
@@ -72,9 +71,9 @@ SAPA_HD void window_similarity_forward(Sum (&sum)[CHILDREN][TAPS], const Low& lo
 // sum += weight(i, j, tap) * high(i, j), over all high-res (i, j) whose window contains the low-res
 // (y, x). An axis is an Axis, or a table of it.
 template <class Lane, class AnyAxis, class High, class Weight>
-SAPA_HD void window_assemble_backward_value(Lane& sum, int64_t y, int64_t x, const AnyAxis& axis_y,
-                                            const AnyAxis& axis_x, int64_t kernel_size,
-                                            const High& high, const Weight& weight) {
+SAPA_HD void window_adjoint(Lane& sum, int64_t y, int64_t x, const AnyAxis& axis_y,
+                            const AnyAxis& axis_x, int64_t kernel_size, const High& high,
+                            const Weight& weight) {
   // Tap d of the window around p reads p + d - K/2: this pixel, from p = y + K/2 - d.
   const int64_t radius = kernel_size / 2;
   const int64_t py_end = smaller(y + radius + 1, axis_y.low);

@@ -1,5 +1,4 @@
-// The CPU kernels, a set for each instruction set; no torch. Kernels are named after the operator,
-// its direction and, backward, the inputs whose gradients they compute.
+// The CPU kernels, a set for each instruction set, named like the operators; no torch.
 #pragma once
 
 #include "../common/arguments.h"
@@ -23,13 +22,13 @@ struct Parallel {
 
 struct CpuKernels {
   const char* capability;
-  void (*window_similarity_forward)(const WindowArguments&, const Parallel&);
-  void (*window_assemble_forward)(const WindowArguments&, const Parallel&);
-  void (*window_assemble_backward_value)(const WindowArguments&, const Parallel&);
-  void (*point_similarity_forward)(const PointArguments&, const Parallel&);
-  void (*point_assemble_backward_weight_offset)(const PointArguments&, const Parallel&);
-  void (*point_assemble_forward)(const PointArguments&, const Parallel&);
-  void (*point_assemble_backward_value)(const PointArguments&, const Parallel&);
+  void (*window_similarity)(const WindowArguments&, const Parallel&);
+  void (*window_assemble)(const WindowArguments&, const Parallel&);
+  void (*window_adjoint)(const WindowArguments&, const Parallel&);
+  void (*point_similarity)(const PointArguments&, const Parallel&);
+  void (*point_gradients)(const PointArguments&, const Parallel&);
+  void (*point_assemble)(const PointArguments&, const Parallel&);
+  void (*point_adjoint)(const PointArguments&, const Parallel&);
 };
 
 namespace baseline {

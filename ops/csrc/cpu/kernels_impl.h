@@ -28,13 +28,13 @@ using PointD = PointKernels<double>;
 
 extern const CpuKernels kKernels = {
     SAPA_NAME(SAPA_CPU_CAPABILITY),
-    kWindow<WindowF::similarity_forward, WindowD::similarity_forward>,
-    kWindow<WindowF::assemble_forward, WindowD::assemble_forward>,
-    kWindow<WindowF::assemble_backward_value, WindowD::assemble_backward_value>,
-    kPoint<PointF::similarity_forward, PointD::similarity_forward>,
-    kPoint<PointF::assemble_backward_weight_offset, PointD::assemble_backward_weight_offset>,
-    kPoint<PointF::assemble_forward, PointD::assemble_forward>,
-    kPoint<PointF::assemble_backward_value, PointD::assemble_backward_value>,
+    kWindow<WindowF::similarity, WindowD::similarity>,
+    kWindow<WindowF::assemble, WindowD::assemble>,
+    kWindow<WindowF::adjoint, WindowD::adjoint>,
+    kPoint<PointF::similarity, PointD::similarity>,
+    kPoint<PointF::gradients, PointD::gradients>,
+    kPoint<PointF::assemble, PointD::assemble>,
+    kPoint<PointF::adjoint, PointD::adjoint>,
 };
 
 }  // namespace SAPA_CPU_CAPABILITY

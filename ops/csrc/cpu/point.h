@@ -115,9 +115,8 @@ int64_t collect_points(const PointArguments& a, const PointRow<A>& row, const Lo
 }
 
 template <class A>
-void point_assemble_forward_rows(const PointArguments& a, const LowMap<A>& low, int64_t n,
-                                 int64_t g, int64_t channel, int64_t channels, int64_t begin,
-                                 int64_t end) {
+void point_assemble_rows(const PointArguments& a, const LowMap<A>& low, int64_t n, int64_t g,
+                         int64_t channel, int64_t channels, int64_t begin, int64_t end) {
   Rows<A> weight({a.weight, n, g, 0, a.points, a.x.high}, 1);
   Rows<A> high({a.high, n, g, channel, channels, a.x.high}, 1);
   PointRow<A> row(a, n, g);
@@ -134,8 +133,7 @@ void point_assemble_forward_rows(const PointArguments& a, const LowMap<A>& low, 
         Lane sum = Lane::zero();
         for (int64_t s = 0; s < count; ++s) {
           const Point<A>& point = points[s];
-          point_assemble_forward(sum, point.factor,
-                                 [&](int k) { return Lane::load(point.low[k] + c); });
+          point_assemble(sum, point.factor, [&](int k) { return Lane::load(point.low[k] + c); });
         }
         sum.store(out + j * high.stride_x() + c);
       });
@@ -161,8 +159,8 @@ SAPA_HD void for_each_product(const A* high, A* const (&low)[4], int64_t channel
   if (vectors < channels) add(ScalarLane<A>::zero(), vectors, channels);
 }
 
-// Forward of point_similarity, into the map `similarity`. Where SLOPES, backward of point_assemble
-// by weight, which is the similarity, and by offset, from the derivative of weight * similarity.
+// point_similarity, into the map `similarity`. Where SLOPES, point_gradients: that, and the
+// derivative of weight * similarity by the offset.
 template <class A, bool SLOPES>
 void point_similarity_rows(const PointArguments& a, const Map& similarity, const LowMap<A>& low,
                            int64_t n, int64_t g, int64_t begin, int64_t end) {
@@ -189,11 +187,11 @@ void point_similarity_rows(const PointArguments& a, const Map& similarity, const
           A* const at[4] = {low.corner(corners, 0), low.corner(corners, 1), low.corner(corners, 2),
                             low.corner(corners, 3)};
           for_each_product(query, at, a.channels, [&](const auto& dot) {
-            total += point_similarity_forward(dot, corners);
+            total += point_similarity(dot, corners);
             if (SLOPES) {
               A x;
               A y;
-              point_similarity_backward_offset(x, y, dot, corners);
+              point_slopes(x, y, dot, corners);
               slope_x += x;
               slope_y += y;
             }
@@ -214,8 +212,8 @@ void point_similarity_rows(const PointArguments& a, const Map& similarity, const
 
 // A single thread has these channels, so that a pixel's terms are always added in the same order.
 template <class A>
-void point_assemble_backward_value_channels(const PointArguments& a, int64_t n, int64_t g,
-                                            int64_t channel, int64_t channels) {
+void point_adjoint_channels(const PointArguments& a, int64_t n, int64_t g, int64_t channel,
+                            int64_t channels) {
   LowMap<A> low(a, n, g, channel, channels);
   low.clear();
   Rows<A> weight({a.weight, n, g, 0, a.points, a.x.high}, 1);
@@ -240,7 +238,7 @@ void point_assemble_backward_value_channels(const PointArguments& a, int64_t n, 
             sum.add(factor, value);
             sum.store(point.low[k] + c);
           };
-          point_assemble_backward_value(grad, point.factor, add_to_low);
+          point_adjoint(grad, point.factor, add_to_low);
         }
       });
     }
@@ -285,28 +283,28 @@ void for_each_strip(const PointArguments& a, int64_t block, const Parallel& para
 
 template <class A>
 struct PointKernels {
-  static void similarity_forward(const PointArguments& a, const Parallel& parallel) {
+  static void similarity(const PointArguments& a, const Parallel& parallel) {
     for_each_strip<A>(
         a, a.channels, parallel,
         [&](const LowMap<A>& low, int64_t n, int64_t g, int64_t, int64_t, int64_t begin,
             int64_t end) { point_similarity_rows<A, false>(a, a.weight, low, n, g, begin, end); });
   }
-  static void assemble_backward_weight_offset(const PointArguments& a, const Parallel& parallel) {
+  static void gradients(const PointArguments& a, const Parallel& parallel) {
     for_each_strip<A>(a, a.channels, parallel,
                       [&](const LowMap<A>& low, int64_t n, int64_t g, int64_t, int64_t,
                           int64_t begin, int64_t end) {
                         point_similarity_rows<A, true>(a, a.weight_grad, low, n, g, begin, end);
                       });
   }
-  static void assemble_forward(const PointArguments& a, const Parallel& parallel) {
+  static void assemble(const PointArguments& a, const Parallel& parallel) {
     for_each_strip<A>(a, assemble_block(a), parallel,
                       [&](const LowMap<A>& low, int64_t n, int64_t g, int64_t channel,
                           int64_t channels, int64_t begin, int64_t end) {
-                        point_assemble_forward_rows<A>(a, low, n, g, channel, channels, begin, end);
+                        point_assemble_rows<A>(a, low, n, g, channel, channels, begin, end);
                       });
   }
 
-  static void assemble_backward_value(const PointArguments& a, const Parallel& parallel) {
+  static void adjoint(const PointArguments& a, const Parallel& parallel) {
     // Blocks small enough that all threads find work, down to one vector.
     int64_t block = a.channels;
     while (a.batch * a.groups * (a.channels / block) < 2 * parallel.threads &&
@@ -317,9 +315,8 @@ struct PointKernels {
     parallel.for_each(a.batch * a.groups * blocks, [&](int64_t begin, int64_t end) {
       for (int64_t item = begin; item < end; ++item) {
         const int64_t channel = item % blocks * block;
-        point_assemble_backward_value_channels<A>(a, item / blocks / a.groups,
-                                                  item / blocks % a.groups, channel,
-                                                  smaller(block, a.channels - channel));
+        point_adjoint_channels<A>(a, item / blocks / a.groups, item / blocks % a.groups, channel,
+                                  smaller(block, a.channels - channel));
       }
     });
   }

@@ -70,8 +70,7 @@ struct ChildTable {
 };
 
 template <class A>
-void window_assemble_forward_run(const WindowArguments& a, const ChildTable& columns,
-                                 const Run& run) {
+void window_assemble_run(const WindowArguments& a, const ChildTable& columns, const Run& run) {
   const int64_t k = a.kernel_size;
   const int64_t block = high_block<A>(a);
   Rows<A> low({a.low, run.n, run.g, 0, a.channels, a.x.low}, k);
@@ -107,7 +106,7 @@ void window_assemble_forward_run(const WindowArguments& a, const ChildTable& col
             Lane sum[CHILDREN];
             SAPA_UNROLL
             for (int child = 0; child < CHILDREN; ++child) sum[child] = Lane::zero();
-            window_assemble_forward(
+            window_assemble(
                 sum, rows, taps, k,
                 [&](int64_t dy, int64_t dx) {
                   return Lane::load(window[dy] + left + dx * low.stride_x() + c);
@@ -137,7 +136,7 @@ SAPA_HD void inner_products(const A* (&query)[CHILDREN], const A* key, int64_t k
       for (Lane& s : child) s = zero;
     }
     for (int64_t c = begin; c < end; c += Lane::kChannels) {
-      window_similarity_forward<Lane>(
+      window_similarity<Lane>(
           sum, [&](int t) { return Lane::load(key + t * key_stride + c); },
           [&](int child) { return Lane::load(query[child] + c); });
     }
@@ -158,8 +157,7 @@ SAPA_HD void inner_products(const A* (&query)[CHILDREN], const A* key, int64_t k
 }
 
 template <class A>
-void window_similarity_forward_run(const WindowArguments& a, const ChildTable& columns,
-                                   const Run& run) {
+void window_similarity_run(const WindowArguments& a, const ChildTable& columns, const Run& run) {
   const int64_t k = a.kernel_size;
   Rows<A> low({a.low, run.n, run.g, 0, a.channels, a.x.low}, k);
   Rows<A> high({a.high, run.n, run.g, 0, a.channels, a.x.high}, child_rows(a));
@@ -208,8 +206,8 @@ void window_similarity_forward_run(const WindowArguments& a, const ChildTable& c
 }
 
 template <class A>
-void window_assemble_backward_value_run(const WindowArguments& a, const ChildTable& rows,
-                                        const ChildTable& columns, const Run& run) {
+void window_adjoint_run(const WindowArguments& a, const ChildTable& rows, const ChildTable& columns,
+                        const Run& run) {
   const int64_t k = a.kernel_size;
   const int64_t capacity = child_rows(a, k);
   Rows<A> low({a.low, run.n, run.g, run.channel, run.channels, a.x.low}, 1);
@@ -231,7 +229,7 @@ void window_assemble_backward_value_run(const WindowArguments& a, const ChildTab
       for_each_lane<A, 4>(run.channels, [&](auto lane, int64_t c) {
         using Lane = decltype(lane);
         Lane sum = Lane::zero();
-        window_assemble_backward_value(
+        window_adjoint(
             sum, y, x, rows, columns, k,
             [&](int64_t i, int64_t j) {
               return Lane::load(high_rows[i - i_begin] + j * high.stride_x() + c);
@@ -248,22 +246,21 @@ void window_assemble_backward_value_run(const WindowArguments& a, const ChildTab
 
 template <class A>
 struct WindowKernels {
-  static void similarity_forward(const WindowArguments& a, const Parallel& parallel) {
+  static void similarity(const WindowArguments& a, const Parallel& parallel) {
     const ChildTable columns(a.x);
     for_each_run(a, a.channels, parallel,
-                 [&](const Run& run) { window_similarity_forward_run<A>(a, columns, run); });
+                 [&](const Run& run) { window_similarity_run<A>(a, columns, run); });
   }
-  static void assemble_forward(const WindowArguments& a, const Parallel& parallel) {
+  static void assemble(const WindowArguments& a, const Parallel& parallel) {
     const ChildTable columns(a.x);
     for_each_run(a, a.channels, parallel,
-                 [&](const Run& run) { window_assemble_forward_run<A>(a, columns, run); });
+                 [&](const Run& run) { window_assemble_run<A>(a, columns, run); });
   }
-  static void assemble_backward_value(const WindowArguments& a, const Parallel& parallel) {
+  static void adjoint(const WindowArguments& a, const Parallel& parallel) {
     const ChildTable rows(a.y);
     const ChildTable columns(a.x);
-    for_each_run(a, smaller(a.channels, kBlockChannels), parallel, [&](const Run& run) {
-      window_assemble_backward_value_run<A>(a, rows, columns, run);
-    });
+    for_each_run(a, smaller(a.channels, kBlockChannels), parallel,
+                 [&](const Run& run) { window_adjoint_run<A>(a, rows, columns, run); });
   }
 };
 

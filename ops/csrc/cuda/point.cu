@@ -4,28 +4,26 @@
 namespace sapa {
 namespace cuda {
 
-cudaError_t point_similarity_forward(const PointArguments& a, cudaStream_t stream) {
+cudaError_t point_similarity(const PointArguments& a, cudaStream_t stream) {
   return with_storage(a.high.dtype, [&](auto t) {
-    return PointTasks<decltype(t)>::similarity_forward(a, Launcher(stream));
+    return PointTasks<decltype(t)>::similarity(a, Launcher(stream));
   });
 }
 
-cudaError_t point_assemble_backward_weight_offset(const PointArguments& a, cudaStream_t stream) {
+cudaError_t point_gradients(const PointArguments& a, cudaStream_t stream) {
   return with_storage(a.high.dtype, [&](auto t) {
-    return PointTasks<decltype(t)>::assemble_backward_weight_offset(a, Launcher(stream));
+    return PointTasks<decltype(t)>::gradients(a, Launcher(stream));
   });
 }
 
-cudaError_t point_assemble_forward(const PointArguments& a, cudaStream_t stream) {
-  return with_storage(a.high.dtype, [&](auto t) {
-    return PointTasks<decltype(t)>::assemble_forward(a, Launcher(stream));
-  });
+cudaError_t point_assemble(const PointArguments& a, cudaStream_t stream) {
+  return with_storage(
+      a.high.dtype, [&](auto t) { return PointTasks<decltype(t)>::assemble(a, Launcher(stream)); });
 }
 
-cudaError_t point_assemble_backward_value(const PointArguments& a, cudaStream_t stream) {
-  return with_storage(a.high.dtype, [&](auto t) {
-    return PointTasks<decltype(t)>::assemble_backward_value(a, Launcher(stream));
-  });
+cudaError_t point_adjoint(const PointArguments& a, cudaStream_t stream) {
+  return with_storage(
+      a.high.dtype, [&](auto t) { return PointTasks<decltype(t)>::adjoint(a, Launcher(stream)); });
 }
 
 }  // namespace cuda

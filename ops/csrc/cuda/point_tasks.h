@@ -57,7 +57,7 @@ SAPA_HD int64_t corner_offset(const Map& low, const Corners<A>& corners, int k) 
 
 // One high-res position and one lane of channels.
 template <class T, bool VECTOR>
-struct PointAssembleForward {
+struct PointAssemble {
   using A = Accumulator<T>;
   using Access = Channels<T, VECTOR>;
   using Lane = typename Access::Lane;
@@ -80,7 +80,7 @@ struct PointAssembleForward {
       A factor[4];
       corner_factors(factor, load_one<T>(a.weight, a.weight.offset(p.n, p.g, s, p.y, p.x)),
                      corners);
-      sapa::point_assemble_forward(sum, factor, [&](int k) {
+      sapa::point_assemble(sum, factor, [&](int k) {
         return Access::load(a.low.data, low + corner_offset(a.low, corners, k), a.low.stride_c,
                             left);
       });
@@ -91,8 +91,8 @@ struct PointAssembleForward {
 };
 
 // One point. Its threads share the channels: each has a partial sum, and reduce() makes their
-// total. Forward of point_similarity: writes a.weight. Where SLOPES, backward of point_assemble by
-// weight and offset: reads a.weight, writes a.weight_grad (the similarity) and a.offset_grad.
+// total. point_similarity writes it to a.weight. Where SLOPES, point_gradients: reads a.weight,
+// writes a.weight_grad (the similarity) and a.offset_grad.
 template <class T, bool VECTOR, bool SLOPES>
 struct PointSimilarity {
   using A = Accumulator<T>;
@@ -120,7 +120,7 @@ struct PointSimilarity {
         });
       }
     }
-    A similarity = sapa::point_similarity_forward(dot, corners);
+    A similarity = sapa::point_similarity(dot, corners);
     const Map& to = SLOPES ? a.weight_grad : a.weight;
     if (reduce(similarity)) {
       store_one<T>(to, to.offset(p.n, p.g, p.lane, p.y, p.x), similarity);
@@ -128,7 +128,7 @@ struct PointSimilarity {
     if (!SLOPES) return;
     A slope_x;
     A slope_y;
-    sapa::point_similarity_backward_offset(slope_x, slope_y, dot, corners);
+    sapa::point_slopes(slope_x, slope_y, dot, corners);
     reduce(slope_x);
     if (reduce(slope_y)) {
       // A weight that is not finite must not meet the slopes of 0 outside.
@@ -141,14 +141,9 @@ struct PointSimilarity {
   }
 };
 
-template <class T, bool VECTOR>
-using PointSimilarityForward = PointSimilarity<T, VECTOR, false>;
-template <class T, bool VECTOR>
-using PointAssembleBackwardWeightOffset = PointSimilarity<T, VECTOR, true>;
-
 // One high-res position and one lane: adds to a.low, which is of the accumulator's type.
 template <class T, bool VECTOR>
-struct PointAssembleBackwardValue {
+struct PointAdjoint {
   using A = Accumulator<T>;
   using Access = Channels<T, VECTOR>;
   PointArguments a;
@@ -175,7 +170,7 @@ struct PointAssembleBackwardValue {
         add_lane(low + corner_offset(a.low, corners, k), a.low.stride_c, left, corner_factor,
                  value);
       };
-      sapa::point_assemble_backward_value(high, factor, add_to_low);
+      sapa::point_adjoint(high, factor, add_to_low);
     }
   }
 };
@@ -184,28 +179,27 @@ struct PointAssembleBackwardValue {
 template <class T>
 struct PointTasks {
   template <class Launch>
-  static auto assemble_forward(const PointArguments& a, const Launch& launch) {
-    return vector(a) ? launch(PointAssembleForward<T, true>{a})
-                     : launch(PointAssembleForward<T, false>{a});
+  static auto assemble(const PointArguments& a, const Launch& launch) {
+    return vector(a) ? launch(PointAssemble<T, true>{a}) : launch(PointAssemble<T, false>{a});
   }
 
   template <class Launch>
-  static auto similarity_forward(const PointArguments& a, const Launch& launch) {
-    return vector(a) ? launch.shared(PointSimilarityForward<T, true>{a})
-                     : launch.shared(PointSimilarityForward<T, false>{a});
+  static auto similarity(const PointArguments& a, const Launch& launch) {
+    return vector(a) ? launch.shared(PointSimilarity<T, true, false>{a})
+                     : launch.shared(PointSimilarity<T, false, false>{a});
   }
 
   template <class Launch>
-  static auto assemble_backward_weight_offset(const PointArguments& a, const Launch& launch) {
-    return vector(a) ? launch.shared(PointAssembleBackwardWeightOffset<T, true>{a})
-                     : launch.shared(PointAssembleBackwardWeightOffset<T, false>{a});
+  static auto gradients(const PointArguments& a, const Launch& launch) {
+    return vector(a) ? launch.shared(PointSimilarity<T, true, true>{a})
+                     : launch.shared(PointSimilarity<T, false, true>{a});
   }
 
   // a.low is of the accumulator's type and starts at 0.
   template <class Launch>
-  static auto assemble_backward_value(const PointArguments& a, const Launch& launch) {
-    return is_vector<T>(a.high, a.channels) ? launch(PointAssembleBackwardValue<T, true>{a})
-                                            : launch(PointAssembleBackwardValue<T, false>{a});
+  static auto adjoint(const PointArguments& a, const Launch& launch) {
+    return is_vector<T>(a.high, a.channels) ? launch(PointAdjoint<T, true>{a})
+                                            : launch(PointAdjoint<T, false>{a});
   }
 
  private:

@@ -4,22 +4,20 @@
 namespace sapa {
 namespace cuda {
 
-cudaError_t window_similarity_forward(const WindowArguments& a, cudaStream_t stream) {
+cudaError_t window_similarity(const WindowArguments& a, cudaStream_t stream) {
   return with_storage(a.low.dtype, [&](auto t) {
-    return WindowTasks<decltype(t)>::similarity_forward(a, Launcher(stream));
+    return WindowTasks<decltype(t)>::similarity(a, Launcher(stream));
   });
 }
 
-cudaError_t window_assemble_forward(const WindowArguments& a, cudaStream_t stream) {
-  return with_storage(a.low.dtype, [&](auto t) {
-    return WindowTasks<decltype(t)>::assemble_forward(a, Launcher(stream));
-  });
+cudaError_t window_assemble(const WindowArguments& a, cudaStream_t stream) {
+  return with_storage(
+      a.low.dtype, [&](auto t) { return WindowTasks<decltype(t)>::assemble(a, Launcher(stream)); });
 }
 
-cudaError_t window_assemble_backward_value(const WindowArguments& a, cudaStream_t stream) {
-  return with_storage(a.low.dtype, [&](auto t) {
-    return WindowTasks<decltype(t)>::assemble_backward_value(a, Launcher(stream));
-  });
+cudaError_t window_adjoint(const WindowArguments& a, cudaStream_t stream) {
+  return with_storage(
+      a.low.dtype, [&](auto t) { return WindowTasks<decltype(t)>::adjoint(a, Launcher(stream)); });
 }
 
 }  // namespace cuda

@@ -9,7 +9,7 @@ namespace cuda {
 
 // One low-res pixel and one lane of channels: all children share what is loaded.
 template <class T, bool VECTOR>
-struct WindowAssembleForward {
+struct WindowAssemble {
   using A = Accumulator<T>;
   using Access = Channels<T, VECTOR>;
   using Lane = typename Access::Lane;
@@ -39,7 +39,7 @@ struct WindowAssembleForward {
             sum[child] = Lane::zero();
             weights[child] = weight + a.weight.offset(0, 0, 0, i[child], j[child]);
           }
-          sapa::window_assemble_forward(
+          sapa::window_assemble(
               sum, rows, columns, k,
               [&](int64_t dy, int64_t dx) {
                 return Access::load(a.low.data, low + a.low.offset(0, 0, 0, dy, dx), a.low.stride_c,
@@ -60,7 +60,7 @@ struct WindowAssembleForward {
 // One low-res pixel and TAPS taps of one row of its window. kThreads threads share the channels:
 // each has a partial sum, and reduce() makes their total.
 template <class T, bool VECTOR, int TAPS>
-struct WindowSimilarityForward {
+struct WindowSimilarity {
   using A = Accumulator<T>;
   using Access = Channels<T, VECTOR>;
   using Lane = typename Access::Lane;
@@ -91,7 +91,7 @@ struct WindowSimilarityForward {
           Sum<A> sum[CHILDREN][TAPS] = {};
           for (int64_t c = thread * kPack<T>; c < a.channels; c += kThreads * kPack<T>) {
             const int64_t left = a.channels - c;
-            sapa::window_similarity_forward<Lane>(
+            sapa::window_similarity<Lane>(
                 sum,
                 [&](int tap) {
                   if (!inside(tap)) return Lane::zero();
@@ -120,7 +120,7 @@ struct WindowSimilarityForward {
 
 // One low-res pixel and one lane: gathers from all positions whose window contains it.
 template <class T, bool VECTOR>
-struct WindowAssembleBackwardValue {
+struct WindowAdjoint {
   using A = Accumulator<T>;
   using Access = Channels<T, VECTOR>;
   using Lane = typename Access::Lane;
@@ -136,7 +136,7 @@ struct WindowAssembleBackwardValue {
     const int64_t high = a.high.offset(p.n, p.g, channel, 0, 0);
     const int64_t weight = a.weight.offset(p.n, p.g, 0, 0, 0);
     Lane sum = Lane::zero();
-    sapa::window_assemble_backward_value(
+    sapa::window_adjoint(
         sum, p.y, p.x, a.y, a.x, a.kernel_size,
         [&](int64_t i, int64_t j) {
           return Access::load(a.high.data, high + a.high.offset(0, 0, 0, i, j), a.high.stride_c,
@@ -157,28 +157,26 @@ struct WindowTasks {
   }
 
   template <class Launch>
-  static auto assemble_forward(const WindowArguments& a, const Launch& launch) {
-    return vector(a) ? launch(WindowAssembleForward<T, true>{a})
-                     : launch(WindowAssembleForward<T, false>{a});
+  static auto assemble(const WindowArguments& a, const Launch& launch) {
+    return vector(a) ? launch(WindowAssemble<T, true>{a}) : launch(WindowAssemble<T, false>{a});
   }
 
   template <class Launch>
-  static auto assemble_backward_value(const WindowArguments& a, const Launch& launch) {
-    return vector(a) ? launch(WindowAssembleBackwardValue<T, true>{a})
-                     : launch(WindowAssembleBackwardValue<T, false>{a});
+  static auto adjoint(const WindowArguments& a, const Launch& launch) {
+    return vector(a) ? launch(WindowAdjoint<T, true>{a}) : launch(WindowAdjoint<T, false>{a});
   }
 
   template <class Launch>
-  static auto similarity_forward(const WindowArguments& a, const Launch& launch) {
-    return vector(a) ? similarity_forward<true>(a, launch) : similarity_forward<false>(a, launch);
+  static auto similarity(const WindowArguments& a, const Launch& launch) {
+    return vector(a) ? similarity<true>(a, launch) : similarity<false>(a, launch);
   }
 
  private:
   template <bool VECTOR, class Launch>
-  static auto similarity_forward(const WindowArguments& a, const Launch& launch) {
-    if (a.kernel_size % 5 == 0) return launch.shared(WindowSimilarityForward<T, VECTOR, 5>{a});
-    if (a.kernel_size % 3 == 0) return launch.shared(WindowSimilarityForward<T, VECTOR, 3>{a});
-    return launch.shared(WindowSimilarityForward<T, VECTOR, 1>{a});
+  static auto similarity(const WindowArguments& a, const Launch& launch) {
+    if (a.kernel_size % 5 == 0) return launch.shared(WindowSimilarity<T, VECTOR, 5>{a});
+    if (a.kernel_size % 3 == 0) return launch.shared(WindowSimilarity<T, VECTOR, 3>{a});
+    return launch.shared(WindowSimilarity<T, VECTOR, 1>{a});
   }
 };
 
