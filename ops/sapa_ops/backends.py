@@ -3,21 +3,21 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
 
 import torch
 from torch import Tensor
 
-from . import compiled, eager
+from . import compiled
 
 
 def _eager_why_not(tensor: Tensor) -> str | None:
     return None
 
 
-# In order of preference. A form is a module with the four operators.
-_FORMS = {'compiled': (compiled, compiled.why_not), 'eager': (eager, _eager_why_not)}
+# In order of preference, with the reason why a form does not run on a tensor.
+_FORMS = {'compiled': compiled.why_not, 'eager': _eager_why_not}
 _forced: str | None = None
+_chosen: dict[tuple, str] = {}
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ def backend_for(tensor: Tensor) -> BackendReport:
     """
     unavailable = {}
     chosen = ''
-    for name, (_, why_not) in _FORMS.items():
+    for name, why_not in _FORMS.items():
         reason = why_not(tensor)
         if reason is None and _forced not in (None, name):
             reason = f"use_backend('{_forced}') is in force"
@@ -87,42 +87,13 @@ def use_backend(name: str) -> Iterator[None]:
         _forced = previous
 
 
-def dispatch(operator: str, tensors: tuple[Tensor, ...], *options: Any) -> Tensor:
-    """Run an operator in the form that ``backend_for`` names.
+def choose(tensor: Tensor) -> str:
+    """Tell the name of the form that runs on a tensor, quicker than ``backend_for``.
 
-    The inputs are already cast, and what a form computes in float32 must stay float32, so autocast
-    is off inside.
+    Raises:
+        RuntimeError: As ``backend_for``.
     """
-    module, _ = _FORMS[backend_for(tensors[0]).name]
-    function = getattr(module, operator)
-    device_type = tensors[0].device.type
-    if not autocast_enabled(device_type):
-        return function(*tensors, *options)
-    with torch.autocast(device_type, enabled=False):
-        return function(*tensors, *options)
-
-
-def autocast_enabled(device_type: str) -> bool:
-    """Tell whether autocast is on for a type of device ('meta' has none)."""
-    # (Not by ``torch.amp.is_autocast_available``, which torch.compile cannot trace on torch 2.7.)
-    return device_type != 'meta' and torch.is_autocast_enabled(device_type)
-
-
-def autocast(*tensors: Tensor, dtype: torch.dtype | None = None) -> tuple[Tensor, ...]:
-    """Where autocast is on, cast the inputs as it does for its own operators.
-
-    Args:
-        *tensors (Tensor): Inputs; float64 is left as it is, as by autocast itself.
-        dtype (torch.dtype, optional): What to cast to. Defaults to None, autocast's dtype.
-
-    Returns:
-        tuple[Tensor, ...]: The inputs, cast where autocast is on.
-    """
-    first = tensors[0]
-    if not isinstance(first, Tensor) or not autocast_enabled(first.device.type):
-        return tensors
-    dtype = dtype or torch.get_autocast_dtype(first.device.type)
-    castable = (torch.float16, torch.bfloat16, torch.float32)
-    return tuple(
-        t.to(dtype) if isinstance(t, Tensor) and t.dtype in castable else t for t in tensors
-    )
+    key = (tensor.device.type, tensor.dtype, _forced)
+    if key not in _chosen:
+        _chosen[key] = backend_for(tensor).name
+    return _chosen[key]

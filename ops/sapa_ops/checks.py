@@ -72,6 +72,17 @@ def check_positive(owner: str, **numbers: int) -> None:
             raise ValueError(f'{owner}: {name} must be a positive integer, got {number!r}')
 
 
+def check_switch(op: str, **switches: bool) -> None:
+    """Check that named switches are booleans.
+
+    Raises:
+        ValueError: If one is not.
+    """
+    for name, switch in switches.items():
+        if not isinstance(switch, bool):
+            raise ValueError(f'{op}: {name} must be True or False, got {switch!r}')
+
+
 def check_kernel_size(op: str, kernel_size: int) -> None:
     """Check that the kernel size is a positive odd integer.
 
@@ -107,6 +118,20 @@ def check_sizes(op: str, high_name: str, high: Tensor, low_name: str, low: Tenso
         raise ValueError(
             f'{op}: {high_name} with (H, W) = {high_size} is smaller than {low_name} with '
             f'(h, w) = {low_size}; it must be at least as large in both'
+        )
+
+
+def check_low_size(op: str, height: int, width: int, high_name: str, high: Tensor) -> None:
+    """Check that a low-res size is positive, and no larger than a high-res map.
+
+    Raises:
+        ValueError: If it is not.
+    """
+    high_size = shape(high)[-2:]
+    if not (1 <= height <= high_size[0] and 1 <= width <= high_size[1]):
+        raise ValueError(
+            f'{op}: height and width must be in 1..{high_size[0]} and 1..{high_size[1]}, the size '
+            f'of {high_name}, got {height} and {width}'
         )
 
 

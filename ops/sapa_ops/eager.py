@@ -1,82 +1,157 @@
-"""The operators in plain PyTorch: any device, double backward, export.
+"""The operators in plain PyTorch, for any device.
+
+Kernels below autograd, so each has its gradients as operators; as functions that torch can
+differentiate they are also the source of second derivatives by offsets, and of tangents.
 
 Windows are computed tap by tap and sampled points a few positions at a time, so that they take
 little more memory than inputs and output. float16 and bfloat16 are computed in float32 and rounded
 once, at the end.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .geometry import group_children, is_recorded, lowres_index, ungroup_children
+from .geometry import children_exist, group_children, layout_of, lowres_index, ungroup_children
 
-# Corners of sampled points take 4 * S times the memory of the output. The first number is how many
-# elements are gathered at a time; beyond the second, backward gathers them again.
+# Corners of sampled points take 4 * S times the memory of the output. This many elements are
+# gathered at a time.
 _CHUNK_ELEMENTS = 2**22
-_MAX_KEPT_ELEMENTS = 2**26
 
 # Around the map whose points are sampled, as F.pad takes it: a pixel on each side for the corners
 # just off the map, and one more before it for points outside: their corners, -2 and -1, are zeros.
 _PADDING = (2, 1, 2, 1)
 
 
-def window_similarity(query: Tensor, key: Tensor, kernel_size: int) -> Tensor:
+def window_similarity(
+    query: Tensor, key: Tensor, kernel_size: int, groups: int = 1, softmax: bool = False
+) -> Tensor:
     """See ``sapa_ops.window_similarity``."""
     high_h, high_w = query.shape[2:]
     h, w = key.shape[2:]
-    grouped = group_children(_compute(query), h, w)
-    taps = _window_taps(_compute(key), kernel_size)
-    logits = [(grouped * tap).sum(1).where(inside, 0) for tap, inside in taps]
-    return ungroup_children(torch.stack(logits, 1), high_h, high_w).to(query.dtype)
+    # Groups take part in the batch.
+    queries, keys = (_compute(t).unflatten(1, (groups, -1)).flatten(0, 1) for t in (query, key))
+    children = group_children(queries, h, w)
+    taps = _window_taps(keys, kernel_size)
+    logits = [(children * tap).sum(1).where(inside, 0) for tap, inside in taps]
+    out = ungroup_children(torch.stack(logits, 1), high_h, high_w)
+    out = out.softmax(1) if softmax else out
+    return out.unflatten(0, (-1, groups)).flatten(1, 2).to(query.dtype).contiguous()
 
 
 def window_assemble(weight: Tensor, value: Tensor, kernel_size: int, groups: int = 1) -> Tensor:
     """See ``sapa_ops.window_assemble``."""
     high_h, high_w = weight.shape[2:]
     c, h, w = value.shape[1:]
-    # Grouped children with the channel groups split off: (N, G, K*K | C/G, h, my, w, mx).
-    grouped = group_children(_compute(weight), h, w)
-    grouped = grouped.unflatten(1, (groups, kernel_size**2))
-    taps = _window_taps(_compute(value), kernel_size)
+    weights = _weights_of_children(weight, h, w, groups)
     out = None
-    for tap, (shifted, inside) in enumerate(taps):
+    for tap, (shifted, inside) in enumerate(_window_taps(_compute(value), kernel_size)):
         shifted = shifted.unflatten(1, (groups, c // groups))
-        tap_weight = grouped[:, :, tap : tap + 1].where(inside, 0)
+        tap_weight = weights[:, :, tap : tap + 1].where(inside, 0)
         out = tap_weight * shifted if out is None else torch.addcmul(out, tap_weight, shifted)
     assert out is not None  # there is a tap
-    return ungroup_children(out.flatten(1, 2), high_h, high_w).to(value.dtype)
+    return _finish(ungroup_children(out.flatten(1, 2), high_h, high_w), value)
 
 
-def point_similarity(query: Tensor, key: Tensor, offset: Tensor, groups: int) -> Tensor:
+def window_adjoint(
+    weight: Tensor, high: Tensor, height: int, width: int, kernel_size: int, groups: int = 1
+) -> Tensor:
+    """See ``sapa_ops.operators.WindowAdjoint``."""
+    exist = children_exist(height, width, *high.shape[2:], high.device)
+    weights = _weights_of_children(weight, height, width, groups)
+    children = group_children(_compute(high), height, width).unflatten(1, (groups, -1))
+    radius = kernel_size // 2
+    out = F.pad(children.new_zeros(*children.shape[:4], children.shape[5]), (radius,) * 4)
+    for tap in range(kernel_size**2):
+        dy, dx = divmod(tap, kernel_size)
+        # The sum over the children of a pixel goes to the pixel at the tap.
+        part = (weights[:, :, tap : tap + 1] * children).where(exist, 0).sum((4, 6))
+        after = (2 * radius - dx, 2 * radius - dy)
+        out = out + F.pad(part, (dx, after[0], dy, after[1]))
+    inside = out[..., radius : radius + height, radius : radius + width]
+    return _finish(inside.flatten(1, 2), high)
+
+
+def point_similarity(
+    query: Tensor, key: Tensor, offset: Tensor, groups: int, softmax: bool = False
+) -> Tensor:
     """See ``sapa_ops.point_similarity``."""
+    points = _Points(key, offset, groups)
 
-    def inner_products(corners, corner_weight, inside, query):
-        products = (corners * query.unsqueeze(3)).sum(-1).view_as(corner_weight)
-        return (products.where(inside, 0) * corner_weight).sum(-1)
+    def similarity(corners, query):
+        return (points.products(corners, query) * corners.weight).sum(-1)
 
-    query_rows = _rows(_compute(query), groups)
-    similarity = _gather_and_reduce(inner_products, _compute(key), offset, groups, query_rows)
-    return similarity.transpose(2, 3).unflatten(3, query.shape[2:]).to(query.dtype)
+    out = points.for_each(similarity, points.rows(query))
+    out = out.softmax(3) if softmax else out
+    return out.transpose(2, 3).unflatten(3, query.shape[2:]).to(query.dtype).contiguous()
 
 
 def point_assemble(weight: Tensor, value: Tensor, offset: Tensor) -> Tensor:
     """See ``sapa_ops.point_assemble``."""
+    points = _Points(value, offset, weight.shape[1])
 
-    def weighted_sums(corners, corner_weight, inside, weight):
-        weight = (weight.unsqueeze(-1).where(inside, 0) * corner_weight).flatten(3)
-        return (weight.unsqueeze(-1) * corners).sum(3)
+    def weighted_sums(corners, weight):
+        weight = (weight.unsqueeze(-1).where(corners.inside, 0) * corners.weight).flatten(3)
+        return (weight.unsqueeze(-1) * points.gather(corners)).sum(3)
 
-    groups = weight.shape[1]
-    weight_rows = _compute(weight).flatten(3).transpose(2, 3)
-    out = _gather_and_reduce(weighted_sums, _compute(value), offset, groups, weight_rows)
-    return out.transpose(2, 3).flatten(1, 2).unflatten(2, weight.shape[3:]).to(value.dtype)
+    out = points.for_each(weighted_sums, _compute(weight).flatten(3).transpose(2, 3))
+    return _finish(out.transpose(2, 3).flatten(1, 2).unflatten(2, weight.shape[3:]), value)
+
+
+def point_adjoint(weight: Tensor, high: Tensor, offset: Tensor, height: int, width: int) -> Tensor:
+    """See ``sapa_ops.operators.PointAdjoint``."""
+    low = high.new_zeros(*high.shape[:2], height, width)
+    points = _Points(low, offset, weight.shape[1])
+    rows = points.low_rows.flatten(0, 2)
+    # In place, unless torch is to differentiate it.
+    add = rows.index_add if torch.is_grad_enabled() else rows.index_add_
+    for corners, weight_rows, high_rows in points.chunks(
+        _compute(weight).flatten(3).transpose(2, 3), points.rows(high)
+    ):
+        factor = (weight_rows.unsqueeze(-1).where(corners.inside, 0) * corners.weight).flatten(3)
+        values = factor.unsqueeze(-1) * high_rows.unsqueeze(3)
+        rows = add(0, corners.row.flatten(), values.flatten(0, 3))
+    left, _, top, _ = _PADDING
+    padded = rows.view_as(points.low_rows).unflatten(2, (points.padded_height, -1))
+    inside = padded[:, :, top : top + height, left : left + width]
+    return _finish(inside.permute(0, 1, 4, 2, 3).flatten(1, 2), high)
+
+
+def point_gradients(
+    weight: Tensor, high: Tensor, low: Tensor, offset: Tensor
+) -> tuple[Tensor, Tensor]:
+    """See ``sapa_ops.operators.PointGradients``."""
+    points = _Points(low, offset, weight.shape[1])
+
+    def slopes(corners, weight, high):
+        products = points.products(corners, high)
+        by_weight, by_x, by_y = (
+            (products * factor).sum(-1)
+            for factor in (corners.weight, corners.slope_x, corners.slope_y)
+        )
+        return torch.stack([by_weight, weight * by_x, weight * by_y], -1)
+
+    out = points.for_each(slopes, _compute(weight).flatten(3).transpose(2, 3), points.rows(high))
+    weight_grad, *offset_grad = out.transpose(2, 3).unflatten(3, high.shape[2:]).unbind(-1)
+    by_offset = torch.stack(offset_grad, 3).flatten(1, 3)
+    return weight_grad.to(weight.dtype).contiguous(), _finish(by_offset, offset)
 
 
 def _compute(tensor: Tensor) -> Tensor:
     return tensor.float() if tensor.dtype in (torch.float16, torch.bfloat16) else tensor
+
+
+def _finish(out: Tensor, like: Tensor) -> Tensor:
+    """Round to the dtype of an input, in its layout."""
+    return out.to(like.dtype).contiguous(memory_format=layout_of(like))
+
+
+def _weights_of_children(weight: Tensor, h: int, w: int, groups: int) -> Tensor:
+    """(N, G*K*K, H, W) to (N, G, K*K, h, my, w, mx)."""
+    return group_children(_compute(weight), h, w).unflatten(1, (groups, -1))
 
 
 def _window_taps(feature: Tensor, kernel_size: int) -> Iterator[tuple[Tensor, Tensor]]:
@@ -94,127 +169,116 @@ def _window_taps(feature: Tensor, kernel_size: int) -> Iterator[tuple[Tensor, Te
             yield padded[:, :, rows, None, columns, None], inside[rows, None, columns, None]
 
 
-def _rows(feature: Tensor, groups: int) -> Tensor:
-    """(N, G*D, h, w) to (N, G, h*w, D): a row for each position, so that a gather copies rows."""
-    return feature.unflatten(1, (groups, -1)).flatten(3).transpose(2, 3).contiguous()
+class _Corners(NamedTuple):
+    """The four corners of the points of P positions, (N, G, P, S, 4) each.
+
+    Attributes:
+        row (Tensor): Where a corner lies in the rows of all padded low-res maps.
+        inside (Tensor): Whether it is on the map.
+        weight (Tensor): Its bilinear weight.
+        slope_x (Tensor): The derivative of the weight by x.
+        slope_y (Tensor): By y.
+    """
+
+    row: Tensor
+    inside: Tensor
+    weight: Tensor
+    slope_x: Tensor
+    slope_y: Tensor
 
 
-def _gather_and_reduce(
-    reduce: Callable, low: Tensor, offset: Tensor, groups: int, high_rows: Tensor
-) -> Tensor:
-    """Gather the four corners of every sampled point and reduce them, a few positions at a time.
+class _Points:
+    """The sampled points of all positions, on a low-res map (N, G*D, h, w).
 
     Args:
-        reduce (Callable): Takes corners (N, G, P, S*4, D), 0 in the padding, their bilinear weights
-            and whether they are on the map (N, G, P, S, 4), and P of the high-res rows; returns
-            (N, G, P, ...).
         low (Tensor): (N, G*D, h, w).
         offset (Tensor): (N, G*S*2, H, W).
         groups (int): G.
-        high_rows (Tensor): (N, G, H*W, ...).
-
-    Returns:
-        Tensor: (N, G, H*W, ...).
-    """
-    h, w = low.shape[2:]
-    low_rows = _rows(F.pad(low, _PADDING), groups)
-    x, y = _points(offset, groups, h, w)
-
-    def step(low_rows, x, y, high_rows):
-        index, corner_weight, inside = _corners(x, y, h, w)
-        corners = low_rows.flatten(0, 2).index_select(0, index.flatten())
-        corners = corners.view(*index.shape[:3], index.shape[3] * 4, low_rows.shape[-1])
-        return reduce(corners, corner_weight, inside, high_rows)
-
-    # The compiler plans memory itself, and a traced graph is for every size.
-    if is_recorded():
-        return step(low_rows, x, y, high_rows)
-    gathered = 4 * x.shape[3] * low.shape[0] * low.shape[1]  # elements for one position
-    chunk = max(_CHUNK_ELEMENTS // max(gathered, 1), 1)
-    if gathered * x.shape[2] > _MAX_KEPT_ELEMENTS:
-        return _InChunks.apply(step, chunk, low_rows, x, y, high_rows)
-    chunks = zip(*(rows.split(chunk, 2) for rows in (x, y, high_rows)), strict=True)
-    return torch.cat([step(low_rows, *positions) for positions in chunks], 2)
-
-
-class _InChunks(torch.autograd.Function):
-    """Call step(low_rows, *rows) with a few rows at a time, and again in backward.
-
-    Results are copied to their place at once. If kept until the end, they would fill the gaps that
-    the gathered corners of a chunk leave, and the heap would grow by those corners with every chunk
-    (as it does with ``torch.utils.checkpoint`` for each chunk).
     """
 
-    @staticmethod
-    def forward(ctx, step: Callable, chunk: int, low_rows: Tensor, *rows: Tensor) -> Tensor:
-        ctx.step, ctx.chunk = step, chunk
-        ctx.save_for_backward(low_rows, *rows)
-        out = None
-        for start in range(0, rows[0].shape[2], chunk):
-            part = step(low_rows, *(r[_chunk(start, chunk)] for r in rows))
+    def __init__(self, low: Tensor, offset: Tensor, groups: int):
+        self.groups = groups
+        self.height, self.width = low.shape[2:]
+        self.padded_height = self.height + sum(_PADDING[2:])
+        self.low_rows = self.rows(F.pad(low, _PADDING))
+        x, y = _compute(offset).unflatten(1, (groups, -1, 2)).unbind(3)
+        x = x + lowres_index(self.width, offset.shape[3], offset.device)
+        y = y + lowres_index(self.height, offset.shape[2], offset.device)[:, None]
+        self.x, self.y = (t.flatten(3).transpose(2, 3) for t in (x, y))  # (N, G, H*W, S)
+
+    def rows(self, feature: Tensor) -> Tensor:
+        """(N, G*D, h, w) to (N, G, h*w, D): a row for each position, which a gather copies."""
+        rows = _compute(feature).unflatten(1, (self.groups, -1)).flatten(3)
+        return rows.transpose(2, 3).contiguous()
+
+    def gather(self, corners: _Corners) -> Tensor:
+        """The map at the corners, (N, G, P, S*4, D); 0 in the padding."""
+        n, groups, positions, points, _ = corners.row.shape
+        gathered = self.low_rows.flatten(0, 2).index_select(0, corners.row.flatten())
+        return gathered.view(n, groups, positions, points * 4, -1)
+
+    def products(self, corners: _Corners, high_rows: Tensor) -> Tensor:
+        """Inner products of P high-res rows (N, G, P, D) with the corners, (N, G, P, S, 4)."""
+        products = (self.gather(corners) * high_rows.unsqueeze(3)).sum(-1)
+        return products.view_as(corners.row).where(corners.inside, 0)
+
+    def chunks(self, *high_rows: Tensor) -> Iterator[tuple]:
+        """Yield a few positions at a time: their corners and their high-res rows (N, G, P, ...).
+
+        All at once where torch is to differentiate: it would keep each chunk.
+        """
+        positions = self.x.shape[2]
+        gathered = 4 * self.x.shape[3] * self.low_rows.shape[0] * self.low_rows.shape[1]
+        chunk = max(_CHUNK_ELEMENTS // max(gathered * self.low_rows.shape[3], 1), 1)
+        chunk = positions if torch.is_grad_enabled() else chunk
+        for start in range(0, positions, chunk):
+            x, y, *rows = (t[:, :, start : start + chunk] for t in (self.x, self.y, *high_rows))
+            yield self._corners(x, y), *rows
+
+    def for_each(self, function, *high_rows: Tensor) -> Tensor:
+        """Call a function with each chunk, and return its results for all, (N, G, H*W, ...).
+
+        Results are copied to their place at once. If kept until the end, they would fill the gaps
+        that the gathered corners of a chunk leave, and the heap would grow by those corners with
+        every chunk.
+        """
+        if torch.is_grad_enabled():
+            return torch.cat([function(*chunk) for chunk in self.chunks(*high_rows)], 2)
+        out, start = None, 0
+        for chunk in self.chunks(*high_rows):
+            part = function(*chunk)
             if out is None:
-                out = part.new_empty(*rows[0].shape[:3], *part.shape[3:])
-            out[_chunk(start, chunk)] = part
-        assert out is not None  # there is a row
+                out = part.new_empty(*self.x.shape[:3], *part.shape[3:])
+            out[:, :, start : start + part.shape[2]] = part
+            start += part.shape[2]
+        assert out is not None  # there is a position
         return out
 
-    @staticmethod
-    def backward(ctx, grad: Tensor):
-        low_rows, *rows = ctx.saved_tensors
-        if torch.is_grad_enabled():  # a second derivative needs the whole graph
-            inputs = [t for t in ctx.saved_tensors if t.requires_grad]
-            out = ctx.step(low_rows, *rows)
-            grads = iter(torch.autograd.grad(out, inputs, grad, create_graph=True))
-            all_grads = (next(grads) if t.requires_grad else None for t in ctx.saved_tensors)
-            return None, None, *all_grads
-
-        low_rows = low_rows.detach().requires_grad_()
-        low_grad, *row_grads = (torch.zeros_like(t) for t in (low_rows, *rows))
-        for start in range(0, rows[0].shape[2], ctx.chunk):
-            positions = _chunk(start, ctx.chunk)
-            parts = [r[positions].detach().requires_grad_() for r in rows]
-            with torch.enable_grad():
-                out = ctx.step(low_rows, *parts)
-            low_part, *row_parts = torch.autograd.grad(out, (low_rows, *parts), grad[positions])
-            low_grad += low_part
-            for total, part in zip(row_grads, row_parts, strict=True):
-                total[positions] = part
-        return None, None, low_grad, *row_grads
-
-
-def _chunk(start: int, length: int) -> tuple[slice, slice, slice]:
-    return slice(None), slice(None), slice(start, start + length)
-
-
-def _points(offset: Tensor, groups: int, h: int, w: int) -> tuple[Tensor, Tensor]:
-    """x and y of every point in low-res pixels, (N, G, H*W, S) each."""
-    high_h, high_w = offset.shape[2:]
-    x, y = _compute(offset).unflatten(1, (groups, -1, 2)).unbind(3)
-    x = x + lowres_index(w, high_w, offset.device)
-    y = y + lowres_index(h, high_h, offset.device)[:, None]
-    return x.flatten(3).transpose(2, 3), y.flatten(3).transpose(2, 3)
-
-
-def _corners(x: Tensor, y: Tensor, h: int, w: int) -> tuple[Tensor, Tensor, Tensor]:
-    """Rows of the corners around points (N, G, P, S), bilinear weights, and which are on the map.
-
-    (N, G, P, S, 4) each. A NaN in one coordinate is NaN in both, and reads the map's first pixels.
-    """
-    n, groups = x.shape[:2]
-    nan = torch.zeros_like(x).masked_fill(x.isnan() | y.isnan(), torch.nan)
-    x, y = x + nan, y + nan
-    outside = (y <= -1) | (y >= h) | (x <= -1) | (x >= w)
-    x, y = x.masked_fill(outside, -2), y.masked_fill(outside, -2)
-    left, top = x.detach().floor(), y.detach().floor()
-    column, row = left.nan_to_num().long(), top.nan_to_num().long()
-    before, after = _PADDING[:2]
-    height, width = h + before + after, w + before + after
-    map_start = torch.arange(n * groups, device=x.device).view(n, groups, 1, 1) * (height * width)
-    indices, weights, insides = [], [], []
-    for corner_y, weight_y in ((row, top + 1 - y), (row + 1, y - top)):
-        start = map_start + (corner_y + before) * width + before
-        for corner_x, weight_x in ((column, left + 1 - x), (column + 1, x - left)):
-            indices.append(start + corner_x)
-            weights.append(weight_y * weight_x)
-            insides.append((corner_y >= 0) & (corner_y < h) & (corner_x >= 0) & (corner_x < w))
-    return torch.stack(indices, -1), torch.stack(weights, -1), torch.stack(insides, -1)
+    def _corners(self, x: Tensor, y: Tensor) -> _Corners:
+        """A NaN in one coordinate is NaN in both, and reads the map's first pixels."""
+        h, w = self.height, self.width
+        n, groups = x.shape[:2]
+        nan = torch.zeros_like(x).masked_fill(x.isnan() | y.isnan(), torch.nan)
+        x, y = x + nan, y + nan
+        outside = (y <= -1) | (y >= h) | (x <= -1) | (x >= w)
+        x, y = x.masked_fill(outside, -2), y.masked_fill(outside, -2)
+        left, top = x.detach().floor(), y.detach().floor()
+        column, row = (t.nan_to_num().long().unsqueeze(-1) for t in (left, top))
+        x, y, left, top = (t.unsqueeze(-1) for t in (x, y, left, top))
+        # Top left, top right, bottom left, bottom right.
+        right = torch.tensor([0, 1, 0, 1], device=x.device)
+        below = torch.tensor([0, 0, 1, 1], device=x.device)
+        column, row = column + right, row + below
+        sign_x, sign_y = (2 * t - 1 for t in (right, below))
+        weight_x = (1 - right) + sign_x * (x - left)
+        weight_y = (1 - below) + sign_y * (y - top)
+        size = self.low_rows.shape[2]
+        first = torch.arange(n * groups, device=x.device).view(n, groups, 1, 1, 1) * size
+        before, _, above, _ = _PADDING
+        return _Corners(
+            row=first + (row + above) * (size // self.padded_height) + column + before,
+            inside=(row >= 0) & (row < h) & (column >= 0) & (column < w),
+            weight=weight_y * weight_x,
+            slope_x=weight_y * sign_x,
+            slope_y=weight_x * sign_y,
+        )

@@ -1,4 +1,4 @@
-"""The low-res position of every high-res position, and grouping by it."""
+"""The low-res position of every high-res position, grouping by it, and layouts of maps."""
 
 import torch
 from torch import Tensor
@@ -87,6 +87,33 @@ def ungroup_children(grouped: Tensor, high_h: int, high_w: int) -> Tensor:
     return feature
 
 
+def children_exist(h: int, w: int, high_h: int, high_w: int, device: torch.device) -> Tensor:
+    """Tell which children of ``group_children`` exist, and do not fill up.
+
+    Args:
+        h (int): Low-res height.
+        w (int): Low-res width.
+        high_h (int): H.
+        high_w (int): W.
+        device (torch.device): Where to put the result.
+
+    Returns:
+        Tensor: Booleans, (h, ceil(H / h), w, ceil(W / w)).
+    """
+    rows, columns = (_exist(*sides, device) for sides in ((h, high_h), (w, high_w)))
+    return rows[:, :, None, None] & columns
+
+
+def layout_of(feature: Tensor) -> torch.memory_format:
+    """The layout of a map (N, C, h, w): channels_last if its channels lie side by side.
+
+    csrc/bindings/arguments.h has the same rule.
+    """
+    stride = feature.stride()
+    side_by_side = feature.shape[1] > 1 and stride[1] == 1 and stride[3] >= feature.shape[1]
+    return torch.channels_last if side_by_side else torch.contiguous_format
+
+
 def is_recorded() -> bool:
     """Tell whether ``torch.compile``, ``torch.export`` or ``torch.jit`` records a graph."""
     return torch.jit.is_tracing() or torch.compiler.is_compiling()
@@ -98,21 +125,32 @@ def is_traced() -> bool:
 
 
 def _is_uneven(low: int, high: int) -> bool:
-    return is_traced() or high % low != 0
+    return high % low != 0
+
+
+def _children(low: int, high: int, device: torch.device) -> tuple[Tensor, Tensor]:
+    """The first child of every low-res index, and the first that is no more, (low,) each."""
+    index = lowres_index(low, high, device)
+    pixel = torch.arange(low, device=device)
+    return torch.searchsorted(index, pixel), torch.searchsorted(index, pixel, right=True)
 
 
 def _child_index(low: int, high: int, device: torch.device) -> Tensor:
     """High-res index of every slot of the grouped layout, (low * ceil(high / low),)."""
-    index, pixel = lowres_index(low, high, device), torch.arange(low, device=device)
-    # (Not by ``torch.searchsorted``, which has no translation to ONNX.)
-    first, end = (compare(index, pixel[:, None]).sum(1) for compare in (torch.lt, torch.le))
+    first, end = _children(low, high, device)
     child = torch.arange(ceil_div(high, low), device=device)
     return torch.minimum(first[:, None] + child, end[:, None] - 1).flatten()
+
+
+def _exist(low: int, high: int, device: torch.device) -> Tensor:
+    """Which slots of the grouped layout have a child of their own, (low, ceil(high / low))."""
+    first, end = _children(low, high, device)
+    return torch.arange(ceil_div(high, low), device=device) < (end - first)[:, None]
 
 
 def _slot_index(low: int, high: int, device: torch.device) -> Tensor:
     """Slot of every high-res index in the grouped layout, (high,)."""
     index = lowres_index(low, high, device)
-    first = (index < torch.arange(low, device=device)[:, None]).sum(1)
+    first, _ = _children(low, high, device)
     child = torch.arange(high, device=device) - first[index]
     return index * ceil_div(high, low) + child

@@ -1,4 +1,4 @@
-"""The four operators: they check their arguments, then run the form that fits.
+"""The operators: the four public functions, and what is true of them in every form.
 
 Low-res maps are (h, w), high-res maps (H, W) with H >= h, W >= w; no exact multiple is needed.
 A high-res row i belongs to the low-res row ``i // s`` where
@@ -10,40 +10,47 @@ many channels is not scaled and can leave float16's range.
 
 NaN and infinity show in every result that reads them. What lies outside the map is not read and
 counts 0, whatever the query or weight. A point whose offset is NaN gives NaN.
+
+The operators of a kind are derivatives of one sum over positions, taps or points, and channels:
+weight * low * high. Similarity is its derivative by weight, assembly by high, the adjoint by low.
+So they are each other's gradients, to any order; only offsets have others.
 """
+
+import math
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from . import checks
-from .backends import autocast, dispatch
+from . import checks, eager
+from .geometry import layout_of
+from .library import Operator, gradients_by_plain_torch
 
 
-def window_similarity(query: Tensor, key: Tensor, kernel_size: int) -> Tensor:
+def window_similarity(
+    query: Tensor, key: Tensor, kernel_size: int, groups: int = 1, softmax: bool = False
+) -> Tensor:
     """Similarity of each high-res query with the keys in a window around its low-res position.
 
-    The inner product of Eq. 6 before normalisation, without scaling. Taps run row by row, then
-    column by column. A tap outside the map has similarity 0.
+    The inner product of Eq. 6, without scaling. Taps run row by row, then column by column. A tap
+    outside the map has similarity 0.
 
     Args:
-        query (Tensor): (N, D, H, W), from the guide.
-        key (Tensor): (N, D, h, w), from the low-res feature.
+        query (Tensor): (N, G*D, H, W), from the guide.
+        key (Tensor): (N, G*D, h, w), from the low-res feature.
         kernel_size (int): Side K of the window; positive and odd.
+        groups (int): G, number of groups with queries and keys of their own. Defaults to 1.
+        softmax (bool): Whether to normalise the similarities of each window and group by softmax,
+            without another pass over memory. Defaults to False.
 
     Returns:
-        Tensor: (N, K*K, H, W), of the query's dtype.
+        Tensor: (N, G*K*K, H, W), of the query's dtype.
 
     Raises:
         TypeError: If an argument is not a floating point tensor, or dtypes differ.
-        ValueError: If shapes or devices do not fit, or kernel_size is even or < 1.
+        ValueError: If shapes, devices or groups do not fit, or kernel_size is even or < 1.
     """
-    op = 'window_similarity'
-    query, key = autocast(query, key, dtype=torch.float32)
-    checks.check_maps(op, query=query, key=key)
-    checks.check_kernel_size(op, kernel_size)
-    checks.check_channels(op, 'key', key, checks.shape(query)[1], 'as query')
-    checks.check_sizes(op, 'query', query, 'key', key)
-    return dispatch(op, (query, key), kernel_size)
+    return WindowSimilarity.call(query, key, kernel_size, groups, softmax)
 
 
 def window_assemble(weight: Tensor, value: Tensor, kernel_size: int, groups: int = 1) -> Tensor:
@@ -64,29 +71,25 @@ def window_assemble(weight: Tensor, value: Tensor, kernel_size: int, groups: int
         TypeError: If an argument is not a floating point tensor, or dtypes differ.
         ValueError: If shapes, devices or groups do not fit, or kernel_size is even or < 1.
     """
-    op = 'window_assemble'
-    weight, value = autocast(weight, value)
-    checks.check_maps(op, weight=weight, value=value)
-    checks.check_kernel_size(op, kernel_size)
-    checks.check_groups(op, 'value', value, groups)
-    expected = groups * kernel_size**2
-    checks.check_channels(op, 'weight', weight, expected, 'groups * kernel_size**2')
-    checks.check_sizes(op, 'weight', weight, 'value', value)
-    return dispatch(op, (weight, value), kernel_size, groups)
+    return WindowAssemble.call(weight, value, kernel_size, groups)
 
 
-def point_similarity(query: Tensor, key: Tensor, offset: Tensor, groups: int) -> Tensor:
+def point_similarity(
+    query: Tensor, key: Tensor, offset: Tensor, groups: int, softmax: bool = False
+) -> Tensor:
     """Similarity of each high-res query with the keys at its own sampled points.
 
-    The inner product of Eq. 8 before normalisation. A point lies at the low-res index of the
-    position plus an offset in low-res pixels and is sampled bilinearly with zero padding; outside
-    the open interval (-1, size) its similarity is 0.
+    The inner product of Eq. 8. A point lies at the low-res index of the position plus an offset in
+    low-res pixels and is sampled bilinearly with zero padding; outside the open interval
+    (-1, size) its similarity is 0.
 
     Args:
         query (Tensor): (N, G*D, H, W), from the guide.
         key (Tensor): (N, G*D, h, w), from the low-res feature.
         offset (Tensor): (N, G*S*2, H, W); channels run group, point, (x, y).
         groups (int): G, number of groups with queries, keys and points of their own.
+        softmax (bool): Whether to normalise the similarities of each position's points by softmax,
+            without another pass over memory. Defaults to False.
 
     Returns:
         Tensor: (N, G, S, H, W), of the query's dtype.
@@ -95,17 +98,7 @@ def point_similarity(query: Tensor, key: Tensor, offset: Tensor, groups: int) ->
         TypeError: If an argument is not a floating point tensor, or dtypes differ.
         ValueError: If shapes, devices or groups do not fit.
     """
-    op = 'point_similarity'
-    query, key, offset = autocast(query, key, offset, dtype=torch.float32)
-    checks.check_maps(op, query=query, key=key, offset=offset)
-    checks.check_groups(op, 'query', query, groups)
-    points = max(checks.shape(offset)[1] // (2 * groups), 1)
-    expected = 2 * groups * points
-    checks.check_channels(op, 'offset', offset, expected, 'groups * points * 2')
-    checks.check_channels(op, 'key', key, checks.shape(query)[1], 'as query')
-    checks.check_sizes(op, 'query', query, 'key', key)
-    checks.check_same_size(op, 'offset', offset, 'query', query)
-    return dispatch(op, (query, key, offset), groups)
+    return PointSimilarity.call(query, key, offset, groups, softmax)
 
 
 def point_assemble(weight: Tensor, value: Tensor, offset: Tensor) -> Tensor:
@@ -125,13 +118,290 @@ def point_assemble(weight: Tensor, value: Tensor, offset: Tensor) -> Tensor:
         TypeError: If an argument is not a floating point tensor, or dtypes differ.
         ValueError: If shapes or devices do not fit.
     """
-    op = 'point_assemble'
-    weight, value, offset = autocast(weight, value, offset)
-    checks.check_maps(op, dims=5, weight=weight, value=value, offset=offset)
-    groups, points = checks.shape(weight)[1:3]
-    checks.check_groups(op, 'value', value, groups)
-    expected = 2 * groups * points
-    checks.check_channels(op, 'offset', offset, expected, 'groups * points * 2')
-    checks.check_sizes(op, 'weight', weight, 'value', value)
-    checks.check_same_size(op, 'offset', offset, 'weight', weight)
-    return dispatch(op, (weight, value, offset))
+    return PointAssemble.call(weight, value, offset)
+
+
+class WindowSimilarity(Operator):
+    """See ``window_similarity``."""
+
+    name = 'window_similarity'
+    tensors = maps = 2
+    autocast_to = 'float32'
+
+    @classmethod
+    def check(cls, query, key, kernel_size, groups=1, softmax=False):
+        checks.check_maps(cls.name, query=query, key=key)
+        checks.check_kernel_size(cls.name, kernel_size)
+        checks.check_groups(cls.name, 'query', query, groups)
+        checks.check_channels(cls.name, 'key', key, checks.shape(query)[1], 'as query')
+        checks.check_sizes(cls.name, 'query', query, 'key', key)
+        checks.check_switch(cls.name, softmax=softmax)
+
+    @staticmethod
+    def empty(query, key, kernel_size, groups=1, softmax=False):
+        return query.new_empty(query.shape[0], groups * kernel_size**2, *query.shape[2:])
+
+    @classmethod
+    def gradients(cls, ctx, grad):
+        query, key, *_ = ctx.saved_tensors
+        kernel_size, groups, softmax = ctx.options
+        query_grad = key_grad = None
+        if softmax:
+            grad = cls.softmax_gradient(ctx, grad)
+        if ctx.needs_input_grad[0]:
+            query_grad = WindowAssemble.apply(grad, key, kernel_size, groups)
+        if ctx.needs_input_grad[1]:
+            key_grad = WindowAdjoint.apply(grad, query, *key.shape[2:], kernel_size, groups)
+        return query_grad, key_grad
+
+    @classmethod
+    def softmax_gradient(cls, ctx, grad):
+        groups_and_taps = (ctx.options[1], -1)
+        weight = ctx.saved_tensors[-1].unflatten(1, groups_and_taps)
+        return softmax_gradient(grad.unflatten(1, groups_and_taps), weight).flatten(1, 2)
+
+    @staticmethod
+    def flops(query, key, kernel_size, groups=1, softmax=False, *, out_shape, **_):
+        return 2 * math.prod(out_shape) * (query[1] // groups)
+
+
+class WindowAssemble(Operator):
+    """See ``window_assemble``."""
+
+    name = 'window_assemble'
+    tensors = maps = 2
+    autocast_to = 'lower'
+
+    @classmethod
+    def check(cls, weight, value, kernel_size, groups=1):
+        checks.check_maps(cls.name, weight=weight, value=value)
+        checks.check_kernel_size(cls.name, kernel_size)
+        checks.check_groups(cls.name, 'value', value, groups)
+        expected = groups * kernel_size**2
+        checks.check_channels(cls.name, 'weight', weight, expected, 'groups * kernel_size**2')
+        checks.check_sizes(cls.name, 'weight', weight, 'value', value)
+
+    @staticmethod
+    def empty(weight, value, kernel_size, groups=1):
+        return empty_map(value, value.shape[1], *weight.shape[2:])
+
+    @staticmethod
+    def gradients(ctx, grad):
+        weight, value = ctx.saved_tensors
+        weight_grad = value_grad = None
+        if ctx.needs_input_grad[0]:
+            weight_grad = WindowSimilarity.apply(grad, value, *ctx.options, False)
+        if ctx.needs_input_grad[1]:
+            value_grad = WindowAdjoint.apply(weight, grad, *value.shape[2:], *ctx.options)
+        return weight_grad, value_grad
+
+    @staticmethod
+    def flops(weight, value, kernel_size, groups=1, *, out_shape, **_):
+        return 2 * math.prod(out_shape) * kernel_size**2
+
+
+class WindowAdjoint(Operator):
+    """The derivative by the low-res map: the gradient of assembly by value, of similarity by key.
+
+    weight (N, G*K*K, H, W), high (N, G*C, H, W), height h, width w, K, G to (N, G*C, h, w).
+    """
+
+    name = 'window_adjoint'
+    tensors = maps = 2
+
+    @classmethod
+    def check(cls, weight, high, height, width, kernel_size, groups=1):
+        checks.check_maps(cls.name, weight=weight, high=high)
+        checks.check_kernel_size(cls.name, kernel_size)
+        checks.check_groups(cls.name, 'high', high, groups)
+        expected = groups * kernel_size**2
+        checks.check_channels(cls.name, 'weight', weight, expected, 'groups * kernel_size**2')
+        checks.check_same_size(cls.name, 'weight', weight, 'high', high)
+        checks.check_low_size(cls.name, height, width, 'high', high)
+
+    @staticmethod
+    def empty(weight, high, height, width, kernel_size, groups=1):
+        return empty_map(high, high.shape[1], height, width)
+
+    @staticmethod
+    def gradients(ctx, grad):
+        weight, high = ctx.saved_tensors
+        options = ctx.options[2:]
+        weight_grad = high_grad = None
+        if ctx.needs_input_grad[0]:
+            weight_grad = WindowSimilarity.apply(high, grad, *options, False)
+        if ctx.needs_input_grad[1]:
+            high_grad = WindowAssemble.apply(weight, grad, *options)
+        return weight_grad, high_grad
+
+
+class PointSimilarity(Operator):
+    """See ``point_similarity``."""
+
+    name = 'point_similarity'
+    tensors = 3
+    maps = 2
+    autocast_to = 'float32'
+
+    @classmethod
+    def check(cls, query, key, offset, groups, softmax=False):
+        checks.check_maps(cls.name, query=query, key=key, offset=offset)
+        checks.check_groups(cls.name, 'query', query, groups)
+        points = max(checks.shape(offset)[1] // (2 * groups), 1)
+        expected = 2 * groups * points
+        checks.check_channels(cls.name, 'offset', offset, expected, 'groups * points * 2')
+        checks.check_channels(cls.name, 'key', key, checks.shape(query)[1], 'as query')
+        checks.check_sizes(cls.name, 'query', query, 'key', key)
+        checks.check_same_size(cls.name, 'offset', offset, 'query', query)
+        checks.check_switch(cls.name, softmax=softmax)
+
+    @staticmethod
+    def empty(query, key, offset, groups, softmax=False):
+        points = offset.shape[1] // (2 * groups)
+        return query.new_empty(query.shape[0], groups, points, *query.shape[2:])
+
+    @classmethod
+    def gradients(cls, ctx, grad):
+        query, key, offset, *_ = ctx.saved_tensors
+        query_grad = key_grad = offset_grad = None
+        if ctx.options[1]:
+            grad = cls.softmax_gradient(ctx, grad)
+        if ctx.needs_input_grad[0]:
+            query_grad = PointAssemble.apply(grad, key, offset)
+        if ctx.needs_input_grad[1]:
+            key_grad = PointAdjoint.apply(grad, query, offset, *key.shape[2:])
+        if ctx.needs_input_grad[2]:
+            _, offset_grad = PointGradients.apply(grad, query, key, offset)
+        return query_grad, key_grad, offset_grad
+
+    @classmethod
+    def softmax_gradient(cls, ctx, grad):
+        return softmax_gradient(grad, ctx.saved_tensors[-1])
+
+    @staticmethod
+    def flops(query, key, offset, groups, softmax=False, *, out_shape, **_):
+        # Two for each multiply-add, as torch counts; a bilinear sample takes four of them.
+        return 2 * math.prod(out_shape) * (query[1] // groups) * (4 + 1)
+
+
+class PointAssemble(Operator):
+    """See ``point_assemble``."""
+
+    name = 'point_assemble'
+    tensors = 3
+    maps = 2
+    autocast_to = 'lower'
+
+    @classmethod
+    def check(cls, weight, value, offset):
+        checks.check_maps(cls.name, dims=5, weight=weight, value=value, offset=offset)
+        groups, points = checks.shape(weight)[1:3]
+        checks.check_groups(cls.name, 'value', value, groups)
+        expected = 2 * groups * points
+        checks.check_channels(cls.name, 'offset', offset, expected, 'groups * points * 2')
+        checks.check_sizes(cls.name, 'weight', weight, 'value', value)
+        checks.check_same_size(cls.name, 'offset', offset, 'weight', weight)
+
+    @staticmethod
+    def empty(weight, value, offset):
+        return empty_map(value, value.shape[1], *weight.shape[3:])
+
+    @staticmethod
+    def gradients(ctx, grad):
+        weight, value, offset = ctx.saved_tensors
+        weight_grad = value_grad = offset_grad = None
+        if ctx.needs_input_grad[1]:
+            value_grad = PointAdjoint.apply(weight, grad, offset, *value.shape[2:])
+        if ctx.needs_input_grad[2]:
+            weight_grad, offset_grad = PointGradients.apply(weight, grad, value, offset)
+        elif ctx.needs_input_grad[0]:
+            weight_grad = PointSimilarity.apply(grad, value, offset, weight.shape[1], False)
+        return weight_grad, value_grad, offset_grad
+
+    @staticmethod
+    def flops(weight, value, offset, *, out_shape, **_):
+        return 2 * math.prod(out_shape) * weight[2] * (4 + 1)
+
+
+class PointAdjoint(Operator):
+    """The derivative by the low-res map: the gradient of assembly by value, of similarity by key.
+
+    weight (N, G, S, H, W), high (N, G*C, H, W), offset (N, G*S*2, H, W), height h, width w to
+    (N, G*C, h, w).
+    """
+
+    name = 'point_adjoint'
+    tensors = 3
+    maps = 2
+
+    @classmethod
+    def check(cls, weight, high, offset, height, width):
+        checks.check_maps(cls.name, dims=5, weight=weight, high=high, offset=offset)
+        groups, points = checks.shape(weight)[1:3]
+        checks.check_groups(cls.name, 'high', high, groups)
+        expected = 2 * groups * points
+        checks.check_channels(cls.name, 'offset', offset, expected, 'groups * points * 2')
+        checks.check_same_size(cls.name, 'weight', weight, 'high', high)
+        checks.check_same_size(cls.name, 'offset', offset, 'high', high)
+        checks.check_low_size(cls.name, height, width, 'high', high)
+
+    @staticmethod
+    def empty(weight, high, offset, height, width):
+        return empty_map(high, high.shape[1], height, width)
+
+    @staticmethod
+    def gradients(ctx, grad):
+        weight, high, offset = ctx.saved_tensors
+        high_grad = None
+        if ctx.needs_input_grad[1]:
+            high_grad = PointAssemble.apply(weight, grad, offset)
+        weight_grad, offset_grad = PointGradients.apply(weight, high, grad, offset)
+        return weight_grad, high_grad, offset_grad
+
+
+class PointGradients(Operator):
+    """The derivatives of assembly by weight, which is the similarity, and by offset.
+
+    weight (N, G, S, H, W), high (N, G*C, H, W), low (N, G*C, h, w), offset (N, G*S*2, H, W) to
+    those of weight and offset. The second is the gradient of similarity by offset, too.
+    """
+
+    name = 'point_gradients'
+    tensors = 4
+    maps = 0
+
+    @classmethod
+    def check(cls, weight, high, low, offset):
+        checks.check_maps(cls.name, dims=5, weight=weight, high=high, low=low, offset=offset)
+        groups, points = checks.shape(weight)[1:3]
+        checks.check_groups(cls.name, 'low', low, groups)
+        expected = 2 * groups * points
+        checks.check_channels(cls.name, 'offset', offset, expected, 'groups * points * 2')
+        checks.check_channels(cls.name, 'high', high, checks.shape(low)[1], 'as low')
+        checks.check_sizes(cls.name, 'high', high, 'low', low)
+        checks.check_same_size(cls.name, 'weight', weight, 'high', high)
+        checks.check_same_size(cls.name, 'offset', offset, 'high', high)
+
+    @staticmethod
+    def empty(weight, high, low, offset):
+        return weight.new_empty(weight.shape), empty_map(offset, *offset.shape[1:])
+
+    @staticmethod
+    def gradients(ctx, *grads):
+        tensors = ctx.saved_tensors
+        grads = tuple(
+            torch.zeros_like(t) if grad is None else grad
+            for t, grad in zip((tensors[0], tensors[3]), grads, strict=True)
+        )
+        return gradients_by_plain_torch(eager.point_gradients, tensors, grads)
+
+
+def softmax_gradient(grad: Tensor, weight: Tensor) -> Tensor:
+    """The gradient, and the tangent, of logits (N, G, S, H, W) by that of their softmax."""
+    return torch._softmax_backward_data(grad, weight, 2, weight.dtype)
+
+
+def empty_map(like: Tensor, channels: int, height: int, width: int) -> Tensor:
+    """Make a map in the layout of another."""
+    empty = like.new_empty(like.shape[0], channels, height, width)
+    return empty.contiguous(memory_format=layout_of(like))

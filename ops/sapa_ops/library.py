@@ -1,0 +1,226 @@
+"""What all operators have in common: ``torch.ops.sapa_ops``, autograd, ``torch.func``, autocast.
+
+A call goes from the public function to ``Operator.call`` (autocast, checks), ``apply`` (autograd
+and the transforms of ``torch.func``), ``torch.ops.sapa_ops`` (what compilers, exporters, fake
+tensors and profilers see) and its one kernel, which chooses the form that runs.
+"""
+
+from collections.abc import Callable
+from functools import cache
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils.flop_counter import register_flop_formula
+
+from . import autocast, compiled, eager
+from .backends import choose
+from .geometry import is_recorded
+from .schemas import define_schemas
+
+_library = define_schemas('sapa_ops')
+
+
+def _keys(*names: str) -> torch._C.DispatchKeySet:
+    keys = torch._C.DispatchKeySet(torch._C.DispatchKey.Undefined)
+    for name in names:
+        keys = keys | torch._C.DispatchKeySet(getattr(torch._C.DispatchKey, name))
+    return keys
+
+
+_AUTOCAST = _keys(*autocast.KEYS)
+_AUTOCAST_AND_VIEWS = _keys(*autocast.KEYS, 'ADInplaceOrView')
+
+
+class Operator(torch.autograd.Function):
+    """An operator. A subclass states its checks, its shape, its gradients and its casts.
+
+    It is an ``autograd.Function`` above the operator of ``torch.ops``, since the gradients that
+    ``torch.library`` registers fail in ``torch.func``, and in forward mode are zeros.
+
+    Attributes:
+        name (str): In ``torch.ops.sapa_ops``.
+        tensors (int): How many of the arguments, the first ones, are tensors.
+        maps (int): How many of them, the first ones, the result is linear in, in each by itself.
+        autocast_to (str | None): What autocast casts the tensors to: 'float32', or 'lower', its
+            own dtype. Defaults to None, nothing.
+        flops (Callable, optional): See ``torch.utils.flop_counter.register_flop_formula``.
+    """
+
+    name: str
+    tensors: int
+    maps: int
+    autocast_to: str | None = None
+    flops: Callable | None = None
+
+    @classmethod
+    def check(cls, *args: Any) -> None:
+        """Check the arguments.
+
+        Raises:
+            TypeError: If a tensor is not one of floating point, or dtypes differ.
+            ValueError: If shapes, devices or options do not fit.
+        """
+        raise NotImplementedError
+
+    @staticmethod
+    def empty(*args: Any) -> Any:
+        """Make results without values, in the shape and layout that every form gives them."""
+        raise NotImplementedError
+
+    @staticmethod
+    def gradients(ctx: Any, *grads: Any) -> tuple[Tensor | None, ...]:
+        """The gradients of the tensors by those of the results, of which one is not None."""
+        raise NotImplementedError
+
+    @classmethod
+    def call(cls, *args: Any) -> Any:
+        """Cast, check and run, as the public functions do."""
+        args = (*autocast.cast(args[: cls.tensors], cls.autocast_to), *args[cls.tensors :])
+        cls.check(*args)
+        # A recorded graph has the operator in it, with its gradients.
+        return _operator(cls)(*args) if is_recorded() else cls.apply(*args)
+
+    @classmethod
+    def apply(cls, *args: Any) -> Any:
+        """Run, recording gradients and transforms."""
+        if torch._C._are_functorch_transforms_active():
+            return super().apply(*args)
+        # Function.apply, but for binding arguments to names, which takes longer than all the rest.
+        return super(torch.autograd.Function, cls).apply(*args)
+
+    @classmethod
+    def forward(cls, *args: Any) -> Any:
+        """See ``torch.autograd.Function``."""
+        # Casts are made; in backward, where autocast may be on, there shall be none.
+        above = torch._C._ExcludeDispatchKeyGuard(_AUTOCAST_AND_VIEWS)
+        with torch._C._AutoDispatchBelowAutograd(), above:
+            return _operator(cls)(*args)
+
+    @classmethod
+    def setup_context(cls, ctx: Any, inputs: tuple, output: Any) -> None:
+        """See ``torch.autograd.Function``."""
+        tensors, ctx.options = inputs[: cls.tensors], inputs[cls.tensors :]
+        ctx.softmax = inputs[-1] is True  # always the last, and no other option is a boolean
+        saved = (*tensors, output) if ctx.softmax else tensors
+        ctx.set_materialize_grads(False)
+        ctx.save_for_backward(*saved)
+        ctx.save_for_forward(*saved)
+
+    @classmethod
+    def backward(cls, ctx: Any, *grads: Any) -> tuple[Tensor | None, ...]:
+        """See ``torch.autograd.Function``."""
+        none = (None,) * len(ctx.options)
+        if all(grad is None for grad in grads):
+            return *(None,) * cls.tensors, *none
+        return *cls.gradients(ctx, *grads), *none
+
+    @classmethod
+    def jvp(cls, ctx: Any, *tangents: Any) -> Any:
+        """See ``torch.autograd.Function``."""
+        tensors = ctx.saved_tensors[: cls.tensors]
+        options = (*ctx.options[:-1], False) if ctx.softmax else ctx.options
+        total = None
+        for i in range(cls.maps):
+            if tangents[i] is not None:
+                part = cls.apply(*tensors[:i], tangents[i], *tensors[i + 1 :], *options)
+                total = part if total is None else total + part
+        others = tangents[cls.maps : cls.tensors]
+        if any(tangent is not None for tangent in others):
+            part = _tangent_by_plain_torch(
+                lambda *others: getattr(eager, cls.name)(*tensors[: cls.maps], *others, *options),
+                tensors[cls.maps :],
+                others,
+            )
+            total = part if total is None else total + part
+        return cls.softmax_gradient(ctx, total) if ctx.softmax else total
+
+    @classmethod
+    def softmax_gradient(cls, ctx: Any, grad: Tensor) -> Tensor:
+        """The gradient of the similarity by that of its softmax; the tangent likewise."""
+        raise NotImplementedError
+
+    @classmethod
+    def vmap(cls, info: Any, in_dims: tuple, *args: Any) -> Any:
+        """See ``torch.autograd.Function``. What is mapped over becomes part of the batch."""
+        folded = []
+        for arg, dim in zip(args, in_dims, strict=True):
+            if isinstance(arg, Tensor):
+                arg = (
+                    arg.expand(info.batch_size, *arg.shape) if dim is None else arg.movedim(dim, 0)
+                )
+                batch = arg.shape[:2]
+                arg = arg.flatten(0, 1)
+            folded.append(arg)
+        out = cls.apply(*folded)
+        if isinstance(out, Tensor):
+            return out.unflatten(0, batch), 0
+        return tuple(part.unflatten(0, batch) for part in out), (0,) * len(out)
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        _library.impl(cls.name, cls._kernel, 'CompositeExplicitAutograd')
+        _library.impl(cls.name, cls._called_directly, 'Autograd')
+        for key in autocast.KEYS if cls.autocast_to else ():
+            _library.impl(cls.name, cls._called_under_autocast, key)
+        torch.library.register_fake(f'sapa_ops::{cls.name}', cls._fake, lib=_library)
+        if cls.flops is not None:
+            register_flop_formula(getattr(torch.ops.sapa_ops, cls.name))(cls.flops)
+
+    @classmethod
+    def _kernel(cls, *args: Any) -> Any:
+        if choose(args[0]) == 'compiled':
+            return compiled.OPERATORS[cls.name](*args)
+        cls.check(*args)
+        with torch.no_grad():
+            return getattr(eager, cls.name)(*args)
+
+    @classmethod
+    def _called_directly(cls, *args: Any) -> Any:
+        if torch._C._are_functorch_transforms_active():
+            raise RuntimeError(
+                f'torch.ops.sapa_ops.{cls.name} cannot be transformed by torch.func; the functions '
+                'of sapa_ops can'
+            )
+        # torch leaves arguments out that are as by default.
+        defaults = [argument.default_value for argument in _operator(cls)._schema.arguments]
+        return cls.apply(*args, *defaults[len(args) :])
+
+    @classmethod
+    def _called_under_autocast(cls, *args: Any) -> Any:
+        tensors = autocast.cast(args[: cls.tensors], cls.autocast_to)
+        with torch._C._ExcludeDispatchKeyGuard(_AUTOCAST):
+            return _operator(cls)(*tensors, *args[cls.tensors :])
+
+    @classmethod
+    def _fake(cls, *args: Any) -> Any:
+        cls.check(*args)
+        return cls.empty(*args)
+
+
+def gradients_by_plain_torch(function: Callable, inputs: tuple, grads: tuple) -> tuple:
+    """The gradients of the inputs, by torch, of a function that it can differentiate."""
+    _, pull_back = torch.func.vjp(function, *inputs)
+    return pull_back(grads)
+
+
+def _tangent_by_plain_torch(function: Callable, inputs: tuple, tangents: tuple) -> Any:
+    """The tangent of the result, also within forward mode, of which torch has no second level.
+
+    The gradients are linear in those of the result; the derivative of that map is the tangent.
+    """
+    outputs, pull_back = torch.func.vjp(function, *inputs)
+    tangents = tuple(
+        torch.zeros_like(i) if t is None else t for i, t in zip(inputs, tangents, strict=True)
+    )
+    if isinstance(outputs, Tensor):
+        _, push_forward = torch.func.vjp(pull_back, torch.zeros_like(outputs))
+        return push_forward(tangents)[0]
+    zeros = tuple(torch.zeros_like(out) for out in outputs)
+    _, push_forward = torch.func.vjp(lambda *grads: pull_back(grads), *zeros)
+    return push_forward(tangents)
+
+
+@cache
+def _operator(cls: type[Operator]) -> Callable:
+    return getattr(torch.ops.sapa_ops, cls.name).default
