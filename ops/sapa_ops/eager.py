@@ -60,7 +60,7 @@ def window_adjoint(
     weight: Tensor, high: Tensor, height: int, width: int, kernel_size: int, groups: int = 1
 ) -> Tensor:
     """See ``sapa_ops.operators.WindowAdjoint``."""
-    exist = children_exist(height, width, *high.shape[2:], high.device)
+    exist = children_exist(height, width, high.shape[2], high.shape[3], high.device)
     weights = _weights_of_children(weight, height, width, groups)
     children = group_children(_compute(high), height, width).unflatten(1, (groups, -1))
     radius = kernel_size // 2

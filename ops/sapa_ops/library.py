@@ -44,17 +44,16 @@ class Operator(torch.autograd.Function):
         maps (int): How many of them, the first ones, the result is linear in, in each by itself.
         autocast_to (str | None): What autocast casts the tensors to: 'float32', or 'lower', its
             own dtype. Defaults to None, nothing.
-        flops (Callable, optional): See ``torch.utils.flop_counter.register_flop_formula``.
     """
 
     name: str
     tensors: int
     maps: int
     autocast_to: str | None = None
-    flops: Callable | None = None
+    _flops: Callable | None = None
 
     @classmethod
-    def check(cls, *args: Any) -> None:
+    def _check(cls, *args: Any) -> None:
         """Check the arguments.
 
         Raises:
@@ -64,12 +63,12 @@ class Operator(torch.autograd.Function):
         raise NotImplementedError
 
     @staticmethod
-    def empty(*args: Any) -> Any:
+    def _empty(*args: Any) -> Any:
         """Make results without values, in the shape and layout that every form gives them."""
         raise NotImplementedError
 
     @staticmethod
-    def gradients(ctx: Any, *grads: Any) -> tuple[Tensor | None, ...]:
+    def _gradients(ctx: Any, *grads: Any) -> tuple[Tensor | None, ...]:
         """The gradients of the tensors by those of the results, of which one is not None."""
         raise NotImplementedError
 
@@ -77,7 +76,7 @@ class Operator(torch.autograd.Function):
     def call(cls, *args: Any) -> Any:
         """Cast, check and run, as the public functions do."""
         args = (*autocast.cast(args[: cls.tensors], cls.autocast_to), *args[cls.tensors :])
-        cls.check(*args)
+        cls._check(*args)
         # A recorded graph has the operator in it, with its gradients.
         return _operator(cls)(*args) if is_recorded() else cls.apply(*args)
 
@@ -85,9 +84,9 @@ class Operator(torch.autograd.Function):
     def apply(cls, *args: Any) -> Any:
         """Run, recording gradients and transforms."""
         if torch._C._are_functorch_transforms_active():
-            return super().apply(*args)
-        # Function.apply, but for binding arguments to names, which takes longer than all the rest.
-        return super(torch.autograd.Function, cls).apply(*args)
+            return super().apply(*args)  # type: ignore[misc]
+        # As there, without its binding of arguments to names, which takes longer than all the rest.
+        return super(torch.autograd.Function, cls).apply(*args)  # type: ignore[misc]
 
     @classmethod
     def forward(cls, *args: Any) -> Any:
@@ -113,14 +112,14 @@ class Operator(torch.autograd.Function):
         none = (None,) * len(ctx.options)
         if all(grad is None for grad in grads):
             return *(None,) * cls.tensors, *none
-        return *cls.gradients(ctx, *grads), *none
+        return *cls._gradients(ctx, *grads), *none
 
     @classmethod
     def jvp(cls, ctx: Any, *tangents: Any) -> Any:
         """See ``torch.autograd.Function``."""
         tensors = ctx.saved_tensors[: cls.tensors]
         options = (*ctx.options[:-1], False) if ctx.softmax else ctx.options
-        total = None
+        total: Any = None
         for i in range(cls.maps):
             if tangents[i] is not None:
                 part = cls.apply(*tensors[:i], tangents[i], *tensors[i + 1 :], *options)
@@ -133,10 +132,10 @@ class Operator(torch.autograd.Function):
                 others,
             )
             total = part if total is None else total + part
-        return cls.softmax_gradient(ctx, total) if ctx.softmax else total
+        return cls._softmax_gradient(ctx, total) if ctx.softmax else total
 
     @classmethod
-    def softmax_gradient(cls, ctx: Any, grad: Tensor) -> Tensor:
+    def _softmax_gradient(cls, ctx: Any, grad: Tensor) -> Tensor:
         """The gradient of the similarity by that of its softmax; the tangent likewise."""
         raise NotImplementedError
 
@@ -164,14 +163,14 @@ class Operator(torch.autograd.Function):
         for key in autocast.KEYS if cls.autocast_to else ():
             _library.impl(cls.name, cls._called_under_autocast, key)
         torch.library.register_fake(f'sapa_ops::{cls.name}', cls._fake, lib=_library)
-        if cls.flops is not None:
-            register_flop_formula(getattr(torch.ops.sapa_ops, cls.name))(cls.flops)
+        if cls._flops is not None:
+            register_flop_formula(getattr(torch.ops.sapa_ops, cls.name))(cls._flops)
 
     @classmethod
     def _kernel(cls, *args: Any) -> Any:
         if choose(args[0]) == 'compiled':
             return compiled.OPERATORS[cls.name](*args)
-        cls.check(*args)
+        cls._check(*args)
         with torch.no_grad():
             return getattr(eager, cls.name)(*args)
 
@@ -194,33 +193,37 @@ class Operator(torch.autograd.Function):
 
     @classmethod
     def _fake(cls, *args: Any) -> Any:
-        cls.check(*args)
-        return cls.empty(*args)
+        cls._check(*args)
+        return cls._empty(*args)
 
 
-def gradients_by_plain_torch(function: Callable, inputs: tuple, grads: tuple) -> tuple:
+def gradients_by_plain_torch(function: Callable, inputs: tuple, grads: Any) -> tuple:
     """The gradients of the inputs, by torch, of a function that it can differentiate."""
-    _, pull_back = torch.func.vjp(function, *inputs)
-    return pull_back(grads)
+    return _pull_back(function, inputs)[1](grads)
 
 
 def _tangent_by_plain_torch(function: Callable, inputs: tuple, tangents: tuple) -> Any:
     """The tangent of the result, also within forward mode, of which torch has no second level.
 
-    The gradients are linear in those of the result; the derivative of that map is the tangent.
+    It is the gradient of the gradient, which is linear in that of the result.
     """
-    outputs, pull_back = torch.func.vjp(function, *inputs)
-    tangents = tuple(
+    given = tuple(
         torch.zeros_like(i) if t is None else t for i, t in zip(inputs, tangents, strict=True)
     )
-    if isinstance(outputs, Tensor):
-        _, push_forward = torch.func.vjp(pull_back, torch.zeros_like(outputs))
-        return push_forward(tangents)[0]
-    zeros = tuple(torch.zeros_like(out) for out in outputs)
-    _, push_forward = torch.func.vjp(lambda *grads: pull_back(grads), *zeros)
-    return push_forward(tangents)
+    out, pull_back = _pull_back(function, inputs)
+    parts = out if isinstance(out, tuple) else (out,)
+    zeros = tuple(torch.zeros_like(part) for part in parts)
+    grads = gradients_by_plain_torch(
+        lambda *grads: pull_back(grads if isinstance(out, tuple) else grads[0]), zeros, given
+    )
+    return grads if isinstance(out, tuple) else grads[0]
+
+
+def _pull_back(function: Callable, inputs: tuple) -> tuple[Any, Callable]:
+    out, pull_back, *_ = torch.func.vjp(function, *inputs)
+    return out, pull_back
 
 
 @cache
-def _operator(cls: type[Operator]) -> Callable:
+def _operator(cls: type[Operator]) -> Any:
     return getattr(torch.ops.sapa_ops, cls.name).default

@@ -17,7 +17,6 @@ So they are each other's gradients, to any order; only offsets have others.
 """
 
 import math
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -129,7 +128,7 @@ class WindowSimilarity(Operator):
     autocast_to = 'float32'
 
     @classmethod
-    def check(cls, query, key, kernel_size, groups=1, softmax=False):
+    def _check(cls, query, key, kernel_size, groups=1, softmax=False):
         checks.check_maps(cls.name, query=query, key=key)
         checks.check_kernel_size(cls.name, kernel_size)
         checks.check_groups(cls.name, 'query', query, groups)
@@ -138,16 +137,16 @@ class WindowSimilarity(Operator):
         checks.check_switch(cls.name, softmax=softmax)
 
     @staticmethod
-    def empty(query, key, kernel_size, groups=1, softmax=False):
+    def _empty(query, key, kernel_size, groups=1, softmax=False):
         return query.new_empty(query.shape[0], groups * kernel_size**2, *query.shape[2:])
 
     @classmethod
-    def gradients(cls, ctx, grad):
+    def _gradients(cls, ctx, grad):
         query, key, *_ = ctx.saved_tensors
         kernel_size, groups, softmax = ctx.options
         query_grad = key_grad = None
         if softmax:
-            grad = cls.softmax_gradient(ctx, grad)
+            grad = cls._softmax_gradient(ctx, grad)
         if ctx.needs_input_grad[0]:
             query_grad = WindowAssemble.apply(grad, key, kernel_size, groups)
         if ctx.needs_input_grad[1]:
@@ -155,13 +154,13 @@ class WindowSimilarity(Operator):
         return query_grad, key_grad
 
     @classmethod
-    def softmax_gradient(cls, ctx, grad):
+    def _softmax_gradient(cls, ctx, grad):
         groups_and_taps = (ctx.options[1], -1)
         weight = ctx.saved_tensors[-1].unflatten(1, groups_and_taps)
         return softmax_gradient(grad.unflatten(1, groups_and_taps), weight).flatten(1, 2)
 
     @staticmethod
-    def flops(query, key, kernel_size, groups=1, softmax=False, *, out_shape, **_):
+    def _flops(query, key, kernel_size, groups=1, softmax=False, *, out_shape, **_):
         return 2 * math.prod(out_shape) * (query[1] // groups)
 
 
@@ -173,7 +172,7 @@ class WindowAssemble(Operator):
     autocast_to = 'lower'
 
     @classmethod
-    def check(cls, weight, value, kernel_size, groups=1):
+    def _check(cls, weight, value, kernel_size, groups=1):
         checks.check_maps(cls.name, weight=weight, value=value)
         checks.check_kernel_size(cls.name, kernel_size)
         checks.check_groups(cls.name, 'value', value, groups)
@@ -182,11 +181,11 @@ class WindowAssemble(Operator):
         checks.check_sizes(cls.name, 'weight', weight, 'value', value)
 
     @staticmethod
-    def empty(weight, value, kernel_size, groups=1):
+    def _empty(weight, value, kernel_size, groups=1):
         return empty_map(value, value.shape[1], *weight.shape[2:])
 
     @staticmethod
-    def gradients(ctx, grad):
+    def _gradients(ctx, grad):
         weight, value = ctx.saved_tensors
         weight_grad = value_grad = None
         if ctx.needs_input_grad[0]:
@@ -196,7 +195,7 @@ class WindowAssemble(Operator):
         return weight_grad, value_grad
 
     @staticmethod
-    def flops(weight, value, kernel_size, groups=1, *, out_shape, **_):
+    def _flops(weight, value, kernel_size, groups=1, *, out_shape, **_):
         return 2 * math.prod(out_shape) * kernel_size**2
 
 
@@ -210,7 +209,7 @@ class WindowAdjoint(Operator):
     tensors = maps = 2
 
     @classmethod
-    def check(cls, weight, high, height, width, kernel_size, groups=1):
+    def _check(cls, weight, high, height, width, kernel_size, groups=1):
         checks.check_maps(cls.name, weight=weight, high=high)
         checks.check_kernel_size(cls.name, kernel_size)
         checks.check_groups(cls.name, 'high', high, groups)
@@ -220,11 +219,11 @@ class WindowAdjoint(Operator):
         checks.check_low_size(cls.name, height, width, 'high', high)
 
     @staticmethod
-    def empty(weight, high, height, width, kernel_size, groups=1):
+    def _empty(weight, high, height, width, kernel_size, groups=1):
         return empty_map(high, high.shape[1], height, width)
 
     @staticmethod
-    def gradients(ctx, grad):
+    def _gradients(ctx, grad):
         weight, high = ctx.saved_tensors
         options = ctx.options[2:]
         weight_grad = high_grad = None
@@ -244,7 +243,7 @@ class PointSimilarity(Operator):
     autocast_to = 'float32'
 
     @classmethod
-    def check(cls, query, key, offset, groups, softmax=False):
+    def _check(cls, query, key, offset, groups, softmax=False):
         checks.check_maps(cls.name, query=query, key=key, offset=offset)
         checks.check_groups(cls.name, 'query', query, groups)
         points = max(checks.shape(offset)[1] // (2 * groups), 1)
@@ -256,16 +255,16 @@ class PointSimilarity(Operator):
         checks.check_switch(cls.name, softmax=softmax)
 
     @staticmethod
-    def empty(query, key, offset, groups, softmax=False):
+    def _empty(query, key, offset, groups, softmax=False):
         points = offset.shape[1] // (2 * groups)
         return query.new_empty(query.shape[0], groups, points, *query.shape[2:])
 
     @classmethod
-    def gradients(cls, ctx, grad):
+    def _gradients(cls, ctx, grad):
         query, key, offset, *_ = ctx.saved_tensors
         query_grad = key_grad = offset_grad = None
         if ctx.options[1]:
-            grad = cls.softmax_gradient(ctx, grad)
+            grad = cls._softmax_gradient(ctx, grad)
         if ctx.needs_input_grad[0]:
             query_grad = PointAssemble.apply(grad, key, offset)
         if ctx.needs_input_grad[1]:
@@ -275,11 +274,11 @@ class PointSimilarity(Operator):
         return query_grad, key_grad, offset_grad
 
     @classmethod
-    def softmax_gradient(cls, ctx, grad):
+    def _softmax_gradient(cls, ctx, grad):
         return softmax_gradient(grad, ctx.saved_tensors[-1])
 
     @staticmethod
-    def flops(query, key, offset, groups, softmax=False, *, out_shape, **_):
+    def _flops(query, key, offset, groups, softmax=False, *, out_shape, **_):
         # Two for each multiply-add, as torch counts; a bilinear sample takes four of them.
         return 2 * math.prod(out_shape) * (query[1] // groups) * (4 + 1)
 
@@ -293,7 +292,7 @@ class PointAssemble(Operator):
     autocast_to = 'lower'
 
     @classmethod
-    def check(cls, weight, value, offset):
+    def _check(cls, weight, value, offset):
         checks.check_maps(cls.name, dims=5, weight=weight, value=value, offset=offset)
         groups, points = checks.shape(weight)[1:3]
         checks.check_groups(cls.name, 'value', value, groups)
@@ -303,11 +302,11 @@ class PointAssemble(Operator):
         checks.check_same_size(cls.name, 'offset', offset, 'weight', weight)
 
     @staticmethod
-    def empty(weight, value, offset):
+    def _empty(weight, value, offset):
         return empty_map(value, value.shape[1], *weight.shape[3:])
 
     @staticmethod
-    def gradients(ctx, grad):
+    def _gradients(ctx, grad):
         weight, value, offset = ctx.saved_tensors
         weight_grad = value_grad = offset_grad = None
         if ctx.needs_input_grad[1]:
@@ -319,7 +318,7 @@ class PointAssemble(Operator):
         return weight_grad, value_grad, offset_grad
 
     @staticmethod
-    def flops(weight, value, offset, *, out_shape, **_):
+    def _flops(weight, value, offset, *, out_shape, **_):
         return 2 * math.prod(out_shape) * weight[2] * (4 + 1)
 
 
@@ -335,7 +334,7 @@ class PointAdjoint(Operator):
     maps = 2
 
     @classmethod
-    def check(cls, weight, high, offset, height, width):
+    def _check(cls, weight, high, offset, height, width):
         checks.check_maps(cls.name, dims=5, weight=weight, high=high, offset=offset)
         groups, points = checks.shape(weight)[1:3]
         checks.check_groups(cls.name, 'high', high, groups)
@@ -346,11 +345,11 @@ class PointAdjoint(Operator):
         checks.check_low_size(cls.name, height, width, 'high', high)
 
     @staticmethod
-    def empty(weight, high, offset, height, width):
+    def _empty(weight, high, offset, height, width):
         return empty_map(high, high.shape[1], height, width)
 
     @staticmethod
-    def gradients(ctx, grad):
+    def _gradients(ctx, grad):
         weight, high, offset = ctx.saved_tensors
         high_grad = None
         if ctx.needs_input_grad[1]:
@@ -371,7 +370,7 @@ class PointGradients(Operator):
     maps = 0
 
     @classmethod
-    def check(cls, weight, high, low, offset):
+    def _check(cls, weight, high, low, offset):
         checks.check_maps(cls.name, dims=5, weight=weight, high=high, low=low, offset=offset)
         groups, points = checks.shape(weight)[1:3]
         checks.check_groups(cls.name, 'low', low, groups)
@@ -383,11 +382,11 @@ class PointGradients(Operator):
         checks.check_same_size(cls.name, 'offset', offset, 'high', high)
 
     @staticmethod
-    def empty(weight, high, low, offset):
+    def _empty(weight, high, low, offset):
         return weight.new_empty(weight.shape), empty_map(offset, *offset.shape[1:])
 
     @staticmethod
-    def gradients(ctx, *grads):
+    def _gradients(ctx, *grads):
         tensors = ctx.saved_tensors
         grads = tuple(
             torch.zeros_like(t) if grad is None else grad

@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from sapa_ops.backends import autocast_enabled
+from sapa_ops import autocast
 from torch import Tensor, nn
 
 from .base import Table1Row, WindowUpsampler
@@ -91,7 +91,7 @@ class A2U(WindowUpsampler):
         """(N, 1, H / 2, W / 2); at least float32, because it grows with the square of the guide."""
         dtype = torch.promote_types(guide.dtype, torch.float32)
         device = guide.device.type
-        with torch.autocast(device, enabled=False) if autocast_enabled(device) else nullcontext():
+        with torch.autocast(device, enabled=False) if autocast.enabled(device) else nullcontext():
             filtered = _filter(guide.to(dtype), kernels.to(dtype)).unbind(1)
             first, second = (
                 F.leaky_relu(_normalise(norm, feature), 0.01)  # type: ignore[arg-type]

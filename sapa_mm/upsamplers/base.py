@@ -4,8 +4,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import torch
-from sapa_ops import window_assemble
-from sapa_ops.backends import autocast_enabled
+from sapa_ops import autocast, window_assemble
 from sapa_ops.checks import check_positive, shape
 from torch import Tensor, nn
 
@@ -205,7 +204,7 @@ class Upsampler(nn.Module):
             self.fail(f'guide has batch size {guide_n}, x has {n}')
         if guide.device != x.device:
             self.fail(f'guide is on {guide.device}, x on {x.device}')
-        if guide.dtype != x.dtype and not autocast_enabled(x.device.type):
+        if guide.dtype != x.dtype and not autocast.enabled(x.device.type):
             self.fail(f'guide is {guide.dtype}, x is {x.dtype}', TypeError)
 
     def _check_map(self, name: str, feature: Tensor, channels: int | None) -> None:
