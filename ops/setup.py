@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -10,7 +11,10 @@ from setuptools import setup
 from setuptools.command.build_py import build_py
 
 ROOT = Path(__file__).resolve().parent
-LIBRARY = 'sapa_ops._C'
+LIBRARY = 'sapa_ops._kernels'
+# Of CUDAExtension's and CppExtension's, those whose symbols are used: a name of the rest would be
+# one more thing that another torch may lack.
+LIBRARIES = ('torch_cpu', 'torch_cuda', 'cudart')
 
 
 def load_build():
@@ -31,12 +35,18 @@ def find_torch():
             sys.path.append(str(Path(found.stdout.strip()).parent))
 
 
-def write_record(command, unavailable):
-    """Write the reasons where sapa_ops.backend_for finds them."""
+def package(command):
+    """Find the folder that a command fills: of an editable installation, that of the sources."""
     in_source = getattr(command, 'editable_mode', False) or getattr(command, 'inplace', False)
-    folder = (ROOT if in_source else Path(command.build_lib)) / 'sapa_ops'
+    return (ROOT if in_source else Path(command.build_lib)) / 'sapa_ops'
+
+
+def write_record(folder, unavailable):
+    """Write the reasons where sapa_ops.backend_for finds them, whole or not at all."""
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / '_build.json').write_text(json.dumps(unavailable, indent=2) + '\n')
+    unfinished = folder / '_build.json.new'
+    unfinished.write_text(json.dumps(unavailable, indent=2) + '\n')
+    os.replace(unfinished, folder / '_build.json')
 
 
 find_torch()
@@ -51,7 +61,7 @@ class BuildPython(build_py):
         """Copy the package, then write the record beside it."""
         super().run()
         if not self.dry_run:
-            write_record(self, plan.unavailable)
+            write_record(package(self), plan.unavailable)
 
 
 def extension(devices):
@@ -67,7 +77,7 @@ def extension(devices):
         extra_link_args=chosen['link'],
         py_limited_api=True,
     )
-    made.libraries = [name for name in made.libraries if name != 'torch_python']
+    made.libraries = [name for name in made.libraries if name in LIBRARIES]
     return made
 
 
@@ -92,7 +102,9 @@ def build_command():
                         vars(self.extensions[0]).update(vars(extension(devices)))
             if not devices:
                 self.extensions.clear()
-            write_record(self, unavailable)
+                for earlier in package(self).glob('_kernels*.so'):
+                    earlier.unlink()
+            write_record(package(self), unavailable)
 
     return Build
 

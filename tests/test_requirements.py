@@ -7,6 +7,10 @@ import sys
 from pathlib import Path
 
 import pytest
+import sapa_ops
+from packaging.specifiers import SpecifierSet
+
+import sapa_mm
 
 ROOT = Path(__file__).parents[1]
 #: Distributions by the name of their module, where the two differ.
@@ -31,10 +35,15 @@ def imported_modules():
                 yield node.module
 
 
-def declared(extra):
-    """The distributions that a stack, with export and matting, installs."""
+def read_config():
     config = configparser.ConfigParser()
     config.read(ROOT / 'setup.cfg')
+    return config
+
+
+def declared(extra):
+    """The distributions that a stack, with export and matting, installs."""
+    config = read_config()
     extras = config['options.extras_require']
     text = '\n'.join(
         [config['options']['install_requires'], extras[extra], extras['export'], extras['matting']]
@@ -51,3 +60,14 @@ def test_what_is_imported_is_declared(stack):
     names = {distributions.get(name, name) for name in modules - sys.stdlib_module_names}
     assert {'pillow', 'opencv-python', 'torch'} < names
     assert names <= declared(stack)
+
+
+def test_operators_are_those_of_the_same_minor_version():
+    required = read_config()['options']['install_requires']
+    allowed = SpecifierSet(re.search('^sapa_ops(.*)$', required, re.M)[1], prereleases=True)
+    major, minor = map(int, sapa_mm.__version__.split('.')[:2])
+    assert sapa_ops.__version__ == sapa_mm.__version__
+    assert sapa_ops.__version__ in allowed
+    assert f'{major}.{minor}.99' in allowed
+    assert f'{major}.{minor - 1}.99' not in allowed
+    assert f'{major}.{minor + 1}' not in allowed

@@ -21,6 +21,9 @@ _REQUESTS = ('auto', 'cpu', 'cuda', 'none')
 # Built for on machines without a GPU; the last also as PTX, for later ones.
 _CUDA_ARCHITECTURES = '7.5;8.0;8.6;9.0;10.0+PTX'
 
+# The first whose stable ABI has all that the sources use; a library runs with any later one.
+_OLDEST_TORCH = (2, 10)
+
 
 @dataclass
 class Plan:
@@ -59,7 +62,7 @@ def plan() -> Plan:
     no_cuda = no_cpu or _why_no_cuda()
     unavailable = {'cpu': no_cpu, 'cuda': no_cuda}
     if request == 'cpu':
-        unavailable['cuda'] = 'it was built with SAPA_OPS_BUILD=cpu'
+        unavailable['cuda'] = 'it was built for the CPU alone (SAPA_OPS_BUILD=cpu)'
     elif request == 'cuda' and no_cuda:
         raise RuntimeError(f'SAPA_OPS_BUILD=cuda: {no_cuda}')
     if request != 'auto' and no_cpu:
@@ -156,9 +159,12 @@ def build_just_in_time(folder: str | None = None, sanitize: bool = False) -> Pat
 
 def _why_no_cpu() -> str | None:
     try:
-        import torch  # noqa: F401
+        import torch
     except ImportError:
         return 'torch was not installed when it was built'
+    if tuple(map(int, torch.__version__.split('.')[:2])) < _OLDEST_TORCH:
+        oldest = '.'.join(map(str, _OLDEST_TORCH))
+        return f'sapa_ops compiles against torch {oldest} or later, this is {torch.__version__}'
     compiler = os.environ.get('CXX', 'c++').split()[0]
     if shutil.which(compiler) is None:
         return f'no C++ compiler was found when it was built (looked for {compiler})'

@@ -3,6 +3,7 @@
 Everything but the launch itself: which thread does what, loads of 16 bytes, sums shared by threads.
 """
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -35,6 +36,9 @@ def threads():
     unavailable = backend_for(torch.zeros(1)).unavailable
     if 'compiled' in unavailable:
         pytest.skip(unavailable['compiled'])
+    for tool in ('c++', 'ninja'):
+        if shutil.which(tool) is None:
+            pytest.skip(f'compiling these threads needs {tool}')
     from torch.utils import cpp_extension
 
     cpp_extension.load(
