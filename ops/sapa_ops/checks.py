@@ -68,7 +68,9 @@ def check_positive(owner: str, **numbers: int) -> None:
         ValueError: If one is not.
     """
     for name, number in numbers.items():
-        if isinstance(number, bool) or not isinstance(number, int) or number < 1:
+        # While a graph is recorded, sizes are symbols.
+        integer = isinstance(number, (int, torch.SymInt)) and not isinstance(number, bool)
+        if not integer or number < 1:
             raise ValueError(f'{owner}: {name} must be a positive integer, got {number!r}')
 
 

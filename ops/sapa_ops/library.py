@@ -6,7 +6,6 @@ tensors and profilers see) and its one kernel, which chooses the form that runs.
 """
 
 from collections.abc import Callable
-from functools import cache
 from typing import Any
 
 import torch
@@ -32,11 +31,8 @@ _AUTOCAST = _keys(*autocast.KEYS)
 _AUTOCAST_AND_VIEWS = _keys(*autocast.KEYS, 'ADInplaceOrView')
 
 
-class Operator(torch.autograd.Function):
+class Operator:
     """An operator. A subclass states its checks, its shape, its gradients and its casts.
-
-    It is an ``autograd.Function`` above the operator of ``torch.ops``, since the gradients that
-    ``torch.library`` registers fail in ``torch.func``, and in forward mode are zeros.
 
     Attributes:
         name (str): In ``torch.ops.sapa_ops``.
@@ -50,7 +46,22 @@ class Operator(torch.autograd.Function):
     tensors: int
     maps: int
     autocast_to: str | None = None
-    _flops: Callable | None = None
+    _flops: Callable | None = None  # see torch.utils.flop_counter.register_flop_formula
+    _operator: Any
+    _function: Any
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        packet = getattr(torch.ops.sapa_ops, cls.name)
+        cls._operator = packet.default
+        cls._function = type(cls.__name__, (_Function,), {'operator': cls})
+        _library.impl(cls.name, cls._kernel, 'CompositeExplicitAutograd')
+        _library.impl(cls.name, cls._called_directly, 'Autograd')
+        for key in autocast.KEYS if cls.autocast_to else ():
+            _library.impl(cls.name, cls._called_under_autocast, key)
+        torch.library.register_fake(f'sapa_ops::{cls.name}', cls._fake, lib=_library)
+        if cls._flops is not None:
+            register_flop_formula(packet)(cls._flops)
 
     @classmethod
     def _check(cls, *args: Any) -> None:
@@ -69,7 +80,16 @@ class Operator(torch.autograd.Function):
 
     @staticmethod
     def _gradients(ctx: Any, *grads: Any) -> tuple[Tensor | None, ...]:
-        """The gradients of the tensors by those of the results, of which one is not None."""
+        """The gradients of the tensors by those of the results, of which one is not None.
+
+        By operators, so that they have gradients, too. ``ctx.saved_tensors`` are the tensors, and
+        last the result of a similarity with softmax; ``ctx.options`` are the other arguments.
+        """
+        raise NotImplementedError
+
+    @staticmethod
+    def _softmax_gradient(ctx: Any, grad: Tensor) -> Tensor:
+        """The gradient of a similarity by that of its softmax; the tangent likewise."""
         raise NotImplementedError
 
     @classmethod
@@ -78,93 +98,15 @@ class Operator(torch.autograd.Function):
         args = (*autocast.cast(args[: cls.tensors], cls.autocast_to), *args[cls.tensors :])
         cls._check(*args)
         # A recorded graph has the operator in it, with its gradients.
-        return _operator(cls)(*args) if is_recorded() else cls.apply(*args)
+        return cls._operator(*args) if is_recorded() else cls.apply(*args)
 
     @classmethod
     def apply(cls, *args: Any) -> Any:
-        """Run, recording gradients and transforms."""
+        """Run, recording gradients, and under the transforms of ``torch.func``."""
         if torch._C._are_functorch_transforms_active():
-            return super().apply(*args)  # type: ignore[misc]
+            return cls._function.apply(*args)
         # As there, without its binding of arguments to names, which takes longer than all the rest.
-        return super(torch.autograd.Function, cls).apply(*args)  # type: ignore[misc]
-
-    @classmethod
-    def forward(cls, *args: Any) -> Any:
-        """See ``torch.autograd.Function``."""
-        # Casts are made; in backward, where autocast may be on, there shall be none.
-        above = torch._C._ExcludeDispatchKeyGuard(_AUTOCAST_AND_VIEWS)
-        with torch._C._AutoDispatchBelowAutograd(), above:
-            return _operator(cls)(*args)
-
-    @classmethod
-    def setup_context(cls, ctx: Any, inputs: tuple, output: Any) -> None:
-        """See ``torch.autograd.Function``."""
-        tensors, ctx.options = inputs[: cls.tensors], inputs[cls.tensors :]
-        ctx.softmax = inputs[-1] is True  # always the last, and no other option is a boolean
-        saved = (*tensors, output) if ctx.softmax else tensors
-        ctx.set_materialize_grads(False)
-        ctx.save_for_backward(*saved)
-        ctx.save_for_forward(*saved)
-
-    @classmethod
-    def backward(cls, ctx: Any, *grads: Any) -> tuple[Tensor | None, ...]:
-        """See ``torch.autograd.Function``."""
-        none = (None,) * len(ctx.options)
-        if all(grad is None for grad in grads):
-            return *(None,) * cls.tensors, *none
-        return *cls._gradients(ctx, *grads), *none
-
-    @classmethod
-    def jvp(cls, ctx: Any, *tangents: Any) -> Any:
-        """See ``torch.autograd.Function``."""
-        tensors = ctx.saved_tensors[: cls.tensors]
-        options = (*ctx.options[:-1], False) if ctx.softmax else ctx.options
-        total: Any = None
-        for i in range(cls.maps):
-            if tangents[i] is not None:
-                part = cls.apply(*tensors[:i], tangents[i], *tensors[i + 1 :], *options)
-                total = part if total is None else total + part
-        others = tangents[cls.maps : cls.tensors]
-        if any(tangent is not None for tangent in others):
-            part = _tangent_by_plain_torch(
-                lambda *others: getattr(eager, cls.name)(*tensors[: cls.maps], *others, *options),
-                tensors[cls.maps :],
-                others,
-            )
-            total = part if total is None else total + part
-        return cls._softmax_gradient(ctx, total) if ctx.softmax else total
-
-    @classmethod
-    def _softmax_gradient(cls, ctx: Any, grad: Tensor) -> Tensor:
-        """The gradient of the similarity by that of its softmax; the tangent likewise."""
-        raise NotImplementedError
-
-    @classmethod
-    def vmap(cls, info: Any, in_dims: tuple, *args: Any) -> Any:
-        """See ``torch.autograd.Function``. What is mapped over becomes part of the batch."""
-        folded = []
-        for arg, dim in zip(args, in_dims, strict=True):
-            if isinstance(arg, Tensor):
-                arg = (
-                    arg.expand(info.batch_size, *arg.shape) if dim is None else arg.movedim(dim, 0)
-                )
-                batch = arg.shape[:2]
-                arg = arg.flatten(0, 1)
-            folded.append(arg)
-        out = cls.apply(*folded)
-        if isinstance(out, Tensor):
-            return out.unflatten(0, batch), 0
-        return tuple(part.unflatten(0, batch) for part in out), (0,) * len(out)
-
-    def __init_subclass__(cls, **kwargs: Any) -> None:
-        super().__init_subclass__(**kwargs)
-        _library.impl(cls.name, cls._kernel, 'CompositeExplicitAutograd')
-        _library.impl(cls.name, cls._called_directly, 'Autograd')
-        for key in autocast.KEYS if cls.autocast_to else ():
-            _library.impl(cls.name, cls._called_under_autocast, key)
-        torch.library.register_fake(f'sapa_ops::{cls.name}', cls._fake, lib=_library)
-        if cls._flops is not None:
-            register_flop_formula(getattr(torch.ops.sapa_ops, cls.name))(cls._flops)
+        return super(torch.autograd.Function, cls._function).apply(*args)
 
     @classmethod
     def _kernel(cls, *args: Any) -> Any:
@@ -182,19 +124,90 @@ class Operator(torch.autograd.Function):
                 'of sapa_ops can'
             )
         # torch leaves arguments out that are as by default.
-        defaults = [argument.default_value for argument in _operator(cls)._schema.arguments]
+        defaults = [argument.default_value for argument in cls._operator._schema.arguments]
         return cls.apply(*args, *defaults[len(args) :])
 
     @classmethod
     def _called_under_autocast(cls, *args: Any) -> Any:
         tensors = autocast.cast(args[: cls.tensors], cls.autocast_to)
         with torch._C._ExcludeDispatchKeyGuard(_AUTOCAST):
-            return _operator(cls)(*tensors, *args[cls.tensors :])
+            return cls._operator(*tensors, *args[cls.tensors :])
 
     @classmethod
     def _fake(cls, *args: Any) -> Any:
         cls._check(*args)
         return cls._empty(*args)
+
+
+class _Function(torch.autograd.Function):
+    """Autograd and ``torch.func`` for an operator, above ``torch.ops``.
+
+    (The gradients that ``torch.library`` registers fail in ``torch.func``, and tangents are zeros.)
+    """
+
+    operator: type[Operator]
+
+    @classmethod
+    def forward(cls, *args: Any) -> Any:
+        # Casts are made; in backward, where autocast may be on, there shall be none.
+        above = torch._C._ExcludeDispatchKeyGuard(_AUTOCAST_AND_VIEWS)
+        with torch._C._AutoDispatchBelowAutograd(), above:
+            return cls.operator._operator(*args)
+
+    @classmethod
+    def setup_context(cls, ctx: Any, inputs: tuple, output: Any) -> None:
+        count = cls.operator.tensors
+        ctx.options = inputs[count:]
+        ctx.softmax = inputs[-1] is True  # always the last, and no other option is a boolean
+        saved = (*inputs[:count], output) if ctx.softmax else inputs[:count]
+        ctx.set_materialize_grads(False)
+        ctx.save_for_backward(*saved)
+        ctx.save_for_forward(*saved)
+
+    @classmethod
+    def backward(cls, ctx: Any, *grads: Any) -> tuple[Tensor | None, ...]:
+        none = (None,) * len(ctx.options)
+        if all(grad is None for grad in grads):
+            return *(None,) * cls.operator.tensors, *none
+        return *cls.operator._gradients(ctx, *grads), *none
+
+    @classmethod
+    def jvp(cls, ctx: Any, *tangents: Any) -> Any:
+        operator = cls.operator
+        tensors = ctx.saved_tensors[: operator.tensors]
+        options = (*ctx.options[:-1], False) if ctx.softmax else ctx.options
+        maps, others = tensors[: operator.maps], tensors[operator.maps :]
+        total: Any = None
+        for i in range(len(maps)):
+            if tangents[i] is not None:
+                part = operator.apply(*maps[:i], tangents[i], *maps[i + 1 :], *others, *options)
+                total = part if total is None else total + part
+        tangents = tangents[len(maps) : operator.tensors]
+        if any(tangent is not None for tangent in tangents):
+            part = _tangent_by_plain_torch(
+                lambda *others: getattr(eager, operator.name)(*maps, *others, *options),
+                others,
+                tangents,
+            )
+            total = part if total is None else total + part
+        return operator._softmax_gradient(ctx, total) if ctx.softmax else total
+
+    @classmethod
+    def vmap(cls, info: Any, in_dims: tuple, *args: Any) -> Any:
+        # What is mapped over becomes part of the batch.
+        folded = []
+        for arg, dim in zip(args, in_dims, strict=True):
+            if isinstance(arg, Tensor):
+                mapped = (
+                    arg.expand(info.batch_size, *arg.shape) if dim is None else arg.movedim(dim, 0)
+                )
+                batch = mapped.shape[:2]
+                arg = mapped.flatten(0, 1)
+            folded.append(arg)
+        out = cls.operator.apply(*folded)
+        if isinstance(out, Tensor):
+            return out.unflatten(0, batch), 0
+        return tuple(part.unflatten(0, batch) for part in out), (0,) * len(out)
 
 
 def gradients_by_plain_torch(function: Callable, inputs: tuple, grads: Any) -> tuple:
@@ -222,8 +235,3 @@ def _tangent_by_plain_torch(function: Callable, inputs: tuple, tangents: tuple) 
 def _pull_back(function: Callable, inputs: tuple) -> tuple[Any, Callable]:
     out, pull_back, *_ = torch.func.vjp(function, *inputs)
     return out, pull_back
-
-
-@cache
-def _operator(cls: type[Operator]) -> Any:
-    return getattr(torch.ops.sapa_ops, cls.name).default

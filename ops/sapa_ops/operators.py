@@ -140,21 +140,21 @@ class WindowSimilarity(Operator):
     def _empty(query, key, kernel_size, groups=1, softmax=False):
         return query.new_empty(query.shape[0], groups * kernel_size**2, *query.shape[2:])
 
-    @classmethod
-    def _gradients(cls, ctx, grad):
+    @staticmethod
+    def _gradients(ctx, grad):
         query, key, *_ = ctx.saved_tensors
         kernel_size, groups, softmax = ctx.options
         query_grad = key_grad = None
         if softmax:
-            grad = cls._softmax_gradient(ctx, grad)
+            grad = WindowSimilarity._softmax_gradient(ctx, grad)
         if ctx.needs_input_grad[0]:
             query_grad = WindowAssemble.apply(grad, key, kernel_size, groups)
         if ctx.needs_input_grad[1]:
             key_grad = WindowAdjoint.apply(grad, query, *key.shape[2:], kernel_size, groups)
         return query_grad, key_grad
 
-    @classmethod
-    def _softmax_gradient(cls, ctx, grad):
+    @staticmethod
+    def _softmax_gradient(ctx, grad):
         groups_and_taps = (ctx.options[1], -1)
         weight = ctx.saved_tensors[-1].unflatten(1, groups_and_taps)
         return softmax_gradient(grad.unflatten(1, groups_and_taps), weight).flatten(1, 2)
@@ -259,12 +259,12 @@ class PointSimilarity(Operator):
         points = offset.shape[1] // (2 * groups)
         return query.new_empty(query.shape[0], groups, points, *query.shape[2:])
 
-    @classmethod
-    def _gradients(cls, ctx, grad):
+    @staticmethod
+    def _gradients(ctx, grad):
         query, key, offset, *_ = ctx.saved_tensors
         query_grad = key_grad = offset_grad = None
         if ctx.options[1]:
-            grad = cls._softmax_gradient(ctx, grad)
+            grad = PointSimilarity._softmax_gradient(ctx, grad)
         if ctx.needs_input_grad[0]:
             query_grad = PointAssemble.apply(grad, key, offset)
         if ctx.needs_input_grad[1]:
@@ -273,8 +273,8 @@ class PointSimilarity(Operator):
             _, offset_grad = PointGradients.apply(grad, query, key, offset)
         return query_grad, key_grad, offset_grad
 
-    @classmethod
-    def _softmax_gradient(cls, ctx, grad):
+    @staticmethod
+    def _softmax_gradient(ctx, grad):
         return softmax_gradient(grad, ctx.saved_tensors[-1])
 
     @staticmethod

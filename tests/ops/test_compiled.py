@@ -33,12 +33,12 @@ from ..support.operators import (
 )
 from ..support.pairs import parametrize_pairs
 
-WINDOW = ('window_similarity', 'window_assemble', 'window_assemble_backward_value')
+WINDOW = ('window_similarity', 'window_assemble', 'window_adjoint')
 POINT = (
     'point_similarity',
     'point_assemble',
-    'point_assemble_backward_value',
-    'point_assemble_backward_weight_offset',
+    'point_adjoint',
+    'point_gradients',
 )
 DIRECT = WINDOW + POINT
 
@@ -67,7 +67,7 @@ def direct(operator, case, dtype=torch.float64):
         return {
             'window_similarity': (dict(query=high, key=low, **options), [weight_grad]),
             'window_assemble': (dict(weight=weight, value=low, **options), [known.out]),
-            'window_assemble_backward_value': (
+            'window_adjoint': (
                 dict(weight=weight, high=high, **sizes, **options),
                 [low_grad],
             ),
@@ -80,8 +80,8 @@ def direct(operator, case, dtype=torch.float64):
             [weight_grad],
         ),
         'point_assemble': (dict(weight=weight, value=low, offset=offset[0]), [known.out]),
-        'point_assemble_backward_value': (adjoint, [low_grad]),
-        'point_assemble_backward_weight_offset': (maps, [weight_grad, *offset_grad]),
+        'point_adjoint': (adjoint, [low_grad]),
+        'point_gradients': (maps, [weight_grad, *offset_grad]),
     }[operator]
 
 
@@ -119,19 +119,19 @@ class Recorder(TorchDispatchMode):
 @pytest.mark.parametrize(
     ('operator', 'for_gradients'),
     [
-        ('window_similarity', ['window_assemble', 'window_assemble_backward_value']),
-        ('window_assemble', ['window_similarity', 'window_assemble_backward_value']),
+        ('window_similarity', ['window_assemble', 'window_adjoint']),
+        ('window_assemble', ['window_similarity', 'window_adjoint']),
         (
             'point_similarity',
             [
                 'point_assemble',
-                'point_assemble_backward_value',
-                'point_assemble_backward_weight_offset',
+                'point_adjoint',
+                'point_gradients',
             ],
         ),
         (
             'point_assemble',
-            ['point_assemble_backward_value', 'point_assemble_backward_weight_offset'],
+            ['point_adjoint', 'point_gradients'],
         ),
     ],
 )
@@ -164,11 +164,11 @@ def test_against_oracle(operator, layout, dtype, device):
 LIKE = {
     'window_similarity': (None,),
     'window_assemble': ('value',),
-    'window_assemble_backward_value': ('high',),
+    'window_adjoint': ('high',),
     'point_similarity': (None,),
     'point_assemble': ('value',),
-    'point_assemble_backward_value': ('high',),
-    'point_assemble_backward_weight_offset': (None, 'offset'),
+    'point_adjoint': ('high',),
+    'point_gradients': (None, 'offset'),
 }
 
 
@@ -198,7 +198,7 @@ def test_opcheck(operator, layout, requires_grad, device):
         arguments, lambda t: relayout(t.to(device), layout).detach().requires_grad_(requires_grad)
     )
     tests = list(torch.library._OPCHECK_DEFAULT_UTILS)
-    if operator == 'point_assemble_backward_weight_offset' and requires_grad:
+    if operator == 'point_gradients' and requires_grad:
         tests.remove('test_aot_dispatch_dynamic')  # it has no derivatives, as below
     checked = getattr(torch.ops.sapa_ops, operator).default
     torch.library.opcheck(checked, (), arguments, test_utils=tests)
@@ -232,7 +232,7 @@ class TestDoubleBackward:
         tolerance = NONDETERMINISM[device]
         assert torch.autograd.gradgradcheck(function, maps, nondet_tol=tolerance)
 
-    @pytest.mark.parametrize('operator', ['point_assemble_backward_value'])
+    @pytest.mark.parametrize('operator', ['point_adjoint'])
     def test_first_derivatives_of_the_adjoint(self, operator, device):
         arguments, _ = direct(operator, UNEVEN)
         names = list(only_tensors(arguments))
