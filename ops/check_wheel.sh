@@ -6,7 +6,7 @@
 # PYTHON has torch, numpy, pytest and hypothesis, and is left as it is. More arguments go to pytest.
 set -euo pipefail
 wheel=$(realpath "$1") && shift
-PYTHON=$(command -v "${PYTHON:-python3}")
+PYTHON=$("${PYTHON:-python3}" -c 'import sys; print(sys.executable)')
 root=$(realpath "$(dirname "$0")/..")
 
 # The tests stand alone, so that they import the wheel's package and not the checkout's.

@@ -5,7 +5,8 @@
 #     ops/repair_wheel.sh WHEELS/sapa_ops-*.whl dist
 #
 # Refuses it unless its library needs nothing but versioned symbols of the system and torch's stable
-# ABI; then gives it the tag of the oldest glibc that will do. Needs python, nm, auditwheel, patchelf.
+# ABI; then gives it the tag of the oldest glibc that will do. Needs python, nm, auditwheel, patchelf
+# and torch-abi-audit.
 set -euo pipefail
 wheel=$1 folder=$2
 
@@ -18,5 +19,6 @@ if nm -DCu "$library" | grep -v -e @ -e '^ *w ' -e ' aoti_torch_[a-z0-9_]*$' -e 
     echo "$wheel: outside of torch's stable ABI, see above" >&2
     exit 1
 fi
+torch-abi-audit --check both --verbose "$library"
 # Torch itself comes from the user's environment.
 auditwheel repair --strip --exclude 'libtorch*' --exclude 'libc10*' --wheel-dir "$folder" "$wheel"

@@ -164,7 +164,7 @@ def _why_no_cpu() -> str | None:
         return 'torch was not installed when it was built'
     if tuple(map(int, torch.__version__.split('.')[:2])) < _OLDEST_TORCH:
         oldest = '.'.join(map(str, _OLDEST_TORCH))
-        return f'sapa_ops compiles against torch {oldest} or later, this is {torch.__version__}'
+        return f'it compiles against torch {oldest} or later, not {torch.__version__}'
     compiler = os.environ.get('CXX', 'c++').split()[0]
     if shutil.which(compiler) is None:
         return f'no C++ compiler was found when it was built (looked for {compiler})'

@@ -22,10 +22,10 @@ def default_request(monkeypatch):
 
 def test_torch_before_the_stable_abi(monkeypatch):
     monkeypatch.setattr(torch, '__version__', '2.7.1+cu126')
-    reason = 'sapa_ops compiles against torch 2.10 or later, this is 2.7.1+cu126'
+    reason = 'it compiles against torch 2.10 or later, not 2.7.1+cu126'
     assert build.plan() == build.Plan(unavailable={'cpu': reason, 'cuda': reason})
     monkeypatch.setenv('SAPA_OPS_BUILD', 'cpu')
-    with pytest.raises(RuntimeError, match='SAPA_OPS_BUILD=cpu: sapa_ops compiles against'):
+    with pytest.raises(RuntimeError, match='SAPA_OPS_BUILD=cpu: it compiles against torch 2.10'):
         build.plan()
 
 
