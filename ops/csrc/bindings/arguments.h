@@ -106,7 +106,7 @@ inline Map map_of(const Tensor& t, int64_t groups) {
 inline void check_shape(const char* name, const Tensor& tensor,
                         std::initializer_list<int64_t> shape, const Tensor& like) {
   const Sizes wanted(shape);
-  check(tensor.sizes() == wanted, name, " must have shape ", wanted, ", got ", tensor.sizes());
+  check(tensor.sizes().equals(wanted), name, " must have shape ", wanted, ", got ", tensor.sizes());
   check(tensor.device() == like.device(), name, " is on ", tensor.device(), ", others on ",
         like.device());
   check(tensor.scalar_type() == like.scalar_type(), name, " is ", tensor.scalar_type(),
