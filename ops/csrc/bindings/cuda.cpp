@@ -1,6 +1,7 @@
 // The CUDA kernels on torch's current stream.
 #include <cuda_runtime_api.h>
 #include <torch/csrc/stable/accelerator.h>
+#include <torch/csrc/stable/macros.h>
 
 #include "../cuda/kernels.h"
 #include "operators.h"
