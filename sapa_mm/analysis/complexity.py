@@ -67,8 +67,7 @@ def measure_cost(config: str, shape: tuple[int, int] | None = None) -> Cost:
 
     Raises:
         FileNotFoundError: If there is no such config.
-        ValueError: If its model cannot be built, or cannot run on an input of this shape, or
-            ``sapa_ops`` has no compiled operators.
+        ValueError: If its model cannot be built, or cannot run on an input of this shape.
     """
     with _prefixing_errors(config, AssertionError):
         cfg = read_config(config)

@@ -5,7 +5,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-import sapa_ops
 import torch
 from torch import Tensor, nn
 from torch._subclasses.fake_tensor import FakeTensorMode
@@ -45,10 +44,6 @@ def count_flops(model: nn.Module, run: Callable[[Tensor], Any], shape: tuple[int
 
     Returns:
         Flops: The counts.
-
-    Raises:
-        RuntimeError: If ``sapa_ops`` has no compiled operators: plain PyTorch's elementwise steps
-            would not be counted.
     """
     counter = FlopCounterMode(
         display=False, custom_mapping={torch.ops.aten.grid_sampler_2d: _count_grid_sample}
@@ -72,7 +67,6 @@ def count_flops(model: nn.Module, run: Callable[[Tensor], Any], shape: tuple[int
     try:
         with (
             FakeTensorMode(allow_non_fake_inputs=True),
-            sapa_ops.use_backend('compiled'),
             torch.no_grad(),
             # Innermost, so that it sees the operators first.
             counter,

@@ -55,7 +55,6 @@ def export_model(
         FileNotFoundError: If a file is missing.
         ImportError: If a package that the format needs is not installed.
         OSError: If no file can be written at ``out``.
-        RuntimeError: If ``sapa_ops`` has no compiled operators.
         ValueError: If a file cannot be read, the model cannot be exported, or the file's values
             are not those of the model.
     """

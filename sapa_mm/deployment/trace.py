@@ -5,7 +5,6 @@ import functools
 from dataclasses import dataclass
 from unittest import mock
 
-import sapa_ops
 import torch
 import torch.fx.experimental._config as symbolic_sizes
 from torch import nn
@@ -45,12 +44,10 @@ def trace(exported: ExportedModel) -> Traced:
         Traced: The program.
 
     Raises:
-        RuntimeError: If ``sapa_ops`` has no compiled operators.
         ValueError: If the model cannot be traced.
     """
     sizes = {2: Dim.DYNAMIC, 3: Dim.DYNAMIC}
     with (
-        sapa_ops.use_backend('compiled'),
         torch.no_grad(),
         _traceable(getattr(exported.model, 'backbone', None)),
         # Features of a single row or window in the example may have more in other images.

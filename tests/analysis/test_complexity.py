@@ -12,7 +12,6 @@ from sapa_mm.analysis.flops import count_flops
 from sapa_mm.depth import MultiScaleDeformableAttention
 
 from ..support.configs import CONFIGS
-from ..support.operators import skip_where_not_built
 
 
 def test_count_parameters():
@@ -23,7 +22,6 @@ def test_count_parameters():
 
 
 def test_shapes():
-    skip_where_not_built('compiled')
     panoptic = (
         CONFIGS / 'panoptic_fpn' / 'panoptic-fpn_r18-small_nearest_1xb8-300_scenes-160x160.py'
     )
@@ -37,7 +35,6 @@ def test_shapes():
 
 def test_depth():
     """Of one image of the size of the crops, unless another is asked for."""
-    skip_where_not_built('compiled')
     small = str(CONFIGS / 'depthformer/depthformer_swin-mini_sapa-d_1xb8-1500_scenes-128x128.py')
     assert measure_cost(small).shape == (128, 128)
     assert measure_cost(small, (96, 160)).flops.upsamplers > 0
@@ -45,7 +42,6 @@ def test_depth():
 
 @pytest.mark.extended
 def test_depthformer():
-    skip_where_not_built('compiled')
     cost = measure_cost(str(CONFIGS / 'depthformer/depthformer_swin-t_bilinear_2xb8-38k_nyu.py'))
     assert (cost.trainable, cost.parameters) == (47_612_029, 47_612_029)
     assert cost.shape == (416, 544)
@@ -53,7 +49,6 @@ def test_depthformer():
 
 def test_deformable_attention():
     """Four linear layers, and a bilinear sample of each channel at each point."""
-    skip_where_not_built('compiled')
     sizes, queries, d, points = [(6, 8), (3, 4)], 10, 16, 2 * 2 * 3
     attention = MultiScaleDeformableAttention(d, num_heads=2, num_levels=2, num_points=3)
 
@@ -67,7 +62,6 @@ def test_deformable_attention():
 
 def test_images_of_other_channels(tmp_path):
     """The first convolution of the backbone counts them, whatever the data are."""
-    skip_where_not_built('compiled')
     base = CONFIGS / 'segformer' / 'segformer_mit-tiny_bilinear_1xb8-300_scenes-128x128.py'
     counted = []
     for channels in (1, 3, 4):
@@ -110,7 +104,6 @@ def test_broken_configs_are_named(change, message, tmp_path):
 
 
 def test_a_shape_that_is_too_small_is_named():
-    skip_where_not_built('compiled')
     config = str(CONFIGS / 'segformer' / 'segformer_mit-tiny_sapa-b_1xb8-300_scenes-128x128.py')
     with pytest.raises(ValueError, match=f'^{config} with shape 5 6: RuntimeError: .*Kernel size'):
         measure_cost(config, (5, 6))

@@ -10,7 +10,7 @@ from torch import nn
 from sapa_mm.analysis.flops import count_flops
 from sapa_mm.upsamplers import UPSAMPLERS, Upsampler, build_upsampler
 
-from ..support.operators import skip_where_not_built
+from ..support.operators import FORMS
 
 C = 256
 #: The paper's totals with its defaults: d=64 and K=5 or 3; d=32, S=9, g=4 for SAPA.
@@ -114,6 +114,7 @@ def count(upsampler, channels=C, side=8):
     return flops.counted / (2 * side**2)
 
 
+@pytest.mark.parametrize('form', FORMS)
 @pytest.mark.parametrize(
     ('cfg', 'expected'),
     [
@@ -137,21 +138,19 @@ def count(upsampler, channels=C, side=8):
         (dict(type='bilinear'), 0),
     ],
 )
-def test_counter(cfg, expected):
-    skip_where_not_built('compiled')
-    assert count(build_upsampler(cfg, C)) == expected
+def test_counter(cfg, expected, form):
+    with sapa_ops.use_backend(form):
+        assert count(build_upsampler(cfg, C)) == expected
 
 
 def test_counter_with_other_channels():
     """The paper's formulas assume C' = C; ours do not."""
-    skip_where_not_built('compiled')
     for cfg in (dict(type='sapa_b'), dict(type='fade'), dict(type='carafe', up_group=2)):
         upsampler = build_upsampler(cfg, 64, 24)
         assert count(upsampler, 64) == upsampler.flops_per_position()
 
 
 def test_the_note_says_why_they_differ():
-    skip_where_not_built('compiled')
     for cfg, size, start in (
         (dict(type='fade', gate=True), 16, "the gate's products, 2s²C, are elementwise"),
         (dict(type='deconv'), 16, "the paper's figure has k²s²C²"),
@@ -168,7 +167,6 @@ def test_the_note_says_why_they_differ():
 @pytest.mark.parametrize(('mode', 'pixels'), [('bilinear', 4), ('nearest', 0), ('bicubic', 16)])
 def test_samples_are_counted(mode, pixels):
     """As in deformable attention without compiled operators."""
-    skip_where_not_built('compiled')
 
     def run(x):
         return nn.functional.grid_sample(x, torch.empty(2, 5, 7, 2), mode, align_corners=False)
@@ -182,7 +180,6 @@ class Mine(Upsampler):
 
 
 def test_a_users_own_upsampler_has_no_formula():
-    skip_where_not_built('compiled')
     model = nn.Sequential(nn.Conv2d(3, 4, 1), Mine(4), build_upsampler(dict(type='carafe'), 4))
     flops = count_flops(model, model, (1, 3, 8, 8))
     assert flops.upsamplers_by_formula is None
@@ -191,7 +188,6 @@ def test_a_users_own_upsampler_has_no_formula():
 
 
 def test_leaves_the_model_as_it_was():
-    skip_where_not_built('compiled')
     model = nn.Sequential(build_upsampler(dict(type='carafe'), 4))
     state = {name: value.clone() for name, value in model.state_dict().items()}
     count_flops(model, model, (1, 4, 8, 8))
@@ -201,22 +197,7 @@ def test_leaves_the_model_as_it_was():
     assert all(torch.equal(value, state[name]) for name, value in model.state_dict().items())
 
 
-def test_says_what_it_needs(monkeypatch):
-    """Plain PyTorch's steps would not be counted."""
-    monkeypatch.setattr(sapa_ops.compiled, 'why_not', lambda tensor: 'there is no build')
-    monkeypatch.setitem(
-        sapa_ops.backends._FORMS,
-        'compiled',
-        (sapa_ops.compiled, lambda tensor: 'there is no build'),
-    )
-    model = build_upsampler(dict(type='carafe'), 4)
-    with pytest.raises(RuntimeError, match='there is no build'):
-        count_flops(model, model, (1, 4, 8, 8))
-
-
 def test_parts_keep_their_modes_and_inputs_may_be_named():
-    skip_where_not_built('compiled')
-
     class Head(nn.Module):
         def __init__(self):
             super().__init__()

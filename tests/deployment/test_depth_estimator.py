@@ -27,7 +27,6 @@ from sapa_mm.engine.images import image_pipeline
 from sapa_mm.engine.trained_model import load_trained
 
 from ..support.configs import CONFIGS, names_in
-from ..support.operators import skip_where_not_built
 
 TOOLS = str(Path(__file__).parents[2] / 'tools')
 # Two levels and one head: with more of them the graph is longer, not another.
@@ -95,7 +94,6 @@ def small_model(folder, upsampler, options):
 
 
 def export(model, out, images):
-    skip_where_not_built('compiled')
     path, checkpoint, options = model
     return export_model(path, checkpoint, str(out), images, options)
 
@@ -221,7 +219,6 @@ def test_a_head_for_some_sizes_only(images, tmp_path):
     ],
 )
 def test_the_whole_model_at_three_sizes(upsampler, tmp_path):
-    skip_where_not_built('compiled')
     config, checkpoint, options = small_model(tmp_path, upsampler, {})
     exported = wrap(load_trained(config, checkpoint, options).model)
     FORMATS['.onnx'].write(trace(exported), {}, str(tmp_path / 'depth.onnx'))

@@ -28,7 +28,6 @@ from sapa_mm.engine.images import image_pipeline, read_image
 from sapa_mm.engine.trained_model import load_trained
 
 from ..support.configs import CONFIGS, FASTER_RCNN, SEGFORMER, UPERNET, model_files
-from ..support.operators import skip_where_not_built
 
 TOOLS = str(Path(__file__).parents[2] / 'tools')
 
@@ -45,7 +44,6 @@ def images(tmp_path_factory):
 @pytest.fixture(scope='module')
 def upernet(tmp_path_factory, images):
     """Config and checkpoint of a UPerNet, its ONNX file, and the table of the check."""
-    skip_where_not_built('compiled')
     folder = tmp_path_factory.mktemp('upernet')
     config, checkpoint = model_files(folder, UPERNET, 'sapa-d')
     out = folder / 'out' / 'upernet.onnx'
@@ -219,7 +217,6 @@ def test_the_size_rule_is_that_of_the_pipeline(rule, size, monkeypatch, tmp_path
 
 @pytest.mark.extended
 def test_a_program_of_torch_export(tmp_path, images):
-    skip_where_not_built('compiled')
     model = model_files(tmp_path, SEGFORMER, 'sapa-b')
     out = str(tmp_path / 'segformer.pt2')
     assert '| torch | torch.export |' in export_model(*model, out, images[:1])
@@ -322,7 +319,6 @@ LOAD = 'test_dataloader.dataset.pipeline.0'
 )
 def test_one_logit_and_other_channels(mode, options, tmp_path, images, monkeypatch):
     """The exported file, and the script's reading of images, against mmseg's labels."""
-    skip_where_not_built('compiled')
     monkeypatch.syspath_prepend(TOOLS)
     from onnx_inference import OnnxModel
     from onnx_inference import read_image as read

@@ -20,7 +20,6 @@ from sapa_mm.deployment.trace import trace
 from sapa_mm.matting import A2UMatting
 from sapa_mm.upsamplers.build import UPSAMPLERS
 
-from ..support.operators import skip_where_not_built
 from ..support.run_tool import call_tool
 
 MODEL = dict(type='A2UMatting', base_channels=8, blocks=(1, 1, 1))
@@ -70,7 +69,6 @@ def random_model(model, generator):
 @pytest.fixture(scope='module')
 def exported(files):
     """The ONNX file, and the table of the check, by the test set."""
-    skip_where_not_built('compiled')
     out = files / 'matting.onnx'
     return out, export_model(str(files / 'config.py'), str(files / 'model.pth'), str(out))
 
@@ -162,7 +160,6 @@ def test_images_without_their_trimaps(files, images, trimaps, got):
 @pytest.mark.parametrize('suffix', ['.onnx', '.pt2'])
 @pytest.mark.parametrize('upsampler', sorted(UPSAMPLERS))
 def test_every_upsampler_at_three_sizes(upsampler, suffix, tmp_path):
-    skip_where_not_built('compiled')
     generator = torch.manual_seed(0)
     model = A2UMatting(dict(type=upsampler), base_channels=32, blocks=(1, 1, 1))
     exported = wrap(random_model(model, generator))

@@ -24,24 +24,13 @@ GUIDES = [(5, 9), (6, 8), (7, 4), (16, 13), (12, 20)]
 
 # Most of an export's time does not depend on the number of upsamplers.
 @pytest.mark.parametrize(
-    ('cases', 'form', 'translations'),
+    'cases',
     [
-        pytest.param([*ALL_TYPES.items()], 'compiled', TRANSLATIONS, id='types'),
-        pytest.param(VARIANTS, 'compiled', TRANSLATIONS, id='variants', marks=pytest.mark.extended),
-        # The eager form needs no translations, but for A2U's adaptive pooling.
-        *(
-            pytest.param(
-                [(kind, ALL_TYPES[kind])],
-                'eager',
-                TRANSLATIONS if kind == 'a2u' else {},
-                id=f'{kind}-eager',
-                marks=() if kind == 'sapa_b' else pytest.mark.extended,
-            )
-            for kind in ('a2u', 'carafe', 'dysample', 'fade', 'sapa_b', 'sapa_d', 'sapa_i')
-        ),
+        pytest.param([*ALL_TYPES.items()], id='types'),
+        pytest.param(VARIANTS, id='variants', marks=pytest.mark.extended),
     ],
 )
-def test_one_graph_for_all_sizes(cases, form, translations):
+def test_one_graph_for_all_sizes(cases):
     upsamplers = [make_upsampler(kind, **options).float().eval() for kind, options in cases]
 
     def inputs(guide):
@@ -51,7 +40,7 @@ def test_one_graph_for_all_sizes(cases, form, translations):
     def upsample(x, guide):
         return torch.stack([upsampler(x, guide) for upsampler in upsamplers])
 
-    run = run_as_onnx(upsample, inputs(GUIDES[0]), translations, form)
+    run = run_as_onnx(upsample, inputs(GUIDES[0]), TRANSLATIONS)
     for guide in GUIDES:
         with torch.no_grad():
             expected = upsample(*inputs(guide))

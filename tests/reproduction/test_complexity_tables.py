@@ -14,7 +14,6 @@ from sapa_mm.reproduction.complexity_tables import make_report, measure_table, t
 from sapa_mm.reproduction.paper_tables import COST_NOTES, PAPER_TABLES, PaperTable
 
 from ..support.configs import CONFIGS
-from ..support.operators import skip_where_not_built
 
 ROWS = {3: 10, 4: 12, 5: 12, 6: 12, 7: 12, 8: 10, 9: 9}
 # Trainable, all: docs/reference.md, "Where the upsamplers go" and "Parameter columns".
@@ -75,7 +74,6 @@ def test_notes_belong_to_cells():
     'number', [3, 5, *(pytest.param(n, marks=pytest.mark.extended) for n in (4, 6, 7, 8, 9))]
 )
 def test_tables(number):
-    skip_where_not_built('compiled')
     rows = measure_table(PAPER_TABLES[number], str(CONFIGS))
     assert len(rows) == ROWS[number]
     for row in rows:
@@ -112,7 +110,6 @@ def test_tables(number):
 
 
 def test_flops_of_another_shape_are_not_the_papers():
-    skip_where_not_built('compiled')
     table = PAPER_TABLES[3]
     short = PaperTable(3, table.title, (table.rows[0], table.rows[7]))
     rows = measure_table(short, str(CONFIGS), (64, 96))
@@ -123,7 +120,6 @@ def test_flops_of_another_shape_are_not_the_papers():
 class TestReport:
     @pytest.fixture(scope='class')
     def configs(self):
-        skip_where_not_built('compiled')
         folder = CONFIGS / 'segformer'
         return [
             str(folder / f'segformer_mit-tiny_{method}_1xb8-300_scenes-128x128.py')

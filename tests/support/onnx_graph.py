@@ -1,20 +1,16 @@
 """A module as an ONNX graph for any size, run by onnxruntime."""
 
-import sapa_ops
 import torch
 from torch.export import Dim, export
 
-from .operators import skip_where_not_built
 
-
-def run_as_onnx(module, example, translations, form='compiled'):
+def run_as_onnx(module, example, translations):
     """Export a module with dynamic last two sides of all inputs; return a function that runs it."""
     import onnxruntime
     from sapa_ops.onnx import OPSET
 
-    skip_where_not_built(form)
     free = tuple({t.dim() - 2: Dim.DYNAMIC, t.dim() - 1: Dim.DYNAMIC} for t in example)
-    with sapa_ops.use_backend(form), torch.no_grad():
+    with torch.no_grad():
         program = export(_Call(module), example, dynamic_shapes=(free,))
     graph = torch.onnx.export(
         program,

@@ -4,7 +4,6 @@ import json
 
 import pytest
 
-from ..support.operators import skip_where_not_built
 from ..support.run_tool import TOOLS, run_tool
 
 pytest.importorskip('mmseg')
@@ -13,7 +12,6 @@ CONFIG = TOOLS.parent / 'configs/segformer/segformer_mit-tiny_sapa-d_1xb8-300_sc
 
 
 def test_table_and_config(tmp_path):
-    skip_where_not_built('compiled')
     out = tmp_path / 'report.json'
     run_tool(
         'complexity', CONFIG, '--table', 1, '--shape', 64, 96, '--format', 'json', '--out', out
@@ -24,7 +22,6 @@ def test_table_and_config(tmp_path):
 
 
 def test_a_broken_config_leaves_the_others(error_of, tmp_path):
-    skip_where_not_built('compiled')
     broken = tmp_path / 'broken.py'
     broken.write_text(f"_base_ = {str(CONFIG)!r}\nmodel = dict(backbone=dict(type='NoSuch'))\n")
     out = tmp_path / 'report.md'

@@ -1,4 +1,4 @@
-"""torch.compile, torch.export and torch.jit see one graph; the compiled operators stay whole."""
+"""torch.compile, torch.export and torch.jit see one graph, with each operator as one node."""
 
 import subprocess
 import sys
@@ -49,13 +49,6 @@ def reset():
     torch._dynamo.reset()
 
 
-@pytest.fixture
-def on_compiled():
-    skip_where_not_built('compiled')
-    with sapa_ops.use_backend('compiled'):
-        yield
-
-
 def results(run, upsampler, x, guide):
     """Output and gradients of x, guide and parameters."""
     x, guide = (t.detach().requires_grad_() for t in (x, guide))
@@ -89,7 +82,7 @@ def test_compile(kind, options, layout, form):
         for sizes in SIZES
     ],
 )
-def test_compile_for_any_size(kind, options, sizes, on_compiled):
+def test_compile_for_any_size(kind, options, sizes):
     """One graph serves all exact multiples, one all other sizes."""
     upsampler = make_upsampler(kind, **options)
     backend = CompileCounterWithBackend('aot_eager')
@@ -113,8 +106,10 @@ def test_export(kind, options):
     torch.testing.assert_close(exported(*others), upsampler(*others))
 
 
-@parametrize_each(kind__options=CASES, sizes=SIZES)
-def test_export_for_any_size(kind, options, sizes, on_compiled):
+@parametrize_each(kind__options=CASES, sizes=SIZES, form=FORMS)
+def test_export_for_any_size(kind, options, sizes, form):
+    """In one form; what is exported runs in every form."""
+    skip_where_not_built(form)
     upsampler = make_upsampler(kind, **options)
     h, w = Dim('h', max=512), Dim('w', max=512)
     high = (
@@ -124,7 +119,8 @@ def test_export_for_any_size(kind, options, sizes, on_compiled):
     )
     shapes = ({2: h, 3: w}, dict(zip((2, 3), high, strict=True)))
     inputs = make_inputs(upsampler, *SIZES[sizes][0])
-    exported = torch.export.export(upsampler, inputs, dynamic_shapes=shapes)
+    with sapa_ops.use_backend(form):
+        exported = torch.export.export(upsampler, inputs, dynamic_shapes=shapes)
 
     operators = list(OPERATORS.get(kind, []))
     if options.get('guided') is False:
@@ -132,9 +128,13 @@ def test_export_for_any_size(kind, options, sizes, on_compiled):
     targets = [str(node.target) for node in exported.graph.nodes if node.op == 'call_function']
     ours = [target for target in targets if target.startswith('sapa_ops.')]
     assert ours == [f'sapa_ops.{operator}.default' for operator in operators]
+    program = exported.module()
     for low, high in SIZES[sizes]:
         others = make_inputs(upsampler, low, high)
-        torch.testing.assert_close(exported.module()(*others), upsampler(*others))
+        expected = upsampler(*others)
+        for runs in FORMS:
+            with sapa_ops.use_backend(runs):
+                torch.testing.assert_close(program(*others), expected)
 
 
 @parametrize_each(kind__options=CASES, first=[((3, 4), (6, 8)), ((4, 3), (7, 6))], form=FORMS)
@@ -162,16 +162,32 @@ def test_jit_trace_of_a2u_is_for_one_batch_size():
 
 
 @pytest.mark.extended
-def test_jit_trace_in_another_process(tmp_path, on_compiled):
-    """A saved trace loads after ``import sapa_ops``, and not without its operators."""
+@pytest.mark.parametrize('kind', ['traced', 'exported'])
+def test_a_saved_graph_in_another_process(kind, tmp_path):
+    """It loads after ``import sapa_ops``, runs in every form, and does not load without."""
     upsampler = make_upsampler('sapa_d')
     inputs = make_inputs(upsampler, (3, 4), (6, 8))
-    torch.jit.trace(upsampler, inputs).save(tmp_path / 'traced.pt')
-    load = f'import torch; torch.jit.load({str(tmp_path / "traced.pt")!r})'
-    for code, succeeds in ((f'import sapa_ops; {load}', True), (load, False)):
+    graph, values = str(tmp_path / 'graph.pt2'), str(tmp_path / 'values.pth')
+    if kind == 'traced':
+        torch.jit.trace(upsampler, inputs).save(graph)
+        load = f'graph = torch.jit.load({graph!r})'
+    else:
+        torch.export.save(torch.export.export(upsampler, inputs), graph)
+        load = f'graph = torch.export.load({graph!r}).module()'
+    torch.save((inputs, upsampler(*inputs).detach()), values)
+    run = f"""
+inputs, expected = torch.load({values!r})
+for form in {FORMS!r}:
+    with sapa_ops.use_backend(form):
+        torch.testing.assert_close(graph(*inputs), expected)
+"""
+    for code, succeeds in (
+        (f'import torch, sapa_ops; {load}{run}', True),
+        (f'import torch; {load}', False),
+    ):
         done = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True)
         assert (done.returncode == 0) is succeeds, done.stderr
-        assert succeeds or 'sapa_ops::point_similarity' in done.stderr
+        assert succeeds or 'point_similarity' in done.stderr
 
 
 @pytest.mark.parametrize(('kind', 'options'), CASES)

@@ -237,9 +237,9 @@ def _measure_memory(
 
 def _conditions(settings: BenchmarkSettings) -> dict[str, Any]:
     device = torch.cuda.get_device_name() if settings.device == 'cuda' else cpu_model()
-    library = torch.ops.sapa_ops
-    # This operator exists only in the compiled form.
-    capability = library.cpu_capability() if hasattr(library, 'cpu_capability') else None
+    capability = None
+    if _why_not('compiled', 'float32', 'cpu') is None:
+        capability = torch.ops.sapa_ops_compiled.cpu_capability()
     return {
         'command': shlex.join(['python', *sys.argv]),
         'date': datetime.datetime.now().astimezone().isoformat(timespec='seconds'),

@@ -116,7 +116,7 @@ def test_files_hold_the_run(report, out):
     assert report['device']
     assert report['torch'] == torch.__version__
     assert report['threads'] == report['settings']['threads'] == 1
-    assert report['cpu_capability'] == torch.ops.sapa_ops.cpu_capability()
+    assert report['cpu_capability'] == torch.ops.sapa_ops_compiled.cpu_capability()
     page = (out / 'benchmark.md').read_text()
     assert format_table(report['results']) in page
     assert report['command'] in page
@@ -282,15 +282,16 @@ def test_slow_contestants_warm_up_once(seconds, calls):
 
 
 def test_without_the_compiled_form(tmp_path, monkeypatch, capsys):
-    compiled, _ = sapa_ops.backends._FORMS['compiled']
-    forms = {**sapa_ops.backends._FORMS, 'compiled': (compiled, lambda _: 'nobody built it')}
-    monkeypatch.setattr(sapa_ops.backends, '_FORMS', forms)
+    monkeypatch.setitem(sapa_ops.backends._FORMS, 'compiled', lambda _: 'nobody built it')
     report = run_benchmark(make_settings(tmp_path, kinds=['operators']))
     assert len(report['notes']) == 1
     assert report['notes'][0].startswith('compiled, float32: not measured')
     assert 'nobody built it' in report['notes'][0]
     assert report['notes'][0] in capsys.readouterr().out
-    assert report['notes'][0] in (tmp_path / 'benchmark.md').read_text()
+    page = (tmp_path / 'benchmark.md').read_text()
+    assert report['notes'][0] in page
+    assert report['cpu_capability'] is None
+    assert '(compiled for the CPU: not built)' in page
     assert {result['form'] for result in report['results']} == {None, 'eager'}
     for result in report['results']:
         assert result['ratios']['eager_to_this'] is None
