@@ -48,10 +48,25 @@ inline Dtype dtype_of(const Tensor& tensor) {
   }
 }
 
-// An uninitialised tensor, on the device of another. Its dimensions lie in memory in the order
-// given, from the innermost.
-inline Tensor empty(Sizes sizes, std::initializer_list<int> order, ScalarType type,
-                    const Tensor& like) {
+// An uninitialised tensor, on the device of another.
+inline Tensor empty_strided(Sizes sizes, const int64_t* strides, ScalarType type,
+                            const Tensor& like) {
+  const auto code = [](auto value) {
+    return torch::stable::detail::to<int32_t>(torch::stable::detail::from(value));
+  };
+  const auto device = like.device();
+  AtenTensorHandle handle;
+  const bool allocated =
+      aoti_torch_empty_strided(sizes.size(), sizes.data(), strides, code(type), code(device.type()),
+                               device.index(), &handle) == TORCH_SUCCESS;
+  // In words that tools look for; the stable ABI does not pass on torch's own.
+  check(allocated, device.is_cuda() ? "CUDA out of memory" : "out of memory",
+        " for a result of shape ", sizes);
+  return Tensor(handle);
+}
+
+// Its dimensions lie in memory in the order given, from the innermost.
+inline Tensor empty(Sizes sizes, std::initializer_list<int> order, const Tensor& like) {
   int64_t strides[5];
   int64_t count = 1;
   for (int dim : order) {
@@ -59,14 +74,7 @@ inline Tensor empty(Sizes sizes, std::initializer_list<int> order, ScalarType ty
     check(sizes[dim] >= 0 && !__builtin_mul_overflow(count, larger<int64_t>(sizes[dim], 1), &count),
           "there cannot be a tensor of shape ", sizes);
   }
-  const auto device = like.device();
-  const auto code = [](auto value) {
-    return torch::stable::detail::to<int32_t>(torch::stable::detail::from(value));
-  };
-  AtenTensorHandle handle;
-  TORCH_ERROR_CODE_CHECK(aoti_torch_empty_strided(sizes.size(), sizes.data(), strides, code(type),
-                                                  code(device.type()), device.index(), &handle));
-  return Tensor(handle);
+  return empty_strided(sizes, strides, like.scalar_type(), like);
 }
 
 enum class Layout { kContiguous, kChannelsLast };
@@ -77,20 +85,17 @@ inline Layout layout_of(const Tensor& map) {
   return side_by_side ? Layout::kChannelsLast : Layout::kContiguous;
 }
 
-inline Tensor empty_map(Sizes sizes, Layout layout, ScalarType type, const Tensor& like) {
-  if (layout == Layout::kContiguous) return empty(sizes, {3, 2, 1, 0}, type, like);
-  return empty(sizes, {1, 3, 2, 0}, type, like);
-}
-
 inline Tensor empty_map(const Tensor& like, int64_t channels, int64_t height, int64_t width,
                         Layout layout) {
   const int64_t sizes[] = {like.size(0), channels, height, width};
-  return empty_map({sizes, 4}, layout, like.scalar_type(), like);
+  if (layout == Layout::kContiguous) return empty({sizes, 4}, {3, 2, 1, 0}, like);
+  return empty({sizes, 4}, {1, 3, 2, 0}, like);
 }
 
-// A map in the layout of another, without its gaps.
-inline Tensor empty_like(const Tensor& map, ScalarType type) {
-  return empty_map(map.sizes(), layout_of(map), type, map);
+// A result of ours itself, or where it is in a half type, room for it in the accumulator's.
+inline Tensor widened(const Tensor& result) {
+  if (dtype_of(result) <= Dtype::kFloat32) return result;
+  return empty_strided(result.sizes(), result.strides().data(), ScalarType::Float, result);
 }
 
 // A (N, G*C, Y, X) tensor, or (N, G, S, Y, X) where it has a dimension for the groups.
@@ -137,7 +142,7 @@ inline int64_t window_channels(int64_t kernel_size, int64_t groups) {
 }
 
 inline WindowArguments window_arguments(const Tensor& weight, const Tensor& low, const Tensor& high,
-                                        int64_t kernel_size, int64_t groups) {
+                                        int64_t kernel_size, int64_t groups, bool softmax = false) {
   check_dims("weight", weight, 4);
   check_dims("low", low, 4);
   check_dims("high", high, 4);
@@ -153,11 +158,12 @@ inline WindowArguments window_arguments(const Tensor& weight, const Tensor& low,
           {low.size(3), w},
           map_of(weight, groups),
           map_of(low, groups),
-          map_of(high, groups)};
+          map_of(high, groups),
+          softmax};
 }
 
 inline PointArguments point_arguments(const Tensor& weight, const Tensor& low, const Tensor& high,
-                                      const Tensor& offset) {
+                                      const Tensor& offset, bool softmax = false) {
   check_dims("weight", weight, 5);
   check_dims("low", low, 4);
   check_dims("high", high, 4);
@@ -179,7 +185,8 @@ inline PointArguments point_arguments(const Tensor& weight, const Tensor& low, c
           map_of(high, groups),
           map_of(offset, groups),
           {},
-          {}};
+          {},
+          softmax};
 }
 
 }  // namespace sapa

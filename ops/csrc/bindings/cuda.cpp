@@ -20,8 +20,8 @@ void launch(cudaError_t (*kernel)(const Arguments&, cudaStream_t), const Argumen
 }
 
 struct Cuda {
-  static void window_similarity(const WindowArguments& a, const Tensor& like) {
-    launch(cuda::window_similarity, a, like);
+  static void window_similarity(const WindowArguments& a, const Tensor& weight) {
+    similarity(cuda::window_similarity, a, weight);
   }
   static void window_assemble(const WindowArguments& a, const Tensor& like) {
     launch(cuda::window_assemble, a, like);
@@ -29,8 +29,8 @@ struct Cuda {
   static void window_adjoint(const WindowArguments& a, const Tensor& like) {
     launch(cuda::window_adjoint, a, like);
   }
-  static void point_similarity(const PointArguments& a, const Tensor& like) {
-    launch(cuda::point_similarity, a, like);
+  static void point_similarity(const PointArguments& a, const Tensor& weight) {
+    similarity(cuda::point_similarity, a, weight);
   }
   static void point_assemble(const PointArguments& a, const Tensor& like) {
     launch(cuda::point_assemble, a, like);
@@ -40,6 +40,15 @@ struct Cuda {
   }
   static void point_gradients(const PointArguments& a, const Tensor& like) {
     launch(cuda::point_gradients, a, like);
+  }
+
+ private:
+  template <class Arguments>
+  static void similarity(cudaError_t (*kernel)(const Arguments&, cudaStream_t), const Arguments& a,
+                         const Tensor& weight) {
+    normalize(
+        a, weight, [&](const Arguments& scores) { launch(kernel, scores, weight); },
+        [&](const SoftmaxArguments& s) { launch(cuda::softmax, s, weight); });
   }
 };
 

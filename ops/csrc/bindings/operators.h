@@ -12,17 +12,30 @@
 
 namespace sapa {
 
-// Where the threads of point_adjoint add to the same pixels: run(arguments) adds to zeros of the
+// For kernels whose threads add to the same pixels: add(arguments) adds to zeros of the
 // accumulator's type.
-template <class Run>
-void add_up(PointArguments a, Tensor low, const Run& run) {
-  const ScalarType type = low.scalar_type();
-  const auto wide = type == ScalarType::Double ? ScalarType::Double : ScalarType::Float;
-  Tensor sum = type == wide ? low : empty_like(low, wide);
+template <class Add>
+void add_up(PointArguments a, Tensor low, const Add& add) {
+  Tensor sum = widened(low);
   torch::stable::zero_(sum);
   a.low = map_of(sum, a.groups);
-  run(a);
-  if (type != wide) torch::stable::copy_(low, sum);
+  add(a);
+  if (sum.get() != low.get()) torch::stable::copy_(low, sum);
+}
+
+// For kernels that leave softmax to another: score(arguments) writes the similarity, in the
+// accumulator's type where softmax(arguments) follows.
+template <class Arguments, class Score, class Softmax>
+void normalize(Arguments a, const Tensor& weight, const Score& score, const Softmax& softmax) {
+  if (!a.softmax) return score(a);
+  const Tensor scores = widened(weight);
+  const SoftmaxArguments s{
+      a.batch,  a.groups, weight.dim() == 5 ? weight.size(2) : weight.size(1) / a.groups,
+      a.y.high, a.x.high, map_of(scores, a.groups),
+      a.weight};
+  a.weight = s.scores;
+  score(a);
+  softmax(s);
 }
 
 template <class Kernels>
@@ -30,12 +43,11 @@ struct Operators {
   // Contiguous: taps and points as planes.
   static Tensor window_similarity(const Tensor& query, const Tensor& key, int64_t kernel_size,
                                   int64_t groups, bool softmax) {
-    check(!softmax, "no softmax yet");
     check_dims("query", query, 4);
     auto weight = empty_map(query, window_channels(kernel_size, groups), query.size(2),
                             query.size(3), Layout::kContiguous);
-    const auto a = window_arguments(weight, key, query, kernel_size, groups);
-    if (a.batch > 0) Kernels::window_similarity(a, query);
+    const auto a = window_arguments(weight, key, query, kernel_size, groups, softmax);
+    if (a.batch > 0) Kernels::window_similarity(a, weight);
     return weight;
   }
 
@@ -61,16 +73,15 @@ struct Operators {
 
   static Tensor point_similarity(const Tensor& query, const Tensor& key, const Tensor& offset,
                                  int64_t groups, bool softmax) {
-    check(!softmax, "no softmax yet");
     check_dims("query", query, 4);
     check_dims("offset", offset, 4);
     check(groups >= 1 && groups <= offset.size(1) / 2, "groups must be in 1..", offset.size(1) / 2,
           ", got ", groups);
     const int64_t sizes[] = {query.size(0), groups, offset.size(1) / (2 * groups), query.size(2),
                              query.size(3)};
-    auto weight = empty({sizes, 5}, {4, 3, 2, 1, 0}, query.scalar_type(), query);
-    const auto a = point_arguments(weight, key, query, offset);
-    if (a.batch > 0) Kernels::point_similarity(a, query);
+    auto weight = empty({sizes, 5}, {4, 3, 2, 1, 0}, query);
+    const auto a = point_arguments(weight, key, query, offset, softmax);
+    if (a.batch > 0) Kernels::point_similarity(a, weight);
     return weight;
   }
 
@@ -96,8 +107,9 @@ struct Operators {
   static std::tuple<Tensor, Tensor> point_gradients(const Tensor& weight, const Tensor& high,
                                                     const Tensor& low, const Tensor& offset) {
     auto a = point_arguments(weight, low, high, offset);
-    auto weight_grad = empty(weight.sizes(), {4, 3, 2, 1, 0}, weight.scalar_type(), weight);
-    auto offset_grad = empty_like(offset, offset.scalar_type());
+    auto weight_grad = empty(weight.sizes(), {4, 3, 2, 1, 0}, weight);
+    auto offset_grad =
+        empty_map(offset, offset.size(1), offset.size(2), offset.size(3), layout_of(offset));
     a.weight_grad = map_of(weight_grad, a.groups);
     a.offset_grad = map_of(offset_grad, a.groups);
     if (a.batch > 0) Kernels::point_gradients(a, low);

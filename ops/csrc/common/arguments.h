@@ -36,6 +36,7 @@ struct WindowArguments {
   Map weight;  // channels are the taps, row by row
   Map low;
   Map high;
+  bool softmax;  // over the taps, after window_similarity
 };
 
 // The same with points for taps, low sampled bilinearly at the low-res index plus offset.
@@ -53,6 +54,18 @@ struct PointArguments {
   // Of point_gradients alone, which reads all maps and writes these two.
   Map weight_grad;
   Map offset_grad;
+  bool softmax;  // over the points, after point_similarity
+};
+
+// Softmax over the channels of each group.
+struct SoftmaxArguments {
+  int64_t batch;
+  int64_t groups;
+  int64_t channels;  // of a group
+  int64_t height;
+  int64_t width;
+  Map scores;  // of the accumulator's type; overwritten
+  Map weight;  // may be the scores
 };
 
 }  // namespace sapa

@@ -205,7 +205,7 @@ void point_similarity_rows(const PointArguments& a, const Map& similarity, const
         }
       }
     }
-    out.write(i, i + 1);
+    out.write(i, i + 1, a.softmax);
     if (SLOPES) offset_grad.write(i, i + 1);
   }
 }

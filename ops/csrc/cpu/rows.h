@@ -6,6 +6,7 @@
 #include <type_traits>
 
 #include "../common/arguments.h"
+#include "../common/softmax.h"
 #include "transpose.h"
 
 namespace sapa {
@@ -111,6 +112,53 @@ void write_row(const Part& part, int64_t y, const A* from) {
       [&](int64_t x, int64_t c) { __builtin_prefetch(at(x, c), 1); });
 }
 
+// The way back of a row of scores, with softmax over the channels: of a tile at a time, channel by
+// channel, so that a vector has the same channel of several columns.
+template <class T, class A>
+void write_softmax_row(const Part& part, int64_t y, const A* from, int64_t from_stride) {
+  constexpr bool is_float = std::is_same_v<A, float>;
+  using Vector = typename VectorOf<A, kVectorBytes>::Type;
+  using Bits = typename VectorOf<typename Binary<A>::Bits, kVectorBytes>::Type;
+  T* map = static_cast<T*>(part.map.data) + part.row(y);
+  Buffer<A> tile(part.channels * kTile);
+  for (int64_t x0 = 0; x0 < part.width; x0 += kTile) {
+    const int64_t columns = smaller(kTile, part.width - x0);
+    const A* row = from + x0 * from_stride;
+    int64_t c = 0;
+    if constexpr (is_float) {
+      for (; columns == kTile && c + kTransposed <= part.channels; c += kTransposed) {
+        for (int64_t x = 0; x < kTile; x += kTransposed) {
+          transpose_block(row + x * from_stride + c, from_stride, &tile[c * kTile + x], kTile);
+        }
+      }
+    }
+    for (; c < part.channels; ++c) {
+      for (int64_t x = 0; x < kTile; ++x) {
+        tile[c * kTile + x] = x < columns ? row[x * from_stride + c] : 0;
+      }
+    }
+    for (int64_t x = 0; x < columns; x += kVectorSize<A>) {
+      const auto load = [&](int64_t channel) {
+        Vector v;
+        memcpy(&v, &tile[channel * kTile + x], sizeof(v));
+        return v;
+      };
+      const auto store = [&](int64_t channel, Vector v) {
+        memcpy(&tile[channel * kTile + x], &v, sizeof(v));
+      };
+      softmax<A, Vector, Bits>(part.channels, load, store, store);
+    }
+    for (c = 0; c < part.channels; ++c) {
+      T* to = map + c * part.map.stride_c + x0 * part.map.stride_x;
+      __builtin_prefetch(to + kTile * part.map.stride_x, 1);
+      for (int64_t x = 0; x < columns; ++x) {
+        to[x * part.map.stride_x] =
+            Narrow<T>::from(static_cast<Accumulator<T>>(tile[c * kTile + x]));
+      }
+    }
+  }
+}
+
 // Calls body(T{}) with the storage type; float64 is computed in double, all others in float.
 template <class A, class Body>
 void with_storage(Dtype dtype, const Body& body) {
@@ -158,10 +206,14 @@ class Rows {
   int64_t stride_x() const { return stride_x_; }
 
   // Writes rows [begin, end) to the map; all of their elements must have been set.
-  void write(int64_t begin, int64_t end) {
-    if (in_place_) return;
+  void write(int64_t begin, int64_t end, bool softmax = false) {
+    if (in_place_ && !softmax) return;
     for (int64_t y = begin; y < end; ++y) {
-      with_storage<A>(part_.map.dtype, [&](auto t) { write_row<decltype(t)>(part_, y, row(y)); });
+      with_storage<A>(part_.map.dtype, [&](auto t) {
+        using T = decltype(t);
+        softmax ? write_softmax_row<T>(part_, y, row(y), stride_x_)
+                : write_row<T>(part_, y, row(y));
+      });
     }
   }
 

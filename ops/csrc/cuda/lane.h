@@ -95,6 +95,16 @@ SAPA_HD void store_one(const Map& map, int64_t offset, Accumulator<T> value) {
   static_cast<T*>(map.data)[offset] = Narrow<T>::from(value);
 }
 
+// To a map that may also be of the accumulator's type.
+template <class T>
+SAPA_HD void store_score(const Map& map, int64_t offset, Accumulator<T> value) {
+  if (map.dtype == Number<T>::kDtype) {
+    store_one<T>(map, offset, value);
+  } else {
+    store_one<Accumulator<T>>(map, offset, value);
+  }
+}
+
 // Whether 16 bytes of channels can be read at once everywhere in a map.
 template <class T>
 bool is_vector(const Map& map, int64_t channels) {

@@ -123,7 +123,7 @@ struct PointSimilarity {
     A similarity = sapa::point_similarity(dot, corners);
     const Map& to = SLOPES ? a.weight_grad : a.weight;
     if (reduce(similarity)) {
-      store_one<T>(to, to.offset(p.n, p.g, p.lane, p.y, p.x), similarity);
+      store_score<T>(to, to.offset(p.n, p.g, p.lane, p.y, p.x), similarity);
     }
     if (!SLOPES) return;
     A slope_x;

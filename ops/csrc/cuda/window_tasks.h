@@ -109,9 +109,9 @@ struct WindowSimilarity {
             for (int tap = 0; tap < TAPS; ++tap) {
               if (!reduce(sum[child][tap].v)) continue;
               // Not the sum, where a query that is not finite met the zeros.
-              store_one<T>(a.weight,
-                           a.weight.offset(p.n, p.g, dy * k + dx + tap, i[child], j[child]),
-                           inside(tap) ? sum[child][tap].v : A(0));
+              store_score<T>(a.weight,
+                             a.weight.offset(p.n, p.g, dy * k + dx + tap, i[child], j[child]),
+                             inside(tap) ? sum[child][tap].v : A(0));
             }
           }
         });
