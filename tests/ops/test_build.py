@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from sapa_ops import build
+from sapa_ops import build, compiled
 
 OPS = Path(__file__).parents[2] / 'ops'
 
@@ -73,3 +73,11 @@ def test_a_wheel_without_library_says_why(environment, reason, tmp_path):
         reasons = json.loads(archive.read(record))
     assert not [name for name in names if name.endswith('.so')]
     assert reasons['cpu'].startswith(reason)
+
+
+@pytest.mark.parametrize('record', [None, '', '{"cpu": "no C++ comp', '[1]', 'null'])
+def test_a_broken_record_says_nothing(record, tmp_path, monkeypatch):
+    monkeypatch.setattr(compiled, '_HERE', tmp_path)
+    if record is not None:
+        (tmp_path / '_build.json').write_text(record)
+    assert compiled._read_build_record() == {}
