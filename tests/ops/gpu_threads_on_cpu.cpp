@@ -2,8 +2,8 @@
 #include <vector>
 
 #include "bindings/operators.h"
-#include "bindings/schemas.h"
 #include "cuda/point_tasks.h"
+#include "cuda/softmax_tasks.h"
 #include "cuda/window_tasks.h"
 
 namespace sapa {
@@ -47,32 +47,37 @@ void with_storage(Dtype dtype, const Body& body) {
 
 struct Threads {
 #define SAPA_KERNEL(NAME, KIND, TASK)                                                   \
-  static void NAME(const KIND##Arguments& a, const at::Tensor&) {                       \
+  static void NAME(const KIND##Arguments& a, const Tensor&) {                           \
     with_storage(a.high.dtype,                                                          \
                  [&](auto t) { cuda::KIND##Tasks<decltype(t)>::TASK(a, Launcher()); }); \
   }
-  SAPA_KERNEL(window_similarity_forward, Window, similarity_forward)
-  SAPA_KERNEL(window_assemble_forward, Window, assemble_forward)
-  SAPA_KERNEL(window_assemble_backward_value, Window, assemble_backward_value)
-  SAPA_KERNEL(point_similarity_forward, Point, similarity_forward)
-  SAPA_KERNEL(point_assemble_forward, Point, assemble_forward)
-  SAPA_KERNEL(point_assemble_backward_weight_offset, Point, assemble_backward_weight_offset)
+  SAPA_KERNEL(window_assemble, Window, assemble)
+  SAPA_KERNEL(window_adjoint, Window, adjoint)
+  SAPA_KERNEL(point_assemble, Point, assemble)
+  SAPA_KERNEL(point_gradients, Point, gradients)
+  SAPA_KERNEL(window_scores, Window, similarity)
+  SAPA_KERNEL(point_scores, Point, similarity)
+  SAPA_KERNEL(point_sums, Point, adjoint)
 #undef SAPA_KERNEL
 
-  static void point_assemble_backward_value(PointArguments a, const at::Tensor& low) {
-    const auto type = low.scalar_type() == at::kDouble ? at::kDouble : at::kFloat;
-    auto sum = at::zeros_like(low, low.options().dtype(type));
-    a.low = map_of(sum, a.groups);
-    with_storage(a.high.dtype, [&](auto t) {
-      cuda::PointTasks<decltype(t)>::assemble_backward_value(a, Launcher());
-    });
-    low.copy_(sum);
+  static void window_similarity(const WindowArguments& a, const Tensor& weight) {
+    normalize(a, weight, [&](const WindowArguments& own) { window_scores(own, weight); }, softmax);
+  }
+  static void point_similarity(const PointArguments& a, const Tensor& weight) {
+    normalize(a, weight, [&](const PointArguments& own) { point_scores(own, weight); }, softmax);
+  }
+  static void softmax(const SoftmaxArguments& a) {
+    with_storage(a.weight.dtype,
+                 [&](auto t) { cuda::SoftmaxTasks<decltype(t)>::softmax(a, Launcher()); });
+  }
+  static void point_adjoint(const PointArguments& a, const Tensor& low) {
+    add_up(a, low, [&](const PointArguments& own) { point_sums(own, low); });
   }
 };
 
 }  // namespace
 }  // namespace sapa
 
-TORCH_LIBRARY(sapa_ops_threads, m) { sapa::define_schemas(m); }
-
-TORCH_LIBRARY_IMPL(sapa_ops_threads, CPU, m) { sapa::Operators<sapa::Threads>::define(m); }
+STABLE_TORCH_LIBRARY_IMPL(sapa_ops_threads, CPU, m) {
+  sapa::Operators<sapa::Threads>::implement(m);
+}

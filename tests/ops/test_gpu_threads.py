@@ -11,6 +11,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sapa_ops import backend_for, build
+from sapa_ops.schemas import define_schemas
 
 from ..support.operators import OPERATORS, TOLERANCES, assert_close, cases, solve
 from ..support.pairs import in_both_tiers, parametrize_pairs
@@ -30,6 +31,10 @@ SIZES = [
 CHANNELS = [(64, 1), (48, 3), (12, 1), (6, 2), (7, 1)]
 
 
+# As long as this lives, so do the operators.
+LIBRARY = define_schemas('sapa_ops_threads')
+
+
 @pytest.fixture(scope='module')
 def threads():
     """torch.ops.sapa_ops_threads."""
@@ -44,7 +49,7 @@ def threads():
     cpp_extension.load(
         name='sapa_ops_threads',
         sources=[str(Path(__file__).with_name('gpu_threads_on_cpu.cpp'))],
-        extra_cflags=['-O1'],
+        extra_cflags=[*build.settings(('cpu',))['cxx'], '-O1'],
         extra_include_paths=[str(build.csrc())],
         is_python_module=False,
     )
@@ -80,34 +85,35 @@ def assert_same(got, wanted, dtype):
 
 @for_maps
 def test_window_operators(threads, low, high, channels, groups, dtype, layout, strays):
-    ops, kind = torch.ops.sapa_ops, dict(dtype=dtype, layout=layout, strays=strays)
+    ops, kind = torch.ops.sapa_ops_compiled, dict(dtype=dtype, layout=layout, strays=strays)
     for kernel_size in (1, 3, 5, 7, 9):
         taps = groups * kernel_size**2
         x = rand(2, channels, *low, **kind)
         y = rand(2, channels, *high, **kind)
         weight = rand(2, taps, *high, **kind)
         for name, arguments in (
-            ('window_similarity', (y, x)),
-            ('window_assemble', (weight, x)),
-            ('window_assemble_backward_value', (weight, y, *low)),
+            ('window_similarity', (y, x, kernel_size, groups)),
+            ('window_similarity', (y, x, kernel_size, groups, True)),
+            ('window_assemble', (weight, x, kernel_size, groups)),
+            ('window_adjoint', (weight, y, *low, kernel_size, groups)),
         ):
-            arguments = (*arguments, kernel_size, groups)
             wanted = getattr(ops, name)(*arguments)
             assert_same(getattr(threads, name)(*arguments), wanted, dtype)
 
 
 @for_maps
 def test_point_operators(threads, low, high, channels, groups, dtype, layout, strays):
-    ops, kind = torch.ops.sapa_ops, dict(dtype=dtype, layout=layout, strays=strays)
+    ops, kind = torch.ops.sapa_ops_compiled, dict(dtype=dtype, layout=layout, strays=strays)
     x = rand(2, channels, *low, **kind)
     y = rand(2, channels, *high, **kind)
     weight = rand(2, groups, 3, *high, **kind)
     offset = rand(2, groups * 6, *high, **kind) * 3
     for name, arguments in (
         ('point_similarity', (y, x, offset, groups)),
+        ('point_similarity', (y, x, offset, groups, True)),
         ('point_assemble', (weight, x, offset)),
-        ('point_assemble_backward_value', (weight, y, offset, *low)),
-        ('point_assemble_backward_weight_offset', (weight, y, x, offset)),
+        ('point_adjoint', (weight, y, offset, *low)),
+        ('point_gradients', (weight, y, x, offset)),
     ):
         got, wanted = getattr(threads, name)(*arguments), getattr(ops, name)(*arguments)
         if torch.is_tensor(got):
