@@ -6,7 +6,10 @@ in a namespace of their own, ``torch.ops.sapa_ops_compiled``.
 
 import json
 import os
+import warnings
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -58,8 +61,32 @@ _has_cuda = _load_error is None and torch._C._dispatch_has_kernel_for_dispatch_k
     f'{NAMESPACE}::window_similarity', 'CUDA'
 )
 
+
+def _point_adjoint(weight: Tensor, *args: Any) -> Tensor:
+    if weight.is_cuda:
+        # Its threads add to the same pixels in no fixed order.
+        _alert_not_deterministic('sapa_ops.point_adjoint on CUDA')
+    return getattr(torch.ops, NAMESPACE).point_adjoint.default(weight, *args)
+
+
+def _alert_not_deterministic(what: str) -> None:
+    """Warn or raise as torch does, whose function for it is not in Python."""
+    if not torch.are_deterministic_algorithms_enabled():
+        return
+    message = (
+        f'{what} has no deterministic implementation, but '
+        "'torch.use_deterministic_algorithms(True)' is set"
+    )
+    if not torch.is_deterministic_algorithms_warn_only_enabled():
+        raise RuntimeError(message)
+    warnings.warn(message, stacklevel=2)
+
+
 #: The operators by name.
-OPERATORS = {name: getattr(getattr(torch.ops, NAMESPACE), name).default for name in SCHEMAS}
+OPERATORS: dict[str, Callable] = {
+    **{name: getattr(getattr(torch.ops, NAMESPACE), name).default for name in SCHEMAS},
+    'point_adjoint': _point_adjoint,
+}
 
 
 def why_not(tensor: Tensor) -> str | None:

@@ -214,8 +214,9 @@ class _Points:
     def gather(self, corners: _Corners) -> Tensor:
         """The map at the corners, (N, G, P, S*4, D); 0 in the padding."""
         n, groups, positions, points, _ = corners.row.shape
+        channels = self.low_rows.shape[3]
         gathered = self.low_rows.flatten(0, 2).index_select(0, corners.row.flatten())
-        return gathered.view(n, groups, positions, points * 4, -1)
+        return gathered.view(n, groups, positions, points * 4, channels)
 
     def products(self, corners: _Corners, high_rows: Tensor) -> Tensor:
         """Inner products of P high-res rows (N, G, P, D) with the corners, (N, G, P, S, 4)."""

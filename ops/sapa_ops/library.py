@@ -106,7 +106,7 @@ class Operator:
         if torch._C._are_functorch_transforms_active():
             return cls._function.apply(*args)
         # As there, without its binding of arguments to names, which takes longer than all the rest.
-        return super(torch.autograd.Function, cls._function).apply(*args)
+        return super(torch.autograd.Function, cls._function).apply(*args)  # type: ignore[misc]
 
     @classmethod
     def _kernel(cls, *args: Any) -> Any:

@@ -14,7 +14,7 @@ from onnxscript import opset18 as op
 OPSET = 18
 
 
-def window_similarity(query, key, kernel_size: int, groups: int = 1):
+def window_similarity(query, key, kernel_size: int, groups: int = 1, softmax: bool = False):
     """See ``sapa_ops.window_similarity``; groups are folded into the batch."""
     n, low, high = _side(query, 0), _sides(key), _sides(query)
     query, key = _fold_groups(query, groups), _fold_groups(key, groups)
@@ -25,6 +25,7 @@ def window_similarity(query, key, kernel_size: int, groups: int = 1):
         for row, inside in rows
     ]
     similarity = _ungroup(op.Concat(*products, axis=-1), low, high)
+    similarity = op.Softmax(similarity, axis=1) if softmax else similarity
     return _reshape(similarity, n, groups * kernel_size**2, *high)
 
 
@@ -42,13 +43,14 @@ def window_assemble(weight, value, kernel_size: int, groups: int = 1):
     return _reshape(_ungroup(out, low, high), n, c, *high)
 
 
-def point_similarity(query, key, offset, groups: int):
+def point_similarity(query, key, offset, groups: int, softmax: bool = False):
     """See ``sapa_ops.point_similarity``."""
     n, high = _side(query, 0), _sides(query)
     query = _fold_groups(query, groups)
     samples, unsampled, instead = _samples(key, offset, groups)
     products = [op.ReduceSum(op.Mul(query, sample), [1], keepdims=1) for sample in samples]
     similarity = op.Where(unsampled, instead, op.Concat(*products, axis=1))
+    similarity = op.Softmax(similarity, axis=1) if softmax else similarity
     return _reshape(similarity, n, groups, len(products), *high)
 
 
@@ -65,11 +67,10 @@ def point_assemble(weight, value, offset):
     return _reshape(out, n, c, *high)
 
 
-#: The ``custom_translation_table`` of ``torch.onnx.export``; empty if no library could be loaded.
+#: The ``custom_translation_table`` of ``torch.onnx.export``.
 TRANSLATIONS: dict[Callable, Callable] = {
     getattr(torch.ops.sapa_ops, function.__name__).default: function
     for function in (window_similarity, window_assemble, point_similarity, point_assemble)
-    if hasattr(torch.ops.sapa_ops, function.__name__)
 }
 
 

@@ -13,8 +13,13 @@ import torch
 from torch import Tensor
 
 
-def window_similarity(query: Tensor, key: Tensor, kernel_size: int) -> Tensor:
+def window_similarity(
+    query: Tensor, key: Tensor, kernel_size: int, groups: int = 1, softmax: bool = False
+) -> Tensor:
     """Inner product of each query with the window of keys around its low-res position (Eq. 6)."""
+    if groups > 1:
+        each = zip(query.chunk(groups, 1), key.chunk(groups, 1), strict=True)
+        return torch.cat([window_similarity(q, k, kernel_size, 1, softmax) for q, k in each], 1)
     query, key = query.double(), key.double()
     _, _, high_h, high_w = query.shape
     n, _, h, w = key.shape
@@ -24,7 +29,7 @@ def window_similarity(query: Tensor, key: Tensor, kernel_size: int) -> Tensor:
             return query.new_zeros(n)
         return (query[:, :, i, j] * key[:, :, y, x]).sum(1)
 
-    return _stack_map(
+    similarity = _stack_map(
         [
             [
                 torch.stack([logit(i, j, y, x) for y, x in _window(i, j, query, key, kernel_size)])
@@ -33,6 +38,7 @@ def window_similarity(query: Tensor, key: Tensor, kernel_size: int) -> Tensor:
             for i in range(high_h)
         ]
     )
+    return similarity.softmax(1) if softmax else similarity
 
 
 def window_assemble(weight: Tensor, value: Tensor, kernel_size: int, groups: int = 1) -> Tensor:
@@ -58,7 +64,9 @@ def window_assemble(weight: Tensor, value: Tensor, kernel_size: int, groups: int
     )
 
 
-def point_similarity(query: Tensor, key: Tensor, offset: Tensor, groups: int) -> Tensor:
+def point_similarity(
+    query: Tensor, key: Tensor, offset: Tensor, groups: int, softmax: bool = False
+) -> Tensor:
     """Inner product of each query with the keys at its sampled points (Eq. 8)."""
     query, key, offset = query.double(), key.double(), offset.double()
     n, channels, high_h, high_w = query.shape
@@ -81,7 +89,8 @@ def point_similarity(query: Tensor, key: Tensor, offset: Tensor, groups: int) ->
         for j in range(high_w)
     ]
     shape = (n, groups, points, high_h, high_w)
-    return torch.stack(logits).view(shape) if logits else query.new_zeros(shape)
+    similarity = torch.stack(logits).view(shape) if logits else query.new_zeros(shape)
+    return similarity.softmax(2) if softmax else similarity
 
 
 def point_assemble(weight: Tensor, value: Tensor, offset: Tensor) -> Tensor:

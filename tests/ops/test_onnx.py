@@ -19,8 +19,12 @@ from ..support.operators import OPERATORS, SIZES, Case, cases, make_inputs, solv
 @pytest.mark.parametrize(
     ('options', 'examples'),
     [
-        pytest.param(dict(groups=1, kernel_size=3, points=3), 250, marks=pytest.mark.extended),
-        (dict(groups=3, kernel_size=5, points=4), 25),
+        pytest.param(
+            dict(groups=1, kernel_size=3, points=3, softmax=False),
+            250,
+            marks=pytest.mark.extended,
+        ),
+        (dict(groups=3, kernel_size=5, points=4, softmax=True), 25),
     ],
 )
 @pytest.mark.parametrize('operator', OPERATORS)

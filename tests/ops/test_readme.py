@@ -1,27 +1,41 @@
-"""ops/README.md: the names in the table from operator to kernel exist."""
+"""ops/README.md: what the table from operator to kernel says is so."""
 
 import re
 from pathlib import Path
 
 import pytest
+import torch
 from sapa_ops import build
+from sapa_ops.schemas import SCHEMAS
+
+from ..support.operators import Case, Recorder, direct, only_tensors, run_direct
 
 README = Path(__file__).parents[2] / 'ops' / 'README.md'
-# (folder, file, name), and the kernels in backquotes after the operator and its direction.
+ROWS = re.findall(r'^\| `(\w+)` \|(.*)\|(.*)\|(.*)\|$', README.read_text(), re.M)
 PLACES = [
-    (folder, *place)
-    for row in re.findall(r'^\| .*, forward .*|^\| … backward .*', README.read_text(), re.M)
-    for folder, cell in zip(('cpu', 'cuda'), row.split('|')[3:5], strict=True)
-    for place in re.findall(r'(\w+\.h): `(\w+)', cell)
+    (folder, *re.search(r'(\w+\.h): `(\w+)', cell).groups())
+    for *_, in_cpu, in_cuda in ROWS
+    for folder, cell in (('cpu', in_cpu), ('cuda', in_cuda))
 ]
 
 
-def test_every_kernel_has_a_place():
-    text = (build.csrc() / 'cpu' / 'kernels.h').read_text()
-    kernels = set(re.findall(r'\(\*(\w+_(?:forward|backward_\w+))\)', text))
-    rows = re.findall(r'^\| (?:\w+, forward|… backward .*?) \| `(\w+)`', README.read_text(), re.M)
-    assert set(rows) == kernels
-    assert len(PLACES) == 2 * len(kernels)
+def test_every_operator_has_a_row():
+    assert [name for name, *_ in ROWS] == list(SCHEMAS)
+
+
+@pytest.mark.parametrize('row', ROWS, ids=lambda row: row[0])
+def test_gradients(row):
+    """Those that a backward pass runs."""
+    name, gradients, *_ = row
+    arguments, _ = direct(name, Case())
+    names = list(only_tensors(arguments))
+    tensors = [arguments[tensor].requires_grad_() for tensor in names]
+    (out, *_) = run_direct(name, {**arguments, **dict(zip(names, tensors, strict=True))})
+    named = re.findall('`(.*?)`', gradients)
+    for tensor, gradient in zip(tensors, named, strict=name != 'point_gradients'):
+        with Recorder() as recorder:
+            torch.autograd.grad(out.sum(), tensor, retain_graph=True)
+        assert gradient in recorder.names
 
 
 @pytest.mark.parametrize('place', PLACES, ids='-'.join)

@@ -12,8 +12,12 @@ import sapa_ops
 import torch
 from hypothesis import strategies
 from sapa_ops import compiled, reference
+from torch.utils._python_dispatch import TorchDispatchMode
 
 OPERATORS = ('window_similarity', 'window_assemble', 'point_similarity', 'point_assemble')
+WINDOW = ('window_similarity', 'window_assemble', 'window_adjoint')
+POINT = ('point_similarity', 'point_assemble', 'point_adjoint', 'point_gradients')
+DIRECT = WINDOW + POINT  # of torch.ops.sapa_ops
 FORMS = ('eager', 'compiled')
 DEVICES = ('cpu', *(['cuda'] if torch.cuda.is_available() else []))
 
@@ -73,8 +77,9 @@ class Case:
         batch (int): N.
         channels (int): Of all groups.
         kernel_size (int): K, of the window operators.
-        groups (int): G. (``sapa_ops.window_similarity`` has none.)
+        groups (int): G.
         points (int): S, of the point operators.
+        softmax (bool): Of the similarities.
         offsets (str): 'random', which reaches well outside, 'borders' or 'next to borders'.
         constant (tuple[int, ...]): Dimensions along which no input changes, to be expanded.
         upstream (str): 'random' gradients of the output, or 'ones', as ``out.sum()`` has them.
@@ -90,6 +95,7 @@ class Case:
     kernel_size: int = 3
     groups: int = 2
     points: int = 3
+    softmax: bool = False
     offsets: str = 'random'
     constant: tuple[int, ...] = ()
     upstream: str = 'random'
@@ -120,6 +126,7 @@ def cases(draw):
         kernel_size=draw(strategies.sampled_from([1, 3, 5])),
         groups=groups,
         points=draw(strategies.integers(1, 3)),
+        softmax=draw(strategies.booleans()),
         offsets=draw(strategies.sampled_from(['random', 'borders'])),
         seed=draw(strategies.integers(0, 9)),
         strays=tuple(draw(strategies.lists(stray, max_size=3))),
@@ -148,11 +155,12 @@ def _make_inputs(operator, case, dtype):
     n, c, g, k, s = case.batch, case.channels, case.groups, case.kernel_size, case.points
     rand = _random(case, dtype)
     if operator == 'window_similarity':
-        return (rand(n, c, *case.high), rand(n, c, *case.low)), (k,)
+        return (rand(n, c, *case.high), rand(n, c, *case.low)), (k, g, case.softmax)
     if operator == 'window_assemble':
         return (rand(n, g * k * k, *case.high), rand(n, c, *case.low)), (k, g)
     if operator == 'point_similarity':
-        return (rand(n, c, *case.high), rand(n, c, *case.low), make_offset(case, dtype)), (g,)
+        maps = rand(n, c, *case.high), rand(n, c, *case.low)
+        return (*maps, make_offset(case, dtype)), (g, case.softmax)
     return (rand(n, g, s, *case.high), rand(n, c, *case.low), make_offset(case, dtype)), ()
 
 
@@ -197,8 +205,73 @@ def solve(operator, case, dtype=torch.float64):
     if case.batch == 0 or not out.requires_grad:  # all points are outside
         return Solution(tensors, options, out, upstream, [torch.zeros_like(t) for t in own])
     grads = torch.autograd.grad(out, own, upstream.double())
-    assert all(t.any() for t in (out, *grads)), 'a case of zeros shows nothing'
+    # (The softmax of a single tap does not change.)
+    assert case.softmax or all(t.any() for t in (out, *grads)), 'a case of zeros shows nothing'
     return Solution(tensors, options, out.detach(), upstream, grads)
+
+
+def direct(operator, case, dtype=torch.float64):
+    """Arguments of an operator of torch.ops.sapa_ops by name, and the oracle's results.
+
+    All operators of a kind are derivatives of the same sum, so the oracle of assembly covers them.
+    """
+    known = solve('window_assemble' if operator in WINDOW else 'point_assemble', case, dtype)
+    (weight, low, *offset), high = known.tensors, known.upstream
+    weight_grad, low_grad, *offset_grad = known.grads
+    sizes = dict(height=case.low[0], width=case.low[1])
+    if operator in WINDOW:
+        options = dict(kernel_size=case.kernel_size, groups=case.groups)
+        return {
+            'window_similarity': (dict(query=high, key=low, **options), [weight_grad]),
+            'window_assemble': (dict(weight=weight, value=low, **options), [known.out]),
+            'window_adjoint': (
+                dict(weight=weight, high=high, **sizes, **options),
+                [low_grad],
+            ),
+        }[operator]
+    maps = dict(weight=weight, high=high, low=low, offset=offset[0])
+    adjoint = dict(weight=weight, high=high, offset=offset[0], **sizes)
+    return {
+        'point_similarity': (
+            dict(query=high, key=low, offset=offset[0], groups=case.groups),
+            [weight_grad],
+        ),
+        'point_assemble': (dict(weight=weight, value=low, offset=offset[0]), [known.out]),
+        'point_adjoint': (adjoint, [low_grad]),
+        'point_gradients': (maps, [weight_grad, *offset_grad]),
+    }[operator]
+
+
+def run_direct(operator, arguments, namespace='sapa_ops'):
+    """The results of an operator of torch.ops.sapa_ops, always as a tuple."""
+    out = getattr(getattr(torch.ops, namespace), operator)(**arguments)
+    return out if isinstance(out, tuple) else (out,)
+
+
+def on_tensors(arguments, function):
+    """The arguments with a function applied to the tensors."""
+    return {
+        name: function(value) if torch.is_tensor(value) else value
+        for name, value in arguments.items()
+    }
+
+
+def only_tensors(arguments):
+    """The tensors among the arguments."""
+    return {name: value for name, value in arguments.items() if torch.is_tensor(value)}
+
+
+class Recorder(TorchDispatchMode):
+    """The names of our operators that run."""
+
+    def __init__(self):
+        super().__init__()
+        self.names = []
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        if func.namespace == 'sapa_ops':
+            self.names.append(func._opname)
+        return func(*args, **(kwargs or {}))
 
 
 def call(operator, form, tensors, options):
@@ -254,13 +327,21 @@ def assert_matches_oracle(
         assert grad.dtype == dtype
         if case.strays:  # of infinities, the order of a sum makes one or NaN
             grad, wanted = (t.where(t.isfinite(), torch.nan) for t in (grad, wanted))
-        assert_close(grad, wanted, dtype)
+        assert_close(grad, wanted, dtype, from_rounded=case.softmax)
 
 
-def assert_close(actual, wanted, dtype):
-    """Compare what a form computed in dtype with the oracle's result."""
+def assert_close(actual, wanted, dtype, from_rounded=False):
+    """Compare what a form computed in dtype with the oracle's result.
+
+    Args:
+        actual (Tensor): The form's.
+        wanted (Tensor): The oracle's.
+        dtype (torch.dtype): The form's.
+        from_rounded (bool): Whether it was computed from what another operator had rounded, as the
+            gradient of softmax is from the weights. Defaults to False.
+    """
     half = dtype in HALF
-    tolerance = TOLERANCES[torch.float32 if half else dtype]
+    tolerance = TOLERANCES[dtype if from_rounded or not half else torch.float32]
     # A sum of many terms: the error scales with the largest.
     scale = max([1.0, *wanted.detach().abs().flatten()[wanted.isfinite().flatten()].tolist()])
     torch.testing.assert_close(
