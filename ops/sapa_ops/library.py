@@ -104,6 +104,8 @@ class Operator:
     def apply(cls, *args: Any) -> Any:
         """Run, recording gradients, and under the transforms of ``torch.func``."""
         if torch._C._are_functorch_transforms_active():
+            if _is_forward_in_forward():
+                return getattr(eager, cls.name)(*args)  # plain PyTorch
             return cls._function.apply(*args)
         # As there, without its binding of arguments to names, which takes longer than all the rest.
         return super(torch.autograd.Function, cls._function).apply(*args)  # type: ignore[misc]
@@ -121,7 +123,7 @@ class Operator:
         if torch._C._are_functorch_transforms_active():
             raise RuntimeError(
                 f'torch.ops.sapa_ops.{cls.name} cannot be transformed by torch.func; the functions '
-                'of sapa_ops can'
+                'of sapa_ops can, but not within torch.compile'
             )
         # torch leaves arguments out that are as by default.
         defaults = [argument.default_value for argument in cls._operator._schema.arguments]
@@ -208,6 +210,12 @@ class _Function(torch.autograd.Function):
         if isinstance(out, Tensor):
             return out.unflatten(0, batch), 0
         return tuple(part.unflatten(0, batch) for part in out), (0,) * len(out)
+
+
+def _is_forward_in_forward() -> bool:
+    """Tell whether forward mode is within forward mode, which ``_Function.jvp`` gives zeros."""
+    levels = [level.key() for level in torch._C._functorch.get_interpreter_stack()]
+    return levels.count(torch._C._functorch.TransformType.Jvp) > 1
 
 
 def gradients_by_plain_torch(function: Callable, inputs: tuple, grads: Any) -> tuple:
