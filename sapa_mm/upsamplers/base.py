@@ -112,7 +112,8 @@ class Upsampler(nn.Module):
                 autocast). Required if ``guided``. Defaults to None.
 
         Returns:
-            Tensor: (N, C, H, W), channels_last where x is (a compiler chooses its own layout).
+            Tensor: (N, C, H, W), channels_last where x is (a compiler and the transforms of
+            ``torch.func`` choose their own layout).
 
         Raises:
             ValueError: If a guide is missing, or shapes or devices do not fit.
@@ -125,9 +126,11 @@ class Upsampler(nn.Module):
         else:
             size = (guide.shape[2], guide.shape[3])
         out = self.upsample(x, guide, size)
-        if torch.compiler.is_compiling() or not self._is_channels_last(x):
+        # A compiler chooses its own layout, and vmap knows no channels_last.
+        if torch.compiler.is_compiling() or torch._C._are_functorch_transforms_active():
             return out
-        if self._is_channels_last(out):  # a cropped map too, which `contiguous` would copy
+        # (A cropped map is channels_last too, and `contiguous` would copy it.)
+        if not self._is_channels_last(x) or self._is_channels_last(out):
             return out
         return out.contiguous(memory_format=torch.channels_last)
 

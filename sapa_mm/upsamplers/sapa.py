@@ -116,11 +116,12 @@ class WindowSapa(Sapa, WindowUpsampler):
     def generate_weights(self, x: Tensor, guide: Tensor, size: tuple[int, int]) -> Tensor:
         """See ``WindowUpsampler.generate_weights``."""
         query, key = self.embed(self.norm_x(x), self.norm_guide(guide))
-        # Treat groups as images.
-        query, key = (t.unflatten(1, (self.groups, -1)).flatten(0, 1) for t in (query, key))
-        similarity = window_similarity(query, key, self.kernel_size)
-        weight = normalize_similarity(similarity, self.similarity_norm, dim=1)
-        return weight.unflatten(0, (-1, self.groups)).flatten(1, 2)
+        softmax = self.similarity_norm == 'softmax'
+        similarity = window_similarity(query, key, self.kernel_size, self.groups, softmax)
+        if softmax:
+            return similarity
+        taps = similarity.unflatten(1, (self.groups, -1))
+        return normalize_similarity(taps, self.similarity_norm, dim=2).flatten(1, 2)
 
 
 def normalize_similarity(similarity: Tensor, similarity_norm: str, dim: int) -> Tensor:

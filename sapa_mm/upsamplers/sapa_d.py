@@ -147,16 +147,16 @@ class SapaD(Sapa, PointUpsampler):
             Tensor: (N, g, S, H, W), sums to 1 over the points.
         """
         if self.guided:
-            similarity = point_similarity(self.query(guide), self.key(x), offset, self.groups)
-        else:
-            similarity = predict_kernels(
-                self.channel_compressor,
-                self.content_encoder,
-                x,
-                self.scale_factor,
-                (offset.shape[2], offset.shape[3]),
-            ).unflatten(1, (self.groups, self.num_points))
-        return similarity.softmax(2)
+            query, key = self.query(guide), self.key(x)
+            return point_similarity(query, key, offset, self.groups, softmax=True)
+        predicted = predict_kernels(
+            self.channel_compressor,
+            self.content_encoder,
+            x,
+            self.scale_factor,
+            (offset.shape[2], offset.shape[3]),
+        )
+        return predicted.unflatten(1, (self.groups, self.num_points)).softmax(2)
 
     def upsample(self, x: Tensor, guide: Tensor | None, size: tuple[int, int]) -> Tensor:
         """See ``Upsampler.forward``."""

@@ -350,11 +350,11 @@ _point_similarity = partial(point_similarity, groups=GROUPS)
 
 
 def _sapa_b(query: Tensor, key: Tensor, x: Tensor) -> Tensor:
-    return _window_assemble(_window_similarity(query, key).softmax(1), x)
+    return _window_assemble(_window_similarity(query, key, softmax=True), x)
 
 
 def _sapa_d(query: Tensor, key: Tensor, offset: Tensor, x: Tensor) -> Tensor:
-    return point_assemble(_point_similarity(query, key, offset).softmax(2), x, offset)
+    return point_assemble(_point_similarity(query, key, offset, softmax=True), x, offset)
 
 
 _WINDOW = ('query', 'key')
