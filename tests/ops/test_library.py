@@ -207,7 +207,7 @@ class TestMisuse:
         arguments, _ = direct(operator, UNEVEN, torch.float32)
         return on_tensors(arguments, lambda t: t.clone().to(device).requires_grad_(requires_grad))
 
-    def refuses(self, operator, bad, what, match=''):
+    def refuses(self, operator, bad, what, match=None):
         for namespace in ('sapa_ops', compiled.NAMESPACE):
             print(namespace, what)
             with pytest.raises(ERRORS, match=match):
