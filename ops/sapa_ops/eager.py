@@ -128,6 +128,7 @@ def point_gradients(
 
     def slopes(corners, weight, high):
         products = points.products(corners, high)
+        weight = weight.where(corners.inside.any(-1), 0)
         by_weight, by_x, by_y = (
             (products * factor).sum(-1)
             for factor in (corners.weight, corners.slope_x, corners.slope_y)

@@ -15,6 +15,7 @@ from ..support.operators import (
     HALF,
     LAYOUTS,
     OPERATORS,
+    POINT,
     TOLERANCES,
     Case,
     Recorder,
@@ -168,6 +169,16 @@ def assert_same(actual, expected, device):
         assert torch.equal(actual, expected)
     else:
         torch.testing.assert_close(actual, expected)
+
+
+@pytest.mark.parametrize('device', DEVICES)
+@parametrize_pairs(operator=POINT, form=FORMS, dtype=TOLERANCES)
+def test_points_outside_are_not_read(operator, form, dtype, device):
+    """Whatever the maps hold: all results are 0."""
+    arguments, _ = direct(operator, UNEVEN, dtype)
+    arguments = on_tensors(arguments, lambda t: torch.full_like(t, torch.nan, device=device))
+    arguments['offset'].fill_(-100)
+    assert not any(out.any() for out in run_direct(operator, arguments))
 
 
 # Errors that any tensor may have.
