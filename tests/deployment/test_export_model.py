@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import sapa_ops
 import torch
 
 pytest.importorskip('mmseg')
@@ -28,6 +29,7 @@ from sapa_mm.engine.images import image_pipeline, read_image
 from sapa_mm.engine.trained_model import load_trained
 
 from ..support.configs import CONFIGS, FASTER_RCNN, SEGFORMER, UPERNET, model_files
+from ..support.operators import FORMS, skip_where_not_built
 
 TOOLS = str(Path(__file__).parents[2] / 'tools')
 
@@ -216,10 +218,13 @@ def test_the_size_rule_is_that_of_the_pipeline(rule, size, monkeypatch, tmp_path
 
 
 @pytest.mark.extended
-def test_a_program_of_torch_export(tmp_path, images):
+@pytest.mark.parametrize('form', FORMS)
+def test_a_program_of_torch_export(form, tmp_path, images):
+    skip_where_not_built(form)
     model = model_files(tmp_path, SEGFORMER, 'sapa-b')
     out = str(tmp_path / 'segformer.pt2')
-    assert '| torch | torch.export |' in export_model(*model, out, images[:1])
+    with sapa_ops.use_backend(form):
+        assert '| torch | torch.export |' in export_model(*model, out, images[:1])
     extra = dict(classes='')
     program = torch.export.load(out, extra_files=extra)
     assert json.loads(extra['classes']) == list(CLASSES)
