@@ -6,6 +6,7 @@ in a namespace of their own, ``torch.ops.sapa_ops_compiled``.
 
 import json
 import os
+import struct
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -21,6 +22,10 @@ NAMESPACE = 'sapa_ops_compiled'
 _DTYPES = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 _HERE = Path(__file__).parent
 
+_ELF, _MACH_O = b'\x7fELF', b'\xcf\xfa\xed\xfe'
+# Where an ELF file says where its table of sections lies, which is the last of it: type and offset.
+_SECTIONS = (('Q', 40), ('H', 58), ('H', 60))
+
 # The revision of what the operators compute; csrc/bindings/cpu.cpp has the same number.
 _REVISION = 3
 
@@ -34,15 +39,27 @@ def _load() -> str | None:
         return f'it needs torch 2.10 or later, this is {torch.__version__}'
     if not libraries:
         return 'no library was built'
+    other = f'{libraries[0]} was built from other sources of sapa_ops, build it again'
     try:
+        content = libraries[0].read_bytes()
+        if _is_cut_short(content):
+            raise OSError('the file is cut short')
+        if content[:4] in (_ELF, _MACH_O) and NAMESPACE.encode() not in content:
+            return other  # before version 0.2, which would take our place in torch.ops
         torch.ops.load_library(str(libraries[0]))
     except OSError as error:
         why = error.__cause__ or error
         return f'{libraries[0]} cannot be loaded with torch {torch.__version__}: {why}'
     revision = getattr(getattr(torch.ops, NAMESPACE), 'revision', lambda: None)()
-    if revision != _REVISION:
-        return f'{libraries[0]} was built from other sources of sapa_ops, build it again'
-    return None
+    return None if revision == _REVISION else other
+
+
+def _is_cut_short(content: bytes) -> bool:
+    """Tell whether the end of an ELF file is missing, which the loader would not survive."""
+    if content[:4] != _ELF or len(content) < 64:
+        return False
+    table, size, count = (struct.unpack_from(f'<{kind}', content, at)[0] for kind, at in _SECTIONS)
+    return len(content) < table + size * count
 
 
 def _read_build_record() -> dict[str, str]:

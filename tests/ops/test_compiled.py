@@ -2,6 +2,7 @@
 
 import os
 import platform
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -115,11 +116,53 @@ for case in cases if with_cases == 'True' else []:
         assert result.returncode == 0, result.stderr
 
 
-def test_a_library_of_other_sources_is_refused(monkeypatch):
-    """It would compute something else than the eager form, without a word."""
-    assert compiled._load() is None
-    monkeypatch.setattr(compiled, '_REVISION', compiled._REVISION + 1)
-    assert compiled._load().endswith('was built from other sources of sapa_ops, build it again')
+class TestLoading:
+    """What cannot be used, is not, and is named in one line."""
+
+    def refused(self, library, monkeypatch):
+        monkeypatch.setenv('SAPA_OPS_LIBRARY', str(library))
+        why = compiled._load()
+        assert why.startswith(str(library))
+        assert '\n' not in why
+        return why
+
+    @pytest.fixture
+    def content(self):
+        return next(Path(compiled.__file__).parent.glob('_kernels*.so')).read_bytes()
+
+    def test_of_other_sources(self, content, monkeypatch):
+        """It would compute something else than the eager form, without a word."""
+        assert compiled._load() is None
+        monkeypatch.setattr(compiled, '_REVISION', compiled._REVISION + 1)
+        assert compiled._load().endswith('was built from other sources of sapa_ops, build it again')
+
+    def test_of_an_earlier_version(self, content, tmp_path, monkeypatch):
+        library = tmp_path / 'library.so'
+        library.write_bytes(content.replace(compiled.NAMESPACE.encode(), b'x' * 17))
+        assert 'was built from other sources' in self.refused(library, monkeypatch)
+
+    @pytest.mark.parametrize('share', [0.1, 0.5, 0.999])
+    def test_cut_short(self, share, content, tmp_path, monkeypatch):
+        library = tmp_path / 'library.so'
+        library.write_bytes(content[: int(len(content) * share)])
+        assert self.refused(library, monkeypatch).endswith('the file is cut short')
+
+    @pytest.mark.skipif(shutil.which('cc') is None, reason='no C compiler')
+    def test_of_another_abi(self, tmp_path, monkeypatch):
+        source, library = tmp_path / 'library.c', tmp_path / 'library.so'
+        source.write_text(
+            f'int torch_of_tomorrow(void); int {compiled.NAMESPACE}(void) '
+            '{ return torch_of_tomorrow(); }'
+        )
+        subprocess.run(['cc', '-shared', '-fPIC', source, '-o', library], check=True)
+        assert 'undefined symbol: torch_of_tomorrow' in self.refused(library, monkeypatch)
+
+    @pytest.mark.parametrize('content', [b'', b'no library'])
+    def test_no_library(self, content, tmp_path, monkeypatch):
+        library = tmp_path / 'library.so'
+        library.write_bytes(content)
+        assert 'cannot be loaded with torch' in self.refused(library, monkeypatch)
+        assert 'Is a directory' in self.refused(tmp_path, monkeypatch)
 
 
 def test_other_devices_are_refused_with_a_reason():
