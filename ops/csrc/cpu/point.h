@@ -205,7 +205,11 @@ void point_similarity_rows(const PointArguments& a, const Map& similarity, const
         }
       }
     }
-    out.write(i, i + 1, a.softmax);
+    if (!SLOPES && a.softmax) {
+      out.write_softmax(i, i + 1);
+    } else {
+      out.write(i, i + 1);
+    }
     if (SLOPES) offset_grad.write(i, i + 1);
   }
 }

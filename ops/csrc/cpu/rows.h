@@ -206,14 +206,18 @@ class Rows {
   int64_t stride_x() const { return stride_x_; }
 
   // Writes rows [begin, end) to the map; all of their elements must have been set.
-  void write(int64_t begin, int64_t end, bool softmax = false) {
-    if (in_place_ && !softmax) return;
+  void write(int64_t begin, int64_t end) {
+    if (in_place_) return;
     for (int64_t y = begin; y < end; ++y) {
-      with_storage<A>(part_.map.dtype, [&](auto t) {
-        using T = decltype(t);
-        softmax ? write_softmax_row<T>(part_, y, row(y), stride_x_)
-                : write_row<T>(part_, y, row(y));
-      });
+      with_storage<A>(part_.map.dtype, [&](auto t) { write_row<decltype(t)>(part_, y, row(y)); });
+    }
+  }
+
+  // The same with softmax over the channels. (Inlined, it would make the kernels around it slower.)
+  __attribute__((noinline)) void write_softmax(int64_t begin, int64_t end) {
+    for (int64_t y = begin; y < end; ++y) {
+      with_storage<A>(part_.map.dtype,
+                      [&](auto t) { write_softmax_row<decltype(t)>(part_, y, row(y), stride_x_); });
     }
   }
 

@@ -201,7 +201,11 @@ void window_similarity_run(const WindowArguments& a, const ChildTable& columns, 
       };
       for_each_child(i_begin, i_end, columns.first_child(x), columns.first_child(x + 1), compare);
     }
-    weight.write(i_begin, i_end, a.softmax);
+    if (a.softmax) {
+      weight.write_softmax(i_begin, i_end);
+    } else {
+      weight.write(i_begin, i_end);
+    }
   }
 }
 
