@@ -104,7 +104,7 @@ class Operator:
     def apply(cls, *args: Any) -> Any:
         """Run, recording gradients, and under the transforms of ``torch.func``."""
         if torch._C._are_functorch_transforms_active():
-            if _is_forward_in_forward():
+            if _is_beyond_functions():
                 return getattr(eager, cls.name)(*args)  # plain PyTorch
             return cls._function.apply(*args)
         # As there, without its binding of arguments to names, which takes longer than all the rest.
@@ -212,10 +212,14 @@ class _Function(torch.autograd.Function):
         return tuple(part.unflatten(0, batch) for part in out), (0,) * len(out)
 
 
-def _is_forward_in_forward() -> bool:
-    """Tell whether forward mode is within forward mode, which ``_Function.jvp`` gives zeros."""
+def _is_beyond_functions() -> bool:
+    """Tell whether transforms are active that torch lacks for a ``_Function``.
+
+    They are ``functionalize``, and forward mode within forward mode, which would be zeros.
+    """
+    kinds = torch._C._functorch.TransformType
     levels = [level.key() for level in torch._C._functorch.get_interpreter_stack()]
-    return levels.count(torch._C._functorch.TransformType.Jvp) > 1
+    return kinds.Functionalize in levels or levels.count(kinds.Jvp) > 1
 
 
 def gradients_by_plain_torch(function: Callable, inputs: tuple, grads: Any) -> tuple:

@@ -5,6 +5,7 @@ import sapa_ops
 import torch
 from torch.func import (
     functional_call,
+    functionalize,
     grad,
     jacfwd,
     jacrev,
@@ -149,7 +150,7 @@ def test_tangents(kind, options, layout, form):
     form=FORMS,
 )
 def test_second_derivatives(kind, options, outer, inner, form):
-    """Forward mode within forward mode, too, where torch drops what a Function does."""
+    """Forward mode within forward mode, too, where torch drops the tangents of a Function."""
     skip_where_not_built(form)
     with sapa_ops.use_backend(form):
         run, tensors, upstream = prepare(kind, options, low=(2, 2), high=(3, 4))
@@ -160,6 +161,13 @@ def test_second_derivatives(kind, options, outer, inner, form):
         actual = outer(inner(loss))(tensors['x'])
         expected = torch.autograd.functional.hessian(loss, tensors['x'])
         torch.testing.assert_close(actual, expected)
+
+
+@pytest.mark.parametrize('kind', ['sapa_b', 'sapa_d'])
+def test_functionalize(kind):
+    """Which torch does not do with a Function."""
+    run, tensors, _ = prepare(kind, ALL_TYPES[kind])
+    torch.testing.assert_close(functionalize(run)(tensors), run(tensors))
 
 
 def test_images_with_one_guide():
