@@ -174,19 +174,22 @@ def test_kernel_sizes(operator, form, device, kernel_size, low, high, layout):
 class TestSoftmax:
     """Within the similarity."""
 
-    @parametrize_pairs(
-        operator=SIMILARITIES,
-        form=FORMS,
-        low__high=SIZES,
-        dtype=TOLERANCES,
-        taps__points=[(1, 1), (3, 3), (5, 17)],
-        groups=[1, 2, 3],
-        layout=DENSE_LAYOUTS,
+    @pytest.mark.parametrize(
+        'chosen',
+        pairs(
+            operator=SIMILARITIES,
+            form=FORMS,
+            sizes=SIZES,
+            dtype=TOLERANCES,
+            taps_and_points=[(1, 1), (3, 3), (5, 17)],
+            groups=[1, 2, 3],
+            layout=DENSE_LAYOUTS,
+        ),
+        ids=lambda chosen: '-'.join(map(str, chosen.values())),
     )
-    def test_against_oracle(
-        self, operator, form, device, low, high, dtype, taps, points, groups, layout
-    ):
-        case = Case(low, high, kernel_size=taps, points=points, groups=groups, softmax=True)
+    def test_against_oracle(self, device, chosen):
+        operator, form, (low, high), dtype, (side, points), groups, layout = chosen.values()
+        case = Case(low, high, kernel_size=side, points=points, groups=groups, softmax=True)
         assert_matches_oracle(operator, form, case, dtype, device, (layout,) * 4)
 
     @parametrize_pairs(operator=SIMILARITIES, form=FORMS, dtype=TOLERANCES, scale=[1, 100, 1e4])
