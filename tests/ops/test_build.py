@@ -16,8 +16,9 @@ OPS = Path(__file__).parents[2] / 'ops'
 
 
 @pytest.fixture(autouse=True)
-def default_request(monkeypatch):
+def defaults(monkeypatch):
     monkeypatch.delenv('SAPA_OPS_BUILD', raising=False)
+    monkeypatch.setattr(torch, '__version__', '2.10.0')
 
 
 def test_torch_before_the_stable_abi(monkeypatch):

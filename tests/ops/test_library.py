@@ -215,7 +215,8 @@ class TestMisuse:
         return on_tensors(arguments, lambda t: t.clone().to(device).requires_grad_(requires_grad))
 
     def refuses(self, operator, bad, what, match=None):
-        for namespace in ('sapa_ops', compiled.NAMESPACE):
+        built = compiled.why_not(torch.zeros(1)) is None
+        for namespace in ('sapa_ops', compiled.NAMESPACE)[: 1 + built]:
             print(namespace, what)
             with pytest.raises(ERRORS, match=match):
                 run_direct(operator, bad, namespace)
