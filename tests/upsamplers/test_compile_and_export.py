@@ -132,7 +132,7 @@ def test_export_for_any_size(kind, options, sizes, form):
     for low, high in SIZES[sizes]:
         others = make_inputs(upsampler, low, high)
         expected = upsampler(*others)
-        for runs in FORMS:
+        for runs in {'eager', sapa_ops.backend_for(expected).name}:
             with sapa_ops.use_backend(runs):
                 torch.testing.assert_close(program(*others), expected)
 
