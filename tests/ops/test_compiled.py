@@ -34,7 +34,7 @@ def built(request):
 class TestThreads:
     """The number of threads does not change a bit of the results."""
 
-    CASE = Case((13, 17), (25, 34), channels=134, points=5)
+    CASE = Case((13, 17), (25, 34), channels=134, points=5, softmax=True)
 
     def results(self, operator, layout, dtype, threads):
         before = torch.get_num_threads()
@@ -77,9 +77,9 @@ capability, with_cases = sys.argv[1:]
 chosen = torch.ops.sapa_ops_compiled.cpu_capability()
 assert chosen == capability, f'{chosen} runs, not {capability}'
 cases = [
-    Case((1, 17), (2, 34), batch=1, channels=18),
+    Case((1, 17), (2, 34), batch=1, channels=18, softmax=True),
     Case((1, 2), (2, 3), channels=67, groups=1),
-    Case((2, 3), (4, 7), batch=1, channels=4, kernel_size=5),
+    Case((2, 3), (4, 7), batch=1, channels=4, kernel_size=5, softmax=True),
     Case((2, 3), (3, 5), batch=1, channels=38, strays=((0, 'nan'), (1, 'inf'), (2, 'nan'))),
 ]
 for case in cases if with_cases == 'True' else []:

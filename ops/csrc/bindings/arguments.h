@@ -79,7 +79,7 @@ inline Tensor empty(Sizes sizes, std::initializer_list<int> order, const Tensor&
 
 enum class Layout { kContiguous, kChannelsLast };
 
-// channels_last if the channels lie side by side. sapa_ops/compiled.py has the same rule.
+// channels_last if the channels lie side by side. sapa_ops/geometry.py has the same rule.
 inline Layout layout_of(const Tensor& map) {
   const bool side_by_side = map.size(1) > 1 && map.stride(1) == 1 && map.stride(3) >= map.size(1);
   return side_by_side ? Layout::kChannelsLast : Layout::kContiguous;

@@ -1,7 +1,5 @@
 // The operators on tensors, for any set of kernels: they allocate the result and run the kernel.
-// Their schemas, and all that is above the kernels, are in sapa_ops/library.py. Shapes: weight
-// (N, G*K*K, H, W) or (N, G, S, H, W); low, key and value (N, G*C, h, w); high and query
-// (N, G*C, H, W); offset (N, G*S*2, H, W).
+// Schemas and shapes are in sapa_ops/schemas.py, what is above the kernels in sapa_ops/library.py.
 #pragma once
 
 #include <torch/csrc/stable/library.h>

@@ -25,7 +25,7 @@ struct Map {
 // channels: weight(n, g, tap, Y, X) * low(n, g, c, y, x) * high(n, g, c, Y, X), where (y, x) is the
 // position of the tap. window_similarity is its derivative by weight, window_assemble by high,
 // window_adjoint by low: each reads two of the maps and writes the third. They are each other's
-// gradients too: see sapa_ops/library.py.
+// gradients too: see sapa_ops/operators.py.
 struct WindowArguments {
   int64_t batch;
   int64_t groups;
