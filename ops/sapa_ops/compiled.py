@@ -26,6 +26,8 @@ _ELF, _MACH_O = b'\x7fELF', b'\xcf\xfa\xed\xfe'
 # Where an ELF file says where its table of sections lies, which is the last of it: type and offset.
 _SECTIONS = (('Q', 40), ('H', 58), ('H', 60))
 
+_NOT_BUILT = 'no library was built'
+
 # The revision of what the operators compute; csrc/bindings/cpu.cpp has the same number.
 _REVISION = 3
 
@@ -38,7 +40,7 @@ def _load() -> str | None:
     if version < (2, 10):
         return f'it needs torch 2.10 or later, this is {torch.__version__}'
     if not libraries:
-        return 'no library was built'
+        return _NOT_BUILT
     other = f'{libraries[0]} was built from other sources of sapa_ops, build it again'
     try:
         content = libraries[0].read_bytes()
@@ -119,7 +121,7 @@ def why_not(tensor: Tensor) -> str | None:
     if device not in ('cpu', 'cuda'):
         return f'it has kernels for cpu and cuda only, the tensor is on {device}'
     if _load_error is not None:
-        reason = _why_not_built.get(device)
+        reason = _why_not_built.get(device) if _load_error == _NOT_BUILT else None
         return f'{_load_error}: {reason}' if reason else _load_error
     if device == 'cuda' and not _has_cuda:
         return _why_not_built.get('cuda', 'the library was built without CUDA')
