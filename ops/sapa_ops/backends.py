@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
+import torch
 from torch import Tensor
 
 from . import compiled
@@ -15,7 +16,8 @@ def _eager_why_not(tensor: Tensor) -> str | None:
 
 # In order of preference, with the reason why a form does not run on a tensor.
 _FORMS = {'compiled': compiled.why_not, 'eager': _eager_why_not}
-_forced: str | None = None
+# The contexts that are open, in any thread: the last one entered forces its form.
+_in_force: list[tuple[str | None, object]] = [(None, None)]
 _chosen: dict[tuple, str] = {}
 
 
@@ -48,18 +50,22 @@ def backend_for(tensor: Tensor) -> BackendReport:
     Raises:
         RuntimeError: If a form is forced by ``use_backend`` and cannot run on this tensor.
     """
+    return _report(tensor, _in_force[-1][0])
+
+
+def _report(tensor: Tensor, forced: str | None) -> BackendReport:
     unavailable = {}
     chosen = ''
     for name, why_not in _FORMS.items():
         reason = why_not(tensor)
-        if reason is None and _forced not in (None, name):
-            reason = f"use_backend('{_forced}') is in force"
+        if reason is None and forced not in (None, name):
+            reason = f"use_backend('{forced}') is in force"
         elif reason is None and chosen:
             reason = f'{chosen} is preferred'
         elif reason is None:
             chosen = name
             continue
-        elif name == _forced:
+        elif name == forced:
             raise RuntimeError(f"use_backend('{name}') cannot be honoured: {reason}")
         unavailable[name] = reason
     return BackendReport(chosen, unavailable)
@@ -75,15 +81,18 @@ def use_backend(name: str) -> Iterator[None]:
 
     Raises:
         ValueError: If there is no form of that name.
+        RuntimeError: If a graph is being recorded, which is the same for all forms.
     """
-    global _forced
+    if torch.compiler.is_compiling():
+        raise RuntimeError('use_backend: enter it around what is compiled or exported, not within')
     if name not in _FORMS:
         raise ValueError(f'use_backend: name must be one of {", ".join(_FORMS)}, got {name!r}')
-    previous, _forced = _forced, name
+    context = (name, object())
+    _in_force.append(context)
     try:
         yield
     finally:
-        _forced = previous
+        _in_force.remove(context)
 
 
 def choose(tensor: Tensor) -> str:
@@ -92,7 +101,8 @@ def choose(tensor: Tensor) -> str:
     Raises:
         RuntimeError: As ``backend_for``.
     """
-    key = (tensor.device.type, tensor.dtype, _forced)
+    forced = _in_force[-1][0]
+    key = (tensor.device.type, tensor.dtype, forced)
     if key not in _chosen:
-        _chosen[key] = backend_for(tensor).name
+        _chosen[key] = _report(tensor, forced).name
     return _chosen[key]

@@ -51,6 +51,49 @@ def test_forcing_nests_and_ends(compiled_available):
     assert sapa_ops.backend_for(tensor).name == 'compiled'
 
 
+def test_contexts_of_two_threads(compiled_available):
+    """They may end in the order in which they began; neither outlasts its thread."""
+    tensor = torch.zeros(1)
+    first, second = sapa_ops.use_backend('eager'), sapa_ops.use_backend('compiled')
+    first.__enter__()
+    second.__enter__()
+    first.__exit__(None, None, None)
+    assert "use_backend('compiled')" in sapa_ops.backend_for(tensor).unavailable['eager']
+    second.__exit__(None, None, None)
+    assert 'compiled is preferred' in sapa_ops.backend_for(tensor).unavailable['eager']
+
+
+def test_a_context_that_opens_during_the_choice(compiled_available, monkeypatch):
+    """It is not remembered as the choice without one."""
+    tensor = torch.zeros(1)
+
+    def while_another_thread_enters(tensor):
+        context.__enter__()
+
+    context = sapa_ops.use_backend('eager')
+    monkeypatch.setitem(backends._FORMS, 'compiled', while_another_thread_enters)
+    backends.choose(tensor)
+    context.__exit__(None, None, None)
+    assert backends.choose(tensor) == 'compiled'
+
+
+@pytest.mark.parametrize('fullgraph', [False, True])
+def test_within_a_compiled_function(fullgraph, compiled_available):
+    """It is not dropped from the graph: torch.compile leaves the graph, or raises."""
+
+    def function(tensor):
+        with sapa_ops.use_backend('eager'):
+            return tensor + (sapa_ops.backend_for(tensor).name == 'eager')
+
+    torch._dynamo.reset()
+    optimised = torch.compile(function, backend='eager', fullgraph=fullgraph)
+    if fullgraph:
+        with pytest.raises(torch._dynamo.exc.Unsupported, match='use_backend: enter it around'):
+            optimised(torch.zeros(1))
+    else:
+        assert optimised(torch.zeros(1)) == 1
+
+
 @pytest.mark.parametrize('name', ['reference', 'cuda', None])
 def test_unknown_form_is_refused(name):
     with (
