@@ -5,6 +5,9 @@ import warnings
 import torch
 from torch import Tensor
 
+#: What the operators take.
+DTYPES = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
+
 
 def shape(tensor: Tensor) -> tuple[int, ...]:
     """The shape as integers; while ``torch.jit.trace`` records, ``tensor.shape`` holds tensors."""
@@ -17,7 +20,7 @@ def shape(tensor: Tensor) -> tuple[int, ...]:
 
 
 def check_maps(op: str, dims: int = 4, **tensors: Tensor) -> None:
-    """Check that the tensors are floating point and agree in batch size, dtype and device.
+    """Check that the tensors are dense, of our dtypes, and agree in batch size, dtype and device.
 
     Args:
         op (str): Name of the operator, for the message.
@@ -25,15 +28,19 @@ def check_maps(op: str, dims: int = 4, **tensors: Tensor) -> None:
         **tensors (Tensor): The operator's tensor arguments by name.
 
     Raises:
-        TypeError: If an argument is not a floating point tensor, or the dtypes differ.
+        TypeError: If an argument is not a dense tensor of ``DTYPES``, or the dtypes differ.
         ValueError: If the number of dimensions, the batch sizes or the devices differ.
     """
     first_name, first = next(iter(tensors.items()))
     for name, tensor in tensors.items():
         expected = dims if name == first_name else 4
-        if not isinstance(tensor, Tensor) or not tensor.is_floating_point():
-            got = getattr(tensor, 'dtype', type(tensor).__name__)
-            raise TypeError(f'{op}: {name} must be a floating point tensor, got {got}')
+        is_ours = isinstance(tensor, Tensor) and tensor.dtype in DTYPES
+        if not is_ours or tensor.layout != torch.strided:
+            got = tensor.layout if is_ours else getattr(tensor, 'dtype', type(tensor).__name__)
+            raise TypeError(
+                f'{op}: {name} must be a dense tensor of float16, bfloat16, float32 or float64, '
+                f'got {got}'
+            )
         if tensor.dim() != expected:
             raise ValueError(
                 f'{op}: {name} must have {expected} dimensions, got shape {shape(tensor)}'

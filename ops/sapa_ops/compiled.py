@@ -15,11 +15,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from .checks import DTYPES
 from .schemas import SCHEMAS, define_schemas
 
 NAMESPACE = 'sapa_ops_compiled'
 
-_DTYPES = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 _HERE = Path(__file__).parent
 
 _ELF, _MACH_O = b'\x7fELF', b'\xcf\xfa\xed\xfe'
@@ -125,6 +125,6 @@ def why_not(tensor: Tensor) -> str | None:
         return f'{_load_error}: {reason}' if reason else _load_error
     if device == 'cuda' and not _has_cuda:
         return _why_not_built.get('cuda', 'the library was built without CUDA')
-    if tensor.dtype not in _DTYPES:
+    if tensor.dtype not in DTYPES:
         return f'it has no kernel for {tensor.dtype}'
     return None

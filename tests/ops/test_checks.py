@@ -35,8 +35,11 @@ def point_inputs(**changes):
         (dict(value=torch.zeros(4, 2, 3)), ValueError, r'value must have 4 dim.*\(4, 2, 3\)'),
         (dict(value=torch.zeros(2, 4, 0, 3)), ValueError, r'only the batch may be empty, value'),
         (dict(value=torch.zeros(2, 4, 2, 3).half()), TypeError, 'float32 and value torch.float16'),
-        (dict(value=torch.zeros(2, 4, 2, 3).int()), TypeError, 'floating point tensor, got torch.'),
-        (dict(value=None), TypeError, 'value must be a floating point tensor, got NoneType'),
+        (dict(value=torch.zeros(2, 4, 2, 3).int()), TypeError, 'or float64, got torch.int32'),
+        (dict(value=torch.zeros(2, 4, 2, 3).to(torch.float8_e5m2)), TypeError, 'torch.float8_e5m2'),
+        (dict(value=torch.zeros(2, 4, 2, 3).to_sparse()), TypeError, 'got torch.sparse_coo'),
+        (dict(value=torch.zeros(2, 4, 2, 3).to_mkldnn()), TypeError, 'got torch._mkldnn'),
+        (dict(value=None), TypeError, 'value must be a dense tensor of .*, got NoneType'),
         (dict(value=torch.zeros(2, 4, 2, 3, device='meta')), ValueError, 'cpu and value on meta'),
     ],
 )
