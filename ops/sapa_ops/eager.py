@@ -268,8 +268,8 @@ class _Points:
         column, row = (t.nan_to_num().long().unsqueeze(-1) for t in (left, top))
         x, y, left, top = (t.unsqueeze(-1) for t in (x, y, left, top))
         # Top left, top right, bottom left, bottom right.
-        right = torch.tensor([0, 1, 0, 1], device=x.device)
-        below = torch.tensor([0, 0, 1, 1], device=x.device)
+        corner = torch.arange(4, device=x.device)
+        right, below = corner % 2, corner // 2
         column, row = column + right, row + below
         sign_x, sign_y = (2 * t - 1 for t in (right, below))
         weight_x = (1 - right) + sign_x * (x - left)

@@ -5,11 +5,13 @@ and the transforms of ``torch.func``), ``torch.ops.sapa_ops`` (what compilers, e
 tensors and profilers see) and its one kernel, which chooses the form that runs.
 """
 
+import math
 from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import Tensor
+from torch._functorch.utils import unwrap_dead_wrappers
 from torch.utils.flop_counter import register_flop_formula
 
 from . import autocast, compiled, eager
@@ -79,17 +81,12 @@ class Operator:
         raise NotImplementedError
 
     @staticmethod
-    def _gradients(ctx: Any, *grads: Any) -> tuple[Tensor | None, ...]:
+    def _gradients(ctx: Any, tensors: tuple, *grads: Any) -> tuple[Tensor | None, ...]:
         """The gradients of the tensors by those of the results, of which one is not None.
 
-        By operators, so that they have gradients, too. ``ctx.saved_tensors`` are the tensors, and
-        last the result of a similarity with softmax; ``ctx.options`` are the other arguments.
+        By operators, so that they have gradients, too. ``ctx.options`` are the other arguments; of
+        a similarity with softmax, the gradient is that of the logits.
         """
-        raise NotImplementedError
-
-    @staticmethod
-    def _softmax_gradient(ctx: Any, grad: Tensor) -> Tensor:
-        """The gradient of a similarity by that of its softmax; the tangent likewise."""
         raise NotImplementedError
 
     @classmethod
@@ -108,6 +105,7 @@ class Operator:
                 return getattr(eager, cls.name)(*args)  # plain PyTorch
             return cls._function.apply(*args)
         # As there, without its binding of arguments to names, which takes longer than all the rest.
+        args = unwrap_dead_wrappers(args)
         return super(torch.autograd.Function, cls._function).apply(*args)  # type: ignore[misc]
 
     @classmethod
@@ -171,14 +169,18 @@ class _Function(torch.autograd.Function):
         none = (None,) * len(ctx.options)
         if all(grad is None for grad in grads):
             return *(None,) * cls.operator.tensors, *none
-        return *cls.operator._gradients(ctx, *grads), *none
+        tensors = ctx.saved_tensors  # once: a checkpoint hands them out only once
+        if ctx.softmax:
+            *tensors, weight = tensors
+            grads = (_softmax_gradient(grads[0], weight, ctx.options),)
+        return *cls.operator._gradients(ctx, tensors, *grads), *none
 
     @classmethod
     def jvp(cls, ctx: Any, *tangents: Any) -> Any:
         operator = cls.operator
-        tensors = ctx.saved_tensors[: operator.tensors]
+        tensors = ctx.saved_tensors
         options = (*ctx.options[:-1], False) if ctx.softmax else ctx.options
-        maps, others = tensors[: operator.maps], tensors[operator.maps :]
+        maps, others = tensors[: operator.maps], tensors[operator.maps : operator.tensors]
         total: Any = None
         for i in range(len(maps)):
             if tangents[i] is not None:
@@ -192,7 +194,7 @@ class _Function(torch.autograd.Function):
                 tangents,
             )
             total = part if total is None else total + part
-        return operator._softmax_gradient(ctx, total) if ctx.softmax else total
+        return _softmax_gradient(total, tensors[-1], ctx.options) if ctx.softmax else total
 
     @classmethod
     def vmap(cls, info: Any, in_dims: tuple, *args: Any) -> Any:
@@ -210,6 +212,16 @@ class _Function(torch.autograd.Function):
         if isinstance(out, Tensor):
             return out.unflatten(0, batch), 0
         return tuple(part.unflatten(0, batch) for part in out), (0,) * len(out)
+
+
+def _softmax_gradient(grad: Tensor, weight: Tensor, options: tuple) -> Tensor:
+    """The gradient of a similarity by that of its softmax; the tangent likewise."""
+    *_, groups, _ = options
+    n, *taps, height, width = weight.shape
+    # (Not by ``unflatten``, which torch.autograd.grad cannot map over batched gradients.)
+    shape = n, groups, math.prod(taps) // groups, height, width
+    out = torch._softmax_backward_data(grad.reshape(shape), weight.view(shape), 2, weight.dtype)
+    return out.view(weight.shape)
 
 
 def _is_beyond_functions() -> bool:

@@ -46,7 +46,7 @@ def window_similarity(
         Tensor: (N, G*K*K, H, W), of the query's dtype.
 
     Raises:
-        TypeError: If an argument is not a floating point tensor, or dtypes differ.
+        TypeError: If an argument is not a dense floating point tensor, or dtypes differ.
         ValueError: If shapes, devices or groups do not fit, or kernel_size is even or < 1.
     """
     return WindowSimilarity.call(query, key, kernel_size, groups, softmax)
@@ -67,7 +67,7 @@ def window_assemble(weight: Tensor, value: Tensor, kernel_size: int, groups: int
         Tensor: (N, C, H, W), of the value's dtype.
 
     Raises:
-        TypeError: If an argument is not a floating point tensor, or dtypes differ.
+        TypeError: If an argument is not a dense floating point tensor, or dtypes differ.
         ValueError: If shapes, devices or groups do not fit, or kernel_size is even or < 1.
     """
     return WindowAssemble.call(weight, value, kernel_size, groups)
@@ -94,7 +94,7 @@ def point_similarity(
         Tensor: (N, G, S, H, W), of the query's dtype.
 
     Raises:
-        TypeError: If an argument is not a floating point tensor, or dtypes differ.
+        TypeError: If an argument is not a dense floating point tensor, or dtypes differ.
         ValueError: If shapes, devices or groups do not fit.
     """
     return PointSimilarity.call(query, key, offset, groups, softmax)
@@ -114,7 +114,7 @@ def point_assemble(weight: Tensor, value: Tensor, offset: Tensor) -> Tensor:
         Tensor: (N, C, H, W), of the value's dtype.
 
     Raises:
-        TypeError: If an argument is not a floating point tensor, or dtypes differ.
+        TypeError: If an argument is not a dense floating point tensor, or dtypes differ.
         ValueError: If shapes or devices do not fit.
     """
     return PointAssemble.call(weight, value, offset)
@@ -141,23 +141,15 @@ class WindowSimilarity(Operator):
         return query.new_empty(query.shape[0], groups * kernel_size**2, *query.shape[2:])
 
     @staticmethod
-    def _gradients(ctx, grad):
-        query, key, *_ = ctx.saved_tensors
-        kernel_size, groups, softmax = ctx.options
+    def _gradients(ctx, tensors, grad):
+        query, key = tensors
+        kernel_size, groups, _ = ctx.options
         query_grad = key_grad = None
-        if softmax:
-            grad = WindowSimilarity._softmax_gradient(ctx, grad)
         if ctx.needs_input_grad[0]:
             query_grad = WindowAssemble.apply(grad, key, kernel_size, groups)
         if ctx.needs_input_grad[1]:
             key_grad = WindowAdjoint.apply(grad, query, *key.shape[2:], kernel_size, groups)
         return query_grad, key_grad
-
-    @staticmethod
-    def _softmax_gradient(ctx, grad):
-        groups_and_taps = (ctx.options[1], -1)
-        weight = ctx.saved_tensors[-1].unflatten(1, groups_and_taps)
-        return softmax_gradient(grad.unflatten(1, groups_and_taps), weight).flatten(1, 2)
 
     @staticmethod
     def _flops(query, key, kernel_size, groups=1, softmax=False, *, out_shape, **_):
@@ -185,8 +177,8 @@ class WindowAssemble(Operator):
         return empty_map(value, value.shape[1], *weight.shape[2:])
 
     @staticmethod
-    def _gradients(ctx, grad):
-        weight, value = ctx.saved_tensors
+    def _gradients(ctx, tensors, grad):
+        weight, value = tensors
         weight_grad = value_grad = None
         if ctx.needs_input_grad[0]:
             weight_grad = WindowSimilarity.apply(grad, value, *ctx.options, False)
@@ -223,8 +215,8 @@ class WindowAdjoint(Operator):
         return empty_map(high, high.shape[1], height, width)
 
     @staticmethod
-    def _gradients(ctx, grad):
-        weight, high = ctx.saved_tensors
+    def _gradients(ctx, tensors, grad):
+        weight, high = tensors
         options = ctx.options[2:]
         weight_grad = high_grad = None
         if ctx.needs_input_grad[0]:
@@ -232,6 +224,10 @@ class WindowAdjoint(Operator):
         if ctx.needs_input_grad[1]:
             high_grad = WindowAssemble.apply(weight, grad, *options)
         return weight_grad, high_grad
+
+    @staticmethod
+    def _flops(weight, high, height, width, kernel_size, groups=1, **_):
+        return 2 * math.prod(high) * kernel_size**2
 
 
 class PointSimilarity(Operator):
@@ -260,11 +256,9 @@ class PointSimilarity(Operator):
         return query.new_empty(query.shape[0], groups, points, *query.shape[2:])
 
     @staticmethod
-    def _gradients(ctx, grad):
-        query, key, offset, *_ = ctx.saved_tensors
+    def _gradients(ctx, tensors, grad):
+        query, key, offset = tensors
         query_grad = key_grad = offset_grad = None
-        if ctx.options[1]:
-            grad = PointSimilarity._softmax_gradient(ctx, grad)
         if ctx.needs_input_grad[0]:
             query_grad = PointAssemble.apply(grad, key, offset)
         if ctx.needs_input_grad[1]:
@@ -272,10 +266,6 @@ class PointSimilarity(Operator):
         if ctx.needs_input_grad[2]:
             _, offset_grad = PointGradients.apply(grad, query, key, offset)
         return query_grad, key_grad, offset_grad
-
-    @staticmethod
-    def _softmax_gradient(ctx, grad):
-        return softmax_gradient(grad, ctx.saved_tensors[-1])
 
     @staticmethod
     def _flops(query, key, offset, groups, softmax=False, *, out_shape, **_):
@@ -306,8 +296,8 @@ class PointAssemble(Operator):
         return empty_map(value, value.shape[1], *weight.shape[3:])
 
     @staticmethod
-    def _gradients(ctx, grad):
-        weight, value, offset = ctx.saved_tensors
+    def _gradients(ctx, tensors, grad):
+        weight, value, offset = tensors
         weight_grad = value_grad = offset_grad = None
         if ctx.needs_input_grad[1]:
             value_grad = PointAdjoint.apply(weight, grad, offset, *value.shape[2:])
@@ -349,13 +339,17 @@ class PointAdjoint(Operator):
         return empty_map(high, high.shape[1], height, width)
 
     @staticmethod
-    def _gradients(ctx, grad):
-        weight, high, offset = ctx.saved_tensors
+    def _gradients(ctx, tensors, grad):
+        weight, high, offset = tensors
         high_grad = None
         if ctx.needs_input_grad[1]:
             high_grad = PointAssemble.apply(weight, grad, offset)
         weight_grad, offset_grad = PointGradients.apply(weight, high, grad, offset)
         return weight_grad, high_grad, offset_grad
+
+    @staticmethod
+    def _flops(weight, high, offset, height, width, **_):
+        return 2 * math.prod(high) * weight[2] * (4 + 1)
 
 
 class PointGradients(Operator):
@@ -386,18 +380,16 @@ class PointGradients(Operator):
         return weight.new_empty(weight.shape), empty_map(offset, *offset.shape[1:])
 
     @staticmethod
-    def _gradients(ctx, *grads):
-        tensors = ctx.saved_tensors
+    def _gradients(ctx, tensors, *grads):
         grads = tuple(
             torch.zeros_like(t) if grad is None else grad
             for t, grad in zip((tensors[0], tensors[3]), grads, strict=True)
         )
         return gradients_by_plain_torch(eager.point_gradients, tensors, grads)
 
-
-def softmax_gradient(grad: Tensor, weight: Tensor) -> Tensor:
-    """The gradient, and the tangent, of logits (N, G, S, H, W) by that of their softmax."""
-    return torch._softmax_backward_data(grad, weight, 2, weight.dtype)
+    @staticmethod
+    def _flops(weight, high, low, offset, **_):
+        return 2 * math.prod(high) * weight[2] * (4 + 1)
 
 
 def empty_map(like: Tensor, channels: int, height: int, width: int) -> Tensor:

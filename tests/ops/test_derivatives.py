@@ -1,10 +1,13 @@
 """Derivatives of every order and mode, of every form, and ``torch.func``."""
 
+from dataclasses import replace
+
 import pytest
 import sapa_ops
 import torch
 from torch.autograd import forward_ad
 from torch.autograd.gradcheck import gradcheck, gradgradcheck
+from torch.utils.checkpoint import checkpoint
 
 from ..support.operators import (
     DEVICES,
@@ -78,6 +81,60 @@ class TestSecondOrder:
         sum(grad.square().sum() for grad in grads).backward()
         assert all(t.grad.isfinite().all() and t.grad.any() for t in tensors)
 
+    @parametrize_pairs(operator=SIMILARITIES, form=FORMS)
+    def test_reverse_over_forward(self, operator, form, device):
+        """The tangents of softmax depend on the inputs, too."""
+        case = Case((1, 2), (2, 3), batch=1, channels=2, groups=2, points=2, softmax=True)
+        function, tensors = function_of(operator, case, device)
+        tangents = [t.cos() for t in tensors]
+
+        def tangent(*tensors):
+            with forward_ad.dual_level():
+                out = function(*map(forward_ad.make_dual, tensors, tangents))
+                return forward_ad.unpack_dual(out).tangent
+
+        tensors = [t.requires_grad_() for t in tensors]
+        assert gradcheck(tangent, tensors, nondet_tol=NONDETERMINISM[device])
+
+
+@parametrize_pairs(operator=OPERATORS, form=FORMS, softmax=[False, True], reentrant=[False, True])
+def test_checkpoint(operator, form, softmax, reentrant):
+    """It hands out what is saved once only."""
+    function, tensors = function_of(operator, replace(UNEVEN, softmax=softmax))
+    expected = gradients(function, tensors)
+    got = gradients(lambda *t: checkpoint(function, *t, use_reentrant=reentrant), tensors)
+    torch.testing.assert_close(got, expected)
+
+
+@parametrize_pairs(operator=OPERATORS, form=FORMS, softmax=[False, True])
+def test_batched_gradients(operator, form, softmax):
+    """``is_grads_batched``, by which torch.autograd.functional vectorizes."""
+    function, tensors = function_of(operator, replace(UNEVEN, softmax=softmax))
+    tensors = [t.requires_grad_() for t in tensors]
+    out = function(*tensors)
+    upstream = torch.randn(3, *out.shape, dtype=out.dtype)
+    batched = torch.autograd.grad(out, tensors, upstream, True, is_grads_batched=True)
+    for i in range(3):
+        expected = torch.autograd.grad(out, tensors, upstream[i], True)
+        torch.testing.assert_close([grads[i] for grads in batched], list(expected))
+
+
+@parametrize_pairs(operator=OPERATORS, form=FORMS)
+def test_second_order_without_values(operator, form):
+    function, tensors = function_of(operator, UNEVEN, 'meta')
+    tensors = [t.requires_grad_() for t in tensors]
+    grads = torch.autograd.grad(function(*tensors).sum(), tensors, create_graph=True)
+    for second, tensor in zip(
+        torch.autograd.grad(sum(g.sum() for g in grads), tensors), tensors, strict=True
+    ):
+        assert second.shape == tensor.shape
+
+
+def gradients(function, tensors):
+    own = [t.clone().requires_grad_() for t in tensors]
+    function(*own).square().sum().backward()
+    return [t.grad for t in own]
+
 
 class TestTangents:
     @parametrize_pairs(operator=OPERATORS, form=FORMS, softmax=[False, True])
@@ -121,6 +178,20 @@ class TestTransforms:
         out, pull_back = torch.func.vjp(function, *tensors)
         for got in (grads, pull_back(2 * out)):
             torch.testing.assert_close(list(got), list(self.expected(function, tensors)))
+
+    @parametrize_pairs(operator=OPERATORS, form=FORMS, softmax=[False, True])
+    def test_autograd_over_vjp(self, operator, form, softmax):
+        """Of a pull-back that is called after its transform has ended."""
+        function, tensors = function_of(operator, replace(UNEVEN, softmax=softmax))
+        own = [t.requires_grad_() for t in tensors]
+        out = function(*own)
+        first = torch.autograd.grad(out, own, out.detach(), create_graph=True)
+        _, pull_back = torch.func.vjp(function, *own)
+        got, expected = (
+            torch.autograd.grad(sum(grad.square().sum() for grad in grads), own)
+            for grads in (pull_back(out.detach()), first)
+        )
+        torch.testing.assert_close(got, expected)
 
     @parametrize_pairs(operator=OPERATORS, form=FORMS, softmax=[False, True])
     def test_gradients_of_each_sample(self, operator, form, softmax):

@@ -6,7 +6,7 @@ import torch
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils.flop_counter import FlopCounterMode
 
-from ..support.operators import Case, make_inputs, skip_where_not_built
+from ..support.operators import Case, make_inputs
 
 # Two images, 9 channels in three groups of 3, 5 x 8 positions, 25 taps or 4 points.
 CASE = Case((3, 4), (5, 8), batch=2, channels=9, groups=3, kernel_size=5, points=4)
@@ -22,24 +22,24 @@ MULTIPLY_ADDS = {
 
 @pytest.mark.parametrize('operator', MULTIPLY_ADDS)
 def test_each_multiply_add_counts_two(operator):
-    skip_where_not_built('compiled')
     tensors, options = make_inputs(operator, CASE)
     with FlopCounterMode(display=False) as counter:
         getattr(sapa_ops, operator)(*tensors, *options)
     assert counter.get_total_flops() == 2 * MULTIPLY_ADDS[operator]
 
 
-def test_groups_of_the_librarys_window_similarity():
-    """The public function has none; the gradient of ``window_assemble`` by weight has."""
-    skip_where_not_built('compiled')
-    query, key = torch.zeros(2, 9, 5, 8), torch.zeros(2, 9, 3, 4)
+@pytest.mark.parametrize('operator', MULTIPLY_ADDS)
+def test_gradients(operator):
+    """Each tensor's takes as many as the operator; those by weight and offset are computed once."""
+    tensors, options = make_inputs(operator, CASE)
+    tensors = [t.requires_grad_() for t in tensors]
     with FlopCounterMode(display=False) as counter:
-        torch.ops.sapa_ops.window_similarity(query, key, 5, 3)
-    assert counter.get_total_flops() == 2 * MULTIPLY_ADDS['window_similarity']
+        getattr(sapa_ops, operator)(*tensors, *options).sum().backward()
+    backward = 2 if operator != 'point_similarity' else 3
+    assert counter.get_total_flops() == 2 * MULTIPLY_ADDS[operator] * (1 + backward)
 
 
 def test_tensors_without_values():
-    skip_where_not_built('compiled')
     with FakeTensorMode(), FlopCounterMode(display=False) as counter:
         weight = torch.empty(1, 25, 200, 300)
         sapa_ops.window_assemble(weight, torch.empty(1, 64, 100, 150), 5)
