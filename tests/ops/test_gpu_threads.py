@@ -66,6 +66,7 @@ def threads():
 
 
 for_maps = parametrize_pairs(
+    product=False,
     low__high=SIZES,
     channels__groups=CHANNELS,
     dtype=TOLERANCES,

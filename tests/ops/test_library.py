@@ -65,7 +65,13 @@ def test_public_functions_run_one_operator(operator, for_gradients, form, device
 
 
 @pytest.mark.parametrize('device', DEVICES)
-@parametrize_pairs(operator=DIRECT, form=FORMS, layout=[*LAYOUTS, 'expanded'], dtype=TOLERANCES)
+@parametrize_pairs(
+    product=False,
+    operator=DIRECT,
+    form=FORMS,
+    layout=[*LAYOUTS, 'expanded'],
+    dtype=TOLERANCES,
+)
 def test_against_oracle(operator, form, layout, dtype, device):
     constant = (0, 3) if layout == 'expanded' else ()
     case = Case((4, 3), (7, 5), channels=10, constant=constant)
@@ -221,7 +227,13 @@ class TestMisuse:
             with pytest.raises(ERRORS, match=match):
                 run_direct(operator, bad, namespace)
 
-    @parametrize_pairs(operator=DIRECT, form=FORMS, how=BAD_TENSORS, requires_grad=[False, True])
+    @parametrize_pairs(
+        product=False,
+        operator=DIRECT,
+        form=FORMS,
+        how=BAD_TENSORS,
+        requires_grad=[False, True],
+    )
     def test_one_tensor(self, operator, form, device, how, requires_grad):
         valid = self.valid(operator, device, requires_grad)
         for name, tensor in only_tensors(valid).items():

@@ -174,21 +174,19 @@ def test_kernel_sizes(operator, form, device, kernel_size, low, high, layout):
 class TestSoftmax:
     """Within the similarity."""
 
-    @pytest.mark.parametrize(
-        'chosen',
-        pairs(
-            operator=SIMILARITIES,
-            form=FORMS,
-            sizes=SIZES,
-            dtype=TOLERANCES,
-            taps_and_points=[(1, 1), (3, 3), (5, 17)],
-            groups=[1, 2, 3],
-            layout=DENSE_LAYOUTS,
-        ),
-        ids=lambda chosen: '-'.join(map(str, chosen.values())),
+    @parametrize_pairs(
+        product=False,
+        operator=SIMILARITIES,
+        form=FORMS,
+        low__high=SIZES,
+        dtype=TOLERANCES,
+        side__points=[(1, 1), (3, 3), (5, 17)],
+        groups=[1, 2, 3],
+        layout=DENSE_LAYOUTS,
     )
-    def test_against_oracle(self, device, chosen):
-        operator, form, (low, high), dtype, (side, points), groups, layout = chosen.values()
+    def test_against_oracle(
+        self, operator, form, device, low, high, dtype, side, points, groups, layout
+    ):
         case = Case(low, high, kernel_size=side, points=points, groups=groups, softmax=True)
         assert_matches_oracle(operator, form, case, dtype, device, (layout,) * 4)
 

@@ -26,18 +26,19 @@ def pairs(**values):
     ]
 
 
-def parametrize_pairs(ids=None, **values):
+def parametrize_pairs(ids=None, product=True, **values):
     """Parametrize a test with `pairs` in the quick tier, with the rest of the product extended.
 
     Args:
         ids (Callable, optional): The name of a value, as in pytest. Defaults to pytest's own.
+        product (bool): Whether the rest is tested. Defaults to True.
         **values (Iterable): For each argument its values. A name may hold several arguments, as
             ``kind__options`` does: then its values are tuples.
 
     Returns:
         pytest.MarkDecorator: For the test.
     """
-    return _parametrize(_rows, ids, values)
+    return _parametrize(_rows, ids, values, product)
 
 
 def parametrize_each(ids=None, **values):
@@ -45,7 +46,7 @@ def parametrize_each(ids=None, **values):
     return _parametrize(_turns, ids, values)
 
 
-def _parametrize(choose, ids, values):
+def _parametrize(choose, ids, values, product=True):
     values = {name: list(options) for name, options in values.items()}
     arguments = {name: name.split('__') for name in values}
     quick = set(choose([len(options) for options in values.values()]))
@@ -59,8 +60,8 @@ def _parametrize(choose, ids, values):
         return pytest.param(*itertools.chain(*chosen), marks=marks)
 
     rows = itertools.product(*(range(len(options)) for options in values.values()))
-    names = tuple(itertools.chain(*arguments.values()))
-    return pytest.mark.parametrize(names, list(map(case, rows)), ids=ids)
+    cases = [case(row) for row in rows if product or row in quick]
+    return pytest.mark.parametrize(tuple(itertools.chain(*arguments.values())), cases, ids=ids)
 
 
 def _turns(sizes):
