@@ -101,12 +101,17 @@ class Operator:
     def apply(cls, *args: Any) -> Any:
         """Run, recording gradients, and under the transforms of ``torch.func``."""
         if torch._C._are_functorch_transforms_active():
-            if _is_beyond_functions():
-                return getattr(eager, cls.name)(*args)  # plain PyTorch
-            return cls._function.apply(*args)
-        # As there, without its binding of arguments to names, which takes longer than all the rest.
+            return cls._apply_transformed(*args)
+        # As torch does, without binding arguments to names, which takes longer than all the rest.
         args = unwrap_dead_wrappers(args)
         return super(torch.autograd.Function, cls._function).apply(*args)  # type: ignore[misc]
+
+    @classmethod
+    @torch._disable_dynamo  # it would trace this where a transform is of a compiled function
+    def _apply_transformed(cls, *args: Any) -> Any:
+        if _is_beyond_functions():
+            return getattr(eager, cls.name)(*args)  # plain PyTorch
+        return cls._function.apply(*args)
 
     @classmethod
     def _kernel(cls, *args: Any) -> Any:

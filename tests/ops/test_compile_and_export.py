@@ -110,6 +110,21 @@ def test_compile_for_any_size(operator, layout, device):
 @pytest.mark.usefixtures('in_form')
 @pytest.mark.parametrize('device', DEVICES)
 @parametrize_each(operator=OPERATORS, form=FORMS)
+def test_transforms_of_compiled_functions(operator, form, device):
+    """torch runs the function without its graph then, and shall not trace what makes gradients."""
+    module, tensors = make(operator, device=device)
+    tensors = [t.detach() for t in tensors]
+
+    def gradients(function):
+        return torch.func.grad(lambda *t: function(*t).square().sum())(*tensors)
+
+    optimised = torch.compile(module, backend='aot_eager')
+    torch.testing.assert_close(gradients(optimised), gradients(module))
+
+
+@pytest.mark.usefixtures('in_form')
+@pytest.mark.parametrize('device', DEVICES)
+@parametrize_each(operator=OPERATORS, form=FORMS)
 def test_compile_under_autocast(operator, form, device):
     module, (first, *rest) = make(operator, device=device)
     tensors = [first.detach().bfloat16().requires_grad_(), *rest]
