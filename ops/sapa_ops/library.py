@@ -100,6 +100,9 @@ class Operator:
     @classmethod
     def apply(cls, *args: Any) -> Any:
         """Run, recording gradients, and under the transforms of ``torch.func``."""
+        if torch.compiler.is_dynamo_compiling():  # backward, which casts nothing
+            with torch.autocast(args[0].device.type, enabled=False):
+                return cls._operator(*args)
         if torch._C._are_functorch_transforms_active():
             return cls._apply_transformed(*args)
         # As torch does, without binding arguments to names, which takes longer than all the rest.
@@ -162,6 +165,7 @@ class _Function(torch.autograd.Function):
     @classmethod
     def setup_context(cls, ctx: Any, inputs: tuple, output: Any) -> None:
         count = cls.operator.tensors
+        ctx.operator = cls.operator
         ctx.options = inputs[count:]
         ctx.softmax = inputs[-1] is True  # always the last, and no other option is a boolean
         saved = (*inputs[:count], output) if ctx.softmax else inputs[:count]
@@ -169,16 +173,16 @@ class _Function(torch.autograd.Function):
         ctx.save_for_backward(*saved)
         ctx.save_for_forward(*saved)
 
-    @classmethod
-    def backward(cls, ctx: Any, *grads: Any) -> tuple[Tensor | None, ...]:
+    @staticmethod  # as torch's compiled autograd needs it
+    def backward(ctx: Any, *grads: Any) -> tuple[Tensor | None, ...]:
         none = (None,) * len(ctx.options)
         if all(grad is None for grad in grads):
-            return *(None,) * cls.operator.tensors, *none
+            return *(None,) * ctx.operator.tensors, *none
         tensors = ctx.saved_tensors  # once: a checkpoint hands them out only once
         if ctx.softmax:
             *tensors, weight = tensors
             grads = (_softmax_gradient(grads[0], weight, ctx.options),)
-        return *cls.operator._gradients(ctx, tensors, *grads), *none
+        return *ctx.operator._gradients(ctx, tensors, *grads), *none
 
     @classmethod
     def jvp(cls, ctx: Any, *tangents: Any) -> Any:

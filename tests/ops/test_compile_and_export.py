@@ -110,6 +110,21 @@ def test_compile_for_any_size(operator, layout, device):
 @pytest.mark.usefixtures('in_form')
 @pytest.mark.parametrize('device', DEVICES)
 @parametrize_each(operator=OPERATORS, form=FORMS)
+def test_compiled_autograd(operator, form, device):
+    """It makes a graph of backward, in which the gradients are operators, too; none is cast."""
+    module, tensors = make(operator, device=device)
+    _, *expected = results(module, tensors)
+    out = module(*tensors)
+    upstream = torch.linspace(-1, 1, out.numel(), device=device).view(out.shape)
+    whole = torch.compile(backend='aot_eager', fullgraph=True)
+    with torch._dynamo.compiled_autograd._enable(whole), torch.autocast(device, torch.bfloat16):
+        out.backward(upstream)
+    torch.testing.assert_close([t.grad for t in tensors], expected)
+
+
+@pytest.mark.usefixtures('in_form')
+@pytest.mark.parametrize('device', DEVICES)
+@parametrize_each(operator=OPERATORS, form=FORMS)
 def test_transforms_of_compiled_functions(operator, form, device):
     """torch runs the function without its graph then, and shall not trace what makes gradients."""
     module, tensors = make(operator, device=device)
