@@ -88,7 +88,7 @@ def test_within_a_compiled_function(fullgraph, compiled_available):
     torch._dynamo.reset()
     optimised = torch.compile(function, backend='eager', fullgraph=fullgraph)
     if fullgraph:
-        with pytest.raises(torch._dynamo.exc.Unsupported, match='use_backend: enter it around'):
+        with pytest.raises(torch._dynamo.exc.Unsupported):
             optimised(torch.zeros(1))
     else:
         assert optimised(torch.zeros(1)) == 1
