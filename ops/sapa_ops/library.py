@@ -119,7 +119,13 @@ class Operator:
     @classmethod
     def _kernel(cls, *args: Any) -> Any:
         if choose(args[0]) == 'compiled':
-            return compiled.OPERATORS[cls.name](*args)
+            try:
+                return compiled.OPERATORS[cls.name](*args)
+            except RuntimeError as error:
+                if 'out of memory' not in str(error):
+                    raise
+                # The stable ABI loses the type that callers catch.
+                raise torch.OutOfMemoryError(str(error)) from None
         cls._check(*args)
         with torch.no_grad():
             return getattr(eager, cls.name)(*args)

@@ -196,3 +196,15 @@ def test_a_kernel_in_no_fixed_order_is_refused_where_determinism_is_asked_for():
             alert('it')
     finally:
         torch.use_deterministic_algorithms(False)
+
+
+def test_out_of_memory_is_torchs_own_error(monkeypatch):
+    """Which callers catch, to try a smaller batch."""
+    text = 'sapa_ops: CUDA out of memory for a result of shape [1, 1, 2, 2]'
+
+    def fails(*args):
+        raise RuntimeError(text)
+
+    monkeypatch.setitem(compiled.OPERATORS, 'window_assemble', fails)
+    with pytest.raises(torch.OutOfMemoryError, match='for a result of shape'):
+        call('window_assemble', 'compiled', (torch.ones(1, 1, 2, 2), torch.ones(1, 1, 1, 1)), (1,))
