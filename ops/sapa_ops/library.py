@@ -135,7 +135,7 @@ class Operator:
         if torch._C._are_functorch_transforms_active():
             raise RuntimeError(
                 f'torch.ops.sapa_ops.{cls.name} cannot be transformed by torch.func; the functions '
-                'of sapa_ops can, but not within torch.compile'
+                'of sapa_ops can, but not within torch.compile or torch.export'
             )
         # torch leaves arguments out that are as by default.
         defaults = [argument.default_value for argument in cls._operator._schema.arguments]

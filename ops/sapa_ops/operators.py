@@ -242,7 +242,8 @@ class PointSimilarity(Operator):
     def _check(cls, query, key, offset, groups, softmax=False):
         checks.check_maps(cls.name, query=query, key=key, offset=offset)
         checks.check_groups(cls.name, 'query', query, groups)
-        points = max(checks.shape(offset)[1] // (2 * groups), 1)
+        # (Not by ``max``, which is wrong within torch.cond when torch.export is not strict.)
+        points = checks.shape(offset)[1] // (2 * groups) or 1
         expected = 2 * groups * points
         checks.check_channels(cls.name, 'offset', offset, expected, 'groups * points * 2')
         checks.check_channels(cls.name, 'key', key, checks.shape(query)[1], 'as query')

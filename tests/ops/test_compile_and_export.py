@@ -170,6 +170,25 @@ def test_export(operator, form, device):
     torch.testing.assert_close(exported.module()(*tensors), module(*tensors))
 
 
+@pytest.mark.usefixtures('in_form')
+@pytest.mark.parametrize('device', DEVICES)
+@parametrize_each(operator=OPERATORS, form=FORMS)
+def test_export_of_a_branch(operator, form, device):
+    """(Summed, since torch finds no strides for as many points as (channels // 4) may be.)"""
+    module, tensors = make(operator, device=device)
+    first, *others = (t.detach() for t in tensors)
+
+    class Branches(torch.nn.Module):
+        def forward(self, *tensors):
+            branches = (lambda *t: module(*t).sum(2)), (lambda *t: -module(*t).sum(2))
+            return torch.cond(tensors[0].sum() > 0, *branches, tensors)
+
+    exported = torch.export.export(Branches(), (first, *others), strict=False).module()
+    for given, sign in ((first.abs(), 1), (-first.abs(), -1)):
+        expected = sign * module(given, *others).sum(2)
+        torch.testing.assert_close(exported(given, *others), expected)
+
+
 @pytest.mark.parametrize('device', DEVICES)
 @parametrize_each(operator=OPERATORS, layout=LAYOUTS)
 def test_export_for_any_size(operator, layout, device):
