@@ -100,7 +100,7 @@ class Operator:
     @classmethod
     def apply(cls, *args: Any) -> Any:
         """Run, recording gradients, and under the transforms of ``torch.func``."""
-        if torch.compiler.is_dynamo_compiling():  # backward, which casts nothing
+        if torch.compiler.is_dynamo_compiling():  # compiled autograd's backward: no casts
             with torch.autocast(args[0].device.type, enabled=False):
                 return cls._operator(*args)
         if torch._C._are_functorch_transforms_active():
