@@ -1,6 +1,7 @@
 """The colours of a foreground, without those of the old background."""
 
 import numpy as np
+import torch
 
 
 def estimate_foreground(image: np.ndarray, alpha: np.ndarray) -> np.ndarray:
@@ -32,12 +33,15 @@ def estimate_foreground(image: np.ndarray, alpha: np.ndarray) -> np.ndarray:
             'estimate_foreground: alpha must be (H, W) in [0, 1], got '
             f'{alpha.shape}, up to {alpha.max(initial=0):g}; divide a matte of 8 bits by 255'
         )
+    threads = torch.get_num_threads()
     try:
         from pymatting import estimate_foreground_ml
     except ImportError as error:
         raise ImportError(
             'estimating the foreground needs pymatting: pip install pymatting'
         ) from error
+    finally:
+        torch.set_num_threads(threads)  # numba, which it imports, changes it for OpenMP as a whole
     # In float32, as it computes: with float64 there would be copies of both.
     foreground = estimate_foreground_ml(image.astype(np.float32) / 255, alpha.astype(np.float32))
     return np.rint(foreground.clip(0, 1) * 255).astype(np.uint8)

@@ -1,11 +1,15 @@
 """What the estimation of foregrounds refuses; tests of tools/test.py see what it gives."""
 
+import sys
+
 import numpy as np
 import pytest
 
 pytest.importorskip('mmcv')
 
 from sapa_mm.matting.foreground import estimate_foreground
+
+from ..support.run_tool import finish
 
 IMAGE = np.zeros((6, 8, 3), np.uint8)
 
@@ -23,3 +27,15 @@ IMAGE = np.zeros((6, 8, 3), np.uint8)
 def test_bad_input(image, alpha, message):
     with pytest.raises(ValueError, match=message):
         estimate_foreground(image, alpha)
+
+
+def test_torch_keeps_its_number_of_threads():
+    """Which pymatting changes when it is first imported; more than are free stall each other."""
+    pytest.importorskip('pymatting')
+    script = (
+        'import numpy as np, torch\n'
+        'from sapa_mm.matting.foreground import estimate_foreground\n'
+        'estimate_foreground(np.zeros((6, 8, 3), np.uint8), np.ones((6, 8)))\n'
+        'print(torch.get_num_threads())'
+    )
+    assert finish([sys.executable, '-c', script]).strip().endswith('1')
