@@ -166,3 +166,27 @@ def check_same_size(op: str, name: str, tensor: Tensor, other_name: str, other: 
         raise ValueError(
             f'{op}: {name} must have the (H, W) of {other_name}, {other_size}, got {size}'
         )
+
+
+def check_window_weight(
+    op: str, name: str, feature: Tensor, weight: Tensor, kernel_size: int, groups: int
+) -> None:
+    """Check the window and the groups, which a map must split into, and the weight's channels.
+
+    Raises:
+        ValueError: If one does not fit.
+    """
+    check_kernel_size(op, kernel_size)
+    check_groups(op, name, feature, groups)
+    check_channels(op, 'weight', weight, groups * kernel_size**2, 'groups * kernel_size**2')
+
+
+def check_point_weight(op: str, name: str, feature: Tensor, weight: Tensor, offset: Tensor) -> None:
+    """Check that a map splits into the weight's groups, and that the offset is for its points.
+
+    Raises:
+        ValueError: If it does not, or is not.
+    """
+    groups, points = shape(weight)[1:3]
+    check_groups(op, name, feature, groups)
+    check_channels(op, 'offset', offset, 2 * groups * points, 'groups * points * 2')

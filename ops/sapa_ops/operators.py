@@ -166,10 +166,7 @@ class WindowAssemble(Operator):
     @classmethod
     def _check(cls, weight, value, kernel_size, groups=1):
         checks.check_maps(cls.name, weight=weight, value=value)
-        checks.check_kernel_size(cls.name, kernel_size)
-        checks.check_groups(cls.name, 'value', value, groups)
-        expected = groups * kernel_size**2
-        checks.check_channels(cls.name, 'weight', weight, expected, 'groups * kernel_size**2')
+        checks.check_window_weight(cls.name, 'value', value, weight, kernel_size, groups)
         checks.check_sizes(cls.name, 'weight', weight, 'value', value)
 
     @staticmethod
@@ -203,10 +200,7 @@ class WindowAdjoint(Operator):
     @classmethod
     def _check(cls, weight, high, height, width, kernel_size, groups=1):
         checks.check_maps(cls.name, weight=weight, high=high)
-        checks.check_kernel_size(cls.name, kernel_size)
-        checks.check_groups(cls.name, 'high', high, groups)
-        expected = groups * kernel_size**2
-        checks.check_channels(cls.name, 'weight', weight, expected, 'groups * kernel_size**2')
+        checks.check_window_weight(cls.name, 'high', high, weight, kernel_size, groups)
         checks.check_same_size(cls.name, 'weight', weight, 'high', high)
         checks.check_low_size(cls.name, height, width, 'high', high)
 
@@ -285,10 +279,7 @@ class PointAssemble(Operator):
     @classmethod
     def _check(cls, weight, value, offset):
         checks.check_maps(cls.name, dims=5, weight=weight, value=value, offset=offset)
-        groups, points = checks.shape(weight)[1:3]
-        checks.check_groups(cls.name, 'value', value, groups)
-        expected = 2 * groups * points
-        checks.check_channels(cls.name, 'offset', offset, expected, 'groups * points * 2')
+        checks.check_point_weight(cls.name, 'value', value, weight, offset)
         checks.check_sizes(cls.name, 'weight', weight, 'value', value)
         checks.check_same_size(cls.name, 'offset', offset, 'weight', weight)
 
@@ -327,10 +318,7 @@ class PointAdjoint(Operator):
     @classmethod
     def _check(cls, weight, high, offset, height, width):
         checks.check_maps(cls.name, dims=5, weight=weight, high=high, offset=offset)
-        groups, points = checks.shape(weight)[1:3]
-        checks.check_groups(cls.name, 'high', high, groups)
-        expected = 2 * groups * points
-        checks.check_channels(cls.name, 'offset', offset, expected, 'groups * points * 2')
+        checks.check_point_weight(cls.name, 'high', high, weight, offset)
         checks.check_same_size(cls.name, 'weight', weight, 'high', high)
         checks.check_same_size(cls.name, 'offset', offset, 'high', high)
         checks.check_low_size(cls.name, height, width, 'high', high)
@@ -367,10 +355,7 @@ class PointGradients(Operator):
     @classmethod
     def _check(cls, weight, high, low, offset):
         checks.check_maps(cls.name, dims=5, weight=weight, high=high, low=low, offset=offset)
-        groups, points = checks.shape(weight)[1:3]
-        checks.check_groups(cls.name, 'low', low, groups)
-        expected = 2 * groups * points
-        checks.check_channels(cls.name, 'offset', offset, expected, 'groups * points * 2')
+        checks.check_point_weight(cls.name, 'low', low, weight, offset)
         checks.check_channels(cls.name, 'high', high, checks.shape(low)[1], 'as low')
         checks.check_sizes(cls.name, 'high', high, 'low', low)
         checks.check_same_size(cls.name, 'weight', weight, 'high', high)
