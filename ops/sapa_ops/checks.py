@@ -8,6 +8,9 @@ from torch import Tensor
 #: What the operators take.
 DTYPES = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 
+#: What windows do at the borders of the map.
+BORDERS = ('zeros', 'replicate', 'shift')
+
 
 def shape(tensor: Tensor) -> tuple[int, ...]:
     """The shape as integers; while ``torch.jit.trace`` records, ``tensor.shape`` holds tensors."""
@@ -165,6 +168,21 @@ def check_same_size(op: str, name: str, tensor: Tensor, other_name: str, other: 
     if size != other_size:
         raise ValueError(
             f'{op}: {name} must have the (H, W) of {other_name}, {other_size}, got {size}'
+        )
+
+
+def check_border(op: str, border: str, kernel_size: int, height: int, width: int) -> None:
+    """Check that there is such a border, and that the low-res map has room for it.
+
+    Raises:
+        ValueError: If there is not, or a window is shifted that is larger than the map.
+    """
+    if border not in BORDERS:
+        raise ValueError(f'{op}: border must be one of {", ".join(BORDERS)}, got {border!r}')
+    if border == 'shift' and (height < kernel_size or width < kernel_size):
+        raise ValueError(
+            f"{op}: border='shift' needs a low-res map no smaller than kernel_size={kernel_size}, "
+            f'got (h, w) = {(height, width)}'
         )
 
 

@@ -27,7 +27,12 @@ _PADDING = (2, 1, 2, 1)
 
 
 def window_similarity(
-    query: Tensor, key: Tensor, kernel_size: int, groups: int = 1, softmax: bool = False
+    query: Tensor,
+    key: Tensor,
+    kernel_size: int,
+    groups: int = 1,
+    softmax: bool = False,
+    border: str = 'zeros',
 ) -> Tensor:
     """See ``sapa_ops.window_similarity``."""
     high_h, high_w = query.shape[2:]
@@ -35,20 +40,23 @@ def window_similarity(
     # Groups take part in the batch.
     queries, keys = (_compute(t).unflatten(1, (groups, -1)).flatten(0, 1) for t in (query, key))
     children = group_children(queries, h, w)
-    taps = _window_taps(keys, kernel_size)
+    taps = _window_taps(keys, kernel_size, border)
     logits = [(children * tap).sum(1).where(inside, 0) for tap, inside in taps]
     out = ungroup_children(torch.stack(logits, 1), high_h, high_w)
     out = out.softmax(1) if softmax else out
     return out.unflatten(0, (-1, groups)).flatten(1, 2).to(query.dtype).contiguous()
 
 
-def window_assemble(weight: Tensor, value: Tensor, kernel_size: int, groups: int = 1) -> Tensor:
+def window_assemble(
+    weight: Tensor, value: Tensor, kernel_size: int, groups: int = 1, border: str = 'zeros'
+) -> Tensor:
     """See ``sapa_ops.window_assemble``."""
     high_h, high_w = weight.shape[2:]
     c, h, w = value.shape[1:]
     weights = _weights_of_children(weight, h, w, groups)
     out = None
-    for tap, (shifted, inside) in enumerate(_window_taps(_compute(value), kernel_size)):
+    taps = _window_taps(_compute(value), kernel_size, border)
+    for tap, (shifted, inside) in enumerate(taps):
         shifted = shifted.unflatten(1, (groups, c // groups))
         tap_weight = weights[:, :, tap : tap + 1].where(inside, 0)
         out = tap_weight * shifted if out is None else torch.addcmul(out, tap_weight, shifted)
@@ -57,22 +65,32 @@ def window_assemble(weight: Tensor, value: Tensor, kernel_size: int, groups: int
 
 
 def window_adjoint(
-    weight: Tensor, high: Tensor, height: int, width: int, kernel_size: int, groups: int = 1
+    weight: Tensor,
+    high: Tensor,
+    height: int,
+    width: int,
+    kernel_size: int,
+    groups: int = 1,
+    border: str = 'zeros',
 ) -> Tensor:
     """See ``sapa_ops.operators.WindowAdjoint``."""
     exist = children_exist(height, width, high.shape[2], high.shape[3], high.device)
     weights = _weights_of_children(weight, height, width, groups)
     children = group_children(_compute(high), height, width).unflatten(1, (groups, -1))
-    radius = kernel_size // 2
-    out = F.pad(children.new_zeros(*children.shape[:4], children.shape[5]), (radius,) * 4)
+    last = kernel_size - 1
+    out = None
     for tap in range(kernel_size**2):
         dy, dx = divmod(tap, kernel_size)
-        # The sum over the children of a pixel goes to the pixel at the tap.
+        # The sum over the children of a pixel goes to the pixel at the tap: the way back through
+        # `_window_taps`.
         part = (weights[:, :, tap : tap + 1] * children).where(exist, 0).sum((4, 6))
-        after = (2 * radius - dx, 2 * radius - dy)
-        out = out + F.pad(part, (dx, after[0], dy, after[1]))
-    inside = out[..., radius : radius + height, radius : radius + width]
-    return _finish(inside.flatten(1, 2), high)
+        if border == 'shift':
+            part = _unpad(part, kernel_size // 2, border)
+        part = F.pad(part, (dx, last - dx, dy, last - dy))
+        out = part if out is None else out + part
+    assert out is not None  # there is a tap
+    out = out if border == 'shift' else _unpad(out, kernel_size // 2, border)
+    return _finish(out.flatten(1, 2), high)
 
 
 def point_similarity(
@@ -155,19 +173,41 @@ def _weights_of_children(weight: Tensor, h: int, w: int, groups: int) -> Tensor:
     return group_children(_compute(weight), h, w).unflatten(1, (groups, -1))
 
 
-def _window_taps(feature: Tensor, kernel_size: int) -> Iterator[tuple[Tensor, Tensor]]:
-    """Yield the map shifted to each tap, zero padded, as a view (N, C, h, 1, w, 1).
+def _window_taps(feature: Tensor, kernel_size: int, border: str) -> Iterator[tuple[Tensor, Tensor]]:
+    """Yield the map shifted to each tap, (N, C, h, 1, w, 1).
 
-    And where the tap is on the map, (h, 1, w, 1): elsewhere a zero must not meet NaN or infinity.
+    And where the tap reads it, (h, 1, w, 1): elsewhere a zero must not meet NaN or infinity.
+
+    A map is padded, and each tap a view of it. A window that is shifted onto the map has its taps
+    where the nearest has them that fits: views, which are padded.
     """
-    h, w = feature.shape[2:]
+    inside = feature.new_ones(feature.shape[2:], dtype=torch.bool)
     padding = (kernel_size // 2,) * 4
-    padded = F.pad(feature, padding)
-    inside = F.pad(feature.new_ones((h, w), dtype=torch.bool), padding)
+    if border == 'zeros':
+        feature, inside = F.pad(feature, padding), F.pad(inside, padding)
+    elif border == 'replicate':
+        feature = F.pad(feature, padding, 'replicate')
+    h, w = (side - kernel_size + 1 for side in feature.shape[2:])
     for dy in range(kernel_size):
         for dx in range(kernel_size):
             rows, columns = slice(dy, dy + h), slice(dx, dx + w)
-            yield padded[:, :, rows, None, columns, None], inside[rows, None, columns, None]
+            tap = feature[:, :, rows, columns]
+            if border == 'shift':
+                tap = F.pad(tap, padding, 'replicate')
+            on_map = inside[rows, columns] if border == 'zeros' else inside
+            yield tap[:, :, :, None, :, None], on_map[:, None, :, None]
+
+
+def _unpad(padded: Tensor, radius: int, border: str) -> Tensor:
+    """The transpose of padding the last two dimensions, with zeros or else with their borders."""
+    for _ in range(2):  # columns, then rows
+        size = padded.shape[-1] - 2 * radius
+        before, inside, after = padded.split((radius, size, radius), -1)
+        if border != 'zeros':
+            first, last = (side.sum(-1, keepdim=True) for side in (before, after))
+            inside = inside + F.pad(first, (0, size - 1)) + F.pad(last, (size - 1, 0))
+        padded = inside.mT
+    return padded
 
 
 class _Corners(NamedTuple):

@@ -49,6 +49,7 @@ class Operator:
     maps: int
     autocast_to: str | None = None
     _flops: Callable | None = None  # see torch.utils.flop_counter.register_flop_formula
+    _softmax: int | None = None  # where among the arguments it stands, after the groups
     _operator: Any
     _function: Any
 
@@ -56,6 +57,8 @@ class Operator:
         super().__init_subclass__(**kwargs)
         packet = getattr(torch.ops.sapa_ops, cls.name)
         cls._operator = packet.default
+        names = [argument.name for argument in cls._operator._schema.arguments]
+        cls._softmax = names.index('softmax') if 'softmax' in names else None
         cls._function = type(cls.__name__, (_Function,), {'operator': cls})
         _library.impl(cls.name, cls._kernel, 'CompositeExplicitAutograd')
         _library.impl(cls.name, cls._called_directly, 'Autograd')
@@ -170,10 +173,11 @@ class _Function(torch.autograd.Function):
 
     @classmethod
     def setup_context(cls, ctx: Any, inputs: tuple, output: Any) -> None:
-        count = cls.operator.tensors
+        count, softmax = cls.operator.tensors, cls.operator._softmax
         ctx.operator = cls.operator
         ctx.options = inputs[count:]
-        ctx.softmax = inputs[-1] is True  # always the last, and no other option is a boolean
+        # The groups that it is over, if it is.
+        ctx.softmax = inputs[softmax - 1] if softmax is not None and inputs[softmax] else None
         saved = (*inputs[:count], output) if ctx.softmax else inputs[:count]
         ctx.set_materialize_grads(False)
         ctx.save_for_backward(*saved)
@@ -187,14 +191,14 @@ class _Function(torch.autograd.Function):
         tensors = ctx.saved_tensors  # once: a checkpoint hands them out only once
         if ctx.softmax:
             *tensors, weight = tensors
-            grads = (_softmax_gradient(grads[0], weight, ctx.options),)
+            grads = (_softmax_gradient(grads[0], weight, ctx.softmax),)
         return *ctx.operator._gradients(ctx, tensors, *grads), *none
 
     @classmethod
     def jvp(cls, ctx: Any, *tangents: Any) -> Any:
         operator = cls.operator
         tensors = ctx.saved_tensors
-        options = (*ctx.options[:-1], False) if ctx.softmax else ctx.options
+        options = [False if option is True else option for option in ctx.options]  # no softmax
         maps, others = tensors[: operator.maps], tensors[operator.maps : operator.tensors]
         total: Any = None
         for i in range(len(maps)):
@@ -209,7 +213,7 @@ class _Function(torch.autograd.Function):
                 tangents,
             )
             total = part if total is None else total + part
-        return _softmax_gradient(total, tensors[-1], ctx.options) if ctx.softmax else total
+        return _softmax_gradient(total, tensors[-1], ctx.softmax) if ctx.softmax else total
 
     @classmethod
     def vmap(cls, info: Any, in_dims: tuple, *args: Any) -> Any:
@@ -229,9 +233,8 @@ class _Function(torch.autograd.Function):
         return tuple(part.unflatten(0, batch) for part in out), (0,) * len(out)
 
 
-def _softmax_gradient(grad: Tensor, weight: Tensor, options: tuple) -> Tensor:
+def _softmax_gradient(grad: Tensor, weight: Tensor, groups: int) -> Tensor:
     """The gradient of a similarity by that of its softmax; the tangent likewise."""
-    *_, groups, _ = options
     n, *taps, height, width = weight.shape
     # (Not by ``unflatten``, which torch.autograd.grad cannot map over batched gradients.)
     shape = n, groups, math.prod(taps) // groups, height, width

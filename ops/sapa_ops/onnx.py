@@ -14,14 +14,21 @@ from onnxscript import opset18 as op
 OPSET = 18
 
 
-def window_similarity(query, key, kernel_size: int, groups: int = 1, softmax: bool = False):
+def window_similarity(
+    query,
+    key,
+    kernel_size: int,
+    groups: int = 1,
+    softmax: bool = False,
+    border: str = 'zeros',
+):
     """See ``sapa_ops.window_similarity``; groups are folded into the batch."""
     n, low, high = _side(query, 0), _sides(key), _sides(query)
     query, key = _fold_groups(query, groups), _fold_groups(key, groups)
     children = _group(query, low)
-    rows = _window_rows(key, kernel_size)
+    rows = _window_rows(key, kernel_size, border)
     products = [
-        op.Where(inside, op.MatMul(children, op.Transpose(row, perm=[0, 1, 2, 4, 3])), 0.0)
+        _where(inside, op.MatMul(children, op.Transpose(row, perm=[0, 1, 2, 4, 3])))
         for row, inside in rows
     ]
     similarity = _ungroup(op.Concat(*products, axis=-1), low, high)
@@ -29,16 +36,16 @@ def window_similarity(query, key, kernel_size: int, groups: int = 1, softmax: bo
     return _reshape(similarity, n, groups * kernel_size**2, *high)
 
 
-def window_assemble(weight, value, kernel_size: int, groups: int = 1):
+def window_assemble(weight, value, kernel_size: int, groups: int = 1, border: str = 'zeros'):
     """See ``sapa_ops.window_assemble``; groups are folded into the batch."""
     n, c, low, high = _side(value, 0), _side(value, 1), _sides(value), _sides(weight)
     weight, value = _fold_groups(weight, groups), _fold_groups(value, groups)
     children = _group(weight, low)
     out = None
-    for dy, (row, inside) in enumerate(_window_rows(value, kernel_size)):
+    for dy, (row, inside) in enumerate(_window_rows(value, kernel_size, border)):
         first = dy * kernel_size
         weight_row = op.Slice(children, [first], [first + kernel_size], [4])
-        part = op.MatMul(op.Where(inside, weight_row, 0.0), row)
+        part = op.MatMul(_where(inside, weight_row), row)
         out = part if out is None else op.Add(out, part)
     return _reshape(_ungroup(out, low, high), n, c, *high)
 
@@ -157,30 +164,44 @@ def _ungroup(x, low, high):
     return x
 
 
-def _window_rows(x, kernel_size: int) -> list:
+def _window_rows(x, kernel_size: int, border: str) -> list:
     """The rows of the window around each pixel of (N, C, h, w), and which taps are on the map.
 
-    (N, h, w, K, C), zero padded, and (h, w, 1, K): a zero there must not meet NaN or infinity.
+    (N, h, w, K, C) and (h, w, 1, K), or None for all of them. Elsewhere the rows are zeros, which
+    must not meet NaN or infinity.
     """
     h, w = _sides(x)
     radius = kernel_size // 2
-    padded = op.Pad(
-        op.Transpose(x, perm=[0, 2, 3, 1]), [0, radius, radius, 0, 0, radius, radius, 0], 0.0
-    )
-    taps = op.Constant(value_ints=list(range(kernel_size)))
-    columns = op.Add(op.Unsqueeze(_range(w), [1]), op.Unsqueeze(taps, [0]))
-    shifted = op.Gather(padded, columns, axis=2)
+    x = op.Transpose(x, perm=[0, 2, 3, 1])
+    if border == 'zeros':
+        x = op.Pad(x, [0, radius, radius, 0, 0, radius, radius, 0], 0.0)
+
+    def taps(size):
+        """Where each pixel has its taps, (size, K): in the padded map, with zeros."""
+        start = op.Sub(_range(size), 0 if border == 'zeros' else radius)
+        if border == 'shift':
+            start = op.Max(op.Min(start, op.Sub(size, kernel_size)), 0)
+        tap = op.Constant(value_ints=list(range(kernel_size)))
+        index = op.Add(op.Unsqueeze(start, [1]), op.Unsqueeze(tap, [0]))
+        return op.Max(op.Min(index, op.Sub(size, 1)), 0) if border == 'replicate' else index
 
     def inside(index, size):
         return op.And(op.GreaterOrEqual(index, radius), op.Less(index, op.Add(size, radius)))
 
-    inside_columns = op.Unsqueeze(inside(columns, w), [0, 2])
+    row_taps, columns = taps(h), taps(w)
+    shifted = op.Gather(x, columns, axis=2)
     rows = []
     for dy in range(kernel_size):
-        inside_rows = op.Unsqueeze(inside(op.Add(_range(h), dy), h), [1, 2, 3])
-        row = op.Slice(shifted, [dy], op.Add(h, dy), [1])
-        rows.append((row, op.And(inside_rows, inside_columns)))
+        index, on_map = op.Gather(row_taps, dy, axis=1), None
+        if border == 'zeros':
+            inside_rows = op.Unsqueeze(inside(index, h), [1, 2, 3])
+            on_map = op.And(inside_rows, op.Unsqueeze(inside(columns, w), [0, 2]))
+        rows.append((op.Gather(shifted, index, axis=1), on_map))
     return rows
+
+
+def _where(inside, x):
+    return x if inside is None else op.Where(inside, x, 0.0)
 
 
 def _samples(low, offset, groups: int) -> tuple:

@@ -9,7 +9,8 @@ dtype, and similarity casts them to float32, like the softmax that follows it: t
 many channels is not scaled and can leave float16's range.
 
 NaN and infinity show in every result that reads them. What lies outside the map is not read and
-counts 0, whatever the query or weight. A point whose offset is NaN gives NaN.
+counts 0, whatever the query or weight. A point whose offset is NaN gives NaN. Windows may also be
+kept on the map, by their ``border``: then all taps are read.
 
 The operators of a kind are derivatives of one sum over positions, taps or points, and channels:
 weight * low * high. Similarity is its derivative by weight, assembly by high, the adjoint by low.
@@ -27,12 +28,16 @@ from .library import Operator, gradients_by_plain_torch
 
 
 def window_similarity(
-    query: Tensor, key: Tensor, kernel_size: int, groups: int = 1, softmax: bool = False
+    query: Tensor,
+    key: Tensor,
+    kernel_size: int,
+    groups: int = 1,
+    softmax: bool = False,
+    border: str = 'zeros',
 ) -> Tensor:
     """Similarity of each high-res query with the keys in a window around its low-res position.
 
-    The inner product of Eq. 6, without scaling. Taps run row by row, then column by column. A tap
-    outside the map has similarity 0.
+    The inner product of Eq. 6, without scaling. Taps run row by row, then column by column.
 
     Args:
         query (Tensor): (N, G*D, H, W), from the guide.
@@ -41,36 +46,43 @@ def window_similarity(
         groups (int): G, number of groups with queries and keys of their own. Defaults to 1.
         softmax (bool): Whether to normalise the similarities of each window and group by softmax,
             without another pass over memory. Defaults to False.
+        border (str): What a tap outside the map reads: 'zeros' gives it similarity 0, 'replicate'
+            the nearest pixel of the map. 'shift' moves the whole window onto the map, which must
+            not be smaller. Defaults to 'zeros'.
 
     Returns:
         Tensor: (N, G*K*K, H, W), of the query's dtype.
 
     Raises:
         TypeError: If an argument is not a dense floating point tensor, or dtypes differ.
-        ValueError: If shapes, devices or groups do not fit, or kernel_size is even or < 1.
+        ValueError: If shapes, devices or options do not fit, or kernel_size is even or < 1.
     """
-    return WindowSimilarity.call(query, key, kernel_size, groups, softmax)
+    return WindowSimilarity.call(query, key, kernel_size, groups, softmax, border)
 
 
-def window_assemble(weight: Tensor, value: Tensor, kernel_size: int, groups: int = 1) -> Tensor:
+def window_assemble(
+    weight: Tensor, value: Tensor, kernel_size: int, groups: int = 1, border: str = 'zeros'
+) -> Tensor:
     """Weighted sum of the values in a window around each high-res position's low-res position.
 
-    Eq. 2, whose points are the window's taps. A tap outside the map has value 0.
+    Eq. 2, whose points are the window's taps.
 
     Args:
         weight (Tensor): (N, G*K*K, H, W).
         value (Tensor): (N, C, h, w); channels split evenly over the groups.
         kernel_size (int): Side K of the window; positive and odd.
         groups (int): G, number of channel groups with weights of their own. Defaults to 1.
+        border (str): 'zeros', 'replicate' or 'shift', as in ``window_similarity``. Defaults to
+            'zeros'.
 
     Returns:
         Tensor: (N, C, H, W), of the value's dtype.
 
     Raises:
         TypeError: If an argument is not a dense floating point tensor, or dtypes differ.
-        ValueError: If shapes, devices or groups do not fit, or kernel_size is even or < 1.
+        ValueError: If shapes, devices or options do not fit, or kernel_size is even or < 1.
     """
-    return WindowAssemble.call(weight, value, kernel_size, groups)
+    return WindowAssemble.call(weight, value, kernel_size, groups, border)
 
 
 def point_similarity(
@@ -128,31 +140,33 @@ class WindowSimilarity(Operator):
     autocast_to = 'float32'
 
     @classmethod
-    def _check(cls, query, key, kernel_size, groups=1, softmax=False):
+    def _check(cls, query, key, kernel_size, groups=1, softmax=False, border='zeros'):
         checks.check_maps(cls.name, query=query, key=key)
         checks.check_kernel_size(cls.name, kernel_size)
         checks.check_groups(cls.name, 'query', query, groups)
         checks.check_channels(cls.name, 'key', key, checks.shape(query)[1], 'as query')
         checks.check_sizes(cls.name, 'query', query, 'key', key)
         checks.check_switch(cls.name, softmax=softmax)
+        checks.check_border(cls.name, border, kernel_size, *checks.shape(key)[2:])
 
     @staticmethod
-    def _empty(query, key, kernel_size, groups=1, softmax=False):
+    def _empty(query, key, kernel_size, groups=1, softmax=False, border='zeros'):
         return query.new_empty(query.shape[0], groups * kernel_size**2, *query.shape[2:])
 
     @staticmethod
     def _gradients(ctx, tensors, grad):
         query, key = tensors
-        kernel_size, groups, _ = ctx.options
+        kernel_size, groups, _, border = ctx.options
+        options = kernel_size, groups, border
         query_grad = key_grad = None
         if ctx.needs_input_grad[0]:
-            query_grad = WindowAssemble.apply(grad, key, kernel_size, groups)
+            query_grad = WindowAssemble.apply(grad, key, *options)
         if ctx.needs_input_grad[1]:
-            key_grad = WindowAdjoint.apply(grad, query, *key.shape[2:], kernel_size, groups)
+            key_grad = WindowAdjoint.apply(grad, query, *key.shape[2:], *options)
         return query_grad, key_grad
 
     @staticmethod
-    def _flops(query, key, kernel_size, groups=1, softmax=False, *, out_shape, **_):
+    def _flops(query, key, kernel_size, groups=1, *_, out_shape, **__):
         return 2 * math.prod(out_shape) * (query[1] // groups)
 
 
@@ -164,63 +178,67 @@ class WindowAssemble(Operator):
     autocast_to = 'lower'
 
     @classmethod
-    def _check(cls, weight, value, kernel_size, groups=1):
+    def _check(cls, weight, value, kernel_size, groups=1, border='zeros'):
         checks.check_maps(cls.name, weight=weight, value=value)
         checks.check_window_weight(cls.name, 'value', value, weight, kernel_size, groups)
         checks.check_sizes(cls.name, 'weight', weight, 'value', value)
+        checks.check_border(cls.name, border, kernel_size, *checks.shape(value)[2:])
 
     @staticmethod
-    def _empty(weight, value, kernel_size, groups=1):
+    def _empty(weight, value, kernel_size, groups=1, border='zeros'):
         return empty_map(value, value.shape[1], *weight.shape[2:])
 
     @staticmethod
     def _gradients(ctx, tensors, grad):
         weight, value = tensors
+        kernel_size, groups, border = ctx.options
         weight_grad = value_grad = None
         if ctx.needs_input_grad[0]:
-            weight_grad = WindowSimilarity.apply(grad, value, *ctx.options, False)
+            weight_grad = WindowSimilarity.apply(grad, value, kernel_size, groups, False, border)
         if ctx.needs_input_grad[1]:
             value_grad = WindowAdjoint.apply(weight, grad, *value.shape[2:], *ctx.options)
         return weight_grad, value_grad
 
     @staticmethod
-    def _flops(weight, value, kernel_size, groups=1, *, out_shape, **_):
+    def _flops(weight, value, kernel_size, *_, out_shape, **__):
         return 2 * math.prod(out_shape) * kernel_size**2
 
 
 class WindowAdjoint(Operator):
     """The derivative by the low-res map: the gradient of assembly by value, of similarity by key.
 
-    weight (N, G*K*K, H, W), high (N, G*C, H, W), height h, width w, K, G to (N, G*C, h, w).
+    weight (N, G*K*K, H, W), high (N, G*C, H, W), height h, width w, K, G, border to
+    (N, G*C, h, w).
     """
 
     name = 'window_adjoint'
     tensors = maps = 2
 
     @classmethod
-    def _check(cls, weight, high, height, width, kernel_size, groups=1):
+    def _check(cls, weight, high, height, width, kernel_size, groups=1, border='zeros'):
         checks.check_maps(cls.name, weight=weight, high=high)
         checks.check_window_weight(cls.name, 'high', high, weight, kernel_size, groups)
         checks.check_same_size(cls.name, 'weight', weight, 'high', high)
         checks.check_low_size(cls.name, height, width, 'high', high)
+        checks.check_border(cls.name, border, kernel_size, height, width)
 
     @staticmethod
-    def _empty(weight, high, height, width, kernel_size, groups=1):
+    def _empty(weight, high, height, width, kernel_size, groups=1, border='zeros'):
         return empty_map(high, high.shape[1], height, width)
 
     @staticmethod
     def _gradients(ctx, tensors, grad):
         weight, high = tensors
-        options = ctx.options[2:]
+        _, _, kernel_size, groups, border = ctx.options
         weight_grad = high_grad = None
         if ctx.needs_input_grad[0]:
-            weight_grad = WindowSimilarity.apply(high, grad, *options, False)
+            weight_grad = WindowSimilarity.apply(high, grad, kernel_size, groups, False, border)
         if ctx.needs_input_grad[1]:
-            high_grad = WindowAssemble.apply(weight, grad, *options)
+            high_grad = WindowAssemble.apply(weight, grad, kernel_size, groups, border)
         return weight_grad, high_grad
 
     @staticmethod
-    def _flops(weight, high, height, width, kernel_size, groups=1, **_):
+    def _flops(weight, high, height, width, kernel_size, *_, **__):
         return 2 * math.prod(high) * kernel_size**2
 
 

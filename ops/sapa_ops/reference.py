@@ -14,12 +14,18 @@ from torch import Tensor
 
 
 def window_similarity(
-    query: Tensor, key: Tensor, kernel_size: int, groups: int = 1, softmax: bool = False
+    query: Tensor,
+    key: Tensor,
+    kernel_size: int,
+    groups: int = 1,
+    softmax: bool = False,
+    border: str = 'zeros',
 ) -> Tensor:
     """Inner product of each query with the window of keys around its low-res position (Eq. 6)."""
     if groups > 1:
         each = zip(query.chunk(groups, 1), key.chunk(groups, 1), strict=True)
-        return torch.cat([window_similarity(q, k, kernel_size, 1, softmax) for q, k in each], 1)
+        parts = [window_similarity(q, k, kernel_size, 1, softmax, border) for q, k in each]
+        return torch.cat(parts, 1)
     query, key = query.double(), key.double()
     _, _, high_h, high_w = query.shape
     n, _, h, w = key.shape
@@ -29,19 +35,17 @@ def window_similarity(
             return query.new_zeros(n)
         return (query[:, :, i, j] * key[:, :, y, x]).sum(1)
 
-    similarity = _stack_map(
-        [
-            [
-                torch.stack([logit(i, j, y, x) for y, x in _window(i, j, query, key, kernel_size)])
-                for j in range(high_w)
-            ]
-            for i in range(high_h)
-        ]
-    )
+    def logits(i, j):
+        taps = _window(i, j, query, key, kernel_size, border)
+        return torch.stack([logit(i, j, y, x) for y, x in taps])
+
+    similarity = _stack_map([[logits(i, j) for j in range(high_w)] for i in range(high_h)])
     return similarity.softmax(1) if softmax else similarity
 
 
-def window_assemble(weight: Tensor, value: Tensor, kernel_size: int, groups: int = 1) -> Tensor:
+def window_assemble(
+    weight: Tensor, value: Tensor, kernel_size: int, groups: int = 1, border: str = 'zeros'
+) -> Tensor:
     """Weighted sum of the window of values around each low-res position (Eq. 2)."""
     weight, value = weight.double(), value.double()
     _, _, high_h, high_w = weight.shape
@@ -51,7 +55,7 @@ def window_assemble(weight: Tensor, value: Tensor, kernel_size: int, groups: int
     def pixel(i, j, channel):
         group = channel // (c // groups)
         total = value.new_zeros(n)
-        for tap, (y, x) in enumerate(_window(i, j, weight, value, kernel_size)):
+        for tap, (y, x) in enumerate(_window(i, j, weight, value, kernel_size, border)):
             if _inside(y, x, h, w):
                 total = total + weight[:, group * taps + tap, i, j] * value[:, channel, y, x]
         return total
@@ -132,14 +136,21 @@ def _inside(y: int, x: int, h: int, w: int) -> bool:
     return 0 <= y < h and 0 <= x < w
 
 
-def _window(i: int, j: int, high: Tensor, low: Tensor, kernel_size: int):
+def _window(i: int, j: int, high: Tensor, low: Tensor, kernel_size: int, border: str):
     """Low-res positions of the taps of high-res (i, j), row by row, then column by column."""
-    centre_y = _low(i, low.shape[2], high.shape[2])
-    centre_x = _low(j, low.shape[3], high.shape[3])
-    radius = kernel_size // 2
-    for dy in range(-radius, radius + 1):
-        for dx in range(-radius, radius + 1):
-            yield centre_y + dy, centre_x + dx
+    (h, w), (high_h, high_w) = low.shape[2:], high.shape[2:]
+    for y in _taps(_low(i, h, high_h), h, kernel_size, border):
+        for x in _taps(_low(j, w, high_w), w, kernel_size, border):
+            yield y, x
+
+
+def _taps(centre: int, size: int, kernel_size: int, border: str) -> list[int]:
+    """The taps along an axis: with 'zeros', those before 0 and from the size on are outside."""
+    start = centre - kernel_size // 2
+    if border == 'shift':
+        start = min(max(start, 0), size - kernel_size)
+    taps = range(start, start + kernel_size)
+    return [min(max(tap, 0), size - 1) for tap in taps] if border == 'replicate' else list(taps)
 
 
 def _corners(low: Tensor, offset: Tensor, point: int, i: int, j: int):

@@ -9,10 +9,11 @@ from torch.library import Library
 
 SCHEMAS = {
     'window_similarity': '(Tensor query, Tensor key, int kernel_size, int groups=1, '
-    'bool softmax=False) -> Tensor',
-    'window_assemble': '(Tensor weight, Tensor value, int kernel_size, int groups=1) -> Tensor',
+    'bool softmax=False, str border="zeros") -> Tensor',
+    'window_assemble': '(Tensor weight, Tensor value, int kernel_size, int groups=1, '
+    'str border="zeros") -> Tensor',
     'window_adjoint': '(Tensor weight, Tensor high, SymInt height, SymInt width, int kernel_size, '
-    'int groups=1) -> Tensor',
+    'int groups=1, str border="zeros") -> Tensor',
     'point_similarity': '(Tensor query, Tensor key, Tensor offset, int groups, '
     'bool softmax=False) -> Tensor',
     'point_assemble': '(Tensor weight, Tensor value, Tensor offset) -> Tensor',

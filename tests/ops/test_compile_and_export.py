@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 import sapa_ops
 import torch
+from sapa_ops.checks import BORDERS
 from torch._dynamo.testing import CompileCounterWithBackend
 from torch.export import Dim
 
@@ -18,8 +19,9 @@ from ..support.operators import (
     make_inputs,
     relayout,
     skip_where_not_built,
+    with_room,
 )
-from ..support.pairs import parametrize_each
+from ..support.pairs import parametrize_each, parametrize_pairs
 
 LAYOUTS = ('contiguous', 'channels_last')
 
@@ -190,34 +192,36 @@ def test_export_of_a_branch(operator, form, device):
 
 
 @pytest.mark.parametrize('device', DEVICES)
-@parametrize_each(operator=OPERATORS, layout=LAYOUTS)
-def test_export_for_any_size(operator, layout, device):
+@parametrize_each(operator=OPERATORS, layout=LAYOUTS, border=BORDERS)
+def test_export_for_any_size(operator, layout, border, device):
     skip_where_not_built('compiled', device)
-    module, tensors = make(operator, device=device, layout=layout)
-    low, high = ((Dim(a, max=512), Dim(b, max=1024)) for a, b in ('hw', 'HW'))
+    case, *others = (replace(case, border=border) for case in (CASE, *OTHERS))
+    module, tensors = make(operator, case, device, layout)
+    # A window that is shifted needs room.
+    low, high = ((Dim(a, min=3, max=512), Dim(b, min=3, max=1024)) for a, b in ('hw', 'HW'))
     shapes = [dict(zip((t.dim() - 2, t.dim() - 1), high, strict=True)) for t in tensors]
     shapes[1] = dict(zip((2, 3), low, strict=True))
     exported = torch.export.export(module, tuple(tensors), dynamic_shapes=(tuple(shapes),))
     targets = [node.target for node in exported.graph.nodes if node.op == 'call_function']
     assert targets.count(getattr(torch.ops.sapa_ops, operator).default) == 1
-    for case in (CASE, *OTHERS):
-        _, others = make(operator, case, device, layout)
-        assert_same([exported.module()(*others)], [module(*others)])
+    for other in (case, *others):
+        _, tensors = make(operator, other, device, layout)
+        assert_same([exported.module()(*tensors)], [module(*tensors)])
 
 
 @pytest.mark.usefixtures('in_form')
 @pytest.mark.parametrize('device', DEVICES)
-@pytest.mark.parametrize('form', FORMS)
-@pytest.mark.parametrize('operator', OPERATORS)
+@parametrize_pairs(operator=OPERATORS, form=FORMS, border=BORDERS)
 @pytest.mark.filterwarnings('error::torch.jit.TracerWarning')
-def test_trace_for_any_size(operator, form, device):
+def test_trace_for_any_size(operator, form, border, device):
     """Traced at an exact multiple, where the eager form has shortcuts, right at all others."""
-    module, tensors = make(operator, Case((3, 4), (6, 8)), device)
+    module, tensors = make(operator, Case((3, 4), (6, 8), border=border), device)
     traced = torch.jit.trace(module, tuple(tensors), check_trace=False)
     if form == 'compiled':
         assert str(traced.inlined_graph).count(f'sapa_ops::{operator}') == 1
     for low, high in SIZES:
-        _, others = make(operator, Case(low, high, batch=3), device)
+        case = with_room(Case(low, high, batch=3, border=border))
+        _, others = make(operator, case, device)
         assert_same(results(traced, others), results(module, others))
 
 

@@ -5,11 +5,13 @@ import platform
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 from sapa_ops import compiled
+from sapa_ops.checks import BORDERS
 
 from ..support.operators import (
     DEVICES,
@@ -36,12 +38,12 @@ class TestThreads:
 
     CASE = Case((13, 17), (25, 34), channels=134, points=5, softmax=True)
 
-    def results(self, operator, layout, dtype, threads):
+    def results(self, operator, layout, dtype, border, threads):
         before = torch.get_num_threads()
         torch.set_num_threads(threads)
         try:
             assert torch.get_num_threads() == threads
-            tensors, options = make_inputs(operator, self.CASE, dtype)
+            tensors, options = make_inputs(operator, replace(self.CASE, border=border), dtype)
             tensors = [relayout(t, layout).requires_grad_() for t in tensors]
             out = call(operator, 'compiled', tensors, options)
             upstream = torch.linspace(-1, 1, out.numel()).view(out.shape).to(dtype)
@@ -49,12 +51,17 @@ class TestThreads:
         finally:
             torch.set_num_threads(before)
 
-    @parametrize_pairs(operator=OPERATORS, layout=['contiguous', 'channels_last'], dtype=TOLERANCES)
-    def test_same_results(self, operator, layout, dtype):
-        expected = self.results(operator, layout, dtype, 1)
+    @parametrize_pairs(
+        operator=OPERATORS,
+        layout=['contiguous', 'channels_last'],
+        dtype=TOLERANCES,
+        border=BORDERS,
+    )
+    def test_same_results(self, operator, layout, dtype, border):
+        expected = self.results(operator, layout, dtype, border, 1)
         for threads in (2, 3, 7):
             for one, several in zip(
-                expected, self.results(operator, layout, dtype, threads), strict=True
+                expected, self.results(operator, layout, dtype, border, threads), strict=True
             ):
                 assert torch.equal(one, several)
 
@@ -78,9 +85,10 @@ chosen = torch.ops.sapa_ops_compiled.cpu_capability()
 assert chosen == capability, f'{chosen} runs, not {capability}'
 cases = [
     Case((1, 17), (2, 34), batch=1, channels=18, softmax=True),
-    Case((1, 2), (2, 3), channels=67, groups=1),
+    Case((1, 2), (2, 3), channels=67, groups=1, border='replicate'),
     Case((2, 3), (4, 7), batch=1, channels=4, kernel_size=5, softmax=True),
     Case((2, 3), (3, 5), batch=1, channels=38, strays=((0, 'nan'), (1, 'inf'), (2, 'nan'))),
+    Case((3, 3), (4, 5), batch=1, channels=38, border='shift'),
 ]
 for case in cases if with_cases == 'True' else []:
     for operator in OPERATORS:

@@ -15,6 +15,7 @@ from ..support.operators import (
     FORMS,
     NONDETERMINISM,
     OPERATORS,
+    WINDOW,
     Case,
     direct,
     make_inputs,
@@ -46,6 +47,17 @@ def function_of(operator, case, device='cpu'):
     )
 
 
+def direct_function(operator, case, device):
+    """An operator of torch.ops.sapa_ops with its options, and its tensors."""
+    arguments, _ = direct(operator, case)
+    names = list(only_tensors(arguments))
+
+    def function(*tensors):
+        return run_direct(operator, {**arguments, **dict(zip(names, tensors, strict=True))})
+
+    return function, [arguments[name].to(device).requires_grad_() for name in names]
+
+
 @pytest.mark.parametrize('device', DEVICES)
 class TestSecondOrder:
     @parametrize_pairs(operator=OPERATORS, form=FORMS, softmax=[False, True])
@@ -59,16 +71,17 @@ class TestSecondOrder:
 
     @parametrize_pairs(operator=DIRECT, form=FORMS)
     def test_operators(self, operator, form, device):
-        arguments, _ = direct(operator, TINY)
-        names = list(only_tensors(arguments))
-
-        def function(*tensors):
-            return run_direct(operator, {**arguments, **dict(zip(names, tensors, strict=True))})
-
-        tensors = [arguments[name].to(device).requires_grad_() for name in names]
+        function, tensors = direct_function(operator, TINY, device)
         options = dict(nondet_tol=NONDETERMINISM[device])
         assert gradcheck(function, tensors, **options, check_forward_ad=True)
         assert gradgradcheck(function, tensors, **options, atol=1e-6)
+
+    @parametrize_pairs(operator=WINDOW, form=FORMS, border=['replicate', 'shift'])
+    def test_borders(self, operator, form, border, device):
+        case = Case((3, 3), (3, 4), batch=1, channels=1, groups=1, border=border)
+        function, tensors = direct_function(operator, case, device)
+        assert gradcheck(function, tensors, check_forward_ad=True)
+        assert gradgradcheck(function, tensors, atol=1e-6)
 
     @pytest.mark.parametrize('form', FORMS)
     def test_gradient_penalty(self, form, device):
@@ -236,6 +249,18 @@ class TestTransforms:
             expected = torch.autograd.functional.hessian(loss, own)
         torch.testing.assert_close(torch.func.hessian(loss)(last), expected)
         torch.testing.assert_close(torch.func.jacrev(torch.func.jacrev(loss))(last), expected)
+
+    @parametrize_pairs(operator=WINDOW[:2], form=FORMS, border=['replicate', 'shift'])
+    def test_forward_mode_within_itself(self, operator, form, border):
+        """By plain PyTorch, of which windows at borders are a part of their own."""
+        case = Case((3, 3), (3, 4), batch=1, channels=2, groups=1, border=border)
+        function, (first, last) = function_of(operator, case)
+
+        def loss(last):
+            return function(first, last).square().sum()
+
+        forward = torch.func.jacfwd(torch.func.jacfwd(loss))(last)
+        torch.testing.assert_close(forward, torch.func.jacrev(torch.func.jacrev(loss))(last))
 
     @parametrize_pairs(operator=OPERATORS, form=FORMS)
     def test_without_autograd(self, operator, form):

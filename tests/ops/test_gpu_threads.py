@@ -3,6 +3,7 @@
 Everything but the launch itself: which thread does what, loads of 16 bytes, sums shared by threads.
 """
 
+import itertools
 import shutil
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sapa_ops import backend_for, build
+from sapa_ops.checks import BORDERS
 from sapa_ops.schemas import define_schemas
 
 from ..support.operators import (
@@ -96,16 +98,19 @@ def assert_same(got, wanted, dtype):
 @for_maps
 def test_window_operators(threads, low, high, channels, groups, dtype, layout, strays):
     ops, kind = torch.ops.sapa_ops_compiled, dict(dtype=dtype, layout=layout, strays=strays)
-    for kernel_size in (1, 3, 5, 7, 9):
+    borders = itertools.product((1, 3, 5, 7, 9), BORDERS)
+    for kernel_size, border in borders:
+        if border == 'shift' and min(low) < kernel_size:
+            continue
         taps = groups * kernel_size**2
         x = rand(2, channels, *low, **kind)
         y = rand(2, channels, *high, **kind)
         weight = rand(2, taps, *high, **kind)
         for name, arguments in (
-            ('window_similarity', (y, x, kernel_size, groups)),
-            ('window_similarity', (y, x, kernel_size, groups, True)),
-            ('window_assemble', (weight, x, kernel_size, groups)),
-            ('window_adjoint', (weight, y, *low, kernel_size, groups)),
+            ('window_similarity', (y, x, kernel_size, groups, False, border)),
+            ('window_similarity', (y, x, kernel_size, groups, True, border)),
+            ('window_assemble', (weight, x, kernel_size, groups, border)),
+            ('window_adjoint', (weight, y, *low, kernel_size, groups, border)),
         ):
             wanted = getattr(ops, name)(*arguments)
             assert_same(getattr(threads, name)(*arguments), wanted, dtype)

@@ -3,6 +3,8 @@
 It skips the checks of the public functions, and has operators that these use for gradients only.
 """
 
+from dataclasses import replace
+
 import pytest
 import sapa_ops
 import torch
@@ -17,6 +19,7 @@ from ..support.operators import (
     OPERATORS,
     POINT,
     TOLERANCES,
+    WINDOW,
     Case,
     Recorder,
     assert_close,
@@ -116,7 +119,8 @@ def test_layouts_of_results(operator, form, dtype, device):
     operator=DIRECT, layout=['contiguous', 'channels_last'], requires_grad=[False, True]
 )
 def test_opcheck(operator, layout, requires_grad, device):
-    arguments, _ = direct(operator, UNEVEN, torch.float32)
+    case = replace(UNEVEN, border='shift' if requires_grad else 'replicate')
+    arguments, _ = direct(operator, case, torch.float32)
     if operator.endswith('similarity'):
         arguments['softmax'] = requires_grad
     arguments = on_tensors(
@@ -207,6 +211,7 @@ BAD_OPTIONS = {
     'groups': [0, -1, -2, 3, 4, 2**60, 2**62, MAX],
     'height': [0, -1, 8, 2**31, 2**62],
     'width': [0, -1, 6, 2**31, 2**62],
+    'border': ['', 'zero', 'reflect'],
 }
 # From the library (ValueError, TypeError) or from torch, on the way to it or to memory.
 ERRORS = (ValueError, TypeError, RuntimeError, MemoryError)
@@ -263,6 +268,12 @@ class TestMisuse:
         for name in valid.keys() & BAD_OPTIONS:
             for value in BAD_OPTIONS[name]:
                 self.refuses(operator, {**valid, name: value}, f'{name}={value}')
+
+    @parametrize_pairs(operator=WINDOW, form=FORMS)
+    def test_no_room_for_a_shifted_window(self, operator, form, device):
+        arguments, _ = direct(operator, Case((4, 2), (7, 5)), torch.float32)
+        bad = {**on_tensors(arguments, lambda t: t.to(device)), 'border': 'shift'}
+        self.refuses(operator, bad, 'shift', 'no smaller than kernel_size=3')
 
     @parametrize_pairs(operator=DIRECT, form=FORMS)
     def test_no_channels_at_all(self, operator, form, device):

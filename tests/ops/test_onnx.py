@@ -13,23 +13,32 @@ pytest.importorskip('onnxscript')
 from sapa_ops.onnx import TRANSLATIONS
 
 from ..support.onnx_graph import run_as_onnx
-from ..support.operators import OPERATORS, SIZES, Case, cases, make_inputs, solve
+from ..support.operators import OPERATORS, SIZES, WINDOW, Case, cases, make_inputs, solve, with_room
 
 
 @pytest.mark.parametrize(
-    ('options', 'examples'),
+    ('operator', 'options', 'examples'),
     [
         pytest.param(
-            dict(groups=1, kernel_size=3, points=3, softmax=False),
+            operator,
+            dict(groups=1, kernel_size=3, points=3, softmax=False, border='zeros'),
             250,
             marks=pytest.mark.extended,
-        ),
-        (dict(groups=3, kernel_size=5, points=4, softmax=True), 25),
+        )
+        for operator in OPERATORS
+    ]
+    + [
+        (operator, dict(groups=3, kernel_size=5, points=4, softmax=True, border='zeros'), 25)
+        for operator in OPERATORS
+    ]
+    + [
+        (operator, dict(channels=2, groups=2, kernel_size=3, softmax=False, border=border), 5)
+        for operator in WINDOW[:2]
+        for border in ('replicate', 'shift')
     ],
 )
-@pytest.mark.parametrize('operator', OPERATORS)
 def test_all_sizes_in_one_graph(operator, options, examples):
-    fixed = dict(options, batch=2, channels=6, offsets='random')
+    fixed = {'batch': 2, 'channels': 6, 'offsets': 'random', **options}
     tensors, settings_of_operator = make_inputs(
         operator, Case((3, 4), (5, 9), **fixed), torch.float32
     )
@@ -48,7 +57,7 @@ def test_all_sizes_in_one_graph(operator, options, examples):
     @with_sizes
     @given(cases())
     def holds(case):
-        solution = solve(operator, replace(case, **fixed), torch.float32)
+        solution = solve(operator, with_room(replace(case, **fixed)), torch.float32)
         # Samples come before products: of infinities, one makes NaN where the other does not.
         actual, wanted = (
             t.where(t.isfinite(), torch.nan) for t in (run(*solution.tensors), solution.out)

@@ -38,6 +38,19 @@ LAYOUT_DTYPES = (torch.float32, torch.bfloat16, torch.float64)
 # Channels of all groups, and groups: no multiple of a vector, a multiple, several blocks.
 CHANNELS = [(1, 1), (3, 1), (3, 3), (10, 5), (17, 1), (34, 2), (64, 1), (67, 1), (128, 1), (128, 2)]
 
+# Borders that keep windows on the map.
+KEEPING = ('replicate', 'shift')
+
+# Maps with room for 5 x 5 taps: ratios 1 to 16, and odd sizes.
+BORDER_SIZES = [
+    ((5, 6), (5, 6)),
+    ((5, 5), (10, 15)),
+    ((6, 7), (11, 13)),
+    ((7, 5), (12, 7)),
+    ((5, 5), (79, 5)),
+    ((5, 5), (5, 80)),
+]
+
 # Small enough for finite differences.
 TINY = Case((2, 3), (3, 5), batch=1, channels=2, groups=2, points=2)
 
@@ -163,11 +176,91 @@ class TestAgainstOracle:
     kernel_size=[1, 3, 5, 7, 9],
     low__high=[((3, 4), (5, 8)), ((2, 11), (3, 13))],
     layout=DENSE_LAYOUTS,
+    border=['zeros', 'replicate'],
 )
-def test_kernel_sizes(operator, form, device, kernel_size, low, high, layout):
+def test_kernel_sizes(operator, form, device, kernel_size, low, high, layout, border):
     """Windows smaller and larger than the map."""
-    case = Case(low, high, batch=1, channels=4, kernel_size=kernel_size)
+    case = Case(low, high, batch=1, channels=4, kernel_size=kernel_size, border=border)
     assert_matches_oracle(operator, form, case, torch.float32, device, (layout,) * 4)
+
+
+@pytest.mark.parametrize('device', DEVICES)
+class TestBorders:
+    """Windows that stay on the map."""
+
+    @parametrize_pairs(
+        product=False,
+        operator=WINDOW_OPERATORS,
+        form=FORMS,
+        border=KEEPING,
+        low__high=BORDER_SIZES,
+        kernel_size=[1, 3, 5],
+        channels__groups=[(1, 1), (4, 2), (6, 3), (17, 1)],
+        dtype=TOLERANCES,
+        layout=DENSE_LAYOUTS,
+    )
+    def test_against_oracle(
+        self,
+        operator,
+        form,
+        device,
+        border,
+        low,
+        high,
+        kernel_size,
+        channels,
+        groups,
+        dtype,
+        layout,
+    ):
+        options = dict(channels=channels, groups=groups, kernel_size=kernel_size, border=border)
+        case = Case(low, high, batch=1, **options)
+        assert_matches_oracle(operator, form, case, dtype, device, (layout,) * 4)
+
+    @parametrize_pairs(operator=WINDOW_OPERATORS, form=FORMS, border=KEEPING)
+    def test_gradcheck(self, operator, form, device, border):
+        case = Case((3, 3), (5, 4), batch=1, channels=2, border=border)
+        tensors, options = make_inputs(operator, case)
+        tensors = [t.to(device).requires_grad_() for t in tensors]
+        assert torch.autograd.gradcheck(lambda *t: call(operator, form, t, options), tensors)
+
+    @parametrize_pairs(
+        operator=WINDOW_OPERATORS,
+        form=FORMS,
+        border=KEEPING,
+        number=['nan', 'inf', '-inf'],
+        index=range(3),
+    )
+    def test_not_finite(self, operator, form, device, border, number, index):
+        """In the outputs and gradients that read it."""
+        case = Case((3, 4), (5, 8), strays=((index, number),), seed=index, border=border)
+        assert_matches_oracle(operator, form, case, torch.float32, device)
+
+    @parametrize_pairs(form=FORMS, border=KEEPING)
+    def test_every_tap_is_read(self, form, device, border):
+        query = torch.full((1, 1, 4, 5), torch.nan, device=device)
+        options = (3, 1, False, border)
+        assert call('window_similarity', form, (query, query), options).isnan().all()
+
+    @pytest.mark.parametrize('form', [*FORMS, 'reference'])
+    @pytest.mark.parametrize(
+        ('border', 'place', 'expected'),
+        [
+            ('replicate', (0, 0), [0, 0, 1, 0, 0, 1, 4, 4, 5]),
+            ('replicate', (2, 3), [6, 7, 7, 10, 11, 11, 10, 11, 11]),
+            ('shift', (0, 0), [0, 1, 2, 4, 5, 6, 8, 9, 10]),
+            ('shift', (1, 1), [0, 1, 2, 4, 5, 6, 8, 9, 10]),
+            ('shift', (2, 3), [1, 2, 3, 5, 6, 7, 9, 10, 11]),
+        ],
+    )
+    def test_taps(self, form, device, border, place, expected):
+        key = torch.arange(12.0, device=device).view(1, 1, 3, 4)
+        tensors, options = (torch.ones_like(key), key), (3, 1, False, border)
+        if form == 'reference':
+            out = reference.window_similarity(*tensors, *options)
+        else:
+            out = call('window_similarity', form, tensors, options)
+        assert out[0, :, place[0], place[1]].tolist() == expected
 
 
 @pytest.mark.parametrize('device', DEVICES)
@@ -209,7 +302,8 @@ class TestSoftmax:
         tensors[1][0, 0, 1, 1] = float(number)
         tensors[0].abs_()
         out = call(operator, form, tensors, options)
-        similarity = call(operator, form, [t.double() for t in tensors], (*options[:-1], False))
+        options = [False if option is True else option for option in options]
+        similarity = call(operator, form, [t.double() for t in tensors], options)
         split = similarity.unflatten(1, (2, -1)) if similarity.dim() == 4 else similarity
         wanted = split.softmax(2).view_as(out)
         assert wanted.isnan().any() == (number != '-inf')

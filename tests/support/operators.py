@@ -12,6 +12,7 @@ import sapa_ops
 import torch
 from hypothesis import strategies
 from sapa_ops import compiled, reference
+from sapa_ops.checks import BORDERS
 from torch.utils._python_dispatch import TorchDispatchMode
 
 OPERATORS = ('window_similarity', 'window_assemble', 'point_similarity', 'point_assemble')
@@ -80,6 +81,7 @@ class Case:
         groups (int): G.
         points (int): S, of the point operators.
         softmax (bool): Of the similarities.
+        border (str): Of the window operators.
         offsets (str): 'random', which reaches well outside, 'borders' or 'next to borders'.
         constant (tuple[int, ...]): Dimensions along which no input changes, to be expanded.
         upstream (str): 'random' gradients of the output, or 'ones', as ``out.sum()`` has them.
@@ -96,11 +98,19 @@ class Case:
     groups: int = 2
     points: int = 3
     softmax: bool = False
+    border: str = 'zeros'
     offsets: str = 'random'
     constant: tuple[int, ...] = ()
     upstream: str = 'random'
     seed: int = 0
     strays: tuple[tuple[int, str], ...] = ()
+
+
+def with_room(case):
+    """The case, on larger maps if its window is to be shifted onto them."""
+    more = case.kernel_size - 1 if case.border == 'shift' else 0
+    low, high = (tuple(side + more for side in size) for size in (case.low, case.high))
+    return replace(case, low=low, high=high)
 
 
 @strategies.composite
@@ -115,22 +125,25 @@ def cases(draw):
     """Small cases of every kind."""
     (low_h, high_h), (low_w, high_w) = draw(axes()), draw(axes())
     groups = draw(strategies.integers(1, 3))
+    border = draw(strategies.sampled_from(BORDERS))
     stray = strategies.tuples(
         strategies.integers(0, 3), strategies.sampled_from(['nan', 'inf', '-inf'])
     )
-    return Case(
+    case = Case(
         low=(low_h, low_w),
         high=(high_h, high_w),
         batch=draw(strategies.integers(1, 2)),
         channels=groups * draw(strategies.sampled_from([1, 2, 3, 8, 17])),
-        kernel_size=draw(strategies.sampled_from([1, 3, 5])),
+        kernel_size=draw(strategies.sampled_from([1, 3] if border == 'shift' else [1, 3, 5])),
         groups=groups,
         points=draw(strategies.integers(1, 3)),
         softmax=draw(strategies.booleans()),
+        border=border,
         offsets=draw(strategies.sampled_from(['random', 'borders'])),
         seed=draw(strategies.integers(0, 9)),
         strays=tuple(draw(strategies.lists(stray, max_size=3))),
     )
+    return with_room(case)
 
 
 @dataclass(frozen=True)
@@ -138,7 +151,7 @@ class Solution:
     """A case's inputs, rounded to the dtype, and the oracle's results in float64."""
 
     tensors: tuple[torch.Tensor, ...]
-    options: tuple[int, ...]
+    options: tuple[int | str, ...]
     out: torch.Tensor
     upstream: torch.Tensor
     grads: tuple[torch.Tensor, ...]
@@ -155,9 +168,9 @@ def _make_inputs(operator, case, dtype):
     n, c, g, k, s = case.batch, case.channels, case.groups, case.kernel_size, case.points
     rand = _random(case, dtype)
     if operator == 'window_similarity':
-        return (rand(n, c, *case.high), rand(n, c, *case.low)), (k, g, case.softmax)
+        return (rand(n, c, *case.high), rand(n, c, *case.low)), (k, g, case.softmax, case.border)
     if operator == 'window_assemble':
-        return (rand(n, g * k * k, *case.high), rand(n, c, *case.low)), (k, g)
+        return (rand(n, g * k * k, *case.high), rand(n, c, *case.low)), (k, g, case.border)
     if operator == 'point_similarity':
         maps = rand(n, c, *case.high), rand(n, c, *case.low)
         return (*maps, make_offset(case, dtype)), (g, case.softmax)
@@ -220,7 +233,7 @@ def direct(operator, case, dtype=torch.float64):
     weight_grad, low_grad, *offset_grad = known.grads
     sizes = dict(height=case.low[0], width=case.low[1])
     if operator in WINDOW:
-        options = dict(kernel_size=case.kernel_size, groups=case.groups)
+        options = dict(kernel_size=case.kernel_size, groups=case.groups, border=case.border)
         return {
             'window_similarity': (dict(query=high, key=low, **options), [weight_grad]),
             'window_assemble': (dict(weight=weight, value=low, **options), [known.out]),

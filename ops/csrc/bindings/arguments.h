@@ -131,6 +131,19 @@ inline void check_sizes(int64_t h, int64_t w, int64_t high_h, int64_t high_w, in
         " channels do not split into groups=", groups);
 }
 
+// The border by its name, which the caller has given to this function, the owner: first of all.
+// (torch's own conversion to a std::string never frees it, as of torch 2.13.)
+inline Border border_of(StringHandle name) {
+  const char* data = nullptr;
+  TORCH_ERROR_CODE_CHECK(torch_string_c_str(name, &data));
+  const std::string border = data;
+  TORCH_ERROR_CODE_CHECK(torch_delete_string(name));
+  if (border == "zeros") return Border::kZeros;
+  if (border == "replicate") return Border::kReplicate;
+  check(border == "shift", "border must be one of zeros, replicate, shift, got ", border.c_str());
+  return Border::kShift;
+}
+
 // Channels of the weight. The bounds keep the product in 64 bits.
 inline int64_t window_channels(int64_t kernel_size, int64_t groups) {
   constexpr int64_t kMaxKernelSize = 1 << 15, kMaxGroups = int64_t{1} << 31;
@@ -142,7 +155,8 @@ inline int64_t window_channels(int64_t kernel_size, int64_t groups) {
 }
 
 inline WindowArguments window_arguments(const Tensor& weight, const Tensor& low, const Tensor& high,
-                                        int64_t kernel_size, int64_t groups, bool softmax = false) {
+                                        int64_t kernel_size, int64_t groups, Border border,
+                                        bool softmax = false) {
   check_dims("weight", weight, 4);
   check_dims("low", low, 4);
   check_dims("high", high, 4);
@@ -150,6 +164,9 @@ inline WindowArguments window_arguments(const Tensor& weight, const Tensor& low,
   check_sizes(low.size(2), low.size(3), h, w, c, groups);
   check_shape("high", high, {n, c, h, w}, low);
   check_shape("weight", weight, {n, window_channels(kernel_size, groups), h, w}, low);
+  check(border != Border::kShift || (low.size(2) >= kernel_size && low.size(3) >= kernel_size),
+        "border='shift' needs a low-res map no smaller than kernel_size=", kernel_size, ", got ",
+        low.sizes());
   return {n,
           groups,
           c / groups,
@@ -159,7 +176,8 @@ inline WindowArguments window_arguments(const Tensor& weight, const Tensor& low,
           map_of(weight, groups),
           map_of(low, groups),
           map_of(high, groups),
-          softmax};
+          softmax,
+          border};
 }
 
 inline PointArguments point_arguments(const Tensor& weight, const Tensor& low, const Tensor& high,

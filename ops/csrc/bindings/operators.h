@@ -40,31 +40,35 @@ template <class Kernels>
 struct Operators {
   // Contiguous: taps and points as planes.
   static Tensor window_similarity(const Tensor& query, const Tensor& key, int64_t kernel_size,
-                                  int64_t groups, bool softmax) {
+                                  int64_t groups, bool softmax, StringHandle border_name) {
+    const Border border = border_of(border_name);
     check_dims("query", query, 4);
     auto weight = empty_map(query, window_channels(kernel_size, groups), query.size(2),
                             query.size(3), Layout::kContiguous);
-    const auto a = window_arguments(weight, key, query, kernel_size, groups, softmax);
+    const auto a = window_arguments(weight, key, query, kernel_size, groups, border, softmax);
     if (a.batch > 0) Kernels::window_similarity(a, weight);
     return weight;
   }
 
   static Tensor window_assemble(const Tensor& weight, const Tensor& value, int64_t kernel_size,
-                                int64_t groups) {
+                                int64_t groups, StringHandle border_name) {
+    const Border border = border_of(border_name);
     check_dims("weight", weight, 4);
     check_dims("value", value, 4);
     auto high = empty_map(value, value.size(1), weight.size(2), weight.size(3), layout_of(value));
-    const auto a = window_arguments(weight, value, high, kernel_size, groups);
+    const auto a = window_arguments(weight, value, high, kernel_size, groups, border);
     if (a.batch > 0) Kernels::window_assemble(a, value);
     return high;
   }
 
   static Tensor window_adjoint(const Tensor& weight, const Tensor& high, int64_t height,
-                               int64_t width, int64_t kernel_size, int64_t groups) {
+                               int64_t width, int64_t kernel_size, int64_t groups,
+                               StringHandle border_name) {
+    const Border border = border_of(border_name);
     check_dims("high", high, 4);
     check_sizes(height, width, high.size(2), high.size(3), high.size(1), groups);
     auto low = empty_map(high, high.size(1), height, width, layout_of(high));
-    const auto a = window_arguments(weight, low, high, kernel_size, groups);
+    const auto a = window_arguments(weight, low, high, kernel_size, groups, border);
     if (a.batch > 0) Kernels::window_adjoint(a, high);
     return low;
   }

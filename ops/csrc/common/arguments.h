@@ -37,6 +37,7 @@ struct WindowArguments {
   Map low;
   Map high;
   bool softmax;  // over the taps, after window_similarity
+  Border border;
 };
 
 // The same with points for taps, low sampled bilinearly at the low-res index plus offset.

@@ -41,8 +41,8 @@ SAPA_HD void for_each_child(int64_t i_begin, int64_t i_end, int64_t j_begin, int
 // sum[child] += sum over taps of weight(tap, child) * low(dy, dx): each value that is loaded serves
 // all children of the pixel.
 template <class Lane, int CHILDREN, class Low, class Weight>
-SAPA_HD void window_assemble(Lane (&sum)[CHILDREN], Taps rows, Taps columns, int64_t kernel_size,
-                             const Low& low, const Weight& weight) {
+SAPA_HD void window_assemble(Lane (&sum)[CHILDREN], const Taps& rows, const Taps& columns,
+                             int64_t kernel_size, const Low& low, const Weight& weight) {
   for (int64_t dy = rows.begin; dy < rows.end; ++dy) {
     for (int64_t dx = columns.begin; dx < columns.end; ++dx) {
       const Lane value = low(dy, dx);
@@ -68,26 +68,31 @@ SAPA_HD void window_similarity(Sum (&sum)[CHILDREN][TAPS], const Low& low, const
   }
 }
 
-// sum += weight(i, j, tap) * high(i, j), over all high-res (i, j) whose window contains the low-res
-// (y, x). An axis is an Axis, or a table of it.
+// sum += weight(i, j, tap) * high(i, j), over all high-res (i, j) and their taps that read the
+// low-res (y, x). An axis is an Axis, or a table of it.
 template <class Lane, class AnyAxis, class High, class Weight>
 SAPA_HD void window_adjoint(Lane& sum, int64_t y, int64_t x, const AnyAxis& axis_y,
-                            const AnyAxis& axis_x, int64_t kernel_size, const High& high,
-                            const Weight& weight) {
-  // Tap d of the window around p reads p + d - K/2: this pixel, from p = y + K/2 - d.
-  const int64_t radius = kernel_size / 2;
-  const int64_t py_end = smaller(y + radius + 1, axis_y.low);
-  const int64_t px_begin = larger<int64_t>(x - radius, 0);
-  const int64_t px_end = smaller(x + radius + 1, axis_x.low);
-  int64_t py = larger<int64_t>(y - radius, 0);
-  for (int64_t i = axis_y.first_child(py); py < py_end; ++py) {
-    const int64_t i_end = axis_y.first_child(py + 1);
-    for (; i < i_end; ++i) {
-      int64_t tap = (y + radius - py) * kernel_size + x + radius - px_begin;
-      int64_t j = axis_x.first_child(px_begin);
-      for (int64_t px = px_begin; px < px_end; ++px, --tap) {
-        const int64_t j_end = axis_x.first_child(px + 1);
-        for (; j < j_end; ++j) sum.add(weight(i, j, tap), high(i, j));
+                            const AnyAxis& axis_x, int64_t kernel_size, Border border,
+                            const High& high, const Weight& weight) {
+  const Places ys(y, kernel_size, axis_y.low, border);
+  const Places xs(x, kernel_size, axis_x.low, border);
+  // One loop over both: two would take more registers than a GPU's threads have.
+  const int places = ys.count * xs.count;
+  for (int place = 0; place < places; ++place) {
+    const int row = xs.count == 1 ? place : place / xs.count;
+    const int column = xs.count == 1 ? 0 : place % xs.count;
+    const Windows rows(ys.begin + row, kernel_size, axis_y.low, border);
+    const Windows columns(xs.begin + column, kernel_size, axis_x.low, border);
+    int64_t i = axis_y.first_child(rows.begin);
+    for (int64_t py = rows.begin; py < rows.end; ++py) {
+      const int64_t first_tap = rows.tap(py) * kernel_size;
+      for (const int64_t i_end = axis_y.first_child(py + 1); i < i_end; ++i) {
+        int64_t j = axis_x.first_child(columns.begin);
+        for (int64_t px = columns.begin; px < columns.end; ++px) {
+          const int64_t tap = first_tap + columns.tap(px);
+          const int64_t j_end = axis_x.first_child(px + 1);
+          for (; j < j_end; ++j) sum.add(weight(i, j, tap), high(i, j));
+        }
       }
     }
   }

@@ -77,21 +77,23 @@ void window_assemble_run(const WindowArguments& a, const ChildTable& columns, co
   Rows<A> weight({a.weight, run.n, run.g, 0, k * k, a.x.high}, child_rows(a));
   Rows<A> high({a.high, run.n, run.g, 0, block, a.x.high}, child_rows(a));
   Buffer<const A*> window(k);
+  Buffer<int64_t> column(k);
   for (int64_t y = run.begin; y < run.end; ++y) {
-    const Taps rows(y, k, a.y.low);
-    const int64_t top = y - k / 2;
+    const Taps rows(y, k, a.y.low, a.border);
     const int64_t i_begin = a.y.first_child(y);
     const int64_t i_end = a.y.first_child(y + 1);
-    low.read(top + rows.begin, top + rows.end);
+    low.read(rows.index(rows.begin), rows.index(rows.end - 1) + 1);
     weight.read(i_begin, i_end);
-    for (int64_t dy = rows.begin; dy < rows.end; ++dy) window[dy] = low.row(top + dy);
+    for (int64_t dy = rows.begin; dy < rows.end; ++dy) window[dy] = low.row(rows.index(dy));
 
     for (int64_t channel = 0; channel < a.channels; channel += block) {
       const int64_t channels = smaller(block, a.channels - channel);
       high.select(channel, channels);
       for (int64_t x = 0; x < a.x.low; ++x) {
-        const Taps taps(x, k, a.x.low);
-        const int64_t left = (x - k / 2) * low.stride_x() + channel;
+        const Taps taps(x, k, a.x.low, a.border);
+        for (int64_t dx = taps.begin; dx < taps.end; ++dx) {
+          column[dx] = taps.index(dx) * low.stride_x() + channel;
+        }
         const auto assemble = [&](auto children, const int64_t* i, const int64_t* j) {
           constexpr int CHILDREN = decltype(children)::value;
           const A* weights[CHILDREN];
@@ -108,9 +110,7 @@ void window_assemble_run(const WindowArguments& a, const ChildTable& columns, co
             for (int child = 0; child < CHILDREN; ++child) sum[child] = Lane::zero();
             window_assemble(
                 sum, rows, taps, k,
-                [&](int64_t dy, int64_t dx) {
-                  return Lane::load(window[dy] + left + dx * low.stride_x() + c);
-                },
+                [&](int64_t dy, int64_t dx) { return Lane::load(window[dy] + column[dx] + c); },
                 [&](int64_t tap, int child) { return weights[child][tap]; });
             SAPA_UNROLL
             for (int child = 0; child < CHILDREN; ++child) sum[child].store(out[child] + c);
@@ -163,17 +163,16 @@ void window_similarity_run(const WindowArguments& a, const ChildTable& columns, 
   Rows<A> high({a.high, run.n, run.g, 0, a.channels, a.x.high}, child_rows(a));
   Rows<A> weight({a.weight, run.n, run.g, 0, k * k, a.x.high}, child_rows(a));
   for (int64_t y = run.begin; y < run.end; ++y) {
-    const Taps rows(y, k, a.y.low);
-    const int64_t top = y - k / 2;
+    const Taps rows(y, k, a.y.low, a.border);
     const int64_t i_begin = a.y.first_child(y);
     const int64_t i_end = a.y.first_child(y + 1);
-    low.read(top + rows.begin, top + rows.end);
+    low.read(rows.index(rows.begin), rows.index(rows.end - 1) + 1);
     high.read(i_begin, i_end);
 
     for (int64_t x = 0; x < a.x.low; ++x) {
-      const Taps taps(x, k, a.x.low);
+      const Taps taps(x, k, a.x.low, a.border);
+      const bool side_by_side = taps.distinct();
       const bool clipped = rows.end - rows.begin < k || taps.end - taps.begin < k;
-      const int64_t left = (x - k / 2) * low.stride_x();
       const auto compare = [&](auto children, const int64_t* i, const int64_t* j) {
         constexpr int CHILDREN = decltype(children)::value;
         const A* query[CHILDREN];
@@ -187,15 +186,15 @@ void window_similarity_run(const WindowArguments& a, const ChildTable& columns, 
           }
         }
         for (int64_t dy = rows.begin; dy < rows.end; ++dy) {
-          const A* row = low.row(top + dy) + left;
+          const A* row = low.row(rows.index(dy));
           int64_t dx = taps.begin;
-          for (; dx + kTaps <= taps.end; dx += kTaps) {
-            inner_products<kTaps>(query, row + dx * low.stride_x(), low.stride_x(), a.channels, out,
-                                  dy * k + dx);
+          for (; side_by_side && dx + kTaps <= taps.end; dx += kTaps) {
+            inner_products<kTaps>(query, row + taps.index(dx) * low.stride_x(), low.stride_x(),
+                                  a.channels, out, dy * k + dx);
           }
           for (; dx < taps.end; ++dx) {
-            inner_products<1>(query, row + dx * low.stride_x(), low.stride_x(), a.channels, out,
-                              dy * k + dx);
+            inner_products<1>(query, row + taps.index(dx) * low.stride_x(), low.stride_x(),
+                              a.channels, out, dy * k + dx);
           }
         }
       };
@@ -210,18 +209,19 @@ void window_similarity_run(const WindowArguments& a, const ChildTable& columns, 
 }
 
 template <class A>
-void window_adjoint_run(const WindowArguments& a, const ChildTable& rows, const ChildTable& columns,
-                        const Run& run) {
+void window_adjoint_run(const WindowArguments& a, const ChildTable& axis_y,
+                        const ChildTable& axis_x, const Run& run) {
   const int64_t k = a.kernel_size;
-  const int64_t capacity = child_rows(a, k);
+  const int64_t capacity = child_rows(a, smaller(2 * k - 1, a.y.low));  // with shifted windows
   Rows<A> low({a.low, run.n, run.g, run.channel, run.channels, a.x.low}, 1);
   Rows<A> weight({a.weight, run.n, run.g, 0, k * k, a.x.high}, capacity);
   Rows<A> high({a.high, run.n, run.g, run.channel, run.channels, a.x.high}, capacity);
   Buffer<const A*> weight_rows(capacity);
   Buffer<const A*> high_rows(capacity);
   for (int64_t y = run.begin; y < run.end; ++y) {
-    const int64_t i_begin = rows.first_child(larger<int64_t>(0, y - k / 2));
-    const int64_t i_end = rows.first_child(smaller(a.y.low, y + k / 2 + 1));
+    const Windows rows(y, k, a.y.low, a.border);
+    const int64_t i_begin = axis_y.first_child(rows.begin);
+    const int64_t i_end = axis_y.first_child(rows.end);
     weight.read(i_begin, i_end);
     high.read(i_begin, i_end);
     for (int64_t i = i_begin; i < i_end; ++i) {
@@ -234,7 +234,7 @@ void window_adjoint_run(const WindowArguments& a, const ChildTable& rows, const 
         using Lane = decltype(lane);
         Lane sum = Lane::zero();
         window_adjoint(
-            sum, y, x, rows, columns, k,
+            sum, y, x, axis_y, axis_x, k, a.border,
             [&](int64_t i, int64_t j) {
               return Lane::load(high_rows[i - i_begin] + j * high.stride_x() + c);
             },

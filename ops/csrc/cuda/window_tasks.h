@@ -23,9 +23,9 @@ struct WindowAssemble {
     const Position p(index, VECTOR, a.groups, lane_count, a.y.low, a.x.low);
     const int64_t channel = p.lane * kPack<T>;
     const int64_t left = a.channels - channel;
-    const Taps rows(p.y, k, a.y.low);
-    const Taps columns(p.x, k, a.x.low);
-    const int64_t low = a.low.offset(p.n, p.g, channel, p.y - k / 2, p.x - k / 2);
+    const Taps rows(p.y, k, a.y.low, a.border);
+    const Taps columns(p.x, k, a.x.low, a.border);
+    const int64_t low = a.low.offset(p.n, p.g, channel, 0, 0);
     const int64_t high = a.high.offset(p.n, p.g, channel, 0, 0);
     const int64_t weight = a.weight.offset(p.n, p.g, 0, 0, 0);
     for_each_child(
@@ -42,8 +42,8 @@ struct WindowAssemble {
           sapa::window_assemble(
               sum, rows, columns, k,
               [&](int64_t dy, int64_t dx) {
-                return Access::load(a.low.data, low + a.low.offset(0, 0, 0, dy, dx), a.low.stride_c,
-                                    left);
+                const int64_t at = a.low.offset(0, 0, 0, rows.index(dy), columns.index(dx));
+                return Access::load(a.low.data, low + at, a.low.stride_c, left);
               },
               [&](int64_t tap, int child) {
                 return load_one<T>(a.weight, weights[child] + tap * a.weight.stride_c);
@@ -80,10 +80,13 @@ struct WindowSimilarity {
     const Position p(index, VECTOR, a.groups, k * (k / TAPS), a.y.low, a.x.low);
     const int64_t dy = p.lane / (k / TAPS);
     const int64_t dx = p.lane % (k / TAPS) * TAPS;
-    const int64_t y = p.y + dy - k / 2;
-    const int64_t x = p.x + dx - k / 2;
-    const bool row_inside = y >= 0 && y < a.y.low;
-    const auto inside = [&](int tap) { return row_inside && x + tap >= 0 && x + tap < a.x.low; };
+    const Taps rows(p.y, k, a.y.low, a.border);
+    const Taps columns(p.x, k, a.x.low, a.border);
+    const int64_t y = rows.index(dy);
+    const bool row_inside = dy >= rows.begin && dy < rows.end;
+    const auto inside = [&](int tap) {
+      return row_inside && dx + tap >= columns.begin && dx + tap < columns.end;
+    };
     for_each_child(
         a.y.first_child(p.y), a.y.first_child(p.y + 1), a.x.first_child(p.x),
         a.x.first_child(p.x + 1), [&](auto children, const int64_t* i, const int64_t* j) {
@@ -95,7 +98,8 @@ struct WindowSimilarity {
                 sum,
                 [&](int tap) {
                   if (!inside(tap)) return Lane::zero();
-                  return Access::load(a.low.data, a.low.offset(p.n, p.g, c, y, x + tap),
+                  return Access::load(a.low.data,
+                                      a.low.offset(p.n, p.g, c, y, columns.index(dx + tap)),
                                       a.low.stride_c, left);
                 },
                 [&](int child) {
@@ -137,7 +141,7 @@ struct WindowAdjoint {
     const int64_t weight = a.weight.offset(p.n, p.g, 0, 0, 0);
     Lane sum = Lane::zero();
     sapa::window_adjoint(
-        sum, p.y, p.x, a.y, a.x, a.kernel_size,
+        sum, p.y, p.x, a.y, a.x, a.kernel_size, a.border,
         [&](int64_t i, int64_t j) {
           return Access::load(a.high.data, high + a.high.offset(0, 0, 0, i, j), a.high.stride_c,
                               left);
