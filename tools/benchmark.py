@@ -1,13 +1,20 @@
 """Measure time and memory of SAPA's operators and of upsamplers against bilinear interpolation.
 
 Example:
-    python tools/benchmark.py --sizes 60 120 240 --kinds pipelines --out work_dirs/benchmark
+    python tools/benchmark.py --threads 2 --out work_dirs/benchmark
+    python tools/benchmark.py --sizes 120 15 30 60 240 --threads 2 1 --out work_dirs/scaling
 """
 
 import argparse
 
 from sapa_mm.analysis.benchmark.contestants import FORMS, KINDS, LAYOUTS, PASSES
-from sapa_mm.analysis.benchmark.run import DEVICES, DTYPES, BenchmarkSettings, run_benchmark
+from sapa_mm.analysis.benchmark.run import (
+    DEVICES,
+    DTYPES,
+    PAGES,
+    BenchmarkSettings,
+    run_benchmark,
+)
 from sapa_mm.utils.flags import exit_on
 
 
@@ -23,9 +30,14 @@ def make_parser() -> argparse.ArgumentParser:
         flags = flags or (f'--{name}',)
         parser.add_argument(*flags, dest=name, default=defaults[name], help=text, **how)
 
-    add('sizes', 'sides of the low-res maps in pixels', type=int, nargs='+', metavar='SIZE')
-    add('channels', 'channels of the maps, a multiple of 4', type=int)
-    add('batch', 'maps in a batch', type=int)
+    def add_axis(name: str, text: str, *flags: str, metavar: str) -> None:
+        text = f'{text}; values after the first take its place one at a time'
+        add(name, text, *flags, type=int, nargs='+', metavar=metavar)
+
+    add_axis('sizes', 'side of the low-res maps in pixels', metavar='SIZE')
+    add_axis('channels', 'channels of the maps, a multiple of 4', metavar='CHANNELS')
+    add_axis('batches', 'maps in a batch', '--batch', '--batches', metavar='BATCH')
+    add_axis('threads', 'CPU threads', metavar='THREADS')
     add('dtypes', 'number formats', nargs='+', choices=DTYPES)
     add('layouts', 'memory layouts of all maps', nargs='+', choices=LAYOUTS)
     add('passes', 'what each run computes', nargs='+', choices=PASSES)
@@ -35,7 +47,8 @@ def make_parser() -> argparse.ArgumentParser:
     text = "modules or .py files whose upsamplers, registered in mmengine's MODELS, are timed too"
     add('imports', text, '--import', nargs='+', metavar='MODULE')
     add('device', 'where to run', choices=DEVICES)
-    add('threads', 'CPU threads', type=int)
+    text = 'write into memory fresh from the kernel, or reused (default on a CPU: both)'
+    add('pages', text, nargs='+', choices=PAGES)
     add('repeats', 'maximum runs of a contestant, 3 or more', type=int)
     add('budget', 'seconds that a contestant may take beyond 3 runs', type=float)
     add('seed', 'seed of inputs, weights and the order of runs', type=int)

@@ -6,6 +6,8 @@ import statistics
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 
+import torch
+
 from ..analysis.benchmark.contestants import Case, Contestant
 from ..analysis.benchmark.measure import time_contestants
 from ..analysis.complexity import count_parameters
@@ -121,6 +123,7 @@ def measure_latency(
         direction='forward',
         channels=channels,
         batch=1,
+        threads=torch.get_num_threads(),
         device=device,
         seed=0,
     )
@@ -130,8 +133,8 @@ def measure_latency(
     timings = time_contestants(entries, repeats, budget, on_progress=on_progress)
     seconds = {}
     for name, timing in zip(configs, timings, strict=True):
-        if isinstance(timing, Exception):
-            raise timing
+        if isinstance(timing, str):
+            raise RuntimeError(timing)
         seconds[name] = statistics.median(timing.seconds)
     reference = seconds[latency_name(*_FIGURE_12[REFERENCE])]
     latencies = {

@@ -22,6 +22,7 @@ from sapa_ops import (
     window_similarity,
 )
 from torch import Tensor, nn
+from torch.utils.flop_counter import FlopCounterMode
 
 from ...upsamplers import UPSAMPLERS, PointUpsampler, Upsampler, WindowUpsampler, build_upsampler
 from ...upsamplers.build import MODELS
@@ -39,6 +40,7 @@ GROUPS = 4
 POINTS = 9
 
 _MMCV_CARAFE = 'carafe (mmcv)'
+_MATRIX = (512, 512)  # which fits in a core's cache
 _TINY = 4  # side of the map on which a contestant runs first
 
 
@@ -54,6 +56,7 @@ class Case:
             of all inputs and parameters.
         channels (int): C.
         batch (int): N.
+        threads (int): CPU threads.
         device (str): 'cpu' or 'cuda'.
         seed (int): Seed of the maps and of the upsamplers' weights.
     """
@@ -64,6 +67,7 @@ class Case:
     direction: str
     channels: int
     batch: int
+    threads: int
     device: str
     seed: int
 
@@ -172,8 +176,9 @@ def import_upsamplers(module: str) -> dict[str, type[Upsampler]]:
 class Maps:
     """The input maps of a case, made on first use and shared by both directions.
 
-    ``x``, ``key`` and ``grouped_key`` are low-res; all others have the output's size. Values are
-    uniform in [-1, 1), offsets in [-2, 2) low-res pixels: as far as a 5×5 window reaches.
+    ``x``, ``key`` and ``grouped_key`` are low-res; all others have the output's size, but
+    ``matrix``, which is the same in all cases. Values are uniform in [-1, 1), offsets in [-2, 2)
+    low-res pixels: as far as a 5×5 window reaches.
 
     Args:
         case (Case): The case.
@@ -198,9 +203,12 @@ class Maps:
 
     def __getitem__(self, name: str) -> Tensor:
         if name not in self._maps:
-            shape = (self.case.batch, *self._shapes[name])
-            reach = 2 if name == 'offset' else 1
-            self._maps[name] = self._make(shape, self.case.layout, reach).requires_grad_()
+            if name == 'matrix':
+                made = self._make(_MATRIX, 'contiguous', dtype='float32')
+            else:
+                shape = (self.case.batch, *self._shapes[name])
+                made = self._make(shape, self.case.layout, 2 if name == 'offset' else 1)
+            self._maps[name] = made.requires_grad_()
         return self._maps[name]
 
     def gradient_like(self, output: Tensor) -> Tensor:
@@ -214,13 +222,15 @@ class Maps:
             self._maps[name] = self._make(shape, layout)
         return self._maps[name]
 
-    def _make(self, shape: Sequence[int], layout: str, reach: float = 1) -> Tensor:
+    def _make(
+        self, shape: Sequence[int], layout: str, reach: float = 1, dtype: str | None = None
+    ) -> Tensor:
         channels_last = layout == 'channels_last' and len(shape) == 4  # which needs four dimensions
         generator = torch.Generator(self.case.device).manual_seed(self.case.seed)
         # Filled in place: a copy into another layout would add to the peak memory.
         return torch.empty(
             shape,
-            dtype=getattr(torch, self.case.dtype),
+            dtype=getattr(torch, dtype or self.case.dtype),
             device=self.case.device,
             memory_format=torch.channels_last if channels_last else torch.contiguous_format,
         ).uniform_(-reach, reach, generator=generator)
@@ -288,6 +298,16 @@ class Trial:
             tensors.append(self.gradient)
         return sum({t.data_ptr(): t.nbytes for t in tensors}.values())
 
+    def operations(self) -> int:
+        """Runs once and counts the operations as torch does: two for each multiply-add.
+
+        Those of matrix products, convolutions, attention and this project's operators count; those
+        of interpolation, softmax and elementwise steps do not.
+        """
+        with FlopCounterMode(display=False) as counter:
+            self()
+        return counter.get_total_flops()
+
     def weight_bytes(self, output: Tensor) -> int:
         """Bytes of the weights that a pipeline holds while it computes its output."""
         positions = output.shape[0] * output.shape[-2] * output.shape[-1]
@@ -349,6 +369,10 @@ _window_assemble = partial(window_assemble, kernel_size=KERNEL_SIZE)
 _point_similarity = partial(point_similarity, groups=GROUPS)
 
 
+def _square(matrix: Tensor) -> Tensor:
+    return matrix @ matrix
+
+
 def _sapa_b(query: Tensor, key: Tensor, x: Tensor) -> Tensor:
     return _window_assemble(_window_similarity(query, key, softmax=True), x)
 
@@ -362,7 +386,8 @@ _POINT = ('grouped_query', 'grouped_key', 'offset')
 _WORKLOADS: dict[str, dict[str, Workload]] = {
     'baselines': {
         'copy': Workload(Tensor.copy_, ('target', 'guide'), differentiable=False),
-        'clone': Workload(torch.clone, ('guide',), differentiable=False),
+        # Multiplies and adds in float32, as the operators do whatever the dtype of the maps.
+        'product': Workload(_square, ('matrix',), differentiable=False),
         'bilinear': Workload(_bilinear, ('x',)),
     },
     'pipelines': {

@@ -1,20 +1,30 @@
 """Time and peak memory of the benchmark's contestants."""
 
+import contextlib
 import multiprocessing
+import os
 import random
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection
 from typing import Any
 
 import torch
 
+from ...utils.text import one_line
 from ..machine import peak_rss, reset_peak_rss
 from .contestants import Case, Contestant, Maps, Trial, prepare
 
 FEWEST_RUNS = 3
 
+# glibc asks the kernel anew for each block of 32 MB or more, and gives it back when it is freed;
+# above these it keeps them. It reads them as a process starts.
+_KEEP_MEMORY = {
+    'MALLOC_MMAP_THRESHOLD_': '4000000000',
+    'MALLOC_TRIM_THRESHOLD_': '8000000000',
+}
 _MB = 1e6
 _FLUSH_BYTES = 256 << 20  # beyond any GPU's L2 cache
 _FLUSHES = 8
@@ -129,11 +139,15 @@ class Timing:
 
     Attributes:
         seconds (list[float]): Duration of each run.
+        values (int): Number of values of the output.
         bytes_to_move (int): Bytes that a run reads and writes, see ``.Trial.bytes_to_move``.
+        operations (int): Operations of a run, see ``.Trial.operations``.
     """
 
     seconds: list[float]
+    values: int
     bytes_to_move: int
+    operations: int
 
 
 def time_contestants(
@@ -142,8 +156,8 @@ def time_contestants(
     budget: float,
     seed: int = 0,
     on_progress: Callable[[str], None] | None = None,
-) -> list[Timing | Exception]:
-    """Times contestants in turns, after a warm-up.
+) -> list[Timing | str]:
+    """Times contestants in turns, after a warm-up, with the current number of threads.
 
     Args:
         entries (Sequence[tuple[Contestant, Case]]): Contestants and their cases, on one device.
@@ -153,8 +167,8 @@ def time_contestants(
         on_progress (Callable, optional): Called with a text on what comes next. Defaults to None.
 
     Returns:
-        list[Timing | Exception]: Each entry's time, or its error: a RuntimeError, or any error of
-        an imported upsampler.
+        list[Timing | str]: Each entry's time, or the line of its error: a RuntimeError, or any
+        error of an imported upsampler.
     """
     if not entries:
         return []
@@ -163,8 +177,8 @@ def time_contestants(
     maps: dict[Case, Maps] = {}
     trials: list[Trial] = []
     counts: list[int] = []
-    bytes_to_move: list[int] = []
-    errors: dict[int, Exception] = {}
+    work: list[tuple[int, int, int]] = []
+    errors: dict[int, str] = {}
     for number, (contestant, case) in enumerate(entries):
         say(f'{number + 1} of {len(entries)}: warming up {contestant.name}')
         # Both directions of a case share its maps.
@@ -175,25 +189,68 @@ def time_contestants(
         except Exception as error:
             if contestant.module is None and not isinstance(error, RuntimeError):
                 raise
-            errors[number] = error
+            errors[number] = one_line(error)
             continue
         trials.append(trial)
         counts.append(affordable_runs(seconds, repeats, budget))
-        bytes_to_move.append(trial.bytes_to_move(results))
+        work.append((results[0].numel(), trial.bytes_to_move(results), trial.operations()))
         del results
     say(f'timing all in turns, up to {max(counts, default=0)} times')
     runs = time_interleaved(trials, counts, stopwatch, seed)
-    timings = map(Timing, runs, bytes_to_move)
+    timings = (Timing(seconds, *one) for seconds, one in zip(runs, work, strict=True))
     return [errors[n] if n in errors else next(timings) for n in range(len(entries))]
 
 
-def measure_memory(contestant: Contestant, case: Case, threads: int) -> dict[str, float]:
+def time_with_reused_memory(
+    entries: Sequence[tuple[Contestant, Case]], repeats: int, budget: float, seed: int = 0
+) -> list[Timing | str]:
+    """Times contestants as ``time_contestants`` does, where memory that is freed is used again.
+
+    On a CPU that is a process of its own, in which glibc keeps what is freed; elsewhere than under
+    glibc it is no different from others. torch's allocator for GPUs always keeps it.
+
+    Args:
+        entries (Sequence[tuple[Contestant, Case]]): Contestants and cases, of one device and
+            number of threads.
+        repeats (int): Maximum number of runs of each.
+        budget (float): Seconds for the runs of each beyond the third.
+        seed (int): Seed of the order. Defaults to 0.
+
+    Returns:
+        list[Timing | str]: See ``time_contestants``.
+    """
+    if not entries or entries[0][1].device != 'cpu':
+        return time_contestants(entries, repeats, budget, seed)
+    context = multiprocessing.get_context('spawn')  # a fork has read its settings already
+    with (
+        _environment(_KEEP_MEMORY),
+        ProcessPoolExecutor(1, context, _start_threads, (entries[0][1].threads,)) as pool,
+    ):
+        return pool.submit(time_contestants, entries, repeats, budget, seed).result()
+
+
+@contextlib.contextmanager
+def _environment(variables: Mapping[str, str]) -> Iterator[None]:
+    before = dict(os.environ)
+    os.environ.update(variables)
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
+
+
+def _start_threads(threads: int) -> None:
+    torch.set_num_threads(threads)
+    torch.ones(1 << 16).exp_()
+
+
+def measure_memory(contestant: Contestant, case: Case) -> dict[str, float]:
     """Measures peak memory, see ``peak_memory``; on a CPU in a separate process.
 
     Args:
         contestant (Contestant): The contestant.
         case (Case): The case.
-        threads (int): CPU threads.
 
     Returns:
         dict[str, float]: See ``peak_memory``.
@@ -207,7 +264,7 @@ def measure_memory(contestant: Contestant, case: Case, threads: int) -> dict[str
     context = multiprocessing.get_context('forkserver')
     context.set_forkserver_preload([__name__])
     receiver, sender = context.Pipe(duplex=False)
-    process = context.Process(target=_measure_here, args=(sender, contestant, case, threads))
+    process = context.Process(target=_measure_here, args=(sender, contestant, case))
     process.start()
     sender.close()
     try:
@@ -222,9 +279,8 @@ def measure_memory(contestant: Contestant, case: Case, threads: int) -> dict[str
     return answer
 
 
-def _measure_here(sender: Connection, contestant: Contestant, case: Case, threads: int) -> None:
-    torch.set_num_threads(threads)
-    torch.ones(1 << 16).exp_()  # starts the threads
+def _measure_here(sender: Connection, contestant: Contestant, case: Case) -> None:
+    _start_threads(case.threads)
     try:
         sender.send(peak_memory(contestant, case))
     except RuntimeError as error:
