@@ -12,5 +12,5 @@ export PYTHONPATH="$PWD/ops:$PWD"
 SAPA_OPS_LIBRARY=$(SAPA_OPS_BUILD=cuda "$PYTHON" ops/sapa_ops/build.py | tail -n 1)
 export SAPA_OPS_LIBRARY
 "$PYTHON" -m pytest -q -p no:cacheprovider tests/ops
-"$PYTHON" tools/benchmark.py --device cuda --sizes 60 120 240 --dtypes float32 float16 bfloat16 \
-    --out "$OUT"
+"$PYTHON" tools/benchmark.py --device cuda --sizes 120 60 240 --dtypes float32 float16 bfloat16 \
+    --forms compiled eager --out "$OUT"

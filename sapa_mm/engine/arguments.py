@@ -2,10 +2,12 @@
 
 import argparse
 import logging
+import os
 from collections.abc import Callable
 from typing import Any
 
 from mmengine.config import Config
+from mmengine.device import get_device
 
 from ..utils.flags import exit_on
 from .cfg_options import parse_value
@@ -15,7 +17,10 @@ from .processes import LAUNCHERS
 
 
 def start_tool(parser: argparse.ArgumentParser) -> argparse.Namespace:
-    """Parse the command line of a tool and make checkpoint loading safe in its process.
+    """Parse the command line of a tool and prepare its process.
+
+    Checkpoint loading is made safe. Without a GPU torch is told to ask for huge pages, unless
+    the user has set ``THP_MEM_ALLOC_ENABLE``.
 
     Args:
         parser (argparse.ArgumentParser): The tool's parser.
@@ -25,6 +30,9 @@ def start_tool(parser: argparse.ArgumentParser) -> argparse.Namespace:
     """
     args = parser.parse_args()
     install_safe_loading()
+    if get_device() == 'cpu':
+        # Read by torch at its first tensor, here and in the processes that are started.
+        os.environ.setdefault('THP_MEM_ALLOC_ENABLE', '1')
     return args
 
 

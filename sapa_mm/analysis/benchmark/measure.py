@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 
@@ -19,8 +19,8 @@ from .contestants import Case, Contestant, Maps, Trial, prepare
 
 FEWEST_RUNS = 3
 
-# glibc asks the kernel anew for each block of 32 MB or more, and gives it back when it is freed;
-# above these it keeps them. It reads them as a process starts.
+# glibc maps a block of 32 MB or more anew each time, and gives it back when it is freed; with these
+# settings, which it reads as a process starts, it keeps smaller ones than 4 GB.
 _KEEP_MEMORY = {
     'MALLOC_MMAP_THRESHOLD_': '4000000000',
     'MALLOC_TRIM_THRESHOLD_': '8000000000',
@@ -29,6 +29,7 @@ _MB = 1e6
 _FLUSH_BYTES = 256 << 20  # beyond any GPU's L2 cache
 _FLUSHES = 8
 
+_T = TypeVar('_T')
 Stopwatch = Callable[[Callable[[], Any]], float]
 
 
@@ -206,8 +207,7 @@ def time_with_reused_memory(
 ) -> list[Timing | str]:
     """Times contestants as ``time_contestants`` does, where memory that is freed is used again.
 
-    On a CPU that is a process of its own, in which glibc keeps what is freed; elsewhere than under
-    glibc it is no different from others. torch's allocator for GPUs always keeps it.
+    On a CPU that is a process of its own. torch's allocator for GPUs always keeps memory.
 
     Args:
         entries (Sequence[tuple[Contestant, Case]]): Contestants and cases, of one device and
@@ -221,12 +221,27 @@ def time_with_reused_memory(
     """
     if not entries or entries[0][1].device != 'cpu':
         return time_contestants(entries, repeats, budget, seed)
+    threads = entries[0][1].threads
+    return call_keeping_memory(threads, time_contestants, entries, repeats, budget, seed)
+
+
+def call_keeping_memory(threads: int, function: Callable[..., _T], *args: Any) -> _T:
+    """Calls a function in a new process whose malloc keeps what is freed; glibc's alone does.
+
+    Args:
+        threads (int): CPU threads.
+        function (Callable): What to call; it is imported there.
+        *args: Its arguments.
+
+    Returns:
+        Any: What it returns.
+    """
     context = multiprocessing.get_context('spawn')  # a fork has read its settings already
     with (
         _environment(_KEEP_MEMORY),
-        ProcessPoolExecutor(1, context, _start_threads, (entries[0][1].threads,)) as pool,
+        ProcessPoolExecutor(1, context, _start_threads, (threads,)) as pool,
     ):
-        return pool.submit(time_contestants, entries, repeats, budget, seed).result()
+        return pool.submit(function, *args).result()
 
 
 @contextlib.contextmanager

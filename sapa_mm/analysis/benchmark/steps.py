@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 from mmengine.config import Config
+from mmengine.logging import MMLogger
 from mmengine.model import revert_sync_batchnorm
 from mmengine.optim import build_optim_wrapper
 from mmengine.structures import PixelData
@@ -57,7 +58,7 @@ def time_steps(
     threads = threads or [threads_before]
     device = device or ('cuda' if torch.cuda.is_available() else 'cpu')
     allowed = dict(threads=(min(threads), 1), batch=(batch, 1), repeats=(repeats, FEWEST_RUNS))
-    for name, (value, least) in {**allowed, 'side': (side or 1, 1)}.items():
+    for name, (value, least) in {**allowed, 'side': (1 if side is None else side, 1)}.items():
         if value < least:
             raise ValueError(f'{name} must be {least} or more, got {value}')
     if out is not None:
@@ -105,8 +106,12 @@ def _make_step(
     model: Any = revert_sync_batchnorm(build_model(cfg)).to(device).train()
     if model_task(model) != 'segmentation':
         raise ValueError(f'configs: {config} is not a segmentor of mmseg')
+    logger = MMLogger.get_current_instance()
+    level = logger.level
+    logger.setLevel('WARNING')  # it lists the settings of each parameter
     with in_scope(cfg):
         optimizer = build_optim_wrapper(model, cfg.optim_wrapper)
+    logger.setLevel(level)
     from mmseg.structures import SegDataSample
 
     classes = model.decode_head.num_classes
