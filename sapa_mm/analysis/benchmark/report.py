@@ -30,6 +30,8 @@ _METHOD = """\
   parameters.
 - A pipeline is similarity, softmax and assembly: `sapa_b` in windows of side 5 with 32 channels,
   `sapa_d` at 9 points in 4 groups of 32 channels. An upsampler includes its projections.
+- Sizes, channels, batch and threads vary one at a time, and what they cost for each output value is
+  that of the fastest run: they are not timed in turns.
 - `/ bilinear`: time over that of bilinear interpolation of the same map.
 - `MB`: bytes that must move: inputs, output, gradients, each once; not what passes between the
   parts of a pipeline. `GFLOP`: operations, two for each multiply-add of operators, convolutions
@@ -71,8 +73,8 @@ def add_ratios(results: Sequence[dict[str, Any]]) -> None:
         results (Sequence[dict]): See ``run_benchmark``. The times of each of the pages get
             ``to_bilinear``, the median over that of bilinear interpolation. A result gets
             ``bound_ms``, the time in which the machine moves its bytes at the rate of ``copy`` or
-            does its operations at that of ``product``, whichever is longer, and ``reached``, the
-            bound over the median with memory reused.
+            does its operations at that of ``product``, whichever is longer (``bound``), and
+            ``reached``, the bound over the median with memory reused.
     """
     baselines = {(r['name'], _case(r)): r for r in results if r['kind'] == 'baselines'}
     for result in results:
@@ -83,13 +85,17 @@ def add_ratios(results: Sequence[dict[str, Any]]) -> None:
             reference = bilinear and bilinear[pages]['median_ms']
             times = result[pages]
             times['to_bilinear'] = times['median_ms'] / reference if reference else None
-        result['bound_ms'] = result['reached'] = None
+        result['bound'] = result['bound_ms'] = result['reached'] = None
         if copy and matrix and 'reused' in result:
-            bound = max(
-                result['bytes_to_move'] / copy['bytes_to_move'] * copy['reused']['median_ms'],
-                result['operations'] / matrix['operations'] * matrix['reused']['median_ms'],
-            )
-            result['bound_ms'], result['reached'] = bound, bound / result['reused']['median_ms']
+            moving = result['bytes_to_move'] / copy['bytes_to_move']
+            computing = result['operations'] / matrix['operations']
+            bounds = {
+                'copy': moving * copy['reused']['median_ms'],
+                'product': computing * matrix['reused']['median_ms'],
+            }
+            result['bound'] = max(bounds, key=lambda name: bounds[name])
+            result['bound_ms'] = bounds[result['bound']]
+            result['reached'] = result['bound_ms'] / result['reused']['median_ms']
 
 
 def find_cliffs(results: Sequence[dict[str, Any]]) -> list[str]:
@@ -175,7 +181,7 @@ def _cells(result: dict[str, Any], all_pages: Sequence[str], with_memory: bool) 
     cells += [
         _digits(result['bytes_to_move'] / 1e6),
         f'{result["operations"] / 1e9:.3g}' if result['operations'] else '',
-        '' if result['bound_ms'] is None else _digits(result['bound_ms']),
+        f'{_digits(result["bound_ms"])} ({result["bound"]})' if result['bound'] else '',
         _number(result['reached'], '.0%'),
     ]
     if with_memory:
@@ -215,7 +221,8 @@ def _pages(result: dict[str, Any]) -> list[str]:
 
 def _cost(result: dict[str, Any]) -> float:
     """Nanoseconds of a core for each output value, with memory reused if that was measured."""
-    return 1e6 * result[_pages(result)[-1]]['median_ms'] * result['threads'] / result['values']
+    # The fastest run: points of an axis are not timed in turns, and other load changes meanwhile.
+    return 1e6 * result[_pages(result)[-1]]['min_ms'] * result['threads'] / result['values']
 
 
 def _case(result: dict[str, Any]) -> tuple:

@@ -151,7 +151,7 @@ def run_benchmark(settings: BenchmarkSettings) -> dict[str, Any]:
         ``layout`` and ``pass`` of its case; the number of ``values`` in its output,
         ``bytes_to_move``, ``operations``, ``memory`` (all in MB of 10^6 bytes; None if not
         measured); for each of the pages its times, see ``add_ratios``; and how near it comes to
-        the machine's bounds, ``bound_ms`` and ``reached``.
+        the machine's bounds, ``bound``, ``bound_ms`` and ``reached``.
     """
     threads_before = torch.get_num_threads()
     load_before = os.getloadavg()
