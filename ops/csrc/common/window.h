@@ -39,15 +39,18 @@ SAPA_HD void for_each_child(int64_t i_begin, int64_t i_end, int64_t j_begin, int
 }
 
 // sum[child] += sum over taps of weight(tap, child) * low(dy, dx): each value that is loaded serves
-// all children of the pixel.
-template <class Lane, int CHILDREN, class Low, class Weight>
+// all children of the pixel. With STEP 1 they are children of pixels side by side, whose windows
+// have all their columns: that of the next child begins one further right.
+template <int STEP = 0, class Lane, int CHILDREN, class Low, class Weight>
 SAPA_HD void window_assemble(Lane (&sum)[CHILDREN], const Taps& rows, const Taps& columns,
                              int64_t kernel_size, const Low& low, const Weight& weight) {
   for (int64_t dy = rows.begin; dy < rows.end; ++dy) {
-    for (int64_t dx = columns.begin; dx < columns.end; ++dx) {
-      const Lane value = low(dy, dx);
+    for (int64_t column = columns.begin; column < columns.end + STEP * (CHILDREN - 1); ++column) {
+      const Lane value = low(dy, column);
       SAPA_UNROLL
       for (int child = 0; child < CHILDREN; ++child) {
+        const int64_t dx = column - STEP * child;
+        if (STEP != 0 && (dx < 0 || dx >= kernel_size)) continue;
         sum[child].add(weight(dy * kernel_size + dx, child), value);
       }
     }

@@ -70,14 +70,14 @@ struct ChildTable {
 };
 
 template <class A>
-void window_assemble_run(const WindowArguments& a, const ChildTable& columns, const Run& run) {
+void window_assemble_run(const WindowArguments& a, const Run& run) {
   const int64_t k = a.kernel_size;
   const int64_t block = high_block<A>(a);
   Rows<A> low({a.low, run.n, run.g, 0, a.channels, a.x.low}, k);
   Rows<A> weight({a.weight, run.n, run.g, 0, k * k, a.x.high}, child_rows(a));
   Rows<A> high({a.high, run.n, run.g, 0, block, a.x.high}, child_rows(a));
   Buffer<const A*> window(k);
-  Buffer<int64_t> column(k);
+  Buffer<int64_t> column(k + kChildren - 1);
   for (int64_t y = run.begin; y < run.end; ++y) {
     const Taps rows(y, k, a.y.low, a.border);
     const int64_t i_begin = a.y.first_child(y);
@@ -91,10 +91,17 @@ void window_assemble_run(const WindowArguments& a, const ChildTable& columns, co
       high.select(channel, channels);
       for (int64_t x = 0; x < a.x.low; ++x) {
         const Taps taps(x, k, a.x.low, a.border);
-        for (int64_t dx = taps.begin; dx < taps.end; ++dx) {
+        const Taps last(smaller(x + kChildren, a.x.low) - 1, k, a.x.low, a.border);
+        // Maps of one size: pixels side by side are computed together, if no border is near.
+        const bool side_by_side = a.y.ratio == 1 && a.x.ratio == 1 && taps.start >= 0 &&
+                                  last.start == taps.start + kChildren - 1 &&
+                                  last.start + k <= a.x.low;
+        const int64_t columns = side_by_side ? k + kChildren - 1 : taps.end;
+        for (int64_t dx = taps.begin; dx < columns; ++dx) {
           column[dx] = taps.index(dx) * low.stride_x() + channel;
         }
-        const auto assemble = [&](auto children, const int64_t* i, const int64_t* j) {
+        const auto assemble = [&](auto step, auto children, const int64_t* i, const int64_t* j) {
+          constexpr int STEP = decltype(step)::value;
           constexpr int CHILDREN = decltype(children)::value;
           const A* weights[CHILDREN];
           A* out[CHILDREN];
@@ -108,7 +115,7 @@ void window_assemble_run(const WindowArguments& a, const ChildTable& columns, co
             Lane sum[CHILDREN];
             SAPA_UNROLL
             for (int child = 0; child < CHILDREN; ++child) sum[child] = Lane::zero();
-            window_assemble(
+            window_assemble<STEP>(
                 sum, rows, taps, k,
                 [&](int64_t dy, int64_t dx) { return Lane::load(window[dy] + column[dx] + c); },
                 [&](int64_t tap, int child) { return weights[child][tap]; });
@@ -116,8 +123,21 @@ void window_assemble_run(const WindowArguments& a, const ChildTable& columns, co
             for (int child = 0; child < CHILDREN; ++child) sum[child].store(out[child] + c);
           });
         };
-        for_each_child(i_begin, i_end, columns.first_child(x), columns.first_child(x + 1),
-                       assemble);
+        if (side_by_side) {
+          int64_t i[kChildren];
+          int64_t j[kChildren];
+          for (int child = 0; child < kChildren; ++child) {
+            i[child] = i_begin;
+            j[child] = x + child;
+          }
+          assemble(Constant<1>{}, Constant<kChildren>{}, i, j);
+          x += kChildren - 1;
+        } else {
+          for_each_child(i_begin, i_end, a.x.first_child(x), a.x.first_child(x + 1),
+                         [&](auto children, const int64_t* i, const int64_t* j) {
+                           assemble(Constant<0>{}, children, i, j);
+                         });
+        }
       }
       high.write(i_begin, i_end);
     }
@@ -157,7 +177,7 @@ SAPA_HD void inner_products(const A* (&query)[CHILDREN], const A* key, int64_t k
 }
 
 template <class A>
-void window_similarity_run(const WindowArguments& a, const ChildTable& columns, const Run& run) {
+void window_similarity_run(const WindowArguments& a, const Run& run) {
   const int64_t k = a.kernel_size;
   Rows<A> low({a.low, run.n, run.g, 0, a.channels, a.x.low}, k);
   Rows<A> high({a.high, run.n, run.g, 0, a.channels, a.x.high}, child_rows(a));
@@ -198,7 +218,7 @@ void window_similarity_run(const WindowArguments& a, const ChildTable& columns, 
           }
         }
       };
-      for_each_child(i_begin, i_end, columns.first_child(x), columns.first_child(x + 1), compare);
+      for_each_child(i_begin, i_end, a.x.first_child(x), a.x.first_child(x + 1), compare);
     }
     if (a.softmax) {
       weight.write_softmax(i_begin, i_end);
@@ -251,14 +271,11 @@ void window_adjoint_run(const WindowArguments& a, const ChildTable& axis_y,
 template <class A>
 struct WindowKernels {
   static void similarity(const WindowArguments& a, const Parallel& parallel) {
-    const ChildTable columns(a.x);
     for_each_run(a, a.channels, parallel,
-                 [&](const Run& run) { window_similarity_run<A>(a, columns, run); });
+                 [&](const Run& run) { window_similarity_run<A>(a, run); });
   }
   static void assemble(const WindowArguments& a, const Parallel& parallel) {
-    const ChildTable columns(a.x);
-    for_each_run(a, a.channels, parallel,
-                 [&](const Run& run) { window_assemble_run<A>(a, columns, run); });
+    for_each_run(a, a.channels, parallel, [&](const Run& run) { window_assemble_run<A>(a, run); });
   }
   static void adjoint(const WindowArguments& a, const Parallel& parallel) {
     const ChildTable rows(a.y);
