@@ -100,7 +100,9 @@ def point_similarity(
     points = _Points(key, offset, groups)
 
     def similarity(corners, query):
-        return (points.products(corners, query) * corners.weight).sum(-1)
+        samples = points.gather(corners) * corners.weight.flatten(3).unsqueeze(-1)
+        samples = samples.unflatten(3, (-1, 4)).sum(4)
+        return (samples * query.unsqueeze(3)).sum(-1).where(corners.inside.any(-1), 0)
 
     out = points.for_each(similarity, points.rows(query))
     out = out.softmax(3) if softmax else out

@@ -79,10 +79,12 @@ def point_similarity(
 
     def logit(b, g, s, i, j):
         own = slice(g * d, (g + 1) * d)
-        total = query.new_zeros(())
-        for corner_weight, corner in _corners(key[b, own], offset[b], g * points + s, i, j):
-            total = total + corner_weight * (query[b, own, i, j] * corner).sum()
-        return total
+        corners = [
+            corner_weight * corner
+            for corner_weight, corner in _corners(key[b, own], offset[b], g * points + s, i, j)
+        ]
+        # A point outside is not compared: it counts 0 even for a query that is not finite.
+        return (query[b, own, i, j] * sum(corners)).sum() if corners else query.new_zeros(())
 
     logits = [
         logit(b, g, s, i, j)

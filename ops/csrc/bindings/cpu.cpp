@@ -1,4 +1,6 @@
 // The CPU kernels on torch's thread pool, and what the library says of itself.
+#include <limits>
+
 #include "../cpu/kernels.h"
 #include "operators.h"
 
@@ -12,6 +14,15 @@ void run_in_pool(int64_t size, void (*body)(void*, int64_t, int64_t), void* cont
 
 Parallel pool() { return {run_in_pool, static_cast<int>(torch::stable::get_num_threads())}; }
 
+// The kernels count the elements of a low-res map with integers as long as a number.
+const PointArguments& countable(const PointArguments& a) {
+  constexpr int64_t kMost = std::numeric_limits<int32_t>::max();
+  const int64_t elements = a.y.low * a.x.low * a.channels;
+  check(elements <= kMost || a.low.dtype == Dtype::kFloat64, "a group of the low-res map has ",
+        elements, " elements, more than ", kMost);
+  return a;
+}
+
 struct Cpu {
   static void window_similarity(const WindowArguments& a, const Tensor&) {
     cpu_kernels().window_similarity(a, pool());
@@ -23,16 +34,16 @@ struct Cpu {
     cpu_kernels().window_adjoint(a, pool());
   }
   static void point_similarity(const PointArguments& a, const Tensor&) {
-    cpu_kernels().point_similarity(a, pool());
+    cpu_kernels().point_similarity(countable(a), pool());
   }
   static void point_assemble(const PointArguments& a, const Tensor&) {
-    cpu_kernels().point_assemble(a, pool());
+    cpu_kernels().point_assemble(countable(a), pool());
   }
   static void point_adjoint(const PointArguments& a, const Tensor&) {
-    cpu_kernels().point_adjoint(a, pool());
+    cpu_kernels().point_adjoint(countable(a), pool());
   }
   static void point_gradients(const PointArguments& a, const Tensor&) {
-    cpu_kernels().point_gradients(a, pool());
+    cpu_kernels().point_gradients(countable(a), pool());
   }
 };
 

@@ -21,12 +21,12 @@
 namespace sapa {
 
 template <class T>
-SAPA_HD T smaller(T a, T b) {
+SAPA_HD constexpr T smaller(T a, T b) {
   return a < b ? a : b;
 }
 
 template <class T>
-SAPA_HD T larger(T a, T b) {
+SAPA_HD constexpr T larger(T a, T b) {
   return a > b ? a : b;
 }
 

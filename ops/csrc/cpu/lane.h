@@ -2,8 +2,16 @@
 #pragma once
 
 #include <cstring>
+#include <type_traits>
+#include <utility>
 
-#include "../common/host_device.h"
+#include "../common/numbers.h"
+
+#if defined(__has_builtin)
+#if __has_builtin(__builtin_shufflevector)
+#define SAPA_SHUFFLE __builtin_shufflevector
+#endif
+#endif
 
 namespace sapa {
 namespace SAPA_CPU_CAPABILITY {
@@ -20,6 +28,18 @@ struct VectorOf {
   typedef A Unaligned __attribute__((vector_size(BYTES), aligned(sizeof(A)), may_alias));
 };
 
+// A vector in memory, wherever it lies.
+template <class Vector, class T>
+SAPA_HD Vector load_as(const T* data) {
+  Vector v;
+  memcpy(&v, data, sizeof(v));
+  return v;
+}
+template <class Vector, class T>
+SAPA_HD void store_as(T* data, Vector v) {
+  memcpy(data, &v, sizeof(v));
+}
+
 // The sum over a vector, by halves.
 template <class A, int BYTES>
 SAPA_HD A total_of(typename VectorOf<A, BYTES>::Type v) {
@@ -29,6 +49,59 @@ SAPA_HD A total_of(typename VectorOf<A, BYTES>::Type v) {
     typename VectorOf<A, BYTES / 2>::Type half[2];
     memcpy(half, &v, BYTES);
     return total_of<A, BYTES / 2>(half[0] + half[1]);
+  }
+}
+
+#ifdef SAPA_SHUFFLE
+// Half the elements of a, then half of b, in every GROUP: each the sum of neighbours at a distance
+// of BLOCK.
+template <class A, int BLOCK, int GROUP, class Vector, int... I>
+SAPA_HD Vector add_neighbours(Vector a, Vector b, std::integer_sequence<int, I...>) {
+  constexpr auto first = [](int i) {
+    const int own = i % (GROUP / 2);
+    const int from = i % GROUP < GROUP / 2 ? 0 : kVectorSize<A>;
+    return from + i / GROUP * GROUP + own / BLOCK * 2 * BLOCK + own % BLOCK;
+  };
+  return SAPA_SHUFFLE(a, b, first(I)...) + SAPA_SHUFFLE(a, b, first(I) + BLOCK...);
+}
+#endif
+
+// The sums over several vectors, as many as one has elements: the first element is that of the
+// first vector. The first steps stay within 16 bytes. (COUNT: half of the vectors that are left.)
+template <class A, int COUNT = kVectorSize<A> / 2, class Vector>
+SAPA_HD Vector totals_of(const Vector* v) {
+#ifdef SAPA_SHUFFLE
+  if constexpr (COUNT == 0) {
+    return v[0];
+  } else {
+    constexpr int kPart = 16 / static_cast<int>(sizeof(A));
+    constexpr bool kWithinPart = COUNT * kPart >= kVectorSize<A>;
+    constexpr int kBlock = kWithinPart ? 1 : kPart;
+    constexpr int kGroup = kWithinPart ? kPart : kVectorSize<A>;
+    constexpr auto kIndices = std::make_integer_sequence<int, kVectorSize<A>>{};
+    Vector sum[COUNT];
+    SAPA_UNROLL
+    for (int k = 0; k < COUNT; ++k) {
+      sum[k] = add_neighbours<A, kBlock, kGroup>(v[2 * k], v[2 * k + 1], kIndices);
+    }
+    return totals_of<A, COUNT / 2>(sum);
+  }
+#else
+  Vector totals;
+  for (int k = 0; k < kVectorSize<A>; ++k) totals[k] = total_of<A, kVectorBytes>(v[k]);
+  return totals;
+#endif
+}
+
+// The bits that are in all 8 bytes of a vector.
+template <int BYTES, class Vector>
+SAPA_HD int64_t all_of(Vector v) {
+  if constexpr (BYTES == 8) {
+    return bit_cast<int64_t>(v);
+  } else {
+    typename VectorOf<int64_t, BYTES / 2>::Type half[2];
+    memcpy(half, &v, BYTES);
+    return all_of<BYTES / 2>(half[0] & half[1]);
   }
 }
 
@@ -88,6 +161,46 @@ struct ScalarLane {
   SAPA_HD void add(A factor, const ScalarLane& other) { v += factor * other.v; }
   SAPA_HD void add(const ScalarLane& a, const ScalarLane& b) { v += a.v * b.v; }
   SAPA_HD A total() const { return v; }
+};
+
+// An inner product over lanes, in parts that are to be added up.
+template <class A>
+struct Dot {
+  using Vector = typename VectorOf<A, kVectorBytes>::Type;
+  Vector vector;
+  A rest;
+
+  template <int COUNT>
+  SAPA_HD void add(const VectorLane<A, COUNT>& a, const VectorLane<A, COUNT>& b) {
+    SAPA_UNROLL
+    for (int k = 0; k < COUNT; ++k) vector += a.v[k] * b.v[k];
+  }
+  SAPA_HD void add(const ScalarLane<A>& a, const ScalarLane<A>& b) { rest += a.v * b.v; }
+
+  SAPA_HD Vector parts(int64_t channels) const {
+    Vector sum = vector;
+    if (channels % kVectorSize<A> != 0) sum[0] += rest;
+    return sum;
+  }
+};
+
+// Numbers for common/point.h: one for each of several points.
+template <class A>
+struct Simd {
+  using Value = typename VectorOf<A, kVectorBytes>::Type;
+  using Mask = decltype(Value{} < Value{});
+  using Index = Mask;
+  using Integer = std::conditional_t<sizeof(A) == 8, int64_t, int32_t>;
+
+  SAPA_HD static Index all(int64_t index) { return Index{} + static_cast<Integer>(index); }
+  // For all points.
+  SAPA_HD static bool is_true(Mask mask) { return all_of<kVectorBytes>(mask) == -1; }
+  SAPA_HD static Value value(Index index) { return __builtin_convertvector(index, Value); }
+  SAPA_HD static Value floor(Value x) {
+    const Value whole = value(index(x));
+    return whole > x ? whole - 1 : whole;
+  }
+  SAPA_HD static Index index(Value whole) { return __builtin_convertvector(whole, Index); }
 };
 
 // Calls body(lane type, first channel) for all channels, in the widest lanes that fit.

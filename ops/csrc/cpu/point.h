@@ -1,6 +1,9 @@
 // The point operators on the CPU. Points may lie anywhere, so the channels of the whole low-res map
-// must lie side by side: where they do not, the map is copied, some channels at a time.
+// must lie side by side: where they do not, the map is copied, some channels at a time. The points
+// of a tile of positions are found together, in vectors; then each position goes over its channels.
 #pragma once
+
+#include <limits>
 
 #include "../common/point.h"
 #include "kernels.h"
@@ -10,6 +13,22 @@
 namespace sapa {
 namespace SAPA_CPU_CAPABILITY {
 
+// Where the pixels around a point are.
+enum Place { kOnMap, kOnCopy };
+
+// A low-res map, and a copy of its rows [begin, end). Pixel (y, x) is y * row + x * column elements
+// from the beginning of the map, (y - begin) * copy_row + x * copy_column from that of the copy.
+template <class A>
+struct Pixels {
+  A* data[2];  // by place
+  int64_t row;
+  int64_t column;
+  int64_t begin = 0;
+  int64_t end = 0;
+  int64_t copy_row = 0;
+  int64_t copy_column = 0;
+};
+
 // The low-res map of one group, channels side by side.
 template <class A>
 class LowMap {
@@ -17,11 +36,18 @@ class LowMap {
   LowMap(const PointArguments& a, int64_t n, int64_t g, int64_t channel, int64_t channels)
       : part_{a.low, n, g, channel, channels, a.x.low},
         height_(a.y.low),
-        in_place_(part_.in_place<A>()),
+        in_place_(is_in_place(a)),
         stride_y_(in_place_ ? a.low.stride_y : a.x.low * channels),
         stride_x_(in_place_ ? a.low.stride_x : channels),
         buffer_(in_place_ ? 0 : height_ * stride_y_),
         data_(in_place_ ? static_cast<A*>(a.low.data) + part_.row(0) : buffer_.data()) {}
+
+  // Vectors of integers count the elements.
+  static bool is_in_place(const PointArguments& a) {
+    constexpr int64_t kMost = std::numeric_limits<typename Simd<A>::Integer>::max();
+    return Part{a.low, 0, 0, 0, a.channels, a.x.low}.in_place<A>() &&
+           (a.y.low - 1) * a.low.stride_y + (a.x.low - 1) * a.low.stride_x <= kMost;
+  }
 
   void read(const Parallel& parallel) {
     if (in_place_) return;
@@ -49,9 +75,7 @@ class LowMap {
     }
   }
 
-  A* corner(const Corners<A>& corners, int k) const {
-    return data_ + corners.y.index[k / 2] * stride_y_ + corners.x.index[k % 2] * stride_x_;
-  }
+  Pixels<A> pixels() const { return {{data_, nullptr}, stride_y_, stride_x_}; }
 
  private:
   Part part_;
@@ -63,100 +87,312 @@ class LowMap {
   A* data_;
 };
 
-// The corners of a sampled point on a low-res map.
+// Positions whose points are near each other: high-res rows, as many as belong to kStripRows
+// low-res rows. Most of their points are at most kReach rows above or below.
+constexpr int64_t kStripRows = 8;
+constexpr int64_t kReach = 3;
+
+inline int64_t strip_rows(const PointArguments& a) {
+  return kStripRows * ((a.y.high + a.y.low - 1) / a.y.low);
+}
+
+// A copy of the low-res rows around a strip, for groups whose pixels are apart: the cache has room
+// for few addresses at such distances.
 template <class A>
-struct Point {
-  A* low[4];
-  A factor[4];
+class NearRows {
+ public:
+  NearRows(const PointArguments& a, const Pixels<A>& map, int64_t channels, int64_t begin,
+           int64_t end)
+      : map_(map),
+        width_(a.x.low),
+        channels_(channels),
+        begin_(larger<int64_t>(a.y.low_index(begin) - kReach, 0)),
+        end_(map.column > channels ? smaller(a.y.low_index(end - 1) + kReach + 1, a.y.low)
+                                   : begin_),
+        copy_((end_ - begin_) * width_ * channels_) {}
+
+  Pixels<A> pixels() {
+    Pixels<A> pixels = map_;
+    pixels.data[kOnCopy] = copy_.data();
+    pixels.begin = begin_;
+    pixels.end = end_;
+    pixels.copy_row = width_ * channels_;
+    pixels.copy_column = channels_;
+    return pixels;
+  }
+
+  void read() {
+    for_each([](A* map, A* copy, auto lane) { decltype(lane)::load(map).store(copy); });
+  }
+  void clear() {
+    for_each([](A*, A* copy, auto lane) { decltype(lane)::zero().store(copy); });
+  }
+  void add_to_map() {
+    for_each([](A* map, A* copy, auto lane) {
+      auto sum = decltype(lane)::load(map);
+      sum.add(A(1), decltype(lane)::load(copy));
+      sum.store(map);
+    });
+  }
+
+ private:
+  template <class Body>
+  SAPA_HD void for_each(const Body& body) {
+    A* copy = copy_.data();
+    for (int64_t y = begin_; y < end_; ++y) {
+      A* map = map_.data[kOnMap] + y * map_.row;
+      for (int64_t x = 0; x < width_; ++x, map += map_.column, copy += channels_) {
+        for_each_lane<A, 4>(channels_,
+                            [&](auto lane, int64_t c) { body(map + c, copy + c, lane); });
+      }
+    }
+  }
+
+  Pixels<A> map_;
+  int64_t width_;
+  int64_t channels_;
+  int64_t begin_;
+  int64_t end_;
+  Buffer<A> copy_;
 };
 
-// The points of one row of high-res positions.
+// One point of each position of a tile: the pixels at its corners, where they are, and what they
+// count. There are pixels of a point outside the map, too, which must not count.
 template <class A>
-class PointRow {
+struct TilePoint {
+  using Integer = typename Simd<A>::Integer;
+  Integer pixel[4][kTile];
+  A factor[4][kTile];
+  Integer place[kTile];
+  Integer inside[kTile];
+};
+
+// Finds points, for a tile of positions at once.
+template <class A>
+class PointFinder {
+  using Numbers = Simd<A>;
+  using Value = typename Numbers::Value;
+  using Index = typename Numbers::Index;
+  using Integer = typename Numbers::Integer;
+
  public:
-  PointRow(const PointArguments& a, int64_t n, int64_t g)
-      : a_(a), offset_({a.offset, n, g, 0, 2 * a.points, a.x.high}, 1), column_(a.x.high) {
-    for (int64_t j = 0; j < a.x.high; ++j) column_[j] = a.x.low_index(j);
+  PointFinder(const PointArguments& a, const Pixels<A>& low, int64_t n, int64_t g)
+      : a_(a),
+        low_(low),
+        offset_({a.offset, n, g, 0, 2 * a.points, a.x.high}),
+        column_((a.x.high + kTile - 1) / kTile * kTile) {
+    for (int64_t j = 0; j < a.x.high; ++j) column_[j] = static_cast<Integer>(a.x.low_index(j));
+    for (int64_t j = a.x.high; j % kTile > 0; ++j) column_[j] = 0;
   }
 
-  void read(int64_t i) {
-    offset_.read(i, i + 1);
-    row_ = offset_.row(i);
-    low_row_ = a_.y.low_index(i);
+  // Moves on to the tile at (i, j).
+  void read(int64_t i, int64_t j) {
+    offset_.read(i, j);
+    row_ = Numbers::all(a_.y.low_index(i));
+    first_column_ = column_.data() + j;
   }
 
-  Corners<A> corners(int64_t j, int64_t point) const {
-    const A* offset = row_ + j * offset_.stride_x() + 2 * point;
-    return {low_row_, offset[1], a_.y.low, column_[j], offset[0], a_.x.low};
+  // The corners for as many positions of the tile, from j on, as a vector has elements.
+  SAPA_HD Corners<A, Numbers> corners(int64_t point, int64_t j) const {
+    const auto column = load_as<Index>(first_column_ + j);
+    const auto x = load_as<Value>(offset_.channel(2 * point) + j);
+    const auto y = load_as<Value>(offset_.channel(2 * point + 1) + j);
+    return {row_, y, a_.y.low, column, x, a_.x.low};
+  }
+
+  // For all positions. weight(j) has the weights from j on.
+  template <class Weight>
+  void find(int64_t point, const Weight& weight, TilePoint<A>& to) const {
+    for (int64_t j = 0; j < kTile; j += kVectorSize<A>) {
+      const Corners<A, Numbers> found = corners(point, j);
+      Value factor[4];
+      corner_factors(factor, weight(j), found);
+      const Index first = Numbers::all(low_.begin);
+      const Index on_copy =
+          (found.y.index[0] >= first) & (found.y.index[1] < Numbers::all(low_.end));
+      SAPA_UNROLL
+      for (int k = 0; k < 4; ++k) {
+        const Index y = found.y.index[k / 2];
+        const Index x = found.x.index[k % 2];
+        const Index on_map = y * Numbers::all(low_.row) + x * Numbers::all(low_.column);
+        const Index copied =
+            (y - first) * Numbers::all(low_.copy_row) + x * Numbers::all(low_.copy_column);
+        store_as(&to.pixel[k][j], on_copy ? copied : on_map);
+        store_as(&to.factor[k][j], factor[k]);
+      }
+      store_as(&to.place[j], on_copy ? Numbers::all(kOnCopy) : Numbers::all(kOnMap));
+      store_as(&to.inside[j], found.inside());
+    }
   }
 
  private:
   const PointArguments& a_;
-  Rows<A> offset_;
-  Buffer<int64_t> column_;
-  const A* row_ = nullptr;
-  int64_t low_row_ = 0;
+  Pixels<A> low_;
+  Tile<A> offset_;
+  Buffer<Integer> column_;
+  Index row_{};
+  const Integer* first_column_ = nullptr;
 };
 
-// Lists the points of position j that lie on the map, with their weights; returns how many.
+// All points of a tile, weighted.
 template <class A>
-int64_t collect_points(const PointArguments& a, const PointRow<A>& row, const LowMap<A>& low,
-                       int64_t j, const A* weight, Buffer<Point<A>>& points) {
-  int64_t count = 0;
-  for (int64_t s = 0; s < a.points; ++s) {
-    const Corners<A> corners = row.corners(j, s);
-    if (!corners.inside()) continue;
-    Point<A>& point = points[count++];
-    corner_factors(point.factor, weight[s], corners);
-    SAPA_UNROLL
-    for (int k = 0; k < 4; ++k) point.low[k] = low.corner(corners, k);
+class WeightedPoints {
+ public:
+  WeightedPoints(const PointArguments& a, const Pixels<A>& low, int64_t n, int64_t g)
+      : count_(a.points),
+        finder_(a, low, n, g),
+        weight_({a.weight, n, g, 0, count_, a.x.high}),
+        points_(count_) {}
+
+  void find(int64_t i, int64_t j) {
+    finder_.read(i, j);
+    weight_.read(i, j);
+    for (int64_t s = 0; s < count_; ++s) {
+      const A* weight = weight_.channel(s);
+      finder_.find(
+          s, [&](int64_t own) { return load_as<typename Simd<A>::Value>(weight + own); },
+          points_[s]);
+    }
   }
-  return count;
+
+  const TilePoint<A>* begin() const { return points_.data(); }
+  const TilePoint<A>* end() const { return points_.data() + count_; }
+
+ private:
+  int64_t count_;
+  PointFinder<A> finder_;
+  Tile<A> weight_;
+  Buffer<TilePoint<A>> points_;
+};
+
+// Positions of a tile on their high-res map.
+template <class A>
+struct TilePositions {
+  A* data;
+  int64_t stride;
+  int64_t count;
+  int64_t channels;
+};
+
+// What follows goes over the channels of the positions of a tile: COUNT vectors of them, or any
+// number where COUNT is 0. Functions of their own, so that registers suffice.
+
+template <class A, int COUNT>
+__attribute__((noinline)) void assemble_tile(const WeightedPoints<A>& points, Pixels<A> low,
+                                             TilePositions<A> high) {
+  const int64_t channels = COUNT > 0 ? COUNT * kVectorSize<A> : high.channels;
+  const TilePoint<A>* const first = points.begin();
+  const TilePoint<A>* const last = points.end();
+  for (int64_t j = 0; j < high.count; ++j, high.data += high.stride) {
+    for_each_lane<A, larger(COUNT, 4)>(channels, [&](auto lane, int64_t c) {
+      using Lane = decltype(lane);
+      Lane sum = Lane::zero();
+      for (const TilePoint<A>* point = first; point < last; ++point) {
+        if (!point->inside[j]) continue;
+        const A* const from = low.data[point->place[j]] + c;
+        const A factor[4] = {point->factor[0][j], point->factor[1][j], point->factor[2][j],
+                             point->factor[3][j]};
+        point_assemble(sum, factor, [&](int k) { return Lane::load(from + point->pixel[k][j]); });
+      }
+      sum.store(high.data + c);
+    });
+  }
+}
+
+template <class A, int COUNT>
+__attribute__((noinline)) void adjoint_tile(const WeightedPoints<A>& points, Pixels<A> low,
+                                            TilePositions<A> high) {
+  const int64_t channels = COUNT > 0 ? COUNT * kVectorSize<A> : high.channels;
+  const TilePoint<A>* const first = points.begin();
+  const TilePoint<A>* const last = points.end();
+  for (int64_t j = 0; j < high.count; ++j, high.data += high.stride) {
+    for_each_lane<A, larger(COUNT, 4)>(channels, [&](auto lane, int64_t c) {
+      using Lane = decltype(lane);
+      const Lane grad = Lane::load(high.data + c);
+      for (const TilePoint<A>* point = first; point < last; ++point) {
+        if (!point->inside[j]) continue;
+        A* const to = low.data[point->place[j]] + c;
+        const A factor[4] = {point->factor[0][j], point->factor[1][j], point->factor[2][j],
+                             point->factor[3][j]};
+        point_adjoint(grad, factor, [&](int k, A own, const Lane& value) {
+          A* const pixel = to + point->pixel[k][j];
+          Lane sum = Lane::load(pixel);
+          sum.add(own, value);
+          sum.store(pixel);
+        });
+      }
+    });
+  }
+}
+
+// The products of a query with each corner where CORNERS, else with the sample: in vectors whose
+// elements are to be added up.
+template <class A, int COUNT, bool CORNERS>
+__attribute__((noinline)) void multiply_tile(const TilePoint<A>& point, Pixels<A> low,
+                                             TilePositions<A> high,
+                                             typename Simd<A>::Value (*products)[kTile]) {
+  const int64_t channels = COUNT > 0 ? COUNT * kVectorSize<A> : high.channels;
+  for (int64_t j = 0; j < high.count; ++j, high.data += high.stride) {
+    constexpr int kProducts = CORNERS ? 4 : 1;
+    Dot<A> product[kProducts] = {};
+    const A* const from = low.data[point.place[j]];
+    const A* pixel[4];
+    SAPA_UNROLL
+    for (int k = 0; k < 4; ++k) pixel[k] = from + point.pixel[k][j];
+    const A factor[4] = {point.factor[0][j], point.factor[1][j], point.factor[2][j],
+                         point.factor[3][j]};
+    for_each_lane<A, 4>(channels, [&](auto lane, int64_t c) {
+      using Lane = decltype(lane);
+      const auto at = [&](int k) { return Lane::load(pixel[k] + c); };
+      if constexpr (CORNERS) {
+        corner_products(product, Lane::load(high.data + c), at);
+      } else {
+        Lane sample = Lane::zero();
+        point_assemble(sample, factor, at);
+        product[0].add(Lane::load(high.data + c), sample);
+      }
+    });
+    SAPA_UNROLL
+    for (int k = 0; k < kProducts; ++k) products[k][j] = product[k].parts(channels);
+  }
+}
+
+// Calls body(COUNT as a Constant) for what follows from the channels.
+template <class A, class Body>
+void with_count(int64_t channels, const Body& body) {
+  switch (channels % kVectorSize<A> == 0 ? channels / kVectorSize<A> : 0) {
+    case 1: return body(Constant<1>{});
+    case 2: return body(Constant<2>{});
+    case 4: return body(Constant<4>{});
+    case 8: return body(Constant<8>{});
+    default: return body(Constant<0>{});
+  }
+}
+
+// The positions of the tile at (i, j).
+template <class A>
+TilePositions<A> positions(Rows<A>& high, int64_t i, int64_t j, int64_t width, int64_t channels) {
+  return {high.row(i) + j * high.stride_x(), high.stride_x(), smaller(kTile, width - j), channels};
 }
 
 template <class A>
 void point_assemble_rows(const PointArguments& a, const LowMap<A>& low, int64_t n, int64_t g,
                          int64_t channel, int64_t channels, int64_t begin, int64_t end) {
-  Rows<A> weight({a.weight, n, g, 0, a.points, a.x.high}, 1);
   Rows<A> high({a.high, n, g, channel, channels, a.x.high}, 1);
-  PointRow<A> row(a, n, g);
-  Buffer<Point<A>> points(a.points);
-  for (int64_t i = begin; i < end; ++i) {
-    row.read(i);
-    weight.read(i, i + 1);
-    const A* weights = weight.row(i);
-    A* out = high.row(i);
-    for (int64_t j = 0; j < a.x.high; ++j) {
-      const int64_t count = collect_points(a, row, low, j, weights + j * weight.stride_x(), points);
-      for_each_lane<A, 4>(channels, [&](auto lane, int64_t c) {
-        using Lane = decltype(lane);
-        Lane sum = Lane::zero();
-        for (int64_t s = 0; s < count; ++s) {
-          const Point<A>& point = points[s];
-          point_assemble(sum, point.factor, [&](int k) { return Lane::load(point.low[k] + c); });
-        }
-        sum.store(out + j * high.stride_x() + c);
-      });
+  NearRows<A> near(a, low.pixels(), channels, begin, end);
+  near.read();
+  const Pixels<A> pixels = near.pixels();
+  WeightedPoints<A> points(a, pixels, n, g);
+  with_count<A>(channels, [&](auto count) {
+    for (int64_t i = begin; i < end; ++i) {
+      for (int64_t j = 0; j < a.x.high; j += kTile) {
+        points.find(i, j);
+        assemble_tile<A, decltype(count)::value>(points, pixels,
+                                                 positions(high, i, j, a.x.high, channels));
+      }
+      high.write(i, i + 1);
     }
-    high.write(i, i + 1);
-  }
-}
-
-// Calls body(products with the four corners): of the channels in whole vectors, then of the others.
-template <class A, class Body>
-SAPA_HD void for_each_product(const A* high, A* const (&low)[4], int64_t channels,
-                              const Body& body) {
-  auto add = [&](auto zero, int64_t begin, int64_t end) {
-    using Lane = decltype(zero);
-    Lane dot[4] = {zero, zero, zero, zero};
-    for (int64_t c = begin; c < end; c += Lane::kChannels) {
-      corner_products(dot, Lane::load(high + c), [&](int k) { return Lane::load(low[k] + c); });
-    }
-    body(dot);
-  };
-  const int64_t vectors = channels / kVectorSize<A> * kVectorSize<A>;
-  if (vectors > 0) add(VectorLane<A, 1>::zero(), 0, vectors);
-  if (vectors < channels) add(ScalarLane<A>::zero(), vectors, channels);
+  });
 }
 
 // point_similarity, into the map `similarity`. Where SLOPES, point_gradients: that, and the
@@ -164,54 +400,59 @@ SAPA_HD void for_each_product(const A* high, A* const (&low)[4], int64_t channel
 template <class A, bool SLOPES>
 void point_similarity_rows(const PointArguments& a, const Map& similarity, const LowMap<A>& low,
                            int64_t n, int64_t g, int64_t begin, int64_t end) {
+  using Value = typename Simd<A>::Value;
   Rows<A> high({a.high, n, g, 0, a.channels, a.x.high}, 1);
-  Rows<A> out({similarity, n, g, 0, a.points, a.x.high}, 1);
-  Rows<A> weight({a.weight, n, g, 0, a.points, SLOPES ? a.x.high : 0}, 1);
-  Rows<A> offset_grad({a.offset_grad, n, g, 0, 2 * a.points, SLOPES ? a.x.high : 0}, 1);
-  PointRow<A> row(a, n, g);
-  for (int64_t i = begin; i < end; ++i) {
-    row.read(i);
-    high.read(i, i + 1);
-    if (SLOPES) weight.read(i, i + 1);
-    for (int64_t j = 0; j < a.x.high; ++j) {
-      const A* query = high.row(i) + j * high.stride_x();
-      A* to = out.row(i) + j * out.stride_x();
-      for (int64_t s = 0; s < a.points; ++s) {
-        const Corners<A> corners = row.corners(j, s);
-        A total = 0;
-        A slope_x = 0;
-        A slope_y = 0;
-        A factor = 0;
-        if (corners.inside()) {
-          if (SLOPES) factor = weight.row(i)[j * weight.stride_x() + s];
-          A* const at[4] = {low.corner(corners, 0), low.corner(corners, 1), low.corner(corners, 2),
-                            low.corner(corners, 3)};
-          for_each_product(query, at, a.channels, [&](const auto& dot) {
-            total += point_similarity(dot, corners);
-            if (SLOPES) {
-              A x;
-              A y;
-              point_slopes(x, y, dot, corners);
-              slope_x += x;
-              slope_y += y;
-            }
-          });
-        }
-        to[s] = total;
-        if (SLOPES) {
-          A* grad = offset_grad.row(i) + j * offset_grad.stride_x() + 2 * s;
-          grad[0] = factor * slope_x;
-          grad[1] = factor * slope_y;
-        }
+  Tile<A> out({similarity, n, g, 0, a.points, a.x.high});
+  Tile<A> weight({a.weight, n, g, 0, SLOPES ? a.points : 0, a.x.high});
+  Tile<A> offset_grad({a.offset_grad, n, g, 0, SLOPES ? 2 * a.points : 0, a.x.high});
+  NearRows<A> near(a, low.pixels(), a.channels, begin, end);
+  near.read();
+  const Pixels<A> pixels = near.pixels();
+  PointFinder<A> finder(a, pixels, n, g);
+  TilePoint<A> point;
+  Value products[SLOPES ? 4 : 1][kTile] = {};
+
+  const auto finish = [&](int64_t s) {
+    for (int64_t j = 0; j < kTile; j += kVectorSize<A>) {
+      const auto inside = load_as<typename Simd<A>::Index>(&point.inside[j]);
+      const auto put = [&](A* to, Value value) { store_as(to + j, inside ? value : Value{}); };
+      if constexpr (SLOPES) {
+        const auto corners = finder.corners(s, j);
+        Value dot[4];
+        SAPA_UNROLL
+        for (int k = 0; k < 4; ++k) dot[k] = totals_of<A>(&products[k][j]);
+        Value slope_x;
+        Value slope_y;
+        point_slopes(slope_x, slope_y, dot, corners);
+        // A weight that is not finite must not meet the slopes of 0 outside.
+        const auto own = load_as<Value>(weight.channel(s) + j);
+        put(out.channel(s), point_similarity(dot, corners));
+        put(offset_grad.channel(2 * s), own * slope_x);
+        put(offset_grad.channel(2 * s + 1), own * slope_y);
+      } else {
+        put(out.channel(s), totals_of<A>(&products[0][j]));
       }
     }
-    if (!SLOPES && a.softmax) {
-      out.write_softmax(i, i + 1);
-    } else {
-      out.write(i, i + 1);
+  };
+
+  with_count<A>(a.channels, [&](auto count) {
+    for (int64_t i = begin; i < end; ++i) {
+      high.read(i, i + 1);
+      for (int64_t j = 0; j < a.x.high; j += kTile) {
+        finder.read(i, j);
+        if (SLOPES) weight.read(i, j);
+        const auto queries = positions(high, i, j, a.x.high, a.channels);
+        for (int64_t s = 0; s < a.points; ++s) {
+          finder.find(s, [](int64_t) { return Value{} + 1; }, point);
+          multiply_tile<A, decltype(count)::value, SLOPES>(point, pixels, queries, products);
+          finish(s);
+        }
+        if (!SLOPES && a.softmax) out.softmax();
+        out.write(i, j);
+        if (SLOPES) offset_grad.write(i, j);
+      }
     }
-    if (SLOPES) offset_grad.write(i, i + 1);
-  }
+  });
 }
 
 // A single thread has these channels, so that a pixel's terms are always added in the same order.
@@ -220,53 +461,41 @@ void point_adjoint_channels(const PointArguments& a, int64_t n, int64_t g, int64
                             int64_t channels) {
   LowMap<A> low(a, n, g, channel, channels);
   low.clear();
-  Rows<A> weight({a.weight, n, g, 0, a.points, a.x.high}, 1);
   Rows<A> high({a.high, n, g, channel, channels, a.x.high}, 1);
-  PointRow<A> row(a, n, g);
-  Buffer<Point<A>> points(a.points);
-  for (int64_t i = 0; i < a.y.high; ++i) {
-    row.read(i);
-    weight.read(i, i + 1);
-    high.read(i, i + 1);
-    for (int64_t j = 0; j < a.x.high; ++j) {
-      const A* weights = weight.row(i) + j * weight.stride_x();
-      const A* from = high.row(i) + j * high.stride_x();
-      const int64_t count = collect_points(a, row, low, j, weights, points);
-      for_each_lane<A, 4>(channels, [&](auto lane, int64_t c) {
-        using Lane = decltype(lane);
-        const Lane grad = Lane::load(from + c);
-        for (int64_t s = 0; s < count; ++s) {
-          const Point<A>& point = points[s];
-          const auto add_to_low = [&](int k, A factor, const Lane& value) {
-            Lane sum = Lane::load(point.low[k] + c);
-            sum.add(factor, value);
-            sum.store(point.low[k] + c);
-          };
-          point_adjoint(grad, point.factor, add_to_low);
+  for (int64_t begin = 0; begin < a.y.high; begin += strip_rows(a)) {
+    const int64_t end = smaller(begin + strip_rows(a), a.y.high);
+    NearRows<A> near(a, low.pixels(), channels, begin, end);
+    near.clear();
+    const Pixels<A> pixels = near.pixels();
+    WeightedPoints<A> points(a, pixels, n, g);
+    with_count<A>(channels, [&](auto count) {
+      for (int64_t i = begin; i < end; ++i) {
+        high.read(i, i + 1);
+        for (int64_t j = 0; j < a.x.high; j += kTile) {
+          points.find(i, j);
+          adjoint_tile<A, decltype(count)::value>(points, pixels,
+                                                  positions(high, i, j, a.x.high, channels));
         }
-      });
-    }
+      }
+    });
+    near.add_to_map();
   }
   low.write();
 }
-
-// Rows that a thread takes at a time, group by group: neighbouring rows share low-res rows, and
-// groups share cache lines.
-constexpr int64_t kStripRows = 4;
 
 // Calls body(low-res map, n, g, first channel, channels, first row, last row) for all of the
 // output.
 template <class A, class Body>
 void for_each_strip(const PointArguments& a, int64_t block, const Parallel& parallel,
                     const Body& body) {
-  const bool in_place = Part{a.low, 0, 0, 0, a.channels, a.x.low}.in_place<A>();
+  const bool in_place = LowMap<A>::is_in_place(a);
   for (int64_t n = 0; n < a.batch; ++n) {
     if (in_place) {
       parallel.for_each(a.y.high, [&](int64_t begin, int64_t end) {
-        for (int64_t i = begin; i < end; i += kStripRows) {
+        for (int64_t i = begin; i < end; i += strip_rows(a)) {
           for (int64_t g = 0; g < a.groups; ++g) {
             const LowMap<A> low(a, n, g, 0, a.channels);
-            body(low, n, g, 0, a.channels, i, smaller(i + kStripRows, end));
+            body(low, n, g, 0, a.channels, i, smaller(i + strip_rows(a), end));
           }
         }
       });

@@ -3,6 +3,7 @@
 // rows.
 #pragma once
 
+#include <new>
 #include <type_traits>
 
 #include "../common/arguments.h"
@@ -12,15 +13,20 @@
 namespace sapa {
 namespace SAPA_CPU_CAPABILITY {
 
-// Memory for a few rows. (The linker may merge what a std::vector compiles to for one instruction
+// Memory for a few rows of numbers, in whole cache lines: a vector that lies in two takes longer.
+// (The linker may merge what a std::vector compiles to for one instruction
 // set with that for another; what lies in this namespace stays apart.)
 template <class T>
 class Buffer {
+  static_assert(std::is_trivially_destructible_v<T>);
+  static constexpr std::align_val_t kCacheLine{64};
+
  public:
-  explicit Buffer(int64_t size) : data_(new T[size]) {}
+  explicit Buffer(int64_t size)
+      : data_(static_cast<T*>(::operator new(size * sizeof(T), kCacheLine))) {}
   Buffer(const Buffer&) = delete;
   Buffer& operator=(const Buffer&) = delete;
-  ~Buffer() { delete[] data_; }
+  ~Buffer() { ::operator delete(data_, kCacheLine); }
 
   T& operator[](int64_t i) { return data_[i]; }
   const T& operator[](int64_t i) const { return data_[i]; }
@@ -112,50 +118,63 @@ void write_row(const Part& part, int64_t y, const A* from) {
       [&](int64_t x, int64_t c) { __builtin_prefetch(at(x, c), 1); });
 }
 
-// The way back of a row of scores, with softmax over the channels: of a tile at a time, channel by
-// channel, so that a vector has the same channel of several columns.
+// Copies a tile of a row, kTile columns from x0 on, to memory with its columns side by side:
+// channel by channel, so that a vector has the same channel of several columns. Those beyond the
+// row are 0.
 template <class T, class A>
-void write_softmax_row(const Part& part, int64_t y, const A* from, int64_t from_stride) {
-  constexpr bool is_float = std::is_same_v<A, float>;
-  using Vector = typename VectorOf<A, kVectorBytes>::Type;
-  using Bits = typename VectorOf<typename Binary<A>::Bits, kVectorBytes>::Type;
-  T* map = static_cast<T*>(part.map.data) + part.row(y);
-  Buffer<A> tile(part.channels * kTile);
-  for (int64_t x0 = 0; x0 < part.width; x0 += kTile) {
-    const int64_t columns = smaller(kTile, part.width - x0);
-    const A* row = from + x0 * from_stride;
-    int64_t c = 0;
-    if constexpr (is_float) {
-      for (; columns == kTile && c + kTransposed <= part.channels; c += kTransposed) {
+void read_tile(const Part& part, int64_t y, int64_t x0, A* tile) {
+  const T* map = static_cast<const T*>(part.map.data) + part.row(y) + x0 * part.map.stride_x;
+  const int64_t columns = smaller(kTile, part.width - x0);
+  const int64_t stride_c = part.map.stride_c;
+  const int64_t stride_x = part.map.stride_x;
+  int64_t c = 0;
+  if constexpr (std::is_same_v<T, float> && std::is_same_v<A, float>) {
+    if (stride_c == 1 && columns == kTile) {
+      for (; c + kTransposed <= part.channels; c += kTransposed) {
         for (int64_t x = 0; x < kTile; x += kTransposed) {
-          transpose_block(row + x * from_stride + c, from_stride, &tile[c * kTile + x], kTile);
+          transpose_block(map + x * stride_x + c, stride_x, tile + c * kTile + x, kTile);
+        }
+      }
+      for (int64_t x = 2 * kTile; x < 3 * kTile; ++x) {
+        for (int64_t k = 0; k < part.channels; k += kTile) {
+          __builtin_prefetch(map + x * stride_x + k);
         }
       }
     }
-    for (; c < part.channels; ++c) {
-      for (int64_t x = 0; x < kTile; ++x) {
-        tile[c * kTile + x] = x < columns ? row[x * from_stride + c] : 0;
-      }
+  }
+  for (; c < part.channels; ++c) {
+    const T* from = map + c * stride_c;
+    __builtin_prefetch(from + 2 * kTile * stride_x);
+    A* to = tile + c * kTile;
+    for (int64_t x = 0; x < columns; ++x) to[x] = static_cast<A>(widen(from[x * stride_x]));
+    for (int64_t x = columns; x < kTile; ++x) to[x] = 0;
+  }
+}
+
+// The way back.
+template <class T, class A>
+void write_tile(const Part& part, int64_t y, int64_t x0, const A* tile) {
+  T* map = static_cast<T*>(part.map.data) + part.row(y) + x0 * part.map.stride_x;
+  const int64_t columns = smaller(kTile, part.width - x0);
+  const int64_t stride_x = part.map.stride_x;
+  for (int64_t c = 0; c < part.channels; ++c) {
+    T* to = map + c * part.map.stride_c;
+    __builtin_prefetch(to + kTile * stride_x, 1);
+    for (int64_t x = 0; x < columns; ++x) {
+      to[x * stride_x] = Narrow<T>::from(static_cast<Accumulator<T>>(tile[c * kTile + x]));
     }
-    for (int64_t x = 0; x < columns; x += kVectorSize<A>) {
-      const auto load = [&](int64_t channel) {
-        Vector v;
-        memcpy(&v, &tile[channel * kTile + x], sizeof(v));
-        return v;
-      };
-      const auto store = [&](int64_t channel, Vector v) {
-        memcpy(&tile[channel * kTile + x], &v, sizeof(v));
-      };
-      softmax<A, Vector, Bits>(part.channels, load, store, store);
-    }
-    for (c = 0; c < part.channels; ++c) {
-      T* to = map + c * part.map.stride_c + x0 * part.map.stride_x;
-      __builtin_prefetch(to + kTile * part.map.stride_x, 1);
-      for (int64_t x = 0; x < columns; ++x) {
-        to[x * part.map.stride_x] =
-            Narrow<T>::from(static_cast<Accumulator<T>>(tile[c * kTile + x]));
-      }
-    }
+  }
+}
+
+// Softmax over the channels of a tile.
+template <class A>
+void softmax_tile(int64_t channels, A* tile) {
+  using Vector = typename VectorOf<A, kVectorBytes>::Type;
+  using Bits = typename VectorOf<typename Binary<A>::Bits, kVectorBytes>::Type;
+  for (int64_t x = 0; x < kTile; x += kVectorSize<A>) {
+    const auto load = [&](int64_t c) { return load_as<Vector>(tile + c * kTile + x); };
+    const auto store = [&](int64_t c, Vector v) { store_as(tile + c * kTile + x, v); };
+    softmax<A, Vector, Bits>(channels, load, store, store);
   }
 }
 
@@ -215,9 +234,16 @@ class Rows {
 
   // The same with softmax over the channels. (Inlined, it would make the kernels around it slower.)
   __attribute__((noinline)) void write_softmax(int64_t begin, int64_t end) {
+    Buffer<A> tile(part_.channels * kTile);
     for (int64_t y = begin; y < end; ++y) {
-      with_storage<A>(part_.map.dtype,
-                      [&](auto t) { write_softmax_row<decltype(t)>(part_, y, row(y), stride_x_); });
+      const Map map{row(y), Number<A>::kDtype, 0, 0, 1, 0, stride_x_};
+      const Part scores{map, 0, 0, 0, part_.channels, part_.width};
+      for (int64_t x = 0; x < part_.width; x += kTile) {
+        read_tile<A>(scores, 0, x, tile.data());
+        softmax_tile(part_.channels, tile.data());
+        with_storage<A>(part_.map.dtype,
+                        [&](auto t) { write_tile<decltype(t)>(part_, y, x, tile.data()); });
+      }
     }
   }
 
@@ -228,6 +254,30 @@ class Rows {
   int64_t stride_x_;
   int64_t next_ = 0;
   Buffer<A> buffer_;
+};
+
+// A part of a map, a tile at a time.
+template <class A>
+class Tile {
+ public:
+  explicit Tile(const Part& part) : part_(part), data_(part.channels * kTile) {}
+
+  void read(int64_t y, int64_t x0) {
+    with_storage<A>(part_.map.dtype,
+                    [&](auto t) { read_tile<decltype(t)>(part_, y, x0, data_.data()); });
+  }
+  void write(int64_t y, int64_t x0) const {
+    with_storage<A>(part_.map.dtype,
+                    [&](auto t) { write_tile<decltype(t)>(part_, y, x0, data_.data()); });
+  }
+  void softmax() { softmax_tile(part_.channels, data_.data()); }
+
+  A* channel(int64_t c) { return data_.data() + c * kTile; }
+  const A* channel(int64_t c) const { return data_.data() + c * kTile; }
+
+ private:
+  Part part_;
+  Buffer<A> data_;
 };
 
 }  // namespace SAPA_CPU_CAPABILITY

@@ -8,12 +8,6 @@ namespace SAPA_CPU_CAPABILITY {
 
 constexpr int64_t kTransposed = 8;
 
-#if defined(__has_builtin)
-#if __has_builtin(__builtin_shufflevector)
-#define SAPA_SHUFFLE __builtin_shufflevector
-#endif
-#endif
-
 // to[x * to_stride + c] = from[c * from_stride + x] for x, c in [0, 8).
 SAPA_HD void transpose_block(const float* from, int64_t from_stride, float* to, int64_t to_stride) {
 #ifdef SAPA_SHUFFLE

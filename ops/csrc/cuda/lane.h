@@ -10,19 +10,16 @@ namespace cuda {
 template <class T>
 constexpr int kPack = 16 / static_cast<int>(sizeof(T));
 
-// A number with the interface of a Lane: a thread's sum over its channels.
+// A thread's sum over its channels.
 template <class A>
 struct Sum {
   A v;
 
-  SAPA_HD static Sum zero() { return {A(0)}; }
-  SAPA_HD void add(A factor, const Sum& other) { v += factor * other.v; }
   template <class Lane>
   SAPA_HD void add(const Lane& a, const Lane& b) {
     SAPA_UNROLL
     for (int k = 0; k < Lane::kChannels; ++k) v += a.v[k] * b.v[k];
   }
-  SAPA_HD A total() const { return v; }
 };
 
 template <class A, int CHANNELS>

@@ -107,36 +107,51 @@ struct PointSimilarity {
     // Points take the place of the lanes.
     const Position p(index, VECTOR, a.groups, a.points, a.y.high, a.x.high);
     const auto corners = corners_at<T>(a, p.n, p.g, p.lane, p.y, p.x);
-    Sum<A> dot[4] = {};
+    // Of the query with the corners, or with the sample.
+    Sum<A> sum[SLOPES ? 4 : 1] = {};
+    A weight[4];
+    corner_factors(weight, A(1), corners);
     if (corners.inside()) {
       for (int64_t c = thread * kPack<T>; c < a.channels; c += kThreads * kPack<T>) {
         const int64_t left = a.channels - c;
         const int64_t low = a.low.offset(p.n, p.g, c, 0, 0);
         const auto query =
             Access::load(a.high.data, a.high.offset(p.n, p.g, c, p.y, p.x), a.high.stride_c, left);
-        sapa::corner_products(dot, query, [&](int k) {
+        const auto at_corner = [&](int k) {
           return Access::load(a.low.data, low + corner_offset(a.low, corners, k), a.low.stride_c,
                               left);
-        });
+        };
+        if constexpr (SLOPES) {
+          sapa::corner_products(sum, query, at_corner);
+        } else {
+          auto sample = Access::Lane::zero();
+          sapa::point_assemble(sample, weight, at_corner);
+          sum[0].add(query, sample);
+        }
       }
     }
-    A similarity = sapa::point_similarity(dot, corners);
-    const Map& to = SLOPES ? a.weight_grad : a.weight;
-    if (reduce(similarity)) {
-      store_score<T>(to, to.offset(p.n, p.g, p.lane, p.y, p.x), similarity);
-    }
-    if (!SLOPES) return;
-    A slope_x;
-    A slope_y;
-    sapa::point_slopes(slope_x, slope_y, dot, corners);
-    reduce(slope_x);
-    if (reduce(slope_y)) {
-      // A weight that is not finite must not meet the slopes of 0 outside.
-      const int64_t at = a.weight.offset(p.n, p.g, p.lane, p.y, p.x);
-      const A weight = corners.inside() ? load_one<T>(a.weight, at) : A(0);
-      const int64_t grad = a.offset_grad.offset(p.n, p.g, 2 * p.lane, p.y, p.x);
-      store_one<T>(a.offset_grad, grad, weight * slope_x);
-      store_one<T>(a.offset_grad, grad + a.offset_grad.stride_c, weight * slope_y);
+    const auto put = [&](const Map& to, A similarity) {
+      if (reduce(similarity)) {
+        store_score<T>(to, to.offset(p.n, p.g, p.lane, p.y, p.x), similarity);
+      }
+    };
+    if constexpr (SLOPES) {
+      const A dot[4] = {sum[0].v, sum[1].v, sum[2].v, sum[3].v};
+      put(a.weight_grad, sapa::point_similarity(dot, corners));
+      A slope_x;
+      A slope_y;
+      sapa::point_slopes(slope_x, slope_y, dot, corners);
+      reduce(slope_x);
+      if (reduce(slope_y)) {
+        // A weight that is not finite must not meet the slopes of 0 outside.
+        const int64_t at = a.weight.offset(p.n, p.g, p.lane, p.y, p.x);
+        const A own = corners.inside() ? load_one<T>(a.weight, at) : A(0);
+        const int64_t grad = a.offset_grad.offset(p.n, p.g, 2 * p.lane, p.y, p.x);
+        store_one<T>(a.offset_grad, grad, own * slope_x);
+        store_one<T>(a.offset_grad, grad + a.offset_grad.stride_c, own * slope_y);
+      }
+    } else {
+      put(a.weight, sum[0].v);
     }
   }
 };
