@@ -338,6 +338,14 @@ class TestPlacesOfPoints:
             tensors = [t.to(device) for t in known.tensors]
             assert_close(call(operator, form, tensors, known.options), known.out, torch.float32)
 
+    @parametrize_pairs(
+        operator=POINT_OPERATORS, form=FORMS, channels=[16, 64, 130], layout=DENSE_LAYOUTS
+    )
+    def test_near_and_far(self, operator, form, device, channels, layout):
+        """Many low-res rows, of which the CPU copies those near a run of positions."""
+        case = Case((21, 3), (41, 5), batch=1, points=1, channels=channels)
+        assert_matches_oracle(operator, form, case, torch.float32, device, (layout,) * 4)
+
     @pytest.mark.parametrize('form', FORMS)
     @pytest.mark.parametrize('operator', POINT_OPERATORS)
     def test_outside_is_zero(self, operator, form, device):

@@ -53,27 +53,105 @@ struct Part {
   int64_t row(int64_t y) const { return map.offset(n, g, channel, y, 0); }
 };
 
-// Columns that are transposed at a time: one cache line of floats. The next line of each channel is
-// prefetched meanwhile: the processor itself does not keep track of so many channels.
+// Columns that are copied at a time: one cache line of floats.
 constexpr int64_t kTile = 16;
 
-// Calls element(x, c), or where the map allows it block(x, c) for 8 x 8 of them, for a whole row.
-template <class T, class A, class Block, class Element, class Prefetch>
-SAPA_HD void for_each_tile(const Part& part, const Block& block, const Element& element,
-                           const Prefetch& prefetch) {
-  constexpr bool both_float = std::is_same_v<T, float> && std::is_same_v<A, float>;
-  for (int64_t x0 = 0; x0 < part.width; x0 += kTile) {
-    const int64_t x1 = smaller(x0 + kTile, part.width);
-    int64_t c = 0;
-    if (both_float && part.map.stride_x == 1 && x1 - x0 == kTile) {
-      for (; c + kTransposed <= part.channels; c += kTransposed) {
-        for (int64_t k = c; k < c + kTransposed; ++k) prefetch(x1, k);
-        for (int64_t x = x0; x < x1; x += kTransposed) block(x, c);
-      }
+// Channels and columns of a map, or of a copy of it, from some element on.
+template <class T>
+struct Block {
+  T* data;
+  int64_t stride_c;
+  int64_t stride_x;
+};
+
+// The columns of a row from x on.
+template <class T>
+Block<T> block_at(const Part& part, int64_t y, int64_t x) {
+  T* const row = static_cast<T*>(part.map.data) + part.row(y);
+  return {row + x * part.map.stride_x, part.map.stride_c, part.map.stride_x};
+}
+
+template <class To, class From>
+SAPA_HD To converted(From x) {
+  return Narrow<To>::from(static_cast<Accumulator<To>>(widen(x)));
+}
+
+// to[v * to_v + u * to_u] = from[v * from_v + u * from_u] for v < rows, u < columns.
+template <class From, class To>
+SAPA_HD void copy_elements(const From* from, int64_t from_v, int64_t from_u, To* to, int64_t to_v,
+                           int64_t to_u, int64_t rows, int64_t columns) {
+  for (int64_t v = 0; v < rows; ++v) {
+    const From* const row = from + v * from_v;
+    To* const own = to + v * to_v;
+    if (from_u == 1 && to_u == 1) {
+      for (int64_t u = 0; u < columns; ++u) own[u] = converted<To>(row[u]);
+    } else {
+      for (int64_t u = 0; u < columns; ++u) own[u * to_u] = converted<To>(row[u * from_u]);
     }
-    for (; c < part.channels; ++c) {
-      prefetch(x1, c);
-      for (int64_t x = x0; x < x1; ++x) element(x, c);
+  }
+}
+
+// The same for rows and columns as long as transpose_block takes.
+template <class From, class To>
+SAPA_HD void copy_square(const From* from, int64_t from_v, To* to, int64_t to_u) {
+  constexpr int64_t kSide = kTransposed;
+  float square[kSide * kSide];
+  if constexpr (std::is_same_v<From, float> && std::is_same_v<To, float>) {
+    transpose_block(from, from_v, to, to_u);
+  } else if constexpr (std::is_same_v<To, float>) {
+    copy_elements(from, from_v, 1, square, kSide, 1, kSide, kSide);
+    transpose_block(square, kSide, to, to_u);
+  } else if constexpr (std::is_same_v<From, float>) {
+    transpose_block(from, from_v, square, kSide);
+    copy_elements(square, kSide, 1, to, to_u, 1, kSide, kSide);
+  }
+}
+
+// The same where neighbours u are side by side in `from`, neighbours v in `to`.
+template <class From, class To>
+SAPA_HD void copy_transposed(const From* from, int64_t from_v, To* to, int64_t to_u, int64_t rows,
+                             int64_t columns) {
+  constexpr int64_t kSide = kTransposed;
+  constexpr bool kIsFloat =
+      std::is_same_v<Accumulator<From>, float> && std::is_same_v<Accumulator<To>, float>;
+  int64_t v = 0;
+  for (; kIsFloat && v + kSide <= rows; v += kSide) {
+    int64_t u = 0;
+    for (; u + kSide <= columns; u += kSide) {
+      copy_square(from + v * from_v + u, from_v, to + u * to_u + v, to_u);
+    }
+    copy_elements(from + v * from_v + u, from_v, 1, to + u * to_u + v, 1, to_u, kSide, columns - u);
+  }
+  copy_elements(from + v * from_v, from_v, 1, to + v, 1, to_u, rows - v, columns);
+}
+
+template <class From, class To>
+SAPA_HD void copy_block(const Block<From>& from, const Block<To>& to, int64_t channels,
+                        int64_t columns) {
+  if (from.stride_c == 1 && to.stride_c == 1) {
+    copy_elements(from.data, from.stride_x, 1, to.data, to.stride_x, 1, columns, channels);
+  } else if (from.stride_x == 1 && to.stride_c == 1) {
+    copy_transposed(from.data, from.stride_c, to.data, to.stride_x, channels, columns);
+  } else if (from.stride_c == 1 && to.stride_x == 1) {
+    copy_transposed(from.data, from.stride_x, to.data, to.stride_c, columns, channels);
+  } else {
+    copy_elements(from.data, from.stride_c, from.stride_x, to.data, to.stride_c, to.stride_x,
+                  channels, columns);
+  }
+}
+
+// Has the tile after the next one fetched: the processor itself does not keep track of so many
+// channels or columns.
+template <bool WRITTEN, class T>
+SAPA_HD void prefetch_tile(const Block<T>& block, int64_t channels) {
+  const T* const data = block.data + 2 * kTile * block.stride_x;
+  if (block.stride_c != 1) {
+    for (int64_t c = 0; c < channels; ++c) __builtin_prefetch(data + c * block.stride_c, WRITTEN);
+    return;
+  }
+  for (int64_t x = 0; x < kTile; ++x) {
+    for (int64_t c = 0; c < channels; c += 64 / sizeof(T)) {
+      __builtin_prefetch(data + x * block.stride_x + c, WRITTEN);
     }
   }
 }
@@ -81,89 +159,44 @@ SAPA_HD void for_each_tile(const Part& part, const Block& block, const Element& 
 // Copies a row of any map to memory with its channels side by side.
 template <class T, class A>
 void read_row(const Part& part, int64_t y, A* to) {
-  const T* map = static_cast<const T*>(part.map.data) + part.row(y);
-  const int64_t channels = part.channels;
-  auto at = [&](int64_t x, int64_t c) {
-    return map + c * part.map.stride_c + x * part.map.stride_x;
-  };
-  for_each_tile<T, A>(
-      part,
-      [&](int64_t x, int64_t c) {
-        if constexpr (std::is_same_v<T, float> && std::is_same_v<A, float>) {
-          transpose_block(at(x, c), part.map.stride_c, to + x * channels + c, channels);
-        }
-      },
-      [&](int64_t x, int64_t c) { to[x * channels + c] = static_cast<A>(widen(*at(x, c))); },
-      [&](int64_t x, int64_t c) { __builtin_prefetch(at(x, c)); });
-}
-
-// The way back.
-template <class T, class A>
-void write_row(const Part& part, int64_t y, const A* from) {
-  T* map = static_cast<T*>(part.map.data) + part.row(y);
-  const int64_t channels = part.channels;
-  auto at = [&](int64_t x, int64_t c) {
-    return map + c * part.map.stride_c + x * part.map.stride_x;
-  };
-  for_each_tile<T, A>(
-      part,
-      [&](int64_t x, int64_t c) {
-        if constexpr (std::is_same_v<T, float> && std::is_same_v<A, float>) {
-          transpose_block(from + x * channels + c, channels, at(x, c), part.map.stride_c);
-        }
-      },
-      [&](int64_t x, int64_t c) {
-        *at(x, c) = Narrow<T>::from(static_cast<Accumulator<T>>(from[x * channels + c]));
-      },
-      [&](int64_t x, int64_t c) { __builtin_prefetch(at(x, c), 1); });
-}
-
-// Copies a tile of a row, kTile columns from x0 on, to memory with its columns side by side:
-// channel by channel, so that a vector has the same channel of several columns. Those beyond the
-// row are 0.
-template <class T, class A>
-void read_tile(const Part& part, int64_t y, int64_t x0, A* tile) {
-  const T* map = static_cast<const T*>(part.map.data) + part.row(y) + x0 * part.map.stride_x;
-  const int64_t columns = smaller(kTile, part.width - x0);
-  const int64_t stride_c = part.map.stride_c;
-  const int64_t stride_x = part.map.stride_x;
-  int64_t c = 0;
-  if constexpr (std::is_same_v<T, float> && std::is_same_v<A, float>) {
-    if (stride_c == 1 && columns == kTile) {
-      for (; c + kTransposed <= part.channels; c += kTransposed) {
-        for (int64_t x = 0; x < kTile; x += kTransposed) {
-          transpose_block(map + x * stride_x + c, stride_x, tile + c * kTile + x, kTile);
-        }
-      }
-      for (int64_t x = 2 * kTile; x < 3 * kTile; ++x) {
-        for (int64_t k = 0; k < part.channels; k += kTile) {
-          __builtin_prefetch(map + x * stride_x + k);
-        }
-      }
-    }
-  }
-  for (; c < part.channels; ++c) {
-    const T* from = map + c * stride_c;
-    __builtin_prefetch(from + 2 * kTile * stride_x);
-    A* to = tile + c * kTile;
-    for (int64_t x = 0; x < columns; ++x) to[x] = static_cast<A>(widen(from[x * stride_x]));
-    for (int64_t x = columns; x < kTile; ++x) to[x] = 0;
+  for (int64_t x = 0; x < part.width; x += kTile) {
+    const auto from = block_at<T>(part, y, x);
+    prefetch_tile<false>(from, part.channels);
+    copy_block(from, Block<A>{to + x * part.channels, 1, part.channels}, part.channels,
+               smaller(kTile, part.width - x));
   }
 }
 
 // The way back.
 template <class T, class A>
-void write_tile(const Part& part, int64_t y, int64_t x0, const A* tile) {
-  T* map = static_cast<T*>(part.map.data) + part.row(y) + x0 * part.map.stride_x;
-  const int64_t columns = smaller(kTile, part.width - x0);
-  const int64_t stride_x = part.map.stride_x;
-  for (int64_t c = 0; c < part.channels; ++c) {
-    T* to = map + c * part.map.stride_c;
-    __builtin_prefetch(to + kTile * stride_x, 1);
-    for (int64_t x = 0; x < columns; ++x) {
-      to[x * stride_x] = Narrow<T>::from(static_cast<Accumulator<T>>(tile[c * kTile + x]));
-    }
+void write_row(const Part& part, int64_t y, A* from) {
+  for (int64_t x = 0; x < part.width; x += kTile) {
+    const auto to = block_at<T>(part, y, x);
+    prefetch_tile<true>(to, part.channels);
+    copy_block(Block<A>{from + x * part.channels, 1, part.channels}, to, part.channels,
+               smaller(kTile, part.width - x));
   }
+}
+
+// Copies a tile, the columns of a row from x on, to memory with its columns side by side: channel
+// by channel, so that a vector has the same channel of several columns. Those beyond the row are 0.
+template <class T, class A>
+void read_tile(const Part& part, int64_t y, int64_t x, A* tile) {
+  const int64_t columns = smaller(kTile, part.width - x);
+  const auto from = block_at<T>(part, y, x);
+  prefetch_tile<false>(from, part.channels);
+  copy_block(from, Block<A>{tile, kTile, 1}, part.channels, columns);
+  for (int64_t c = 0; columns < kTile && c < part.channels; ++c) {
+    for (int64_t beyond = columns; beyond < kTile; ++beyond) tile[c * kTile + beyond] = 0;
+  }
+}
+
+// The way back.
+template <class T, class A>
+void write_tile(const Part& part, int64_t y, int64_t x, A* tile) {
+  const auto to = block_at<T>(part, y, x);
+  prefetch_tile<true>(to, part.channels);
+  copy_block(Block<A>{tile, kTile, 1}, to, part.channels, smaller(kTile, part.width - x));
 }
 
 // Softmax over the channels of a tile.
@@ -266,7 +299,7 @@ class Tile {
     with_storage<A>(part_.map.dtype,
                     [&](auto t) { read_tile<decltype(t)>(part_, y, x0, data_.data()); });
   }
-  void write(int64_t y, int64_t x0) const {
+  void write(int64_t y, int64_t x0) {
     with_storage<A>(part_.map.dtype,
                     [&](auto t) { write_tile<decltype(t)>(part_, y, x0, data_.data()); });
   }
