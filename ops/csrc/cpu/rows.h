@@ -140,18 +140,21 @@ SAPA_HD void copy_block(const Block<From>& from, const Block<To>& to, int64_t ch
   }
 }
 
-// Has the tile after the next one fetched: the processor itself does not keep track of so many
-// channels or columns.
+// Has a later tile fetched: the processor itself does not keep track of so many channels or columns.
+// To the second level, as there is no room in the first for so many lines at the same distance.
+constexpr int64_t kAhead = 4;
+constexpr int kLevel2 = 2;
+
 template <bool WRITTEN, class T>
 SAPA_HD void prefetch_tile(const Block<T>& block, int64_t channels) {
-  const T* const data = block.data + 2 * kTile * block.stride_x;
+  const T* const data = block.data + kAhead * kTile * block.stride_x;
   if (block.stride_c != 1) {
-    for (int64_t c = 0; c < channels; ++c) __builtin_prefetch(data + c * block.stride_c, WRITTEN);
+    for (int64_t c = 0; c < channels; ++c) __builtin_prefetch(data + c * block.stride_c, WRITTEN, kLevel2);
     return;
   }
   for (int64_t x = 0; x < kTile; ++x) {
     for (int64_t c = 0; c < channels; c += 64 / sizeof(T)) {
-      __builtin_prefetch(data + x * block.stride_x + c, WRITTEN);
+      __builtin_prefetch(data + x * block.stride_x + c, WRITTEN, kLevel2);
     }
   }
 }
@@ -226,11 +229,12 @@ void with_storage(Dtype dtype, const Body& body) {
 template <class A>
 class Rows {
  public:
-  // Holds the last `capacity` rows.
-  Rows(const Part& part, int64_t capacity)
+  // Holds the last `capacity` rows. If dense, also of a map whose pixels are apart: the cache has
+  // room for few addresses at such distances.
+  Rows(const Part& part, int64_t capacity, bool dense = false)
       : part_(part),
         capacity_(capacity),
-        in_place_(part.in_place<A>()),
+        in_place_(part.in_place<A>() && !(dense && part.map.stride_x > part.channels)),
         stride_x_(in_place_ ? part.map.stride_x : part.channels),
         buffer_(in_place_ ? 0 : capacity * part.width * part.channels) {}
 

@@ -228,6 +228,46 @@ void window_similarity_run(const WindowArguments& a, const Run& run) {
   }
 }
 
+// How many neighbouring pixels of the adjoint the registers hold.
+constexpr int kPixels = kVectorBytes == 64 ? 4 : 2;
+
+// Whether each of the pixels from x on is read by the windows around it, at most K/2 away, and by
+// each with the tap that lies there.
+inline bool are_plain(const WindowArguments& a, int64_t x) {
+  if (x + kPixels > a.x.low) return false;
+  if (a.border == Border::kZeros) return true;
+  const int64_t margin = a.border == Border::kShift ? a.kernel_size : 1;
+  return x >= margin && x + kPixels <= a.x.low - margin;
+}
+
+// The adjoint at kPixels such pixels, of the children of the rows [p_begin, p_end): what is loaded
+// serves all of them. high(i, j) is a lane, weight(i, j) has the taps.
+template <class Lane, class High, class Weight>
+SAPA_HD void add_adjoints(Lane (&sum)[kPixels], const Windows& rows, int64_t x, int64_t kernel_size,
+                          const ChildTable& axis_y, const ChildTable& axis_x, const High& high,
+                          const Weight& weight) {
+  const int64_t radius = kernel_size / 2;
+  const int64_t begin = larger<int64_t>(0, x - radius);
+  const int64_t end = smaller(axis_x.low, x + kPixels + radius);
+  for (int64_t py = rows.begin; py < rows.end; ++py) {
+    for (int64_t i = axis_y.first_child(py); i < axis_y.first_child(py + 1); ++i) {
+      for (int64_t px = begin; px < end; ++px) {
+        const int64_t dx = x + radius - px;  // the first pixel's; the others follow
+        const int64_t tap = rows.tap(py) * kernel_size + dx;
+        const bool all = dx >= 0 && dx + kPixels <= kernel_size;
+        for (int64_t j = axis_x.first_child(px); j < axis_x.first_child(px + 1); ++j) {
+          const Lane value = high(i, j);
+          const auto* const taps = weight(i, j) + tap;
+          SAPA_UNROLL
+          for (int q = 0; q < kPixels; ++q) {
+            if (all || (dx + q >= 0 && dx + q < kernel_size)) sum[q].add(taps[q], value);
+          }
+        }
+      }
+    }
+  }
+}
+
 template <class A>
 void window_adjoint_run(const WindowArguments& a, const ChildTable& axis_y,
                         const ChildTable& axis_x, const Run& run) {
@@ -235,7 +275,7 @@ void window_adjoint_run(const WindowArguments& a, const ChildTable& axis_y,
   const int64_t capacity = child_rows(a, smaller(2 * k - 1, a.y.low));  // with shifted windows
   Rows<A> low({a.low, run.n, run.g, run.channel, run.channels, a.x.low}, 1);
   Rows<A> weight({a.weight, run.n, run.g, 0, k * k, a.x.high}, capacity);
-  Rows<A> high({a.high, run.n, run.g, run.channel, run.channels, a.x.high}, capacity);
+  Rows<A> high({a.high, run.n, run.g, run.channel, run.channels, a.x.high}, capacity, true);
   Buffer<const A*> weight_rows(capacity);
   Buffer<const A*> high_rows(capacity);
   for (int64_t y = run.begin; y < run.end; ++y) {
@@ -248,21 +288,37 @@ void window_adjoint_run(const WindowArguments& a, const ChildTable& axis_y,
       weight_rows[i - i_begin] = weight.row(i);
       high_rows[i - i_begin] = high.row(i);
     }
-    A* out = low.row(y);
-    for (int64_t x = 0; x < a.x.low; ++x, out += low.stride_x()) {
+    const Places places(y, k, a.y.low, a.border);
+    const auto weight_at = [&](int64_t i, int64_t j) {
+      return weight_rows[i - i_begin] + j * weight.stride_x();
+    };
+    int64_t x = 0;
+    for (A* out = low.row(y); x < a.x.low;) {
+      const bool plain = are_plain(a, x);
       for_each_lane<A, 4>(run.channels, [&](auto lane, int64_t c) {
         using Lane = decltype(lane);
-        Lane sum = Lane::zero();
-        window_adjoint(
-            sum, y, x, axis_y, axis_x, k, a.border,
-            [&](int64_t i, int64_t j) {
-              return Lane::load(high_rows[i - i_begin] + j * high.stride_x() + c);
-            },
-            [&](int64_t i, int64_t j, int64_t tap) {
-              return weight_rows[i - i_begin][j * weight.stride_x() + tap];
-            });
-        sum.store(out + c);
+        const auto high_at = [&](int64_t i, int64_t j) {
+          return Lane::load(high_rows[i - i_begin] + j * high.stride_x() + c);
+        };
+        if (plain) {
+          Lane sum[kPixels];
+          SAPA_UNROLL
+          for (int q = 0; q < kPixels; ++q) sum[q] = Lane::zero();
+          for (int place = 0; place < places.count; ++place) {
+            const Windows own(places.begin + place, k, a.y.low, a.border);
+            add_adjoints(sum, own, x, k, axis_y, axis_x, high_at, weight_at);
+          }
+          SAPA_UNROLL
+          for (int q = 0; q < kPixels; ++q) sum[q].store(out + q * low.stride_x() + c);
+        } else {
+          Lane sum = Lane::zero();
+          window_adjoint(sum, y, x, axis_y, axis_x, k, a.border, high_at,
+                         [&](int64_t i, int64_t j, int64_t tap) { return weight_at(i, j)[tap]; });
+          sum.store(out + c);
+        }
       });
+      x += plain ? kPixels : 1;
+      out += (plain ? kPixels : 1) * low.stride_x();
     }
     low.write(y, y + 1);
   }
