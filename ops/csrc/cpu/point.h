@@ -370,9 +370,11 @@ void with_count(int64_t channels, const Body& body) {
 }
 
 // The positions of the tile at (i, j).
-template <class A>
+template <bool WRITTEN, class A>
 TilePositions<A> positions(Rows<A>& high, int64_t i, int64_t j, int64_t width, int64_t channels) {
-  return {high.row(i) + j * high.stride_x(), high.stride_x(), smaller(kTile, width - j), channels};
+  A* const data = high.row(i) + j * high.stride_x();
+  prefetch_tile<WRITTEN>(Block<A>{data, 1, high.stride_x()}, channels);
+  return {data, high.stride_x(), smaller(kTile, width - j), channels};
 }
 
 template <class A>
@@ -388,7 +390,7 @@ void point_assemble_rows(const PointArguments& a, const LowMap<A>& low, int64_t 
       for (int64_t j = 0; j < a.x.high; j += kTile) {
         points.find(i, j);
         assemble_tile<A, decltype(count)::value>(points, pixels,
-                                                 positions(high, i, j, a.x.high, channels));
+                                                 positions<true>(high, i, j, a.x.high, channels));
       }
       high.write(i, i + 1);
     }
@@ -441,7 +443,7 @@ void point_similarity_rows(const PointArguments& a, const Map& similarity, const
       for (int64_t j = 0; j < a.x.high; j += kTile) {
         finder.read(i, j);
         if (SLOPES) weight.read(i, j);
-        const auto queries = positions(high, i, j, a.x.high, a.channels);
+        const auto queries = positions<false>(high, i, j, a.x.high, a.channels);
         for (int64_t s = 0; s < a.points; ++s) {
           finder.find(s, [](int64_t) { return Value{} + 1; }, point);
           multiply_tile<A, decltype(count)::value, SLOPES>(point, pixels, queries, products);
@@ -474,7 +476,7 @@ void point_adjoint_channels(const PointArguments& a, int64_t n, int64_t g, int64
         for (int64_t j = 0; j < a.x.high; j += kTile) {
           points.find(i, j);
           adjoint_tile<A, decltype(count)::value>(points, pixels,
-                                                  positions(high, i, j, a.x.high, channels));
+                                                  positions<false>(high, i, j, a.x.high, channels));
         }
       }
     });

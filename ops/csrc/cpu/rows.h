@@ -140,8 +140,9 @@ SAPA_HD void copy_block(const Block<From>& from, const Block<To>& to, int64_t ch
   }
 }
 
-// Has a later tile fetched: the processor itself does not keep track of so many channels or columns.
-// To the second level, as there is no room in the first for so many lines at the same distance.
+// Has a later tile fetched: the processor itself does not keep track of so many channels or
+// columns. To the second level, as there is no room in the first for so many lines at the same
+// distance.
 constexpr int64_t kAhead = 4;
 constexpr int kLevel2 = 2;
 
@@ -149,7 +150,8 @@ template <bool WRITTEN, class T>
 SAPA_HD void prefetch_tile(const Block<T>& block, int64_t channels) {
   const T* const data = block.data + kAhead * kTile * block.stride_x;
   if (block.stride_c != 1) {
-    for (int64_t c = 0; c < channels; ++c) __builtin_prefetch(data + c * block.stride_c, WRITTEN, kLevel2);
+    for (int64_t c = 0; c < channels; ++c)
+      __builtin_prefetch(data + c * block.stride_c, WRITTEN, kLevel2);
     return;
   }
   for (int64_t x = 0; x < kTile; ++x) {
