@@ -2,12 +2,10 @@
 
 import argparse
 import logging
-import os
 from collections.abc import Callable
 from typing import Any
 
 from mmengine.config import Config
-from mmengine.device import get_device
 
 from ..utils.flags import exit_on
 from .cfg_options import parse_value
@@ -17,10 +15,7 @@ from .processes import LAUNCHERS
 
 
 def start_tool(parser: argparse.ArgumentParser) -> argparse.Namespace:
-    """Parse the command line of a tool and prepare its process.
-
-    Checkpoint loading is made safe. Without a GPU torch is told to ask for huge pages, unless
-    the user has set ``THP_MEM_ALLOC_ENABLE``.
+    """Parse the command line of a tool and make checkpoint loading safe in its process.
 
     Args:
         parser (argparse.ArgumentParser): The tool's parser.
@@ -30,9 +25,6 @@ def start_tool(parser: argparse.ArgumentParser) -> argparse.Namespace:
     """
     args = parser.parse_args()
     install_safe_loading()
-    if get_device() == 'cpu':
-        # Read by torch at its first tensor, here and in the processes that are started.
-        os.environ.setdefault('THP_MEM_ALLOC_ENABLE', '1')
     return args
 
 
