@@ -38,14 +38,14 @@ class TestThreads:
 
     CASE = Case((13, 17), (25, 34), channels=134, points=5, softmax=True)
 
-    def results(self, operator, layout, dtype, border, threads):
+    def results(self, operator, layout, dtype, threads, **options):
         before = torch.get_num_threads()
         torch.set_num_threads(threads)
         try:
             assert torch.get_num_threads() == threads
-            tensors, options = make_inputs(operator, replace(self.CASE, border=border), dtype)
+            tensors, own = make_inputs(operator, replace(self.CASE, **options), dtype)
             tensors = [relayout(t, layout).requires_grad_() for t in tensors]
-            out = call(operator, 'compiled', tensors, options)
+            out = call(operator, 'compiled', tensors, own)
             upstream = torch.linspace(-1, 1, out.numel()).view(out.shape).to(dtype)
             return out, *torch.autograd.grad(out, tensors, upstream)
         finally:
@@ -56,14 +56,15 @@ class TestThreads:
         layout=['contiguous', 'channels_last'],
         dtype=TOLERANCES,
         border=BORDERS,
+        groups=[1, 2],
     )
-    def test_same_results(self, operator, layout, dtype, border):
-        expected = self.results(operator, layout, dtype, border, 1)
-        for threads in (2, 3, 7):
-            for one, several in zip(
-                expected, self.results(operator, layout, dtype, border, threads), strict=True
-            ):
-                assert torch.equal(one, several)
+    def test_same_results(self, operator, layout, dtype, border, groups):
+        expected, *others = (
+            self.results(operator, layout, dtype, threads, border=border, groups=groups)
+            for threads in (1, 2, 3, 7)
+        )
+        for other in others:
+            assert all(torch.equal(one, two) for one, two in zip(expected, other, strict=True))
 
 
 class TestCpuCapability:

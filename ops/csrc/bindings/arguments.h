@@ -131,8 +131,8 @@ inline void check_sizes(int64_t h, int64_t w, int64_t high_h, int64_t high_w, in
         " channels do not split into groups=", groups);
 }
 
-// The border by its name, which the caller has given to this function, the owner: first of all.
-// (torch's own conversion to a std::string never frees it, as of torch 2.13.)
+// The border by its name, which this frees: so it comes before any check that throws. (torch's own
+// conversion to a std::string never frees it, as of torch 2.13.)
 inline Border border_of(StringHandle name) {
   const char* data = nullptr;
   TORCH_ERROR_CODE_CHECK(torch_string_c_str(name, &data));
@@ -189,6 +189,9 @@ inline PointArguments point_arguments(const Tensor& weight, const Tensor& low, c
   const int64_t groups = weight.size(1), points = weight.size(2);
   check_sizes(low.size(2), low.size(3), h, w, c, groups);
   check(points >= 1, "there must be a point or more for every group");
+  constexpr int64_t kExact = int64_t{1} << 24;  // integers up to this are floats
+  check(larger(low.size(2), low.size(3)) <= kExact || dtype_of(low) == Dtype::kFloat64,
+        "points need a low-res map of at most ", kExact, " rows and columns, got ", low.sizes());
   check_shape("high", high, {n, c, h, w}, low);
   check_shape("weight", weight, {n, groups, points, h, w}, low);
   check_shape("offset", offset, {n, groups * points * 2, h, w}, low);

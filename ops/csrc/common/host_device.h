@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <type_traits>
 
 #ifdef __CUDACC__
 #define SAPA_HD __host__ __device__ __forceinline__
@@ -32,8 +33,6 @@ SAPA_HD constexpr T larger(T a, T b) {
 
 // A number as a type, for lambdas.
 template <int VALUE>
-struct Constant {
-  static constexpr int value = VALUE;
-};
+using Constant = std::integral_constant<int, VALUE>;
 
 }  // namespace sapa

@@ -16,8 +16,8 @@ struct Scalar {
   using Index = int64_t;
   using Mask = bool;
 
-  SAPA_HD static int64_t all(int64_t index) { return index; }
-  SAPA_HD static bool is_true(bool mask) { return mask; }
+  SAPA_HD static int64_t broadcast(int64_t index) { return index; }
+  SAPA_HD static bool all(bool mask) { return mask; }
   SAPA_HD static A value(int64_t index) { return static_cast<A>(index); }
   SAPA_HD static A floor(A x) { return floor_of(x); }
   SAPA_HD static int64_t index(A whole) { return static_cast<int64_t>(whole); }
@@ -90,10 +90,10 @@ struct Corners {
 
   SAPA_HD Corners(Index centre_y, Value offset_y, int64_t height, Index centre_x, Value offset_x,
                   int64_t width) {
-    const Index h = Numbers::all(height);
-    const Index w = Numbers::all(width);
+    const Index h = Numbers::broadcast(height);
+    const Index w = Numbers::broadcast(width);
     const auto between = y.is_between(centre_y, offset_y, h) & x.is_between(centre_x, offset_x, w);
-    if (__builtin_expect(Numbers::is_true(between), 1)) {
+    if (__builtin_expect(Numbers::all(between), 1)) {
       y.inside = x.inside = between;
       y.place_between(centre_y, offset_y);
       x.place_between(centre_x, offset_x);

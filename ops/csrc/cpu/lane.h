@@ -93,15 +93,15 @@ SAPA_HD Vector totals_of(const Vector* v) {
 #endif
 }
 
-// The bits that are in all 8 bytes of a vector.
+// The bitwise and of a vector's 64-bit elements.
 template <int BYTES, class Vector>
-SAPA_HD int64_t all_of(Vector v) {
+SAPA_HD int64_t and_of(Vector v) {
   if constexpr (BYTES == 8) {
     return bit_cast<int64_t>(v);
   } else {
     typename VectorOf<int64_t, BYTES / 2>::Type half[2];
     memcpy(half, &v, BYTES);
-    return all_of<BYTES / 2>(half[0] & half[1]);
+    return and_of<BYTES / 2>(half[0] & half[1]);
   }
 }
 
@@ -192,9 +192,8 @@ struct Simd {
   using Index = Mask;
   using Integer = std::conditional_t<sizeof(A) == 8, int64_t, int32_t>;
 
-  SAPA_HD static Index all(int64_t index) { return Index{} + static_cast<Integer>(index); }
-  // For all points.
-  SAPA_HD static bool is_true(Mask mask) { return all_of<kVectorBytes>(mask) == -1; }
+  SAPA_HD static Index broadcast(int64_t index) { return Index{} + static_cast<Integer>(index); }
+  SAPA_HD static bool all(Mask mask) { return and_of<kVectorBytes>(mask) == -1; }
   SAPA_HD static Value value(Index index) { return __builtin_convertvector(index, Value); }
   SAPA_HD static Value floor(Value x) {
     const Value whole = value(index(x));

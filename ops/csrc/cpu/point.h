@@ -13,14 +13,11 @@
 namespace sapa {
 namespace SAPA_CPU_CAPABILITY {
 
-// Where the pixels around a point are.
-enum Place { kOnMap, kOnCopy };
-
 // A low-res map, and a copy of its rows [begin, end). Pixel (y, x) is y * row + x * column elements
 // from the beginning of the map, (y - begin) * copy_row + x * copy_column from that of the copy.
 template <class A>
 struct Pixels {
-  A* data[2];  // by place
+  A* data[2];  // of the map, of the copy
   int64_t row;
   int64_t column;
   int64_t begin = 0;
@@ -34,13 +31,10 @@ template <class A>
 class LowMap {
  public:
   LowMap(const PointArguments& a, int64_t n, int64_t g, int64_t channel, int64_t channels)
-      : part_{a.low, n, g, channel, channels, a.x.low},
-        height_(a.y.low),
-        in_place_(is_in_place(a)),
-        stride_y_(in_place_ ? a.low.stride_y : a.x.low * channels),
-        stride_x_(in_place_ ? a.low.stride_x : channels),
-        buffer_(in_place_ ? 0 : height_ * stride_y_),
-        data_(in_place_ ? static_cast<A*>(a.low.data) + part_.row(0) : buffer_.data()) {}
+      : height_(a.y.low),
+        width_(a.x.low),
+        channels_(channels),
+        rows_({a.low, n, g, channel, channels, width_}, height_, is_in_place(a)) {}
 
   // Vectors of integers count the elements.
   static bool is_in_place(const PointArguments& a) {
@@ -49,42 +43,26 @@ class LowMap {
            (a.y.low - 1) * a.low.stride_y + (a.x.low - 1) * a.low.stride_x <= kMost;
   }
 
-  void read(const Parallel& parallel) {
-    if (in_place_) return;
-    parallel.for_each(height_, [&](int64_t begin, int64_t end) {
-      for (int64_t y = begin; y < end; ++y) {
-        with_storage<A>(part_.map.dtype,
-                        [&](auto t) { read_row<decltype(t)>(part_, y, data_ + y * stride_y_); });
-      }
-    });
+  void read(const Parallel& parallel) const {
+    parallel.for_each(height_, [&](int64_t begin, int64_t end) { rows_.copy(begin, end); });
   }
+  void write() { rows_.write(0, height_); }
 
   void clear() {
     for (int64_t y = 0; y < height_; ++y) {
-      for (int64_t x = 0; x < part_.width; ++x) {
-        for (int64_t c = 0; c < part_.channels; ++c) data_[y * stride_y_ + x * stride_x_ + c] = 0;
+      for (int64_t x = 0; x < width_; ++x) {
+        for (int64_t c = 0; c < channels_; ++c) rows_.row(y)[x * rows_.stride_x() + c] = 0;
       }
     }
   }
 
-  void write() {
-    if (in_place_) return;
-    for (int64_t y = 0; y < height_; ++y) {
-      with_storage<A>(part_.map.dtype,
-                      [&](auto t) { write_row<decltype(t)>(part_, y, data_ + y * stride_y_); });
-    }
-  }
-
-  Pixels<A> pixels() const { return {{data_, nullptr}, stride_y_, stride_x_}; }
+  Pixels<A> pixels() const { return {{rows_.row(0), nullptr}, rows_.stride_y(), rows_.stride_x()}; }
 
  private:
-  Part part_;
   int64_t height_;
-  bool in_place_;
-  int64_t stride_y_;
-  int64_t stride_x_;
-  Buffer<A> buffer_;
-  A* data_;
+  int64_t width_;
+  int64_t channels_;
+  Rows<A> rows_;
 };
 
 // Positions whose points are near each other: high-res rows, as many as belong to kStripRows
@@ -96,24 +74,23 @@ inline int64_t strip_rows(const PointArguments& a) {
   return kStripRows * ((a.y.high + a.y.low - 1) / a.y.low);
 }
 
-// A copy of the low-res rows around a strip, for groups whose pixels are apart: the cache has room
-// for few addresses at such distances.
+// A copy of the low-res rows around a strip, if that is apart: the cache has room for few addresses
+// as far from each other as pixels with more channels in between.
 template <class A>
 class NearRows {
  public:
-  NearRows(const PointArguments& a, const Pixels<A>& map, int64_t channels, int64_t begin,
-           int64_t end)
+  NearRows(const PointArguments& a, const Pixels<A>& map, bool is_apart, int64_t channels,
+           int64_t begin, int64_t end)
       : map_(map),
         width_(a.x.low),
         channels_(channels),
         begin_(larger<int64_t>(a.y.low_index(begin) - kReach, 0)),
-        end_(map.column > channels ? smaller(a.y.low_index(end - 1) + kReach + 1, a.y.low)
-                                   : begin_),
+        end_(is_apart ? smaller(a.y.low_index(end - 1) + kReach + 1, a.y.low) : begin_),
         copy_((end_ - begin_) * width_ * channels_) {}
 
   Pixels<A> pixels() {
     Pixels<A> pixels = map_;
-    pixels.data[kOnCopy] = copy_.data();
+    pixels.data[1] = copy_.data();
     pixels.begin = begin_;
     pixels.end = end_;
     pixels.copy_row = width_ * channels_;
@@ -140,7 +117,7 @@ class NearRows {
   SAPA_HD void for_each(const Body& body) {
     A* copy = copy_.data();
     for (int64_t y = begin_; y < end_; ++y) {
-      A* map = map_.data[kOnMap] + y * map_.row;
+      A* map = map_.data[0] + y * map_.row;
       for (int64_t x = 0; x < width_; ++x, map += map_.column, copy += channels_) {
         for_each_lane<A, 4>(channels_,
                             [&](auto lane, int64_t c) { body(map + c, copy + c, lane); });
@@ -156,15 +133,28 @@ class NearRows {
   Buffer<A> copy_;
 };
 
-// One point of each position of a tile: the pixels at its corners, where they are, and what they
-// count. There are pixels of a point outside the map, too, which must not count.
+// What one point of a position reads or adds to: the pixels around it, and their factors.
+template <class A>
+struct PointPixels {
+  A* pixel[4];
+  A factor[4];
+};
+
+// The same for all positions of a tile. There are pixels of a point outside the map, too, which
+// must not count.
 template <class A>
 struct TilePoint {
   using Integer = typename Simd<A>::Integer;
-  Integer pixel[4][kTile];
+  Integer pixel[4][kTile];  // in elements
   A factor[4][kTile];
-  Integer place[kTile];
+  Integer copied[kTile];
   Integer inside[kTile];
+
+  SAPA_HD PointPixels<A> at(int64_t j, const Pixels<A>& low) const {
+    A* const data = low.data[copied[j]];
+    return {{data + pixel[0][j], data + pixel[1][j], data + pixel[2][j], data + pixel[3][j]},
+            {factor[0][j], factor[1][j], factor[2][j], factor[3][j]}};
+  }
 };
 
 // Finds points, for a tile of positions at once.
@@ -188,7 +178,7 @@ class PointFinder {
   // Moves on to the tile at (i, j).
   void read(int64_t i, int64_t j) {
     offset_.read(i, j);
-    row_ = Numbers::all(a_.y.low_index(i));
+    row_ = Numbers::broadcast(a_.y.low_index(i));
     first_column_ = column_.data() + j;
   }
 
@@ -207,20 +197,21 @@ class PointFinder {
       const Corners<A, Numbers> found = corners(point, j);
       Value factor[4];
       corner_factors(factor, weight(j), found);
-      const Index first = Numbers::all(low_.begin);
-      const Index on_copy =
-          (found.y.index[0] >= first) & (found.y.index[1] < Numbers::all(low_.end));
+      const Index on_copy = (found.y.index[0] >= Numbers::broadcast(low_.begin)) &
+                            (found.y.index[1] < Numbers::broadcast(low_.end));
+      const auto choose = [&](int64_t copy, int64_t map) {
+        return on_copy ? Numbers::broadcast(copy) : Numbers::broadcast(map);
+      };
+      const Index begin = choose(low_.begin, 0);
+      const Index row = choose(low_.copy_row, low_.row);
+      const Index column = choose(low_.copy_column, low_.column);
       SAPA_UNROLL
       for (int k = 0; k < 4; ++k) {
-        const Index y = found.y.index[k / 2];
-        const Index x = found.x.index[k % 2];
-        const Index on_map = y * Numbers::all(low_.row) + x * Numbers::all(low_.column);
-        const Index copied =
-            (y - first) * Numbers::all(low_.copy_row) + x * Numbers::all(low_.copy_column);
-        store_as(&to.pixel[k][j], on_copy ? copied : on_map);
+        store_as(&to.pixel[k][j],
+                 (found.y.index[k / 2] - begin) * row + found.x.index[k % 2] * column);
         store_as(&to.factor[k][j], factor[k]);
       }
-      store_as(&to.place[j], on_copy ? Numbers::all(kOnCopy) : Numbers::all(kOnMap));
+      store_as(&to.copied[j], -on_copy);
       store_as(&to.inside[j], found.inside());
     }
   }
@@ -265,34 +256,31 @@ class WeightedPoints {
   Buffer<TilePoint<A>> points_;
 };
 
-// Positions of a tile on their high-res map.
-template <class A>
+// Positions of a tile on their high-res map, with COUNT vectors of channels, or any number of
+// channels where COUNT is 0.
+template <class A, int COUNT>
 struct TilePositions {
   A* data;
   int64_t stride;
   int64_t count;
-  int64_t channels;
+  int64_t any_channels;
+
+  SAPA_HD int64_t channels() const { return COUNT > 0 ? COUNT * kVectorSize<A> : any_channels; }
 };
 
-// What follows goes over the channels of the positions of a tile: COUNT vectors of them, or any
-// number where COUNT is 0. Functions of their own, so that registers suffice.
+// What follows are functions of their own, so that registers suffice.
 
 template <class A, int COUNT>
 __attribute__((noinline)) void assemble_tile(const WeightedPoints<A>& points, Pixels<A> low,
-                                             TilePositions<A> high) {
-  const int64_t channels = COUNT > 0 ? COUNT * kVectorSize<A> : high.channels;
-  const TilePoint<A>* const first = points.begin();
-  const TilePoint<A>* const last = points.end();
+                                             TilePositions<A, COUNT> high) {
   for (int64_t j = 0; j < high.count; ++j, high.data += high.stride) {
-    for_each_lane<A, larger(COUNT, 4)>(channels, [&](auto lane, int64_t c) {
+    for_each_lane<A, larger(COUNT, 4)>(high.channels(), [&](auto lane, int64_t c) {
       using Lane = decltype(lane);
       Lane sum = Lane::zero();
-      for (const TilePoint<A>* point = first; point < last; ++point) {
-        if (!point->inside[j]) continue;
-        const A* const from = low.data[point->place[j]] + c;
-        const A factor[4] = {point->factor[0][j], point->factor[1][j], point->factor[2][j],
-                             point->factor[3][j]};
-        point_assemble(sum, factor, [&](int k) { return Lane::load(from + point->pixel[k][j]); });
+      for (const TilePoint<A>& point : points) {
+        if (!point.inside[j]) continue;
+        const PointPixels<A> own = point.at(j, low);
+        point_assemble(sum, own.factor, [&](int k) { return Lane::load(own.pixel[k] + c); });
       }
       sum.store(high.data + c);
     });
@@ -301,24 +289,18 @@ __attribute__((noinline)) void assemble_tile(const WeightedPoints<A>& points, Pi
 
 template <class A, int COUNT>
 __attribute__((noinline)) void adjoint_tile(const WeightedPoints<A>& points, Pixels<A> low,
-                                            TilePositions<A> high) {
-  const int64_t channels = COUNT > 0 ? COUNT * kVectorSize<A> : high.channels;
-  const TilePoint<A>* const first = points.begin();
-  const TilePoint<A>* const last = points.end();
+                                            TilePositions<A, COUNT> high) {
   for (int64_t j = 0; j < high.count; ++j, high.data += high.stride) {
-    for_each_lane<A, larger(COUNT, 4)>(channels, [&](auto lane, int64_t c) {
+    for_each_lane<A, larger(COUNT, 4)>(high.channels(), [&](auto lane, int64_t c) {
       using Lane = decltype(lane);
       const Lane grad = Lane::load(high.data + c);
-      for (const TilePoint<A>* point = first; point < last; ++point) {
-        if (!point->inside[j]) continue;
-        A* const to = low.data[point->place[j]] + c;
-        const A factor[4] = {point->factor[0][j], point->factor[1][j], point->factor[2][j],
-                             point->factor[3][j]};
-        point_adjoint(grad, factor, [&](int k, A own, const Lane& value) {
-          A* const pixel = to + point->pixel[k][j];
-          Lane sum = Lane::load(pixel);
-          sum.add(own, value);
-          sum.store(pixel);
+      for (const TilePoint<A>& point : points) {
+        if (!point.inside[j]) continue;
+        const PointPixels<A> own = point.at(j, low);
+        point_adjoint(grad, own.factor, [&](int k, A factor, const Lane& value) {
+          Lane sum = Lane::load(own.pixel[k] + c);
+          sum.add(factor, value);
+          sum.store(own.pixel[k] + c);
         });
       }
     });
@@ -329,31 +311,25 @@ __attribute__((noinline)) void adjoint_tile(const WeightedPoints<A>& points, Pix
 // elements are to be added up.
 template <class A, int COUNT, bool CORNERS>
 __attribute__((noinline)) void multiply_tile(const TilePoint<A>& point, Pixels<A> low,
-                                             TilePositions<A> high,
+                                             TilePositions<A, COUNT> high,
                                              typename Simd<A>::Value (*products)[kTile]) {
-  const int64_t channels = COUNT > 0 ? COUNT * kVectorSize<A> : high.channels;
+  constexpr int kProducts = CORNERS ? 4 : 1;
   for (int64_t j = 0; j < high.count; ++j, high.data += high.stride) {
-    constexpr int kProducts = CORNERS ? 4 : 1;
+    const PointPixels<A> own = point.at(j, low);
     Dot<A> product[kProducts] = {};
-    const A* const from = low.data[point.place[j]];
-    const A* pixel[4];
-    SAPA_UNROLL
-    for (int k = 0; k < 4; ++k) pixel[k] = from + point.pixel[k][j];
-    const A factor[4] = {point.factor[0][j], point.factor[1][j], point.factor[2][j],
-                         point.factor[3][j]};
-    for_each_lane<A, 4>(channels, [&](auto lane, int64_t c) {
+    for_each_lane<A, 4>(high.channels(), [&](auto lane, int64_t c) {
       using Lane = decltype(lane);
-      const auto at = [&](int k) { return Lane::load(pixel[k] + c); };
+      const auto at = [&](int k) { return Lane::load(own.pixel[k] + c); };
       if constexpr (CORNERS) {
         corner_products(product, Lane::load(high.data + c), at);
       } else {
         Lane sample = Lane::zero();
-        point_assemble(sample, factor, at);
+        point_assemble(sample, own.factor, at);
         product[0].add(Lane::load(high.data + c), sample);
       }
     });
     SAPA_UNROLL
-    for (int k = 0; k < kProducts; ++k) products[k][j] = product[k].parts(channels);
+    for (int k = 0; k < kProducts; ++k) products[k][j] = product[k].parts(high.channels());
   }
 }
 
@@ -369,11 +345,12 @@ void with_count(int64_t channels, const Body& body) {
   }
 }
 
-// The positions of the tile at (i, j).
-template <bool WRITTEN, class A>
-TilePositions<A> positions(Rows<A>& high, int64_t i, int64_t j, int64_t width, int64_t channels) {
+// The positions of the tile at (i, j); has a later tile fetched, to be read or WRITTEN.
+template <bool WRITTEN, class A, int COUNT>
+TilePositions<A, COUNT> fetch_positions(const Rows<A>& high, int64_t i, int64_t j, int64_t width,
+                                        int64_t channels, Constant<COUNT>) {
   A* const data = high.row(i) + j * high.stride_x();
-  prefetch_tile<WRITTEN>(Block<A>{data, 1, high.stride_x()}, channels);
+  fetch_tile<WRITTEN>(Block<A>{data, 1, high.stride_x()}, channels);
   return {data, high.stride_x(), smaller(kTile, width - j), channels};
 }
 
@@ -381,7 +358,7 @@ template <class A>
 void point_assemble_rows(const PointArguments& a, const LowMap<A>& low, int64_t n, int64_t g,
                          int64_t channel, int64_t channels, int64_t begin, int64_t end) {
   Rows<A> high({a.high, n, g, channel, channels, a.x.high}, 1);
-  NearRows<A> near(a, low.pixels(), channels, begin, end);
+  NearRows<A> near(a, low.pixels(), low.pixels().column > channels, channels, begin, end);
   near.read();
   const Pixels<A> pixels = near.pixels();
   WeightedPoints<A> points(a, pixels, n, g);
@@ -389,8 +366,7 @@ void point_assemble_rows(const PointArguments& a, const LowMap<A>& low, int64_t 
     for (int64_t i = begin; i < end; ++i) {
       for (int64_t j = 0; j < a.x.high; j += kTile) {
         points.find(i, j);
-        assemble_tile<A, decltype(count)::value>(points, pixels,
-                                                 positions<true>(high, i, j, a.x.high, channels));
+        assemble_tile(points, pixels, fetch_positions<true>(high, i, j, a.x.high, channels, count));
       }
       high.write(i, i + 1);
     }
@@ -407,7 +383,7 @@ void point_similarity_rows(const PointArguments& a, const Map& similarity, const
   Tile<A> out({similarity, n, g, 0, a.points, a.x.high});
   Tile<A> weight({a.weight, n, g, 0, SLOPES ? a.points : 0, a.x.high});
   Tile<A> offset_grad({a.offset_grad, n, g, 0, SLOPES ? 2 * a.points : 0, a.x.high});
-  NearRows<A> near(a, low.pixels(), a.channels, begin, end);
+  NearRows<A> near(a, low.pixels(), low.pixels().column > a.channels, a.channels, begin, end);
   near.read();
   const Pixels<A> pixels = near.pixels();
   PointFinder<A> finder(a, pixels, n, g);
@@ -443,7 +419,7 @@ void point_similarity_rows(const PointArguments& a, const Map& similarity, const
       for (int64_t j = 0; j < a.x.high; j += kTile) {
         finder.read(i, j);
         if (SLOPES) weight.read(i, j);
-        const auto queries = positions<false>(high, i, j, a.x.high, a.channels);
+        const auto queries = fetch_positions<false>(high, i, j, a.x.high, a.channels, count);
         for (int64_t s = 0; s < a.points; ++s) {
           finder.find(s, [](int64_t) { return Value{} + 1; }, point);
           multiply_tile<A, decltype(count)::value, SLOPES>(point, pixels, queries, products);
@@ -457,16 +433,19 @@ void point_similarity_rows(const PointArguments& a, const Map& similarity, const
   });
 }
 
-// A single thread has these channels, so that a pixel's terms are always added in the same order.
+// A single thread has these channels, so that a pixel's terms are always added in the same order,
+// however many threads there are.
 template <class A>
 void point_adjoint_channels(const PointArguments& a, int64_t n, int64_t g, int64_t channel,
                             int64_t channels) {
   LowMap<A> low(a, n, g, channel, channels);
   low.clear();
+  // Not by these channels, whose number depends on that of the threads.
+  const bool is_apart = LowMap<A>::is_in_place(a) && a.low.stride_x > 1;
   Rows<A> high({a.high, n, g, channel, channels, a.x.high}, 1);
   for (int64_t begin = 0; begin < a.y.high; begin += strip_rows(a)) {
     const int64_t end = smaller(begin + strip_rows(a), a.y.high);
-    NearRows<A> near(a, low.pixels(), channels, begin, end);
+    NearRows<A> near(a, low.pixels(), is_apart, channels, begin, end);
     near.clear();
     const Pixels<A> pixels = near.pixels();
     WeightedPoints<A> points(a, pixels, n, g);
@@ -475,8 +454,8 @@ void point_adjoint_channels(const PointArguments& a, int64_t n, int64_t g, int64
         high.read(i, i + 1);
         for (int64_t j = 0; j < a.x.high; j += kTile) {
           points.find(i, j);
-          adjoint_tile<A, decltype(count)::value>(points, pixels,
-                                                  positions<false>(high, i, j, a.x.high, channels));
+          adjoint_tile(points, pixels,
+                       fetch_positions<false>(high, i, j, a.x.high, channels, count));
         }
       }
     });

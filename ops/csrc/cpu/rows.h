@@ -13,25 +13,25 @@
 namespace sapa {
 namespace SAPA_CPU_CAPABILITY {
 
-// Memory for a few rows of numbers, in whole cache lines: a vector that lies in two takes longer.
-// (The linker may merge what a std::vector compiles to for one instruction
-// set with that for another; what lies in this namespace stays apart.)
+constexpr int64_t kCacheLine = 64;
+
+// Memory for a few rows of numbers, from the start of a cache line on: a vector that lies across
+// two takes longer. (The linker may merge what a std::vector compiles to for one instruction set
+// with that for another; what lies in this namespace stays apart.)
 template <class T>
 class Buffer {
   static_assert(std::is_trivially_destructible_v<T>);
-  static constexpr std::align_val_t kCacheLine{64};
+  static constexpr std::align_val_t kAlignment{kCacheLine};
 
  public:
   explicit Buffer(int64_t size)
-      : data_(static_cast<T*>(::operator new(size * sizeof(T), kCacheLine))) {}
+      : data_(static_cast<T*>(::operator new(size * sizeof(T), kAlignment))) {}
   Buffer(const Buffer&) = delete;
   Buffer& operator=(const Buffer&) = delete;
-  ~Buffer() { ::operator delete(data_, kCacheLine); }
+  ~Buffer() { ::operator delete(data_, kAlignment); }
 
-  T& operator[](int64_t i) { return data_[i]; }
-  const T& operator[](int64_t i) const { return data_[i]; }
-  T* data() { return data_; }
-  const T* data() const { return data_; }
+  T& operator[](int64_t i) const { return data_[i]; }
+  T* data() const { return data_; }
 
  private:
   T* data_;
@@ -140,82 +140,6 @@ SAPA_HD void copy_block(const Block<From>& from, const Block<To>& to, int64_t ch
   }
 }
 
-// Has a later tile fetched: the processor itself does not keep track of so many channels or
-// columns. To the second level, as there is no room in the first for so many lines at the same
-// distance.
-constexpr int64_t kAhead = 4;
-constexpr int kLevel2 = 2;
-
-template <bool WRITTEN, class T>
-SAPA_HD void prefetch_tile(const Block<T>& block, int64_t channels) {
-  const T* const data = block.data + kAhead * kTile * block.stride_x;
-  if (block.stride_c != 1) {
-    for (int64_t c = 0; c < channels; ++c)
-      __builtin_prefetch(data + c * block.stride_c, WRITTEN, kLevel2);
-    return;
-  }
-  for (int64_t x = 0; x < kTile; ++x) {
-    for (int64_t c = 0; c < channels; c += 64 / sizeof(T)) {
-      __builtin_prefetch(data + x * block.stride_x + c, WRITTEN, kLevel2);
-    }
-  }
-}
-
-// Copies a row of any map to memory with its channels side by side.
-template <class T, class A>
-void read_row(const Part& part, int64_t y, A* to) {
-  for (int64_t x = 0; x < part.width; x += kTile) {
-    const auto from = block_at<T>(part, y, x);
-    prefetch_tile<false>(from, part.channels);
-    copy_block(from, Block<A>{to + x * part.channels, 1, part.channels}, part.channels,
-               smaller(kTile, part.width - x));
-  }
-}
-
-// The way back.
-template <class T, class A>
-void write_row(const Part& part, int64_t y, A* from) {
-  for (int64_t x = 0; x < part.width; x += kTile) {
-    const auto to = block_at<T>(part, y, x);
-    prefetch_tile<true>(to, part.channels);
-    copy_block(Block<A>{from + x * part.channels, 1, part.channels}, to, part.channels,
-               smaller(kTile, part.width - x));
-  }
-}
-
-// Copies a tile, the columns of a row from x on, to memory with its columns side by side: channel
-// by channel, so that a vector has the same channel of several columns. Those beyond the row are 0.
-template <class T, class A>
-void read_tile(const Part& part, int64_t y, int64_t x, A* tile) {
-  const int64_t columns = smaller(kTile, part.width - x);
-  const auto from = block_at<T>(part, y, x);
-  prefetch_tile<false>(from, part.channels);
-  copy_block(from, Block<A>{tile, kTile, 1}, part.channels, columns);
-  for (int64_t c = 0; columns < kTile && c < part.channels; ++c) {
-    for (int64_t beyond = columns; beyond < kTile; ++beyond) tile[c * kTile + beyond] = 0;
-  }
-}
-
-// The way back.
-template <class T, class A>
-void write_tile(const Part& part, int64_t y, int64_t x, A* tile) {
-  const auto to = block_at<T>(part, y, x);
-  prefetch_tile<true>(to, part.channels);
-  copy_block(Block<A>{tile, kTile, 1}, to, part.channels, smaller(kTile, part.width - x));
-}
-
-// Softmax over the channels of a tile.
-template <class A>
-void softmax_tile(int64_t channels, A* tile) {
-  using Vector = typename VectorOf<A, kVectorBytes>::Type;
-  using Bits = typename VectorOf<typename Binary<A>::Bits, kVectorBytes>::Type;
-  for (int64_t x = 0; x < kTile; x += kVectorSize<A>) {
-    const auto load = [&](int64_t c) { return load_as<Vector>(tile + c * kTile + x); };
-    const auto store = [&](int64_t c, Vector v) { store_as(tile + c * kTile + x, v); };
-    softmax<A, Vector, Bits>(channels, load, store, store);
-  }
-}
-
 // Calls body(T{}) with the storage type; float64 is computed in double, all others in float.
 template <class A, class Body>
 void with_storage(Dtype dtype, const Body& body) {
@@ -228,15 +152,95 @@ void with_storage(Dtype dtype, const Body& body) {
   }
 }
 
+// Has a later tile fetched: the processor itself does not keep track of so many channels or
+// columns. To the second level, as there is no room in the first for so many lines at the same
+// distance.
+template <bool WRITTEN, class T>
+SAPA_HD void fetch_tile(const Block<T>& block, int64_t channels) {
+  constexpr int64_t kAhead = 4;
+  constexpr int kLevel2 = 2;
+  constexpr int64_t kLine = kCacheLine / sizeof(T);
+  const T* const data = block.data + kAhead * kTile * block.stride_x;
+  const bool dense = block.stride_c == 1;
+  const int64_t rows = dense ? kTile : channels;
+  const int64_t row_stride = dense ? block.stride_x : block.stride_c;
+  for (int64_t row = 0; row < rows; ++row) {
+    for (int64_t i = 0; i < (dense ? channels : kTile); i += kLine) {
+      __builtin_prefetch(data + row * row_stride + i, WRITTEN, kLevel2);
+    }
+  }
+}
+
+// Copies a tile, the columns of a row from x on, from a map, or where WRITE to it.
+template <bool WRITE, class A>
+void copy_tile(const Part& part, int64_t y, int64_t x, const Block<A>& own) {
+  with_storage<A>(part.map.dtype, [&](auto t) {
+    const auto map = block_at<decltype(t)>(part, y, x);
+    const int64_t columns = smaller(kTile, part.width - x);
+    fetch_tile<WRITE>(map, part.channels);
+    if constexpr (WRITE) {
+      copy_block(own, map, part.channels, columns);
+    } else {
+      copy_block(map, own, part.channels, columns);
+    }
+  });
+}
+
+// Copies a row to memory with its channels side by side, or where WRITE from it.
+template <bool WRITE, class A>
+void copy_row(const Part& part, int64_t y, A* own) {
+  for (int64_t x = 0; x < part.width; x += kTile) {
+    copy_tile<WRITE>(part, y, x, Block<A>{own + x * part.channels, 1, part.channels});
+  }
+}
+
+// A part of a map, a tile at a time: channel by channel, so that a vector has the same channel of
+// several columns. Those beyond the row are 0.
+template <class A>
+class Tile {
+ public:
+  explicit Tile(const Part& part) : part_(part), data_(part.channels * kTile) {}
+
+  void read(int64_t y, int64_t x) { read(part_, y, x); }
+  // From another map of as many channels and columns.
+  void read(const Part& part, int64_t y, int64_t x) {
+    copy_tile<false>(part, y, x, block());
+    const int64_t columns = smaller(kTile, part.width - x);
+    for (int64_t c = 0; columns < kTile && c < part.channels; ++c) {
+      for (int64_t beyond = columns; beyond < kTile; ++beyond) channel(c)[beyond] = 0;
+    }
+  }
+  void write(int64_t y, int64_t x) { copy_tile<true>(part_, y, x, block()); }
+
+  // Over the channels.
+  void softmax() {
+    using Vector = typename VectorOf<A, kVectorBytes>::Type;
+    using Bits = typename VectorOf<typename Binary<A>::Bits, kVectorBytes>::Type;
+    for (int64_t x = 0; x < kTile; x += kVectorSize<A>) {
+      const auto load = [&](int64_t c) { return load_as<Vector>(channel(c) + x); };
+      const auto store = [&](int64_t c, Vector v) { store_as(channel(c) + x, v); };
+      sapa::softmax<A, Vector, Bits>(part_.channels, load, store, store);
+    }
+  }
+
+  A* channel(int64_t c) const { return data_.data() + c * kTile; }
+
+ private:
+  Block<A> block() { return {data_.data(), kTile, 1}; }
+
+  Part part_;
+  Buffer<A> data_;
+};
+
 template <class A>
 class Rows {
  public:
-  // Holds the last `capacity` rows. If dense, also of a map whose pixels are apart: the cache has
-  // room for few addresses at such distances.
-  Rows(const Part& part, int64_t capacity, bool dense = false)
+  // Holds the last `capacity` rows, if they are not used in place.
+  Rows(const Part& part, int64_t capacity) : Rows(part, capacity, part.in_place<A>()) {}
+  Rows(const Part& part, int64_t capacity, bool in_place)
       : part_(part),
         capacity_(capacity),
-        in_place_(part.in_place<A>() && !(dense && part.map.stride_x > part.channels)),
+        in_place_(in_place),
         stride_x_(in_place_ ? part.map.stride_x : part.channels),
         buffer_(in_place_ ? 0 : capacity * part.width * part.channels) {}
 
@@ -250,38 +254,38 @@ class Rows {
 
   // Makes rows [begin, end) readable; begin must not decrease from one call to the next.
   void read(int64_t begin, int64_t end) {
-    if (in_place_) return;
-    for (int64_t y = larger(begin, next_); y < end; ++y) {
-      with_storage<A>(part_.map.dtype, [&](auto t) { read_row<decltype(t)>(part_, y, row(y)); });
-    }
+    copy(larger(begin, next_), end);
     next_ = larger(end, next_);
   }
 
-  A* row(int64_t y) {
+  // The same for any rows, and any number of threads.
+  void copy(int64_t begin, int64_t end) const {
+    for (int64_t y = begin; y < end && !in_place_; ++y) copy_row<false>(part_, y, row(y));
+  }
+
+  A* row(int64_t y) const {
     return in_place_ ? static_cast<A*>(part_.map.data) + part_.row(y)
                      : buffer_.data() + y % capacity_ * part_.width * part_.channels;
   }
   int64_t stride_x() const { return stride_x_; }
+  // Between neighbouring rows that are all held.
+  int64_t stride_y() const { return in_place_ ? part_.map.stride_y : part_.width * part_.channels; }
 
   // Writes rows [begin, end) to the map; all of their elements must have been set.
   void write(int64_t begin, int64_t end) {
-    if (in_place_) return;
-    for (int64_t y = begin; y < end; ++y) {
-      with_storage<A>(part_.map.dtype, [&](auto t) { write_row<decltype(t)>(part_, y, row(y)); });
-    }
+    for (int64_t y = begin; y < end && !in_place_; ++y) copy_row<true>(part_, y, row(y));
   }
 
   // The same with softmax over the channels. (Inlined, it would make the kernels around it slower.)
   __attribute__((noinline)) void write_softmax(int64_t begin, int64_t end) {
-    Buffer<A> tile(part_.channels * kTile);
+    Tile<A> tile(part_);
     for (int64_t y = begin; y < end; ++y) {
       const Map map{row(y), Number<A>::kDtype, 0, 0, 1, 0, stride_x_};
       const Part scores{map, 0, 0, 0, part_.channels, part_.width};
       for (int64_t x = 0; x < part_.width; x += kTile) {
-        read_tile<A>(scores, 0, x, tile.data());
-        softmax_tile(part_.channels, tile.data());
-        with_storage<A>(part_.map.dtype,
-                        [&](auto t) { write_tile<decltype(t)>(part_, y, x, tile.data()); });
+        tile.read(scores, 0, x);
+        tile.softmax();
+        tile.write(y, x);
       }
     }
   }
@@ -293,30 +297,6 @@ class Rows {
   int64_t stride_x_;
   int64_t next_ = 0;
   Buffer<A> buffer_;
-};
-
-// A part of a map, a tile at a time.
-template <class A>
-class Tile {
- public:
-  explicit Tile(const Part& part) : part_(part), data_(part.channels * kTile) {}
-
-  void read(int64_t y, int64_t x0) {
-    with_storage<A>(part_.map.dtype,
-                    [&](auto t) { read_tile<decltype(t)>(part_, y, x0, data_.data()); });
-  }
-  void write(int64_t y, int64_t x0) {
-    with_storage<A>(part_.map.dtype,
-                    [&](auto t) { write_tile<decltype(t)>(part_, y, x0, data_.data()); });
-  }
-  void softmax() { softmax_tile(part_.channels, data_.data()); }
-
-  A* channel(int64_t c) { return data_.data() + c * kTile; }
-  const A* channel(int64_t c) const { return data_.data() + c * kTile; }
-
- private:
-  Part part_;
-  Buffer<A> data_;
 };
 
 }  // namespace SAPA_CPU_CAPABILITY

@@ -10,9 +10,8 @@
 namespace sapa {
 namespace SAPA_CPU_CAPABILITY {
 
-// How many taps of kChildren children, and how many vectors, the registers hold.
-constexpr int kTaps = kVectorBytes == 64 ? 4 : 2;
-constexpr int kLaneVectors = kVectorBytes == 64 ? 4 : 2;
+// How many taps of kChildren children, vectors of as many, or pixels of the adjoint registers hold.
+constexpr int kRegisterBlock = kVectorBytes == 64 ? 4 : 2;
 
 // Channels of a buffer, for maps that cannot be used in place.
 constexpr int64_t kBlockChannels = 64;
@@ -110,7 +109,7 @@ void window_assemble_run(const WindowArguments& a, const Run& run) {
             weights[child] = weight.row(i[child]) + j[child] * weight.stride_x();
             out[child] = high.row(i[child]) + j[child] * high.stride_x();
           }
-          for_each_lane<A, kLaneVectors>(channels, [&](auto lane, int64_t c) {
+          for_each_lane<A, kRegisterBlock>(channels, [&](auto lane, int64_t c) {
             using Lane = decltype(lane);
             Lane sum[CHILDREN];
             SAPA_UNROLL
@@ -191,7 +190,6 @@ void window_similarity_run(const WindowArguments& a, const Run& run) {
 
     for (int64_t x = 0; x < a.x.low; ++x) {
       const Taps taps(x, k, a.x.low, a.border);
-      const bool side_by_side = taps.distinct();
       const bool clipped = rows.end - rows.begin < k || taps.end - taps.begin < k;
       const auto compare = [&](auto children, const int64_t* i, const int64_t* j) {
         constexpr int CHILDREN = decltype(children)::value;
@@ -208,9 +206,9 @@ void window_similarity_run(const WindowArguments& a, const Run& run) {
         for (int64_t dy = rows.begin; dy < rows.end; ++dy) {
           const A* row = low.row(rows.index(dy));
           int64_t dx = taps.begin;
-          for (; side_by_side && dx + kTaps <= taps.end; dx += kTaps) {
-            inner_products<kTaps>(query, row + taps.index(dx) * low.stride_x(), low.stride_x(),
-                                  a.channels, out, dy * k + dx);
+          for (; taps.distinct() && dx + kRegisterBlock <= taps.end; dx += kRegisterBlock) {
+            inner_products<kRegisterBlock>(query, row + taps.index(dx) * low.stride_x(),
+                                           low.stride_x(), a.channels, out, dy * k + dx);
           }
           for (; dx < taps.end; ++dx) {
             inner_products<1>(query, row + taps.index(dx) * low.stride_x(), low.stride_x(),
@@ -228,39 +226,37 @@ void window_similarity_run(const WindowArguments& a, const Run& run) {
   }
 }
 
-// How many neighbouring pixels of the adjoint the registers hold.
-constexpr int kPixels = kVectorBytes == 64 ? 4 : 2;
-
-// Whether each of the pixels from x on is read by the windows around it, at most K/2 away, and by
-// each with the tap that lies there.
+// Whether the pixels from x on are kRegisterBlock whose windows are those at most K/2 away, neither
+// clamped nor shifted: each reads them with tap = pixel - centre + K/2.
 inline bool are_plain(const WindowArguments& a, int64_t x) {
-  if (x + kPixels > a.x.low) return false;
+  if (x + kRegisterBlock > a.x.low) return false;
   if (a.border == Border::kZeros) return true;
   const int64_t margin = a.border == Border::kShift ? a.kernel_size : 1;
-  return x >= margin && x + kPixels <= a.x.low - margin;
+  return x >= margin && x + kRegisterBlock <= a.x.low - margin;
 }
 
-// The adjoint at kPixels such pixels, of the children of the rows [p_begin, p_end): what is loaded
-// serves all of them. high(i, j) is a lane, weight(i, j) has the taps.
+// The adjoint at kRegisterBlock such pixels, of the children of the rows [p_begin, p_end): what is
+// loaded serves all of them. high(i, j) is a lane, weight(i, j) has the taps.
 template <class Lane, class High, class Weight>
-SAPA_HD void add_adjoints(Lane (&sum)[kPixels], const Windows& rows, int64_t x, int64_t kernel_size,
-                          const ChildTable& axis_y, const ChildTable& axis_x, const High& high,
-                          const Weight& weight) {
+SAPA_HD void add_adjoints(Lane (&sum)[kRegisterBlock], const Windows& rows, int64_t x,
+                          int64_t kernel_size, const ChildTable& axis_y, const ChildTable& axis_x,
+                          const High& high, const Weight& weight) {
   const int64_t radius = kernel_size / 2;
   const int64_t begin = larger<int64_t>(0, x - radius);
-  const int64_t end = smaller(axis_x.low, x + kPixels + radius);
+  const int64_t end = smaller(axis_x.low, x + kRegisterBlock + radius);
   for (int64_t py = rows.begin; py < rows.end; ++py) {
     for (int64_t i = axis_y.first_child(py); i < axis_y.first_child(py + 1); ++i) {
       for (int64_t px = begin; px < end; ++px) {
         const int64_t dx = x + radius - px;  // the first pixel's; the others follow
-        const int64_t tap = rows.tap(py) * kernel_size + dx;
-        const bool all = dx >= 0 && dx + kPixels <= kernel_size;
+        const int64_t first_tap = rows.tap(py) * kernel_size + dx;
+        const bool all = dx >= 0 && dx + kRegisterBlock <= kernel_size;
         for (int64_t j = axis_x.first_child(px); j < axis_x.first_child(px + 1); ++j) {
           const Lane value = high(i, j);
-          const auto* const taps = weight(i, j) + tap;
+          const auto* const taps = weight(i, j);
           SAPA_UNROLL
-          for (int q = 0; q < kPixels; ++q) {
-            if (all || (dx + q >= 0 && dx + q < kernel_size)) sum[q].add(taps[q], value);
+          for (int q = 0; q < kRegisterBlock; ++q) {
+            if (all || (dx + q >= 0 && dx + q < kernel_size))
+              sum[q].add(taps[first_tap + q], value);
           }
         }
       }
@@ -272,10 +268,15 @@ template <class A>
 void window_adjoint_run(const WindowArguments& a, const ChildTable& axis_y,
                         const ChildTable& axis_x, const Run& run) {
   const int64_t k = a.kernel_size;
-  const int64_t capacity = child_rows(a, smaller(2 * k - 1, a.y.low));  // with shifted windows
+  // Shifted windows reach farther.
+  const int64_t windows = a.border == Border::kShift ? k + k / 2 : k;
+  const int64_t capacity = child_rows(a, smaller(windows, a.y.low));
   Rows<A> low({a.low, run.n, run.g, run.channel, run.channels, a.x.low}, 1);
   Rows<A> weight({a.weight, run.n, run.g, 0, k * k, a.x.high}, capacity);
-  Rows<A> high({a.high, run.n, run.g, run.channel, run.channels, a.x.high}, capacity, true);
+  // The cache has room for few addresses as far apart as pixels with more channels in between.
+  const Part part{a.high, run.n, run.g, run.channel, run.channels, a.x.high};
+  const bool dense = part.in_place<A>() && a.high.stride_x <= run.channels;
+  Rows<A> high(part, capacity, dense);
   Buffer<const A*> weight_rows(capacity);
   Buffer<const A*> high_rows(capacity);
   for (int64_t y = run.begin; y < run.end; ++y) {
@@ -301,15 +302,15 @@ void window_adjoint_run(const WindowArguments& a, const ChildTable& axis_y,
           return Lane::load(high_rows[i - i_begin] + j * high.stride_x() + c);
         };
         if (plain) {
-          Lane sum[kPixels];
+          Lane sum[kRegisterBlock];
           SAPA_UNROLL
-          for (int q = 0; q < kPixels; ++q) sum[q] = Lane::zero();
+          for (int q = 0; q < kRegisterBlock; ++q) sum[q] = Lane::zero();
           for (int place = 0; place < places.count; ++place) {
             const Windows own(places.begin + place, k, a.y.low, a.border);
             add_adjoints(sum, own, x, k, axis_y, axis_x, high_at, weight_at);
           }
           SAPA_UNROLL
-          for (int q = 0; q < kPixels; ++q) sum[q].store(out + q * low.stride_x() + c);
+          for (int q = 0; q < kRegisterBlock; ++q) sum[q].store(out + q * low.stride_x() + c);
         } else {
           Lane sum = Lane::zero();
           window_adjoint(sum, y, x, axis_y, axis_x, k, a.border, high_at,
@@ -317,8 +318,8 @@ void window_adjoint_run(const WindowArguments& a, const ChildTable& axis_y,
           sum.store(out + c);
         }
       });
-      x += plain ? kPixels : 1;
-      out += (plain ? kPixels : 1) * low.stride_x();
+      x += plain ? kRegisterBlock : 1;
+      out += (plain ? kRegisterBlock : 1) * low.stride_x();
     }
     low.write(y, y + 1);
   }
