@@ -268,8 +268,8 @@ template <class A>
 void window_adjoint_run(const WindowArguments& a, const ChildTable& axis_y,
                         const ChildTable& axis_x, const Run& run) {
   const int64_t k = a.kernel_size;
-  // Shifted windows reach farther.
-  const int64_t windows = a.border == Border::kShift ? k + k / 2 : k;
+  // So many windows have a pixel: shifted ones from farther away.
+  const int64_t windows = a.border == Border::kShift ? 2 * k - 1 : k;
   const int64_t capacity = child_rows(a, smaller(windows, a.y.low));
   Rows<A> low({a.low, run.n, run.g, run.channel, run.channels, a.x.low}, 1);
   Rows<A> weight({a.weight, run.n, run.g, 0, k * k, a.x.high}, capacity);
