@@ -1,6 +1,7 @@
-// The point operators on the CPU. Points may lie anywhere, so the channels of the whole low-res map
-// must lie side by side: where they do not, the map is copied, some channels at a time. The points
-// of a tile of positions are found together, in vectors; then each position goes over its channels.
+// The point operators on the CPU. Points may lie anywhere, and most lie near: the low-res rows
+// around a position's are copied with their channels side by side, other pixels one by one where
+// the map itself has them in another way. The points of a tile of positions are found together, in
+// vectors; then each position goes over its channels.
 #pragma once
 
 #include <limits>
@@ -14,123 +15,100 @@ namespace sapa {
 namespace SAPA_CPU_CAPABILITY {
 
 // A low-res map, and a copy of its rows [begin, end). Pixel (y, x) is y * row + x * column elements
-// from the beginning of the map, (y - begin) * copy_row + x * copy_column from that of the copy.
+// from the beginning of the map; in the copy, where row y takes the place of row y - kNear, y %
+// kNear
+// * copy_row + x * copy_column.
 template <class A>
 struct Pixels {
   A* data[2];  // of the map, of the copy
   int64_t row;
   int64_t column;
-  int64_t begin = 0;
-  int64_t end = 0;
-  int64_t copy_row = 0;
-  int64_t copy_column = 0;
+  int64_t begin;
+  int64_t end;
+  int64_t copy_row;
+  int64_t copy_column;
 };
 
-// The low-res map of one group, channels side by side.
+// Most points are at most so many rows above or below their position.
+constexpr int64_t kReach = 7;
+constexpr int64_t kNear = 2 * kReach + 2;
+
+// What the copy of a row is for. (It is no use for maps with dense channels. Where others lie in
+// between, the cache has room for few addresses as far from each other.)
+enum class Copy { kNone, kToRead, kToAdd };
+
+// Whether a low-res map is used as it is. Vectors of integers count its elements.
 template <class A>
-class LowMap {
- public:
-  LowMap(const PointArguments& a, int64_t n, int64_t g, int64_t channel, int64_t channels)
-      : height_(a.y.low),
-        width_(a.x.low),
-        channels_(channels),
-        rows_({a.low, n, g, channel, channels, width_}, height_, is_in_place(a)) {}
-
-  // Vectors of integers count the elements.
-  static bool is_in_place(const PointArguments& a) {
-    constexpr int64_t kMost = std::numeric_limits<typename Simd<A>::Integer>::max();
-    return Part{a.low, 0, 0, 0, a.channels, a.x.low}.in_place<A>() &&
-           (a.y.low - 1) * a.low.stride_y + (a.x.low - 1) * a.low.stride_x <= kMost;
-  }
-
-  void read(const Parallel& parallel) const {
-    parallel.for_each(height_, [&](int64_t begin, int64_t end) { rows_.copy(begin, end); });
-  }
-  void write() { rows_.write(0, height_); }
-
-  void clear() {
-    for (int64_t y = 0; y < height_; ++y) {
-      for (int64_t x = 0; x < width_; ++x) {
-        for (int64_t c = 0; c < channels_; ++c) rows_.row(y)[x * rows_.stride_x() + c] = 0;
-      }
-    }
-  }
-
-  Pixels<A> pixels() const { return {{rows_.row(0), nullptr}, rows_.stride_y(), rows_.stride_x()}; }
-
- private:
-  int64_t height_;
-  int64_t width_;
-  int64_t channels_;
-  Rows<A> rows_;
-};
-
-// Positions whose points are near each other: high-res rows, as many as belong to kStripRows
-// low-res rows. Most of their points are at most kReach rows above or below.
-constexpr int64_t kStripRows = 8;
-constexpr int64_t kReach = 3;
-
-inline int64_t strip_rows(const PointArguments& a) {
-  return kStripRows * ((a.y.high + a.y.low - 1) / a.y.low);
+bool is_in_place(const PointArguments& a) {
+  constexpr int64_t kMost = std::numeric_limits<typename Simd<A>::Integer>::max();
+  return Part{a.low, 0, 0, 0, a.channels, a.x.low}.in_place<A>() &&
+         (a.y.low - 1) * a.low.stride_y + (a.x.low - 1) * a.low.stride_x <= kMost;
 }
 
-// A copy of the low-res rows around a strip, if that is apart: the cache has room for few addresses
-// as far from each other as pixels with more channels in between.
+// The rows near a low-res row, that moves on.
 template <class A>
 class NearRows {
  public:
-  NearRows(const PointArguments& a, const Pixels<A>& map, bool is_apart, int64_t channels,
-           int64_t begin, int64_t end)
+  NearRows(const Part& map, int64_t height, Copy copy, bool in_place)
       : map_(map),
-        width_(a.x.low),
-        channels_(channels),
-        begin_(larger<int64_t>(a.y.low_index(begin) - kReach, 0)),
-        end_(is_apart ? smaller(a.y.low_index(end - 1) + kReach + 1, a.y.low) : begin_),
-        copy_((end_ - begin_) * width_ * channels_) {}
+        height_(height),
+        copy_(copy),
+        near_(copy == Copy::kNone ? 0 : kNear * map.width * map.channels),
+        pixels_{{in_place ? static_cast<A*>(map.map.data) + map.row(0) : nullptr, near_.data()},
+                map.map.stride_y,
+                map.map.stride_x,
+                0,
+                0,
+                map.width * map.channels,
+                map.channels} {}
 
-  Pixels<A> pixels() {
-    Pixels<A> pixels = map_;
-    pixels.data[1] = copy_.data();
-    pixels.begin = begin_;
-    pixels.end = end_;
-    pixels.copy_row = width_ * channels_;
-    pixels.copy_column = channels_;
-    return pixels;
+  // The row must not decrease.
+  void move(int64_t row) {
+    if (copy_ == Copy::kNone) return;
+    const int64_t begin = larger<int64_t>(0, row - kReach);
+    const int64_t end = smaller(height_, row + kReach + 2);
+    if (pixels_.end < begin) pixels_.begin = pixels_.end = begin;
+    for (; pixels_.begin < begin; ++pixels_.begin) leave(pixels_.begin);
+    for (; pixels_.end < end; ++pixels_.end) enter(pixels_.end);
   }
 
-  void read() {
-    for_each([](A* map, A* copy, auto lane) { decltype(lane)::load(map).store(copy); });
+  // To be called after the last row.
+  void finish() {
+    for (; pixels_.begin < pixels_.end; ++pixels_.begin) leave(pixels_.begin);
   }
-  void clear() {
-    for_each([](A*, A* copy, auto lane) { decltype(lane)::zero().store(copy); });
-  }
-  void add_to_map() {
-    for_each([](A* map, A* copy, auto lane) {
-      auto sum = decltype(lane)::load(map);
-      sum.add(A(1), decltype(lane)::load(copy));
-      sum.store(map);
-    });
-  }
+
+  const Part& map() const { return map_; }
+  const Pixels<A>& pixels() const { return pixels_; }
 
  private:
-  template <class Body>
-  SAPA_HD void for_each(const Body& body) {
-    A* copy = copy_.data();
-    for (int64_t y = begin_; y < end_; ++y) {
-      A* map = map_.data[0] + y * map_.row;
-      for (int64_t x = 0; x < width_; ++x, map += map_.column, copy += channels_) {
-        for_each_lane<A, 4>(channels_,
-                            [&](auto lane, int64_t c) { body(map + c, copy + c, lane); });
-      }
+  A* near(int64_t y) const { return near_.data() + y % kNear * pixels_.copy_row; }
+
+  void enter(int64_t y) {
+    if (copy_ == Copy::kToRead) {
+      copy_row<false>(map_, y, near(y));
+    } else {
+      memset(near(y), 0, pixels_.copy_row * sizeof(A));
     }
   }
 
-  Pixels<A> map_;
-  int64_t width_;
-  int64_t channels_;
-  int64_t begin_;
-  int64_t end_;
-  Buffer<A> copy_;
+  void leave(int64_t y) {
+    if (copy_ == Copy::kToRead) return;
+    const A* from = near(y);
+    A* to = pixels_.data[0] + y * pixels_.row;
+    for (int64_t x = 0; x < map_.width; ++x, from += map_.channels, to += pixels_.column) {
+      for_each_lane<A, 4>(map_.channels, [&](auto lane, int64_t c) {
+        auto sum = decltype(lane)::load(to + c);
+        sum.add(A(1), decltype(lane)::load(from + c));
+        sum.store(to + c);
+      });
+    }
+  }
+
+  Part map_;
+  int64_t height_;
+  Copy copy_;
+  Buffer<A> near_;
+  Pixels<A> pixels_;
 };
 
 // What one point of a position reads or adds to: the pixels around it, and their factors.
@@ -166,10 +144,12 @@ class PointFinder {
   using Integer = typename Numbers::Integer;
 
  public:
-  PointFinder(const PointArguments& a, const Pixels<A>& low, int64_t n, int64_t g)
+  PointFinder(const PointArguments& a, const NearRows<A>& low, int64_t n, int64_t g)
       : a_(a),
         low_(low),
+        in_place_(low.pixels().data[0] != nullptr),
         offset_({a.offset, n, g, 0, 2 * a.points, a.x.high}),
+        far_(in_place_ ? 0 : a.points * kTile * 4 * a.channels),
         column_((a.x.high + kTile - 1) / kTile * kTile) {
     for (int64_t j = 0; j < a.x.high; ++j) column_[j] = static_cast<Integer>(a.x.low_index(j));
     for (int64_t j = a.x.high; j % kTile > 0; ++j) column_[j] = 0;
@@ -190,36 +170,63 @@ class PointFinder {
     return {row_, y, a_.y.low, column, x, a_.x.low};
   }
 
+  // The map, or where it is not used in place the pixels that were copied one by one; and the copy.
+  Pixels<A> pixels() const {
+    Pixels<A> pixels = low_.pixels();
+    if (!in_place_) pixels.data[0] = far_.data();
+    return pixels;
+  }
+
   // For all positions. weight(j) has the weights from j on.
   template <class Weight>
   void find(int64_t point, const Weight& weight, TilePoint<A>& to) const {
+    const Pixels<A>& low = low_.pixels();
     for (int64_t j = 0; j < kTile; j += kVectorSize<A>) {
       const Corners<A, Numbers> found = corners(point, j);
       Value factor[4];
       corner_factors(factor, weight(j), found);
-      const Index on_copy = (found.y.index[0] >= Numbers::broadcast(low_.begin)) &
-                            (found.y.index[1] < Numbers::broadcast(low_.end));
+      const Index on_copy = (found.y.index[0] >= Numbers::broadcast(low.begin)) &
+                            (found.y.index[1] < Numbers::broadcast(low.end));
       const auto choose = [&](int64_t copy, int64_t map) {
         return on_copy ? Numbers::broadcast(copy) : Numbers::broadcast(map);
       };
-      const Index begin = choose(low_.begin, 0);
-      const Index row = choose(low_.copy_row, low_.row);
-      const Index column = choose(low_.copy_column, low_.column);
+      const Index rows = choose(kNear - 1, -1);
+      const Index row = choose(low.copy_row, low.row);
+      const Index column = choose(low.copy_column, low.column);
       SAPA_UNROLL
       for (int k = 0; k < 4; ++k) {
         store_as(&to.pixel[k][j],
-                 (found.y.index[k / 2] - begin) * row + found.x.index[k % 2] * column);
+                 (found.y.index[k / 2] & rows) * row + found.x.index[k % 2] * column);
         store_as(&to.factor[k][j], factor[k]);
       }
       store_as(&to.copied[j], -on_copy);
+      if (!in_place_ && !Numbers::all(on_copy)) copy_far(found, point, j, to);
       store_as(&to.inside[j], found.inside());
     }
   }
 
  private:
+  __attribute__((noinline)) void copy_far(const Corners<A, Numbers>& found, int64_t point,
+                                          int64_t first, TilePoint<A>& to) const {
+    const Part& map = low_.map();
+    for (int j = 0; j < kVectorSize<A>; ++j) {
+      if (to.copied[first + j]) continue;
+      for (int k = 0; k < 4; ++k) {
+        const int64_t pixel = ((point * kTile + first + j) * 4 + k) * map.channels;
+        to.pixel[k][first + j] = static_cast<Integer>(pixel);
+        with_storage<A>(map.map.dtype, [&](auto t) {
+          copy_block(block_at<decltype(t)>(map, found.y.index[k / 2][j], found.x.index[k % 2][j]),
+                     Block<A>{far_.data() + pixel, 1, map.channels}, map.channels, 1);
+        });
+      }
+    }
+  }
+
   const PointArguments& a_;
-  Pixels<A> low_;
+  const NearRows<A>& low_;
+  bool in_place_;
   Tile<A> offset_;
+  Buffer<A> far_;
   Buffer<Integer> column_;
   Index row_{};
   const Integer* first_column_ = nullptr;
@@ -229,7 +236,7 @@ class PointFinder {
 template <class A>
 class WeightedPoints {
  public:
-  WeightedPoints(const PointArguments& a, const Pixels<A>& low, int64_t n, int64_t g)
+  WeightedPoints(const PointArguments& a, const NearRows<A>& low, int64_t n, int64_t g)
       : count_(a.points),
         finder_(a, low, n, g),
         weight_({a.weight, n, g, 0, count_, a.x.high}),
@@ -246,6 +253,7 @@ class WeightedPoints {
     }
   }
 
+  Pixels<A> pixels() const { return finder_.pixels(); }
   const TilePoint<A>* begin() const { return points_.data(); }
   const TilePoint<A>* end() const { return points_.data() + count_; }
 
@@ -355,18 +363,17 @@ TilePositions<A, COUNT> fetch_positions(const Rows<A>& high, int64_t i, int64_t 
 }
 
 template <class A>
-void point_assemble_rows(const PointArguments& a, const LowMap<A>& low, int64_t n, int64_t g,
-                         int64_t channel, int64_t channels, int64_t begin, int64_t end) {
-  Rows<A> high({a.high, n, g, channel, channels, a.x.high}, 1);
-  NearRows<A> near(a, low.pixels(), low.pixels().column > channels, channels, begin, end);
-  near.read();
-  const Pixels<A> pixels = near.pixels();
-  WeightedPoints<A> points(a, pixels, n, g);
-  with_count<A>(channels, [&](auto count) {
+void point_assemble_rows(const PointArguments& a, NearRows<A>& low, int64_t n, int64_t g,
+                         int64_t begin, int64_t end) {
+  Rows<A> high({a.high, n, g, 0, a.channels, a.x.high}, 1);
+  WeightedPoints<A> points(a, low, n, g);
+  with_count<A>(a.channels, [&](auto count) {
     for (int64_t i = begin; i < end; ++i) {
+      low.move(a.y.low_index(i));
       for (int64_t j = 0; j < a.x.high; j += kTile) {
         points.find(i, j);
-        assemble_tile(points, pixels, fetch_positions<true>(high, i, j, a.x.high, channels, count));
+        assemble_tile(points, points.pixels(),
+                      fetch_positions<true>(high, i, j, a.x.high, a.channels, count));
       }
       high.write(i, i + 1);
     }
@@ -376,17 +383,14 @@ void point_assemble_rows(const PointArguments& a, const LowMap<A>& low, int64_t 
 // point_similarity, into the map `similarity`. Where SLOPES, point_gradients: that, and the
 // derivative of weight * similarity by the offset.
 template <class A, bool SLOPES>
-void point_similarity_rows(const PointArguments& a, const Map& similarity, const LowMap<A>& low,
+void point_similarity_rows(const PointArguments& a, const Map& similarity, NearRows<A>& low,
                            int64_t n, int64_t g, int64_t begin, int64_t end) {
   using Value = typename Simd<A>::Value;
   Rows<A> high({a.high, n, g, 0, a.channels, a.x.high}, 1);
   Tile<A> out({similarity, n, g, 0, a.points, a.x.high});
   Tile<A> weight({a.weight, n, g, 0, SLOPES ? a.points : 0, a.x.high});
   Tile<A> offset_grad({a.offset_grad, n, g, 0, SLOPES ? 2 * a.points : 0, a.x.high});
-  NearRows<A> near(a, low.pixels(), low.pixels().column > a.channels, a.channels, begin, end);
-  near.read();
-  const Pixels<A> pixels = near.pixels();
-  PointFinder<A> finder(a, pixels, n, g);
+  PointFinder<A> finder(a, low, n, g);
   TilePoint<A> point;
   Value products[SLOPES ? 4 : 1][kTile] = {};
 
@@ -415,6 +419,7 @@ void point_similarity_rows(const PointArguments& a, const Map& similarity, const
 
   with_count<A>(a.channels, [&](auto count) {
     for (int64_t i = begin; i < end; ++i) {
+      low.move(a.y.low_index(i));
       high.read(i, i + 1);
       for (int64_t j = 0; j < a.x.high; j += kTile) {
         finder.read(i, j);
@@ -422,7 +427,8 @@ void point_similarity_rows(const PointArguments& a, const Map& similarity, const
         const auto queries = fetch_positions<false>(high, i, j, a.x.high, a.channels, count);
         for (int64_t s = 0; s < a.points; ++s) {
           finder.find(s, [](int64_t) { return Value{} + 1; }, point);
-          multiply_tile<A, decltype(count)::value, SLOPES>(point, pixels, queries, products);
+          multiply_tile<A, decltype(count)::value, SLOPES>(point, finder.pixels(), queries,
+                                                           products);
           finish(s);
         }
         if (!SLOPES && a.softmax) out.softmax();
@@ -438,84 +444,72 @@ void point_similarity_rows(const PointArguments& a, const Map& similarity, const
 template <class A>
 void point_adjoint_channels(const PointArguments& a, int64_t n, int64_t g, int64_t channel,
                             int64_t channels) {
-  LowMap<A> low(a, n, g, channel, channels);
-  low.clear();
+  const bool in_place = is_in_place<A>(a);
+  Rows<A> low({a.low, n, g, channel, channels, a.x.low}, a.y.low, in_place);
+  for (int64_t y = 0; y < a.y.low; ++y) {
+    for (int64_t x = 0; x < a.x.low; ++x) {
+      for (int64_t c = 0; c < channels; ++c) low.row(y)[x * low.stride_x() + c] = 0;
+    }
+  }
+  const Map sums{low.row(0), Number<A>::kDtype, 0, 0, 1, low.stride_y(), low.stride_x()};
   // Not by these channels, whose number depends on that of the threads.
-  const bool is_apart = LowMap<A>::is_in_place(a) && a.low.stride_x > 1;
+  const Copy copy = in_place && a.low.stride_x > 1 ? Copy::kToAdd : Copy::kNone;
+  NearRows<A> near({sums, 0, 0, 0, channels, a.x.low}, a.y.low, copy, true);
   Rows<A> high({a.high, n, g, channel, channels, a.x.high}, 1);
-  for (int64_t begin = 0; begin < a.y.high; begin += strip_rows(a)) {
-    const int64_t end = smaller(begin + strip_rows(a), a.y.high);
-    NearRows<A> near(a, low.pixels(), is_apart, channels, begin, end);
-    near.clear();
-    const Pixels<A> pixels = near.pixels();
-    WeightedPoints<A> points(a, pixels, n, g);
-    with_count<A>(channels, [&](auto count) {
-      for (int64_t i = begin; i < end; ++i) {
-        high.read(i, i + 1);
-        for (int64_t j = 0; j < a.x.high; j += kTile) {
-          points.find(i, j);
-          adjoint_tile(points, pixels,
-                       fetch_positions<false>(high, i, j, a.x.high, channels, count));
+  WeightedPoints<A> points(a, near, n, g);
+  with_count<A>(channels, [&](auto count) {
+    for (int64_t i = 0; i < a.y.high; ++i) {
+      near.move(a.y.low_index(i));
+      high.read(i, i + 1);
+      for (int64_t j = 0; j < a.x.high; j += kTile) {
+        points.find(i, j);
+        adjoint_tile(points, points.pixels(),
+                     fetch_positions<false>(high, i, j, a.x.high, channels, count));
+      }
+    }
+  });
+  near.finish();
+  low.write(0, a.y.low);
+}
+
+// Low-res rows whose positions a thread takes at a time, group by group: groups share cache lines.
+constexpr int64_t kStripRows = 16;
+
+// Calls body(low-res rows, n, g, first row, last row) for all of the output.
+template <class A, class Body>
+void for_each_group(const PointArguments& a, const Parallel& parallel, const Body& body) {
+  const bool in_place = is_in_place<A>(a);
+  const bool dense = in_place && a.low.stride_x <= a.channels;
+  const int64_t rows = kStripRows * ((a.y.high + a.y.low - 1) / a.y.low);
+  for (int64_t n = 0; n < a.batch; ++n) {
+    parallel.for_each(a.y.high, [&](int64_t begin, int64_t end) {
+      for (int64_t i = begin; i < end; i += rows) {
+        for (int64_t g = 0; g < a.groups; ++g) {
+          NearRows<A> low({a.low, n, g, 0, a.channels, a.x.low}, a.y.low,
+                          dense ? Copy::kNone : Copy::kToRead, in_place);
+          body(low, n, g, i, smaller(i + rows, end));
         }
       }
     });
-    near.add_to_map();
-  }
-  low.write();
-}
-
-// Calls body(low-res map, n, g, first channel, channels, first row, last row) for all of the
-// output.
-template <class A, class Body>
-void for_each_strip(const PointArguments& a, int64_t block, const Parallel& parallel,
-                    const Body& body) {
-  const bool in_place = LowMap<A>::is_in_place(a);
-  for (int64_t n = 0; n < a.batch; ++n) {
-    if (in_place) {
-      parallel.for_each(a.y.high, [&](int64_t begin, int64_t end) {
-        for (int64_t i = begin; i < end; i += strip_rows(a)) {
-          for (int64_t g = 0; g < a.groups; ++g) {
-            const LowMap<A> low(a, n, g, 0, a.channels);
-            body(low, n, g, 0, a.channels, i, smaller(i + strip_rows(a), end));
-          }
-        }
-      });
-      continue;
-    }
-    for (int64_t g = 0; g < a.groups; ++g) {
-      for (int64_t channel = 0; channel < a.channels; channel += block) {
-        const int64_t channels = smaller(block, a.channels - channel);
-        LowMap<A> low(a, n, g, channel, channels);
-        low.read(parallel);
-        parallel.for_each(a.y.high, [&](int64_t begin, int64_t end) {
-          body(low, n, g, channel, channels, begin, end);
-        });
-      }
-    }
   }
 }
 
 template <class A>
 struct PointKernels {
   static void similarity(const PointArguments& a, const Parallel& parallel) {
-    for_each_strip<A>(
-        a, a.channels, parallel,
-        [&](const LowMap<A>& low, int64_t n, int64_t g, int64_t, int64_t, int64_t begin,
-            int64_t end) { point_similarity_rows<A, false>(a, a.weight, low, n, g, begin, end); });
+    for_each_group<A>(a, parallel, [&](NearRows<A>& low, auto... where) {
+      point_similarity_rows<A, false>(a, a.weight, low, where...);
+    });
   }
   static void gradients(const PointArguments& a, const Parallel& parallel) {
-    for_each_strip<A>(a, a.channels, parallel,
-                      [&](const LowMap<A>& low, int64_t n, int64_t g, int64_t, int64_t,
-                          int64_t begin, int64_t end) {
-                        point_similarity_rows<A, true>(a, a.weight_grad, low, n, g, begin, end);
-                      });
+    for_each_group<A>(a, parallel, [&](NearRows<A>& low, auto... where) {
+      point_similarity_rows<A, true>(a, a.weight_grad, low, where...);
+    });
   }
   static void assemble(const PointArguments& a, const Parallel& parallel) {
-    for_each_strip<A>(a, assemble_block(a), parallel,
-                      [&](const LowMap<A>& low, int64_t n, int64_t g, int64_t channel,
-                          int64_t channels, int64_t begin, int64_t end) {
-                        point_assemble_rows<A>(a, low, n, g, channel, channels, begin, end);
-                      });
+    for_each_group<A>(a, parallel, [&](NearRows<A>& low, auto... where) {
+      point_assemble_rows<A>(a, low, where...);
+    });
   }
 
   static void adjoint(const PointArguments& a, const Parallel& parallel) {
@@ -533,12 +527,6 @@ struct PointKernels {
                                   smaller(block, a.channels - channel));
       }
     });
-  }
-
-  // Channels that are copied at a time: so many that the copy has 4 % of the size of the output.
-  static int64_t assemble_block(const PointArguments& a) {
-    const int64_t fitting = a.groups * a.channels * a.y.high * a.x.high / (25 * a.y.low * a.x.low);
-    return smaller(a.channels, larger<int64_t>(fitting / 16 * 16, 16));
   }
 };
 
