@@ -177,7 +177,7 @@ def check_border(op: str, border: str, kernel_size: int, height: int, width: int
     Raises:
         ValueError: If there is not, or a window is shifted that is larger than the map.
     """
-    if border not in BORDERS:
+    if not isinstance(border, str) or border not in BORDERS:
         raise ValueError(f'{op}: border must be one of {", ".join(BORDERS)}, got {border!r}')
     if border == 'shift' and (height < kernel_size or width < kernel_size):
         raise ValueError(

@@ -1,5 +1,6 @@
 """Bad input: the error names the argument, the given and the allowed value."""
 
+import numpy as np
 import pytest
 import sapa_ops
 import torch
@@ -29,6 +30,7 @@ def point_inputs(**changes):
         (dict(kernel_size=3.0), ValueError, 'kernel_size must be a positive odd integer, got 3.0'),
         (dict(kernel_size=5), ValueError, r'weight must have 50 channels .*, got 18'),
         (dict(border='reflect'), ValueError, "one of zeros, replicate, shift, got 'reflect'"),
+        (dict(border=np.array(['zeros'])), ValueError, 'border must be one of zeros'),
         (dict(border=1), ValueError, 'border must be one of zeros, replicate, shift, got 1'),
         (dict(border='shift'), ValueError, r'no smaller than kernel_size=3, got .* = \(2, 3\)'),
         (dict(groups=3), ValueError, 'value has 4 channels, not divisible by groups=3'),

@@ -59,7 +59,7 @@ def describe_conditions(device: str) -> dict[str, Any]:
 
 def _origin() -> str:
     """The commit of the operators' sources, or else the folder that they were imported from."""
-    folder = os.path.dirname(sapa_ops.__file__)
+    folder = os.path.dirname(os.path.dirname(sapa_ops.__file__))  # csrc is beside the package
 
     def git(*command: str) -> str:
         command = ('git', '-C', folder, *command, '--', '.')
