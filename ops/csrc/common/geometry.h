@@ -66,8 +66,6 @@ struct Taps {
   SAPA_HD int64_t index(int64_t tap) const {
     return larger<int64_t>(0, smaller(start + tap, last));
   }
-  // Whether no two of them read the same.
-  SAPA_HD bool distinct() const { return start + begin >= 0 && start + end - 1 <= last; }
 };
 
 // The way back: where taps along one axis lie that read an index, from `begin` on. It is the index,

@@ -137,16 +137,6 @@ struct VectorLane {
     SAPA_UNROLL
     for (int k = 0; k < COUNT; ++k) v[k] += factor * other.v[k];
   }
-  SAPA_HD void add(const VectorLane& a, const VectorLane& b) {
-    SAPA_UNROLL
-    for (int k = 0; k < COUNT; ++k) v[k] += a.v[k] * b.v[k];
-  }
-  SAPA_HD A total() const {
-    Vector sum = v[0];
-    SAPA_UNROLL
-    for (int k = 1; k < COUNT; ++k) sum += v[k];
-    return total_of<A, kVectorBytes>(sum);
-  }
 };
 
 // A single channel, for those that are left after the vectors.
@@ -159,8 +149,6 @@ struct ScalarLane {
   SAPA_HD static ScalarLane load(const A* data) { return {*data}; }
   SAPA_HD void store(A* data) const { *data = v; }
   SAPA_HD void add(A factor, const ScalarLane& other) { v += factor * other.v; }
-  SAPA_HD void add(const ScalarLane& a, const ScalarLane& b) { v += a.v * b.v; }
-  SAPA_HD A total() const { return v; }
 };
 
 // An inner product over lanes, in parts that are to be added up.

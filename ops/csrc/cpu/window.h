@@ -143,36 +143,40 @@ void window_assemble_run(const WindowArguments& a, const Run& run) {
   }
 }
 
+// A tap of a window: where its key is, and its number.
+template <class A>
+struct Key {
+  const A* data;
+  int64_t tap;
+};
+
 // out[child][tap] = the inner products of CHILDREN queries with TAPS keys.
 template <int TAPS, class A, int CHILDREN>
-SAPA_HD void inner_products(const A* (&query)[CHILDREN], const A* key, int64_t key_stride,
-                            int64_t channels, A* (&out)[CHILDREN], int64_t tap) {
-  A total[CHILDREN][TAPS] = {};
-  auto add = [&](auto zero, int64_t begin, int64_t end) {
-    using Lane = decltype(zero);
-    Lane sum[CHILDREN][TAPS];
-    for (auto& child : sum) {
-      for (Lane& s : child) s = zero;
-    }
-    for (int64_t c = begin; c < end; c += Lane::kChannels) {
-      window_similarity<Lane>(
-          sum, [&](int t) { return Lane::load(key + t * key_stride + c); },
-          [&](int child) { return Lane::load(query[child] + c); });
-    }
-    SAPA_UNROLL
-    for (int child = 0; child < CHILDREN; ++child) {
-      SAPA_UNROLL
-      for (int t = 0; t < TAPS; ++t) total[child][t] += sum[child][t].total();
-    }
-  };
-  const int64_t vectors = channels / kVectorSize<A> * kVectorSize<A>;
-  if (vectors > 0) add(VectorLane<A, 1>::zero(), 0, vectors);
-  if (vectors < channels) add(ScalarLane<A>::zero(), vectors, channels);
+SAPA_HD void inner_products(const A* (&query)[CHILDREN], const Key<A>* keys, int64_t channels,
+                            A* (&out)[CHILDREN]) {
+  constexpr int kProducts = CHILDREN * TAPS;
+  Dot<A> sum[CHILDREN][TAPS] = {};
+  for_each_lane<A, 1>(channels, [&](auto lane, int64_t c) {
+    using Lane = decltype(lane);
+    window_similarity<Lane>(
+        sum, [&](int t) { return Lane::load(keys[t].data + c); },
+        [&](int child) { return Lane::load(query[child] + c); });
+  });
+  typename Dot<A>::Vector parts[kProducts];
+  A totals[kProducts];
   SAPA_UNROLL
-  for (int child = 0; child < CHILDREN; ++child) {
+  for (int n = 0; n < kProducts; ++n) parts[n] = sum[n / TAPS][n % TAPS].parts(channels);
+  if constexpr (kProducts % kVectorSize<A> == 0) {
     SAPA_UNROLL
-    for (int t = 0; t < TAPS; ++t) out[child][tap + t] = total[child][t];
+    for (int n = 0; n < kProducts; n += kVectorSize<A>) {
+      store_as(totals + n, totals_of<A>(parts + n));
+    }
+  } else {
+    SAPA_UNROLL
+    for (int n = 0; n < kProducts; ++n) totals[n] = total_of<A, kVectorBytes>(parts[n]);
   }
+  SAPA_UNROLL
+  for (int n = 0; n < kProducts; ++n) out[n / TAPS][keys[n % TAPS].tap] = totals[n];
 }
 
 template <class A>
@@ -181,16 +185,24 @@ void window_similarity_run(const WindowArguments& a, const Run& run) {
   Rows<A> low({a.low, run.n, run.g, 0, a.channels, a.x.low}, k);
   Rows<A> high({a.high, run.n, run.g, 0, a.channels, a.x.high}, child_rows(a));
   Rows<A> weight({a.weight, run.n, run.g, 0, k * k, a.x.high}, child_rows(a));
+  Buffer<const A*> window(k);
+  Buffer<Key<A>> keys(k * k);
   for (int64_t y = run.begin; y < run.end; ++y) {
     const Taps rows(y, k, a.y.low, a.border);
     const int64_t i_begin = a.y.first_child(y);
     const int64_t i_end = a.y.first_child(y + 1);
     low.read(rows.index(rows.begin), rows.index(rows.end - 1) + 1);
     high.read(i_begin, i_end);
+    for (int64_t dy = rows.begin; dy < rows.end; ++dy) window[dy] = low.row(rows.index(dy));
 
     for (int64_t x = 0; x < a.x.low; ++x) {
       const Taps taps(x, k, a.x.low, a.border);
-      const bool clipped = rows.end - rows.begin < k || taps.end - taps.begin < k;
+      int64_t count = 0;
+      for (int64_t dy = rows.begin; dy < rows.end; ++dy) {
+        for (int64_t dx = taps.begin; dx < taps.end; ++dx) {
+          keys[count++] = {window[dy] + taps.index(dx) * low.stride_x(), dy * k + dx};
+        }
+      }
       const auto compare = [&](auto children, const int64_t* i, const int64_t* j) {
         constexpr int CHILDREN = decltype(children)::value;
         const A* query[CHILDREN];
@@ -199,22 +211,16 @@ void window_similarity_run(const WindowArguments& a, const Run& run) {
         for (int child = 0; child < CHILDREN; ++child) {
           query[child] = high.row(i[child]) + j[child] * high.stride_x();
           out[child] = weight.row(i[child]) + j[child] * weight.stride_x();
-          if (clipped) {
+          if (count < k * k) {
             for (int64_t tap = 0; tap < k * k; ++tap) out[child][tap] = 0;
           }
         }
-        for (int64_t dy = rows.begin; dy < rows.end; ++dy) {
-          const A* row = low.row(rows.index(dy));
-          int64_t dx = taps.begin;
-          for (; taps.distinct() && dx + kRegisterBlock <= taps.end; dx += kRegisterBlock) {
-            inner_products<kRegisterBlock>(query, row + taps.index(dx) * low.stride_x(),
-                                           low.stride_x(), a.channels, out, dy * k + dx);
-          }
-          for (; dx < taps.end; ++dx) {
-            inner_products<1>(query, row + taps.index(dx) * low.stride_x(), low.stride_x(),
-                              a.channels, out, dy * k + dx);
-          }
+        constexpr int kTaps = kRegisterBlock * kChildren / CHILDREN;
+        int64_t n = 0;
+        for (; n + kTaps <= count; n += kTaps) {
+          inner_products<kTaps>(query, &keys[n], a.channels, out);
         }
+        for (; n < count; ++n) inner_products<1>(query, &keys[n], a.channels, out);
       };
       for_each_child(i_begin, i_end, a.x.first_child(x), a.x.first_child(x + 1), compare);
     }
