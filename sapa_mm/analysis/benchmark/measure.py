@@ -19,12 +19,15 @@ from .contestants import Case, Contestant, Maps, Trial, prepare
 
 FEWEST_RUNS = 3
 
-# glibc maps a block of 32 MB or more anew each time, and gives it back when it is freed; with these
-# settings, which it reads as a process starts, it keeps smaller ones than 4 GB.
-_KEEP_MEMORY = {
-    'MALLOC_MMAP_THRESHOLD_': '4000000000',
-    'MALLOC_TRIM_THRESHOLD_': '8000000000',
+# What glibc's malloc does, by settings that it reads as a process starts. Fresh: it maps a block of
+# 32 MB or more anew each time, and gives back what is freed; by default it may also keep as much as
+# that from smaller blocks. Reused: it keeps all blocks that are smaller than 4 GB.
+_MALLOC = {
+    'fresh': {'MALLOC_MMAP_THRESHOLD_': str(32 << 20), 'MALLOC_TRIM_THRESHOLD_': str(128 << 10)},
+    'reused': {'MALLOC_MMAP_THRESHOLD_': '4000000000', 'MALLOC_TRIM_THRESHOLD_': '8000000000'},
 }
+#: Whether results are written into new memory or into some that was freed before.
+PAGES = tuple(_MALLOC)
 _MB = 1e6
 _FLUSH_BYTES = 256 << 20  # beyond any GPU's L2 cache
 _FLUSHES = 8
@@ -202,14 +205,19 @@ def time_contestants(
     return [errors[n] if n in errors else next(timings) for n in range(len(entries))]
 
 
-def time_with_reused_memory(
-    entries: Sequence[tuple[Contestant, Case]], repeats: int, budget: float, seed: int = 0
+def time_with_pages(
+    pages: str,
+    entries: Sequence[tuple[Contestant, Case]],
+    repeats: int,
+    budget: float,
+    seed: int = 0,
 ) -> list[Timing | str]:
-    """Times contestants as ``time_contestants`` does, where memory that is freed is used again.
+    """Times contestants as ``time_contestants`` does, with fresh or with reused memory.
 
-    On a CPU that is a process of its own. torch's allocator for GPUs always keeps memory.
+    On a CPU that is a process of its own. torch's allocator for GPUs always reuses memory.
 
     Args:
+        pages (str): Of ``PAGES``.
         entries (Sequence[tuple[Contestant, Case]]): Contestants and cases, of one device and
             number of threads.
         repeats (int): Maximum number of runs of each.
@@ -222,13 +230,16 @@ def time_with_reused_memory(
     if not entries or entries[0][1].device != 'cpu':
         return time_contestants(entries, repeats, budget, seed)
     threads = entries[0][1].threads
-    return call_keeping_memory(threads, time_contestants, entries, repeats, budget, seed)
+    return call_with_pages(pages, threads, time_contestants, entries, repeats, budget, seed)
 
 
-def call_keeping_memory(threads: int, function: Callable[..., _T], *args: Any) -> _T:
-    """Calls a function in a new process whose malloc keeps what is freed; glibc's alone does.
+def call_with_pages(pages: str, threads: int, function: Callable[..., _T], *args: Any) -> _T:
+    """Calls a function in a new process whose malloc is set for fresh or for reused memory.
+
+    Other systems' malloc than glibc's does as it likes.
 
     Args:
+        pages (str): Of ``PAGES``.
         threads (int): CPU threads.
         function (Callable): What to call; it is imported there.
         *args: Its arguments.
@@ -238,7 +249,7 @@ def call_keeping_memory(threads: int, function: Callable[..., _T], *args: Any) -
     """
     context = multiprocessing.get_context('spawn')  # a fork has read its settings already
     with (
-        _environment(_KEEP_MEMORY),
+        _environment(_MALLOC[pages]),
         ProcessPoolExecutor(1, context, _start_threads, (threads,)) as pool,
     ):
         return pool.submit(function, *args).result()

@@ -26,16 +26,15 @@ from .contestants import (
 )
 from .measure import (
     FEWEST_RUNS,
+    PAGES,
     Timing,
     measure_memory,
-    time_contestants,
-    time_with_reused_memory,
+    time_with_pages,
 )
 from .report import add_ratios, find_cliffs, format_tables, write_report
 
 DTYPES = ('float32', 'bfloat16', 'float16', 'float64')
 DEVICES = ('cpu', 'cuda')
-PAGES = ('fresh', 'reused')
 
 # The settings that vary one at a time, and what they are called in a case.
 _AXES = {'sizes': 'size', 'channels': 'channels', 'batches': 'batch', 'threads': 'threads'}
@@ -196,8 +195,9 @@ def _measure(
     timings = {}
     for pages in settings.pages or ():
         _progress(f'{where}, {dtype}: time of {len(entries)} contestants, {pages} memory')
-        time_all = time_contestants if pages == 'fresh' else time_with_reused_memory
-        timings[pages] = time_all(entries, settings.repeats, settings.budget, settings.seed)
+        timings[pages] = time_with_pages(
+            pages, entries, settings.repeats, settings.budget, settings.seed
+        )
     if settings.memory:
         _progress(f'{where}, {dtype}: memory')
     results = []
