@@ -105,12 +105,13 @@ SAPA_HD int64_t and_of(Vector v) {
   }
 }
 
-// COUNT vectors: COUNT * kVectorSize channels.
-template <class A, int COUNT>
+// Channels: COUNT vectors of BYTES.
+template <class A, int COUNT, int BYTES = kVectorBytes>
 struct VectorLane {
-  using Vector = typename VectorOf<A, kVectorBytes>::Type;
-  using Unaligned = typename VectorOf<A, kVectorBytes>::Unaligned;
-  static constexpr int kChannels = COUNT * kVectorSize<A>;
+  using Vector = typename VectorOf<A, BYTES>::Type;
+  using Unaligned = typename VectorOf<A, BYTES>::Unaligned;
+  static constexpr int kSize = BYTES / static_cast<int>(sizeof(A));
+  static constexpr int kChannels = COUNT * kSize;
   Vector v[COUNT];
 
   SAPA_HD static VectorLane zero() {
@@ -123,15 +124,13 @@ struct VectorLane {
     VectorLane lane;
     SAPA_UNROLL
     for (int k = 0; k < COUNT; ++k) {
-      lane.v[k] = *reinterpret_cast<const Unaligned*>(data + k * kVectorSize<A>);
+      lane.v[k] = *reinterpret_cast<const Unaligned*>(data + k * kSize);
     }
     return lane;
   }
   SAPA_HD void store(A* data) const {
     SAPA_UNROLL
-    for (int k = 0; k < COUNT; ++k) {
-      *reinterpret_cast<Unaligned*>(data + k * kVectorSize<A>) = v[k];
-    }
+    for (int k = 0; k < COUNT; ++k) *reinterpret_cast<Unaligned*>(data + k * kSize) = v[k];
   }
   SAPA_HD void add(A factor, const VectorLane& other) {
     SAPA_UNROLL
@@ -139,36 +138,35 @@ struct VectorLane {
   }
 };
 
-// A single channel, for those that are left after the vectors.
-template <class A>
-struct ScalarLane {
-  static constexpr int kChannels = 1;
-  A v;
+// A vector of BYTES with zeros after it. (Through memory, the processor waits for it.)
+template <class A, int BYTES, int... I>
+SAPA_HD auto padded(typename VectorOf<A, BYTES>::Type v, std::integer_sequence<int, I...>) {
+  if constexpr (BYTES == kVectorBytes) {
+    return v;
+  } else {
+#ifdef SAPA_SHUFFLE
+    const auto twice = SAPA_SHUFFLE(v, decltype(v){}, I...);
+#else
+    typename VectorOf<A, 2 * BYTES>::Type twice{};
+    memcpy(&twice, &v, BYTES);
+#endif
+    return padded<A, 2 * BYTES>(twice, std::make_integer_sequence<int, 2 * sizeof...(I)>{});
+  }
+}
 
-  SAPA_HD static ScalarLane zero() { return {A(0)}; }
-  SAPA_HD static ScalarLane load(const A* data) { return {*data}; }
-  SAPA_HD void store(A* data) const { *data = v; }
-  SAPA_HD void add(A factor, const ScalarLane& other) { v += factor * other.v; }
-};
-
-// An inner product over lanes, in parts that are to be added up.
+// An inner product over lanes, as a vector whose elements are to be added up.
 template <class A>
 struct Dot {
   using Vector = typename VectorOf<A, kVectorBytes>::Type;
-  Vector vector;
-  A rest;
+  Vector parts;
 
-  template <int COUNT>
-  SAPA_HD void add(const VectorLane<A, COUNT>& a, const VectorLane<A, COUNT>& b) {
+  template <int COUNT, int BYTES>
+  SAPA_HD void add(const VectorLane<A, COUNT, BYTES>& a, const VectorLane<A, COUNT, BYTES>& b) {
     SAPA_UNROLL
-    for (int k = 0; k < COUNT; ++k) vector += a.v[k] * b.v[k];
-  }
-  SAPA_HD void add(const ScalarLane<A>& a, const ScalarLane<A>& b) { rest += a.v * b.v; }
-
-  SAPA_HD Vector parts(int64_t channels) const {
-    Vector sum = vector;
-    if (channels % kVectorSize<A> != 0) sum[0] += rest;
-    return sum;
+    for (int k = 0; k < COUNT; ++k) {
+      constexpr auto kTwice = std::make_integer_sequence<int, 2 * BYTES / sizeof(A)>{};
+      parts += padded<A, BYTES>(a.v[k] * b.v[k], kTwice);
+    }
   }
 };
 
@@ -190,16 +188,19 @@ struct Simd {
   SAPA_HD static Index index(Value whole) { return __builtin_convertvector(whole, Index); }
 };
 
-// Calls body(lane type, first channel) for all channels, in the widest lanes that fit.
-template <class A, int COUNT, class Body>
+// Calls body(lane type, first channel) for all channels, in the widest lanes that fit: of 16 bytes
+// and more, or at last of a single channel.
+template <class A, int COUNT, int BYTES = kVectorBytes, class Body>
 SAPA_HD void for_each_lane(int64_t channels, const Body& body, int64_t begin = 0) {
-  using Lane = VectorLane<A, COUNT>;
+  using Lane = VectorLane<A, COUNT, BYTES>;
   int64_t c = begin;
   for (; c + Lane::kChannels <= channels; c += Lane::kChannels) body(Lane{}, c);
   if constexpr (COUNT > 1) {
-    for_each_lane<A, COUNT / 2>(channels, body, c);
-  } else {
-    for (; c < channels; ++c) body(ScalarLane<A>{}, c);
+    for_each_lane<A, COUNT / 2, BYTES>(channels, body, c);
+  } else if constexpr (BYTES > 16) {
+    for_each_lane<A, 1, BYTES / 2>(channels, body, c);
+  } else if constexpr (BYTES > sizeof(A)) {
+    for_each_lane<A, 1, sizeof(A)>(channels, body, c);
   }
 }
 

@@ -337,7 +337,7 @@ __attribute__((noinline)) void multiply_tile(const TilePoint<A>& point, Pixels<A
       }
     });
     SAPA_UNROLL
-    for (int k = 0; k < kProducts; ++k) products[k][j] = product[k].parts(high.channels());
+    for (int k = 0; k < kProducts; ++k) products[k][j] = product[k].parts;
   }
 }
 

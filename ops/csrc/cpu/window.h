@@ -165,7 +165,7 @@ SAPA_HD void inner_products(const A* (&query)[CHILDREN], const Key<A>* keys, int
   typename Dot<A>::Vector parts[kProducts];
   A totals[kProducts];
   SAPA_UNROLL
-  for (int n = 0; n < kProducts; ++n) parts[n] = sum[n / TAPS][n % TAPS].parts(channels);
+  for (int n = 0; n < kProducts; ++n) parts[n] = sum[n / TAPS][n % TAPS].parts;
   if constexpr (kProducts % kVectorSize<A> == 0) {
     SAPA_UNROLL
     for (int n = 0; n < kProducts; n += kVectorSize<A>) {

@@ -20,10 +20,10 @@ from .contestants import Case, Contestant, Maps, Trial, prepare
 FEWEST_RUNS = 3
 
 # What glibc's malloc does, by settings that it reads as a process starts. Fresh: it maps a block of
-# 32 MB or more anew each time, and gives back what is freed; by default it may also keep as much as
-# that from smaller blocks. Reused: it keeps all blocks that are smaller than 4 GB.
+# 1 MB or more anew each time, and gives it back when it is freed. (By default from 32 MB on, but
+# larger ones may also go where smaller ones lay.) Reused: it keeps all that are smaller than 4 GB.
 _MALLOC = {
-    'fresh': {'MALLOC_MMAP_THRESHOLD_': str(32 << 20), 'MALLOC_TRIM_THRESHOLD_': str(128 << 10)},
+    'fresh': {'MALLOC_MMAP_THRESHOLD_': str(1 << 20)},
     'reused': {'MALLOC_MMAP_THRESHOLD_': '4000000000', 'MALLOC_TRIM_THRESHOLD_': '8000000000'},
 }
 #: Whether results are written into new memory or into some that was freed before.

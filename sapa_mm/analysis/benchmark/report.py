@@ -54,7 +54,7 @@ _CLOCK = {
     'its cache is flushed\n  before each run.',
 }
 _PAGES = {
-    'cpu': '`fresh`: for results of 32 MB and more, glibc asks the kernel for new pages each '
+    'cpu': '`fresh`: for results of 1 MB and more, glibc asks the kernel for new pages each '
     'time,\n  which are zeroed as they are first written. `reused`: it keeps what was freed '
     '(by\n  `MALLOC_MMAP_THRESHOLD_`, `MALLOC_TRIM_THRESHOLD_`), so that no page is new.',
     'cuda': "Memory is reused, by torch's allocator.",
