@@ -14,10 +14,9 @@
 namespace sapa {
 namespace SAPA_CPU_CAPABILITY {
 
-// A low-res map, and a copy of its rows [begin, end). Pixel (y, x) is y * row + x * column elements
-// from the beginning of the map; in the copy, where row y takes the place of row y - kNear, y %
-// kNear
-// * copy_row + x * copy_column.
+// A low-res map, and a copy of its rows [begin, end), each in the place of the one kNear before it.
+// Pixel (y, x) is y * row + x * column elements from the beginning of the map, and
+// y % kNear * copy_row + x * copy_column from that of the copy.
 template <class A>
 struct Pixels {
   A* data[2];  // of the map, of the copy
@@ -45,7 +44,7 @@ bool is_in_place(const PointArguments& a) {
          (a.y.low - 1) * a.low.stride_y + (a.x.low - 1) * a.low.stride_x <= kMost;
 }
 
-// The rows near a low-res row, that moves on.
+// The rows near a low-res row that moves on.
 template <class A>
 class NearRows {
  public:
