@@ -61,13 +61,13 @@ def _origin() -> str:
     """The commit of the operators' sources, or else the folder that they were imported from."""
     folder = os.path.dirname(os.path.dirname(sapa_ops.__file__))  # csrc is beside the package
 
-    def git(*command: str) -> str:
-        command = ('git', '-C', folder, *command, '--', '.')
+    def git(arguments: list[str]) -> str:
+        command = ['git', '-C', folder, *arguments, '--', '.']
         return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
 
     try:
-        commit = git('log', '-1', '--format=%h')
-        changed = git('status', '--porcelain')
+        commit = git(['log', '-1', '--format=%h'])
+        changed = git(['status', '--porcelain'])
     except (OSError, subprocess.CalledProcessError):
         commit = changed = ''
     return f'commit {commit}{" and changes" if changed else ""}' if commit else folder
