@@ -24,7 +24,7 @@ def slow_boundary(mask, iterations):
     return mask & ~eroded[1:-1, 1:-1]
 
 
-def slow_biou(images, classes, ratio=0.02, ignore_index=255):
+def slow_biou(images, classes, distance=0.02, ignore_index=255):
     """Per class: intersection over union of the boundaries, or None where there is none."""
     ious = []
     for label in range(classes):
@@ -33,7 +33,8 @@ def slow_biou(images, classes, ratio=0.02, ignore_index=255):
             prediction = prediction.copy()
             prediction[truth == ignore_index] = ignore_index
             height, width = truth.shape
-            d = max(1, round(ratio * (height**2 + width**2) ** 0.5))
+            share = isinstance(distance, float)
+            d = max(1, round(distance * (height**2 + width**2) ** 0.5)) if share else distance
             ours = slow_boundary((prediction == label) & (truth != ignore_index), d)
             theirs = slow_boundary(truth == label, d)
             intersection += (ours & theirs).sum()
@@ -61,7 +62,7 @@ def measure(images, classes, **options):
 
 
 def check(images, classes, **options):
-    expected = slow_biou(images, classes, options.get('dilation_ratio', 0.02))
+    expected = slow_biou(images, classes, options.get('distance', 0.02))
     metrics = measure(images, classes, classwise=True, **options)
     occurring = [value for value in expected if value is not None]
     assert metrics.pop('bIoU') == pytest.approx(100 * np.mean(occurring))
@@ -70,8 +71,8 @@ def check(images, classes, **options):
 
 
 @pytest.mark.parametrize('seed', range(6))
-@pytest.mark.parametrize('ratio', [0.001, 0.02, 0.1, 2])
-def test_random_masks(ratio, seed):
+@pytest.mark.parametrize('distance', [0.001, 0.02, 0.1, 0.99, 1, 3, 40])
+def test_random_masks(distance, seed):
     rng = np.random.default_rng(seed)
     images = []
     for height, width in ((31, 47), (64, 40), (9, 5), (1, 7)):
@@ -79,7 +80,22 @@ def test_random_masks(ratio, seed):
         prediction = np.where(rng.random(truth.shape) < 0.1, rng.integers(0, 5, truth.shape), truth)
         truth[rng.random(truth.shape) < 0.05] = 255
         images.append((np.roll(prediction, 2, 1), truth))
-    check(images, 5, dilation_ratio=ratio)
+    check(images, 5, distance=distance)
+
+
+def test_the_default_is_the_papers():
+    """2 % of the diagonal; any distance beyond the image's size leaves the IoU."""
+    rng = np.random.default_rng(0)
+    truth, prediction = (blobs(rng, 360, 480, 4, 40) for _ in range(2))
+    default = measure([(prediction, truth)], 4)
+    assert default == measure([(prediction, truth)], 4, distance=12)
+    assert default != measure([(prediction, truth)], 4, distance=11)
+    ious = [
+        ((prediction == n) & (truth == n)).sum() / ((prediction == n) | (truth == n)).sum()
+        for n in range(4)
+    ]
+    whole = measure([(prediction, truth)], 4, distance=10**9)
+    assert whole['bIoU'] == pytest.approx(100 * np.mean(ious))
 
 
 def test_noise():
@@ -141,9 +157,10 @@ class TestBadInput:
         [
             (dict(num_workers=0), 'num_workers must be a positive integer, got 0'),
             (dict(num_workers=1.5), 'num_workers must be a positive integer, got 1.5'),
-            (dict(dilation_ratio=0), 'dilation_ratio must be positive, got 0'),
-            (dict(dilation_ratio=float('nan')), 'dilation_ratio must be positive, got nan'),
-            (dict(dilation_ratio=float('inf')), 'dilation_ratio must be positive, got inf'),
+            *(
+                (dict(distance=value), f'distance must be an integer of 1 or more, .*, got {value}')
+                for value in (0, -3, 0.0, 1.0, 3.0, True, float('nan'), float('inf'), None)
+            ),
         ],
     )
     def test_arguments(self, options, message):
@@ -189,5 +206,5 @@ def test_errors_of_other_kinds_name_the_image(monkeypatch):
 
 
 def test_builds_from_the_registry():
-    metric = METRICS.build(dict(type='BoundaryIoUMetric', dilation_ratio=0.01))
-    assert metric.dilation_ratio == 0.01
+    metric = METRICS.build(dict(type='BoundaryIoUMetric', distance=3))
+    assert metric.distance == 3
