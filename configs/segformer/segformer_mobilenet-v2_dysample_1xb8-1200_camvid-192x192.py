@@ -1,0 +1,3 @@
+_base_ = './segformer_mobilenet-v2_bilinear_1xb8-1200_camvid-192x192.py'
+
+model = dict(decode_head=dict(upsample_cfg=dict(type='dysample', style='lp', groups=4)))

@@ -1,0 +1,5 @@
+_base_ = './segformer_mobilenet-v2_bilinear_1xb8-1200_camvid-192x192.py'
+
+model = dict(
+    decode_head=dict(upsample_cfg=dict(type='sapa_b', embed_dims=32, kernel_size=5, pre_norm=True))
+)
