@@ -9,6 +9,7 @@ import torch
 from mmengine.dist import is_main_process
 from mmengine.hooks import Hook
 from mmengine.registry import HOOKS
+from mmengine.runner import set_random_seed
 from torch.utils.data import DataLoader
 
 
@@ -58,12 +59,18 @@ class RandomStateHook(Hook):
 
     In a distributed run only rank 0 saves checkpoints, so only its states continue; the other
     ranks restart from their seeds.
+
+    Args:
+        reseed (bool): Whether a training that starts does so from the seed's states, whatever
+            building the model drew: models of other parts then see the same batches.
+            Defaults to False.
     """
 
     # Last in every stage, so that no other hook draws from a restored state.
     priority = 'LOWEST'
 
-    def __init__(self) -> None:
+    def __init__(self, reseed: bool = False) -> None:
+        self._reseed = reseed
         self._loaded: dict | None = None
         self._before_val: dict = {}
 
@@ -87,7 +94,7 @@ class RandomStateHook(Hook):
         self._loaded = checkpoint.get('random_state')
 
     def before_train(self, runner) -> None:
-        """Schedule restoring the states before the first batch of a resumed run.
+        """Reseed, or schedule restoring the states before the first batch of a resumed run.
 
         Args:
             runner (Runner): The runner.
@@ -100,6 +107,9 @@ class RandomStateHook(Hook):
             loader.generator = torch.Generator().manual_seed(torch.initial_seed())
 
         state, self._loaded = self._loaded, None
+        if runner.iter == 0 and self._reseed:
+            of_ranks = runner.cfg.get('randomness', {}).get('diff_rank_seed', False)
+            set_random_seed(runner.seed, diff_rank_seed=of_ranks)
         if runner.iter == 0 or not is_main_process():  # only weights were loaded
             return
         if state is None:
