@@ -19,8 +19,10 @@ _LOCK, _WORKER_LOCK = 'run.lock', 'worker.lock'
 _OUR_IMPORT = re.compile(r"\s+'sapa_mm\.[\w.]+',")
 #: Key in a run's settings: whether it is a small model in place of the paper's.
 IS_SMALL = 'is_small'
+#: Key in a run's settings: the test image whose prediction is kept.
+PICTURED = 'pictured'
 _PROGRESS, _FAILURE, _RESULT = 'progress.json', 'failure.txt', 'result.json'
-_VALIDATIONS = 'validations.json'
+_VALIDATIONS, _TEST = 'validations.json', 'test.json'
 
 
 @dataclasses.dataclass(frozen=True)
@@ -148,6 +150,19 @@ class RunFiles:
             return {}
         content = read_json(self.path(_VALIDATIONS), 'out')
         return {int(iteration): metrics for iteration, metrics in content.items()}
+
+    @property
+    def prediction(self) -> str:
+        """Path of the predicted labels of an image of the test set."""
+        return self.path('prediction.png')
+
+    def write_test(self, counts: dict) -> None:
+        """Write what was counted in the test set; see ``count_pixels``."""
+        self._write(_TEST, json.dumps(counts))
+
+    def read_test(self) -> dict:
+        """Read what was counted in the test set."""
+        return read_json(self.path(_TEST), 'out')
 
     def write_failure(self, reason: str) -> None:
         """Write why the run failed."""

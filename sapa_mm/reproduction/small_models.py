@@ -70,7 +70,7 @@ class SmallModel:
         cfg = read_config(config)
         options = move_data(cfg, data_root)
         if iterations is not None:
-            options.update(_schedule_options(cfg, iterations))
+            options.update(schedule_options(cfg, iterations))
         return TrainingRun(title, config, work_dir, {**options, **(cfg_options or {})})
 
 
@@ -127,7 +127,7 @@ def stand_in_recipe(
     path = os.path.join(configs, model.config(model.interpolation))
     paper = read_config(os.path.join(configs, config))
     small = read_config(path)
-    options = {**move_data(small, data_root), **_schedule_options(small, iterations)}
+    options = {**move_data(small, data_root), **schedule_options(small, iterations)}
     key, part = upsampled_part(paper.model)
     options |= {f'{key}.upsample_cfg.{name}': value for name, value in part.upsample_cfg.items()}
     depth = _SMALL_DEPTHS.get(paper.model.get('backbone', {}).get('depth'))
@@ -136,7 +136,7 @@ def stand_in_recipe(
     return path, options
 
 
-def _schedule_options(cfg: Config, iterations: int) -> dict[str, object]:
+def schedule_options(cfg: Config, iterations: int) -> dict[str, object]:
     """Scale a config's schedule to a number of iterations, 2 or more."""
     scale = iterations / cfg.train_cfg.max_iters
     options = {

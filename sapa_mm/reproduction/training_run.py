@@ -11,7 +11,7 @@ from ..engine.resume import set_damaged_aside
 from ..engine.training import prepare_training, use_amp
 from ..utils.text import printable
 from .launcher import Launcher, child_process, find_reason
-from .run_files import IS_SMALL, OtherSettings, Progress, RunFiles
+from .run_files import IS_SMALL, PICTURED, OtherSettings, Progress, RunFiles
 from .training_result import TrainingResult, train_and_measure
 
 _WORKER = 'sapa_mm.reproduction.worker'
@@ -53,6 +53,9 @@ class TrainingRun:
         amp (bool): Whether to train with automatic mixed precision. Defaults to False.
         is_small (bool): Whether it is a small model in place of the paper's; part of its settings.
             Defaults to False.
+        pictured (str | None): For a segmentor: name of a test image, without suffix, whose
+            prediction is kept when the last checkpoint is tested, which is done once, at the end.
+            Defaults to None, for no test.
     """
 
     title: str
@@ -62,6 +65,7 @@ class TrainingRun:
     auto_scale_lr: bool = False
     amp: bool = False
     is_small: bool = False
+    pictured: str | None = None
 
     @property
     def files(self) -> RunFiles:
@@ -173,7 +177,8 @@ class TrainingRun:
         settings = self._prepare(launcher.kind == 'slurm', **own).to_dict()
         for key in ('work_dir', 'launcher'):
             del settings[key]
-        return {**settings, IS_SMALL: self.is_small}
+        own = {} if self.pictured is None else {PICTURED: self.pictured}
+        return {**settings, IS_SMALL: self.is_small, **own}
 
     def _start(self, launcher, on_progress, lock):
         # A run that was killed in its first save has no other checkpoint and starts anew.

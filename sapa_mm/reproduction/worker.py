@@ -10,13 +10,17 @@ from mmengine.config import Config
 from mmengine.dist import all_gather_object, is_main_process
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
+from torch import nn
 from torch.distributed import DistError
 
+from ..engine.check_loading_hook import unwrapped
 from ..engine.checkpoint import install_safe_loading
 from ..engine.processes import start_processes
 from ..engine.training import prepare_training
+from ..utils.files import write_image
 from .launcher import LAUNCHERS, end_with_parent
-from .run_files import Progress, RunFiles
+from .run_files import PICTURED, Progress, RunFiles
+from .study.pixel_counts import count_pixels
 from .training_result import train_and_measure
 from .training_run import describe_error
 
@@ -91,9 +95,19 @@ def _train(files: RunFiles, launcher: str) -> None:
     start_processes(cfg)
     with files.worker_lock() if is_main_process() else contextlib.nullcontext():
         _check_same_run(files, cfg)
-        _, result = train_and_measure(cfg, [_ProgressHook(files), _ValidationsHook(files)])
+        model, result = train_and_measure(cfg, [_ProgressHook(files), _ValidationsHook(files)])
         if is_main_process():
+            if PICTURED in cfg:
+                _test(files, cfg, unwrapped(model))
             files.write_result(result)
+
+
+def _test(files: RunFiles, cfg: Config, model: nn.Module) -> None:
+    """Test the last checkpoint, once."""
+    counts, prediction = count_pixels(model, cfg, cfg[PICTURED])
+    files.write_test(counts.to_json())
+    if prediction is not None:
+        write_image(files.prediction, prediction)
 
 
 def _is_of_another_process(error: Exception) -> bool:

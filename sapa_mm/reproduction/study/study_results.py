@@ -1,0 +1,199 @@
+"""The small files of a study: its settings, and a result of each run."""
+
+import dataclasses
+import itertools
+import json
+import os
+import shutil
+from collections.abc import Iterator, Sequence
+
+from ...utils.files import read_json, whole_file, write_whole
+from ..run_files import OtherSettings
+from ..training_result import TrainingResult
+from .pixel_counts import PixelCounts
+from .studies import Study, StudyRow
+
+_SETTINGS = 'settings.txt'
+
+
+@dataclasses.dataclass(frozen=True)
+class StudyResult:
+    """The result of a run.
+
+    Attributes:
+        upsampler (str): The upsampler's title.
+        variant (str): What distinguishes it from the upsampler's other rows.
+        seed (int): The random seed.
+        settings (dict): The options of the upsampler, all of them, the iterations, and the other
+            settings of the row.
+        initial_weights (str): SHA-256 of the initial weights.
+        training (TrainingResult): Metrics of the last validation, and costs.
+        validations (dict[int, dict[str, float]]): Metrics of all validations, by iteration.
+        test (PixelCounts): What the last checkpoint predicts of the test set.
+    """
+
+    upsampler: str
+    variant: str
+    seed: int
+    settings: dict
+    initial_weights: str
+    training: TrainingResult
+    validations: dict[int, dict[str, float]]
+    test: PixelCounts
+
+    def to_json(self) -> dict:
+        """What ``from_json`` reads."""
+        parts = {'training': vars(self.training), 'test': self.test.to_json()}
+        return {**vars(self), **parts}
+
+    @classmethod
+    def from_json(cls, content: dict) -> 'StudyResult':
+        """Read what ``to_json`` gave."""
+        return cls(
+            **{
+                **content,
+                'training': TrainingResult(**content['training']),
+                'validations': {int(at): m for at, m in content['validations'].items()},
+                'test': PixelCounts.from_json(content['test']),
+            }
+        )
+
+
+class StudyFolder:
+    """The folder of a study's results.
+
+    Args:
+        out (str): The folder of all studies.
+        study (Study): The study.
+    """
+
+    def __init__(self, out: str, study: Study) -> None:
+        self.folder = os.path.join(out, study.name)
+        self.study = study
+
+    @property
+    def settings(self) -> str | None:
+        """What all runs have in common, or None if there are no results."""
+        try:
+            with open(os.path.join(self.folder, _SETTINGS)) as file:
+                return file.read()
+        except FileNotFoundError:
+            return None
+
+    def claim(self, settings: str) -> None:
+        """Write the settings, unless they are there already.
+
+        Raises:
+            OtherSettings: If there are others.
+        """
+        if self.settings is None:
+            write_whole(os.path.join(self.folder, _SETTINGS), settings)
+        self.compare(settings, 'asked for')
+
+    def compare(self, settings: str, what: str) -> None:
+        """Compare settings with those of the folder.
+
+        Args:
+            settings (str): The settings.
+            what (str): What the error calls them.
+
+        Raises:
+            OtherSettings: If they differ.
+        """
+        kept = (self.settings or '').splitlines()
+        for before, now in itertools.zip_longest(kept, settings.splitlines(), fillvalue='nothing'):
+            if before != now:
+                raise OtherSettings(
+                    f'out: {self.folder} has results of other settings ({before.strip()}; {what}: '
+                    f'{now.strip()}); choose another folder'
+                )
+
+    def path(self, row: StudyRow, seed: int, suffix: str = '.json') -> str:
+        """The file of a result, or with '.png' of a prediction."""
+        return os.path.join(self.folder, f'{row.name}_seed-{seed}{suffix}')
+
+    def read(self, row: StudyRow, seed: int) -> StudyResult | None:
+        """Read a result; None if there is none.
+
+        Raises:
+            ValueError: If the file is damaged.
+        """
+        path = self.path(row, seed)
+        if not os.path.isfile(path):
+            return None
+        try:
+            return StudyResult.from_json(read_json(path, 'out'))
+        except (AttributeError, KeyError, TypeError) as error:
+            raise ValueError(f'out: {path} is no result of a study: {error}') from error
+
+    def keep(self, row: StudyRow, result: StudyResult, picture: str) -> None:
+        """Write a result, and the prediction of a row's first seed.
+
+        Args:
+            row (StudyRow): The row.
+            result (StudyResult): The result.
+            picture (str): The file of the prediction.
+        """
+        if result.seed == row.seeds[0] and os.path.isfile(picture):
+            with whole_file(self.path(row, result.seed, '.png')) as partial:
+                shutil.copyfile(picture, partial)
+        write_whole(self.path(row, result.seed), _format(result.to_json()) + '\n')
+
+
+def _format(content: dict) -> str:
+    """JSON with a line for each key, and one for each block of counts."""
+    lines = []
+    for key, value in content.items():
+        if key == 'test':
+            blocks = ',\n   '.join(json.dumps(block) for block in value['counts'])
+            rest = json.dumps({k: v for k, v in value.items() if k != 'counts'})
+            text = f'{rest[:-1]}, "counts": [\n   {blocks}]}}'
+        else:
+            text = json.dumps(value)
+        lines.append(f'  {json.dumps(key)}: {text}')
+    return '{\n' + ',\n'.join(lines) + '\n}'
+
+
+def read_results(
+    folders: Sequence[str], study: Study
+) -> tuple[dict[StudyRow, dict[int, StudyResult]], str]:
+    """Read the results of a study from several folders, such as those of several machines.
+
+    Args:
+        folders (Sequence[str]): The folders of all studies; the first that has a run counts.
+        study (Study): The study.
+
+    Returns:
+        tuple[dict, str]: The results by row and seed, and the settings; '' if there are none.
+
+    Raises:
+        OtherSettings: If the folders differ in their settings, or runs of a seed in their initial
+            weights.
+        ValueError: If a file is damaged.
+    """
+    results: dict[StudyRow, dict[int, StudyResult]] = {row: {} for row in study.rows}
+    first: StudyFolder | None = None
+    initial: dict[int, tuple[str, str]] = {}
+    for out in folders:
+        folder = StudyFolder(out, study)
+        if folder.settings is None:
+            continue
+        first = first or folder
+        first.compare(folder.settings, f'in {folder.folder}')
+        for row, seed in _runs(study):
+            result = folder.read(row, seed)
+            if result is None:
+                continue
+            own = folder.path(row, seed), result.initial_weights
+            path, weights = initial.setdefault(seed, own)
+            if weights != result.initial_weights:
+                raise OtherSettings(
+                    f'out: {own[0]} and {path} start from other weights '
+                    f'({result.initial_weights[:12]} and {weights[:12]}), and cannot be paired'
+                )
+            results[row].setdefault(seed, result)
+    return results, (first.settings or '') if first else ''
+
+
+def _runs(study: Study) -> Iterator[tuple[StudyRow, int]]:
+    return ((row, seed) for row in study.rows for seed in row.seeds)

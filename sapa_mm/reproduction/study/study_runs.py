@@ -1,0 +1,350 @@
+"""The runs of a study, which share initial weights, batches and everything but the upsampler."""
+
+import hashlib
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import cv2
+import torch
+from mmengine.registry import MODELS
+from mmengine.runner import set_random_seed
+
+from ...datasets.scenes.writers import WRITERS
+from ...engine.config import in_scope, read_config
+from ...engine.data_root import move_data
+from ...engine.loading import watch_pretrained
+from ...utils.configs import datasets_of, nested_configs
+from ...utils.files import check_writable, whole_file
+from ..file_lock import file_lock
+from ..launcher import Launcher
+from ..small_models import schedule_options
+from ..train_all import train_all
+from ..training_result import TrainingResult
+from ..training_run import OnProgress, TrainingRun
+from .pixel_counts import PixelCounts
+from .studies import Study, StudyRow
+from .study_results import StudyFolder, StudyResult
+
+_CHECKPOINTS = {
+    'default_hooks.checkpoint.interval': 100,
+    'default_hooks.checkpoint.max_keep_ckpts': 2,
+}
+
+
+#: What a result depends on.
+_PARTS = (
+    'model',
+    'train_dataloader',
+    'val_dataloader',
+    'val_evaluator',
+    'test_dataloader',
+    'test_evaluator',
+    'optim_wrapper',
+    'param_scheduler',
+    'train_cfg',
+    'custom_hooks',
+)
+
+
+@dataclass(frozen=True)
+class StudySettings:
+    """How a study is run.
+
+    Attributes:
+        configs (str): Folder of the configs.
+        out (str): Folder of the results.
+        data_root (str | None): Folder of the data; None for ``data/study_scenes``, which is written
+            if missing, or that of the configs.
+        iterations (int | None): Training iterations; None for those of the study.
+        cfg_options (dict): Settings to override in all configs, such as
+            ``model.backbone.init_cfg.checkpoint``. Defaults to none.
+    """
+
+    configs: str
+    out: str
+    data_root: str | None = None
+    iterations: int | None = None
+    cfg_options: dict = field(default_factory=dict)
+
+    def options(self, study: Study, length: float = 1) -> dict:
+        """The settings that all runs of a study override, for a multiple of its length."""
+        cfg = read_config(os.path.join(self.configs, study.config))
+        iterations = round(length * (self.iterations or study.iterations))
+        data_root = self.folder(study)
+        return {
+            **({} if data_root is None else move_data(cfg, data_root)),
+            **schedule_options(cfg, iterations),
+            'train_cfg.val_interval': max(1, iterations // 4),
+            **_CHECKPOINTS,
+            'custom_hooks.0.reseed': True,
+            **study.cfg_options,
+            **self.cfg_options,
+        }
+
+    def folder(self, study: Study) -> str | None:
+        """The folder of a study's data; None for that of its config."""
+        if study.generated is None:
+            return self.data_root and os.path.abspath(self.data_root)
+        return os.path.abspath(self.data_root or os.path.join('data', 'study_scenes'))
+
+
+@dataclass(frozen=True, kw_only=True)
+class StudyRun(TrainingRun):
+    """A run of a row with one seed.
+
+    Attributes:
+        study (Study): The study.
+        row (StudyRow): The row.
+        seed (int): The random seed.
+        settings (StudySettings): How it is run.
+    """
+
+    study: Study
+    row: StudyRow
+    seed: int
+    settings: StudySettings
+
+    @property
+    def folder(self) -> StudyFolder:
+        """The folder of the study's results."""
+        return StudyFolder(self.settings.out, self.study)
+
+    @property
+    def initial_weights(self) -> str:
+        """The file of initial weights, one for all runs of a seed."""
+        folder = os.path.dirname(self.work_dir)
+        return os.path.abspath(os.path.join(folder, f'initial_seed-{self.seed}.pth'))
+
+    def recipe(self) -> tuple[str, dict]:
+        """The study's config, and the settings that give it the row's upsampler and seed."""
+        published = read_config(os.path.join(self.settings.configs, self.row.published_config))
+        upsample_cfg = {**published.model.decode_head.upsample_cfg, **self.row.upsample_cfg}
+        return self.config, {
+            **self.settings.options(self.study, self.row.length),
+            **{f'model.decode_head.upsample_cfg.{k}': v for k, v in upsample_cfg.items()},
+            **self.row.cfg_options,
+            'randomness.seed': self.seed,
+            'load_from': self.initial_weights,
+        }
+
+    def train(
+        self, launcher: Launcher | None = None, on_progress: OnProgress | None = None
+    ) -> TrainingResult:
+        """See ``TrainingRun.train``; a result that is on record is not measured again."""
+        if (kept := self.folder.read(self.row, self.seed)) is not None:
+            return kept.training
+        make_initial_weights(self)
+        return super().train(launcher, on_progress)
+
+    @property
+    def state(self) -> str:
+        """See ``TrainingRun.state``."""
+        return super().state if self.folder.read(self.row, self.seed) is None else 'finished'
+
+    def collect(self, training: TrainingResult) -> StudyResult:
+        """Collect what is kept of a finished run."""
+        options = self.recipe()[1]
+        prefix = 'model.decode_head.upsample_cfg.'
+        own = {k.removeprefix(prefix): v for k, v in options.items() if k.startswith(prefix)}
+        return StudyResult(
+            upsampler=self.row.upsampler,
+            variant=self.row.variant,
+            seed=self.seed,
+            settings={
+                'upsample_cfg': own,
+                'iterations': options['train_cfg.max_iters'],
+                **self.row.cfg_options,
+            },
+            initial_weights=hash_weights(self.initial_weights),
+            training=training,
+            validations=self.files.read_validations(),
+            test=PixelCounts.from_json(self.files.read_test()),
+        )
+
+
+def make_initial_weights(run: StudyRun) -> None:
+    """Write the initial weights of a seed, backbone and head, unless they are there.
+
+    Those of upsamplers are left out, since each has its own.
+
+    Args:
+        run (StudyRun): A run with that seed.
+    """
+    path = run.initial_weights
+    with file_lock(f'{path}.lock'):
+        if os.path.isfile(path):
+            return
+        options = {**run.settings.options(run.study), 'randomness.seed': run.seed}
+        cfg = read_config(run.config, options)
+        set_random_seed(run.seed)
+        with in_scope(cfg):
+            model = MODELS.build(cfg.model)
+            watch_pretrained(model)
+            model.init_weights()
+        with whole_file(path) as partial:
+            torch.save({'state_dict': model.state_dict()}, partial)
+
+
+def hash_weights(path: str) -> str:
+    """SHA-256 of the tensors of a file, in the order of their names."""
+    digest = hashlib.sha256()
+    for name, value in sorted(torch.load(path, weights_only=True)['state_dict'].items()):
+        digest.update(name.encode() + value.contiguous().numpy().tobytes())
+    return digest.hexdigest()
+
+
+def list_study(
+    studies: Sequence[Study],
+    rows: Sequence[str],
+    seeds: Sequence[int] | None,
+    settings: StudySettings,
+) -> list[StudyRun]:
+    """List the runs of studies, all rows with the first seed first.
+
+    Args:
+        studies (Sequence[Study]): The studies.
+        rows (Sequence[str]): Which rows: their titles, or titles of upsamplers. Empty for all.
+        seeds (Sequence[int] | None): Which of the rows' seeds; None for all.
+        settings (StudySettings): How they are run.
+
+    Returns:
+        list[StudyRun]: The runs.
+
+    Raises:
+        ValueError: If no study has such a row, or none of its rows such a seed.
+    """
+    known = {key.lower() for study in studies for row in study.rows for key in _keys(row)}
+    if unknown := [name for name in rows if name.lower() not in known]:
+        titles = ', '.join(dict.fromkeys(row.title for study in studies for row in study.rows))
+        raise ValueError(f'rows: there is no row {", ".join(unknown)}; allowed are {titles}')
+    wanted = {name.lower() for name in rows}
+    runs = [
+        StudyRun(
+            title=f'{study.name}: {row.title}, seed {seed}',
+            config=os.path.join(settings.configs, study.config),
+            work_dir=os.path.join(settings.out, 'work_dirs', study.name, f'{row.name}_seed-{seed}'),
+            pictured=study.pictured,
+            study=study,
+            row=row,
+            seed=seed,
+            settings=settings,
+        )
+        for study in studies
+        for row in study.rows
+        if not wanted or wanted & {key.lower() for key in _keys(row)}
+        for seed in row.seeds
+        if seeds is None or seed in seeds
+    ]
+    if not runs:
+        raise ValueError(f'seeds: the rows have no seed {", ".join(map(str, seeds or ()))}')
+    return sorted(runs, key=lambda run: (studies.index(run.study), run.row.length, run.seed))
+
+
+def _keys(row: StudyRow) -> tuple[str, str]:
+    return row.title, row.upsampler
+
+
+def run_study(
+    studies: Sequence[Study],
+    rows: Sequence[str],
+    seeds: Sequence[int] | None,
+    settings: StudySettings,
+    launcher: Launcher,
+) -> list[str]:
+    """Train the rows of studies and keep a small file of each; see ``train_all``.
+
+    Args:
+        studies (Sequence[Study]): The studies.
+        rows (Sequence[str]): Which rows, see ``list_study``.
+        seeds (Sequence[int] | None): Which seeds, see ``list_study``.
+        settings (StudySettings): How they are run.
+        launcher (Launcher): How the processes are started.
+
+    Returns:
+        list[str]: An error message for each run that failed.
+
+    Raises:
+        OSError: If data, weights or a config is missing, or a folder cannot be written to.
+        OtherSettings: If the folder has results of other settings.
+        ValueError: See ``list_study``.
+    """
+    launcher.check_program()
+    runs = list_study(studies, rows, seeds, settings)
+    check_writable(settings.out, 'out', is_folder=True)
+    for study in dict.fromkeys(run.study for run in runs):
+        if study.generated is not None:
+            root = settings.folder(study)
+            with file_lock(root + '.lock'):
+                WRITERS['scenes'](root, **study.generated)
+        StudyFolder(settings.out, study).claim(describe_settings(study, settings))
+
+    def keep_result(run: StudyRun, result: TrainingResult) -> None:
+        if run.folder.read(run.row, run.seed) is None:
+            run.folder.keep(run.row, run.collect(result), run.files.prediction)
+
+    return train_all(runs, launcher, keep_result)
+
+
+def describe_settings(study: Study, settings: StudySettings) -> str:
+    """Describe what all runs of a study have in common: config, data, pretrained weights.
+
+    Args:
+        study (Study): The study.
+        settings (StudySettings): How it is run.
+
+    Returns:
+        str: The description, in which no path of this machine is named.
+
+    Raises:
+        OSError: If data or weights are missing.
+        ValueError: If a config cannot be read.
+    """
+    cfg = read_config(os.path.join(settings.configs, study.config), settings.options(study))
+    lines = []
+    for split in ('train', 'val', 'test'):
+        for _, dataset in datasets_of(cfg, split):
+            prefix = dataset.data_prefix
+            for kind, part, suffix in (
+                ('images', 'img_path', dataset.img_suffix),
+                ('label maps', 'seg_map_path', dataset.seg_map_suffix),
+            ):
+                folder = os.path.join(dataset.data_root, prefix[part])
+                count, digest = _hash_images(folder, suffix)
+                lines.append(f'# {split}, {kind}: {count} {suffix}, SHA-256 of pixels {digest}')
+    for key, nested in nested_configs(cfg.model, 'model'):
+        checkpoint = nested.get('checkpoint')
+        if isinstance(checkpoint, str):
+            with open(checkpoint, 'rb') as file:
+                digest = hashlib.file_digest(file, 'sha256').hexdigest()
+            lines.append(f'# {key}.checkpoint: SHA-256 {digest}')
+    settings = cfg.to_dict()
+    lines += [
+        f'{key} = {value!r}' for part in _PARTS for key, value in _leaves(settings[part], part)
+    ]
+    return '\n'.join([*lines, ''])
+
+
+def _hash_images(folder: str, suffix: str) -> tuple[int, str]:
+    """Number of the images of a folder, and SHA-256 of their names and pixels."""
+    digest = hashlib.sha256()
+    names = sorted(name for name in os.listdir(folder) if name.endswith(suffix))
+    for name in names:
+        pixels = cv2.imread(os.path.join(folder, name), cv2.IMREAD_UNCHANGED)
+        if pixels is None:
+            raise ValueError(f'data_root: {os.path.join(folder, name)} is no image')
+        digest.update(name.encode() + pixels.tobytes())
+    return len(names), digest.hexdigest()
+
+
+def _leaves(settings: Any, name: str) -> Iterator[tuple[str, Any]]:
+    """The settings below a dotted key, without paths."""
+    if isinstance(settings, (list, tuple)) and any(isinstance(item, dict) for item in settings):
+        settings = dict(enumerate(settings))
+    if not isinstance(settings, dict):
+        yield name, list(settings) if isinstance(settings, tuple) else settings
+        return
+    for key, value in settings.items():
+        if key not in ('data_root', 'checkpoint'):
+            yield from _leaves(value, f'{name}.{key}')
