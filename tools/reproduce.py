@@ -1,4 +1,4 @@
-"""Rerun the paper's tables: list them, train their rows, report its figures beside ours.
+"""Rerun the paper's tables, and our study: list them, train their rows, report the figures.
 
 Examples:
     python tools/reproduce.py list
@@ -7,6 +7,8 @@ Examples:
     python tools/reproduce.py commands --table 5 --seeds 0 1 2
     python tools/reproduce.py latency
     python tools/reproduce.py report --table 3 5
+    python tools/reproduce.py study run --study camvid --weights mobilenet_v2.pth
+    python tools/reproduce.py study report --out work_dirs/study
 """
 
 import argparse
@@ -22,17 +24,26 @@ from sapa_mm.reproduction.latency import LATENCY_FILE, measure_latency
 from sapa_mm.reproduction.launcher import LAUNCHERS, Launcher
 from sapa_mm.reproduction.paper_tables import PAPER_TABLES, PaperTable
 from sapa_mm.reproduction.report_formats import write_report
+from sapa_mm.reproduction.study.studies import STUDIES
+from sapa_mm.reproduction.study.study_report import write_study
+from sapa_mm.reproduction.study.study_runs import (
+    StudySettings,
+    list_states,
+    list_study,
+    run_study,
+)
 from sapa_mm.reproduction.table_runs import (
     Scenes,
     TableSettings,
-    list_commands,
     list_runs,
     list_tables,
     run_tables,
 )
+from sapa_mm.reproduction.train_all import list_commands
 from sapa_mm.utils.flags import exit_on, name_flags
 
 ITERATIONS = 100
+STUDY_OUT = 'work_dirs/study'
 
 
 def seed(text: str) -> int:
@@ -49,6 +60,7 @@ def make_parser() -> argparse.ArgumentParser:
     )
     commands = parser.add_subparsers(dest='command', required=True)
     folders, training = (argparse.ArgumentParser(add_help=False) for _ in range(2))
+    launching = make_launcher_parser()
     folders.add_argument(
         '--scenes',
         action='store_true',
@@ -63,25 +75,6 @@ def make_parser() -> argparse.ArgumentParser:
         '--configs',
         default=str(Path(__file__).parents[1] / 'configs'),
         help='folder of the configs (default: those beside this tool)',
-    )
-    training.add_argument('--launcher', choices=LAUNCHERS, default='none', help='default: none')
-    training.add_argument(
-        '--gpus',
-        type=int,
-        help='GPUs on each node, a process for each (default: 1, or 0 with --processes)',
-    )
-    training.add_argument(
-        '--processes', type=int, help='processes on each node without GPUs (default: 1)'
-    )
-    training.add_argument(
-        '--nodes', type=int, default=1, help='with --launcher slurm: nodes of each row (default: 1)'
-    )
-    training.add_argument(
-        '--launcher-options',
-        type=shlex.split,
-        default='',
-        metavar='TEXT',
-        help="more options of torchrun or srun, such as='--partition=gpu --time=24:00:00'",
     )
     training.add_argument('--amp', action='store_true', help='train with automatic mixed precision')
     training.add_argument(
@@ -100,17 +93,83 @@ def make_parser() -> argparse.ArgumentParser:
         ('latency', [tables, folders], "time the upsamplers on this machine's device"),
         (
             'run',
-            [runs, folders, training],
+            [runs, folders, launching, training],
             'train; run again, it continues where it stopped; several at once share the rows',
         ),
         (
             'commands',
-            [runs, folders, training],
+            [runs, folders, launching, training],
             'print a command for each row and seed that is not finished, for a scheduler',
         ),
     ):
         commands.add_parser(name, parents=parents, help=text)
+    help = 'which upsampler to take: a study on generated scenes and on CamVid'
+    add_study(commands.add_parser('study', help=help, description=f'Study {help}.'))
     return parser
+
+
+def make_launcher_parser() -> argparse.ArgumentParser:
+    """Make the parser of how processes are started."""
+    parser = argparse.ArgumentParser(add_help=False)
+    parser.add_argument('--launcher', choices=LAUNCHERS, default='none', help='default: none')
+    parser.add_argument(
+        '--gpus',
+        type=int,
+        help='GPUs on each node, a process for each (default: 1, or 0 with --processes)',
+    )
+    parser.add_argument(
+        '--processes', type=int, help='processes on each node without GPUs (default: 1)'
+    )
+    parser.add_argument(
+        '--nodes', type=int, default=1, help='with --launcher slurm: nodes of each row (default: 1)'
+    )
+    parser.add_argument(
+        '--launcher-options',
+        type=shlex.split,
+        default='',
+        metavar='TEXT',
+        help="more options of torchrun or srun, such as='--partition=gpu --time=24:00:00'",
+    )
+    return parser
+
+
+def add_study(parser: argparse.ArgumentParser) -> None:
+    """Add the subcommands of the study."""
+    commands = parser.add_subparsers(dest='action', required=True)
+    configs, training = (argparse.ArgumentParser(add_help=False) for _ in range(2))
+    configs.add_argument(
+        '--configs',
+        default=str(Path(__file__).parents[1] / 'configs'),
+        help='folder of the configs (default: those beside this tool)',
+    )
+    training.add_argument('--out', default=STUDY_OUT, help=f'folder of results ({STUDY_OUT})')
+    training.add_argument(
+        '--data-root',
+        help='with one study: folder of its data (default: data/camvid, or data/study_scenes, '
+        'written if missing)',
+    )
+    training.add_argument(
+        '--weights',
+        help="with camvid: file of the backbone's weights (default: mmseg's, downloaded)",
+    )
+    training.add_argument('--iterations', type=int, help='of each run, to try it')
+    add_cfg_options(training, 'override settings of all configs')
+    parents = [make_study_run_parser(), configs, training, make_launcher_parser()]
+    for name, text in (
+        ('list', 'the runs and their states'),
+        ('run', 'train; run again, it continues where it stopped; several at once share the runs'),
+        ('commands', 'print a command for each run that is not finished, for a scheduler'),
+    ):
+        commands.add_parser(name, parents=parents, help=text)
+    parents, help = [make_study_parser(), configs], 'write report.md and pictures'
+    report = commands.add_parser('report', parents=parents, help=help)
+    report.add_argument(
+        '--out',
+        nargs='+',
+        default=[STUDY_OUT],
+        help=f'folders of results, of several machines; the report goes to the first ({STUDY_OUT})',
+    )
+    report.add_argument('--page', help='a page whose tables are replaced, such as docs/study.md')
 
 
 def make_table_parser() -> argparse.ArgumentParser:
@@ -131,17 +190,37 @@ def make_table_parser() -> argparse.ArgumentParser:
 def make_run_parser() -> argparse.ArgumentParser:
     """Make the parser of the options that select runs: tables, rows, seeds."""
     parser = argparse.ArgumentParser(add_help=False, parents=[make_table_parser()])
-    parser.add_argument(
-        '--rows',
-        nargs='+',
-        default=[],
-        metavar='ROW',
-        help='numbers of rows, as listed, or names of upsamplers (default: all)',
-    )
-    parser.add_argument(
-        '--seeds', nargs='+', type=seed, default=[0], metavar='SEED', help='(default: 0)'
-    )
+    add_rows(parser, 'numbers of rows, as listed, or names of upsamplers (default: all)', [0])
     return parser
+
+
+def make_study_parser() -> argparse.ArgumentParser:
+    """Make the parser of the studies."""
+    parser = argparse.ArgumentParser(add_help=False)
+    names = list(STUDIES)
+    parser.add_argument('--study', nargs='+', choices=names, default=names, help='(default: all)')
+    return parser
+
+
+def make_study_run_parser() -> argparse.ArgumentParser:
+    """Make the parser of the options that select runs of the study."""
+    parser = argparse.ArgumentParser(add_help=False, parents=[make_study_parser()])
+    add_rows(parser, 'titles of rows, as listed (default: all)', None)
+    return parser
+
+
+def add_rows(parser: argparse.ArgumentParser, help: str, seeds: list[int] | None) -> None:
+    """Add the options that select rows and seeds; None for the seeds of each row."""
+    parser.add_argument('--rows', nargs='+', default=[], metavar='ROW', help=help)
+    default = "each row's" if seeds is None else ' '.join(map(str, seeds))
+    parser.add_argument(
+        '--seeds',
+        nargs='+',
+        type=seed,
+        default=seeds,
+        metavar='SEED',
+        help=f'(default: {default})',
+    )
 
 
 def check_args(parser: argparse.ArgumentParser, args: argparse.Namespace) -> None:
@@ -154,11 +233,23 @@ def check_args(parser: argparse.ArgumentParser, args: argparse.Namespace) -> Non
         args.out = 'work_dirs/reproduce_scenes' if args.scenes else 'work_dirs/reproduce'
 
 
-def run(parser: argparse.ArgumentParser, args: argparse.Namespace, tables: list[PaperTable]) -> int:
-    """Train rows, or print the commands that do; return the exit code."""
-    launcher = Launcher(
+def make_launcher(args: argparse.Namespace) -> Launcher:
+    """Make what starts the processes."""
+    return Launcher(
         args.launcher, args.gpus, args.processes, args.nodes, tuple(args.launcher_options)
     )
+
+
+def print_failures(parser: argparse.ArgumentParser, failures: list[str]) -> int:
+    """Print why runs failed; return the exit code."""
+    for failure in failures:
+        print(f'error: {name_flags(failure, parser)}', file=sys.stderr)
+    return 1 if failures else 0
+
+
+def run(parser: argparse.ArgumentParser, args: argparse.Namespace, tables: list[PaperTable]) -> int:
+    """Train rows, or print the commands that do; return the exit code."""
+    launcher = make_launcher(args)
     scenes = None
     if args.scenes:
         iterations = ITERATIONS if args.iterations is None else args.iterations
@@ -171,20 +262,47 @@ def run(parser: argparse.ArgumentParser, args: argparse.Namespace, tables: list[
         for command in list_commands(list_runs(*runs), ['python', sys.argv[0], 'run'], options):
             print(command)
         return 0
-    failures = run_tables(*runs, launcher)
-    for failure in failures:
-        print(f'error: {name_flags(failure, parser)}', file=sys.stderr)
-    return 1 if failures else 0
+    return print_failures(parser, run_tables(*runs, launcher))
+
+
+def study(parser: argparse.ArgumentParser, args: argparse.Namespace) -> int:
+    """Do what is asked of the study; return the exit code."""
+    studies = [STUDIES[name] for name in args.study]
+    if args.action == 'report':
+        text, files = write_study(studies, args.out, args.configs, args.page)
+        print(f'{text}\nWritten: {", ".join(files)}')
+        return 0
+    settings = StudySettings(
+        args.configs,
+        args.out,
+        args.data_root,
+        args.iterations,
+        args.weights,
+        args.cfg_options or {},
+    )
+    runs = (studies, args.rows, args.seeds, settings)
+    if args.action == 'list':
+        print(list_states(list_study(*runs)))
+    elif args.action == 'commands':
+        options = make_study_run_parser().parse_known_args(sys.argv[3:])[1]
+        program = ['python', sys.argv[0], 'study', 'run']
+        for command in list_commands(list_study(*runs), program, options):
+            print(command)
+    else:
+        return print_failures(parser, run_study(*runs, make_launcher(args)))
+    return 0
 
 
 def main() -> None:
     """Run the tool."""
     parser = make_parser()
     args = start_tool(parser)
-    check_args(parser, args)
-    tables = [PAPER_TABLES[number] for number in args.table]
     try:
         with exit_on(parser, OSError, ValueError):
+            if args.command == 'study':
+                sys.exit(study(parser, args))
+            check_args(parser, args)
+            tables = [PAPER_TABLES[number] for number in args.table]
             if args.command == 'list':
                 print(list_tables(tables, args.out))
             elif args.command in ('run', 'commands'):

@@ -2,7 +2,6 @@
 
 import os
 import re
-import shlex
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
@@ -88,6 +87,12 @@ class RowRun(TrainingRun):
         data_root = scenes.folder(stand_in(self.row.config).kind)
         config, options = stand_in_recipe(configs, self.row.config, data_root, scenes.iterations)
         return config, {**options, **self.cfg_options}
+
+    @property
+    def selection(self) -> list[str]:
+        """The options of the tool that select this run."""
+        number = self.table.rows.index(self.row) + 1
+        return ['--table', f'{self.table.number}', '--rows', f'{number}', '--seeds', f'{self.seed}']
 
     def other_seeds(self) -> dict[int, RunFiles]:
         """The files of the row's runs with other seeds."""
@@ -218,34 +223,6 @@ def list_tables(tables: Sequence[PaperTable], out: str) -> str:
             lines += [f'        {state}' for state in states]
         lines.append('')
     return '\n'.join(lines)
-
-
-def list_commands(
-    runs: Sequence[RowRun], program: Sequence[str], options: Sequence[str] = ()
-) -> list[str]:
-    """List the command of each run that is not finished, for a scheduler to start.
-
-    Args:
-        runs (Sequence[RowRun]): The runs.
-        program (Sequence[str]): The program and its subcommand.
-        options (Sequence[str]): Further options of each command. Defaults to none.
-
-    Returns:
-        list[str]: The commands, quoted for a shell.
-    """
-    return [
-        shlex.join(
-            [
-                *program,
-                *('--table', str(run.table.number)),
-                *('--rows', str(run.table.rows.index(run.row) + 1)),
-                *('--seeds', str(run.seed)),
-                *options,
-            ]
-        )
-        for run in runs
-        if run.state != 'finished'
-    ]
 
 
 def run_tables(

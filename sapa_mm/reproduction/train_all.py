@@ -2,6 +2,7 @@
 
 import contextlib
 import datetime
+import shlex
 import statistics
 import time
 from collections.abc import Callable, Sequence
@@ -77,6 +78,24 @@ def train_all(
         if waiting:
             time.sleep(_SECONDS_BETWEEN_ROUNDS)
     return failures
+
+
+def list_commands(
+    runs: Sequence[TrainingRun], program: Sequence[str], options: Sequence[str] = ()
+) -> list[str]:
+    """List the command of each run that is not finished, for a scheduler to start.
+
+    Args:
+        runs (Sequence[TrainingRun]): The runs, which have a ``selection``.
+        program (Sequence[str]): The program and its subcommands.
+        options (Sequence[str]): Further options of each command. Defaults to none.
+
+    Returns:
+        list[str]: The commands, quoted for a shell.
+    """
+    return [
+        shlex.join([*program, *run.selection, *options]) for run in runs if run.state != 'finished'
+    ]
 
 
 def _is_to_be_trained(run: TrainingRun) -> bool:

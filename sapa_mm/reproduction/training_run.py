@@ -86,6 +86,11 @@ class TrainingRun:
             return f'{what} iteration {progress.iteration:,} of {progress.max_iters:,}'
         return 'running' if self.files.is_locked else 'not run'
 
+    @property
+    def selection(self) -> list[str]:
+        """The options of a tool that select this run; none unless overridden."""
+        return []
+
     def recipe(self) -> tuple[str, dict]:
         """The config file, and the settings to override.
 

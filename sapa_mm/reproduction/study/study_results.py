@@ -5,11 +5,12 @@ import itertools
 import json
 import os
 import shutil
+import statistics
 from collections.abc import Iterator, Sequence
 
 from ...utils.files import read_json, whole_file, write_whole
 from ..run_files import OtherSettings
-from ..training_result import TrainingResult
+from ..training_result import MeanOverSeeds, TrainingResult
 from .pixel_counts import PixelCounts
 from .studies import Study, StudyRow
 
@@ -57,6 +58,10 @@ class StudyResult:
                 'test': PixelCounts.from_json(content['test']),
             }
         )
+
+
+#: Results by row and seed.
+Results = dict[StudyRow, dict[int, StudyResult]]
 
 
 class StudyFolder:
@@ -154,9 +159,7 @@ def _format(content: dict) -> str:
     return '{\n' + ',\n'.join(lines) + '\n}'
 
 
-def read_results(
-    folders: Sequence[str], study: Study
-) -> tuple[dict[StudyRow, dict[int, StudyResult]], str]:
+def read_results(folders: Sequence[str], study: Study) -> tuple[Results, str]:
     """Read the results of a study from several folders, such as those of several machines.
 
     Args:
@@ -171,7 +174,7 @@ def read_results(
             weights.
         ValueError: If a file is damaged.
     """
-    results: dict[StudyRow, dict[int, StudyResult]] = {row: {} for row in study.rows}
+    results: Results = {row: {} for row in study.rows}
     first: StudyFolder | None = None
     initial: dict[int, tuple[str, str]] = {}
     for out in folders:
@@ -193,6 +196,25 @@ def read_results(
                 )
             results[row].setdefault(seed, result)
     return results, (first.settings or '') if first else ''
+
+
+def titled(measure: str) -> str:
+    """The title of the mean over the classes of a measure, such as 'bIoU, 3 px'."""
+    distance, _, kind = measure.rpartition('/')
+    title = 'mIoU' if kind == 'IoU' else kind
+    return f'{title}, {distance.removesuffix("px")} px' if distance else title
+
+
+def seconds_per_iteration(runs: dict[int, StudyResult]) -> float:
+    """Median over the seeds."""
+    return statistics.median(run.training.seconds_per_iteration for run in runs.values())
+
+
+def mean_of(
+    runs: dict[int, StudyResult], measure: str, sequence: str | None = None
+) -> MeanOverSeeds:
+    """The mean of a measure over the classes, averaged over the seeds."""
+    return MeanOverSeeds.of([run.test.mean(measure, sequence) for run in runs.values()])
 
 
 def _runs(study: Study) -> Iterator[tuple[StudyRow, int]]:

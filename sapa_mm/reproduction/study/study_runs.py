@@ -56,28 +56,43 @@ class StudySettings:
         configs (str): Folder of the configs.
         out (str): Folder of the results.
         data_root (str | None): Folder of the data; None for ``data/study_scenes``, which is written
-            if missing, or that of the configs.
-        iterations (int | None): Training iterations; None for those of the study.
-        cfg_options (dict): Settings to override in all configs, such as
-            ``model.backbone.init_cfg.checkpoint``. Defaults to none.
+            if missing, or that of the configs. Defaults to None.
+        iterations (int | None): Training iterations, a multiple of 4; None for those of the
+            study. Defaults to None.
+        weights (str | None): File of the backbone's weights in a study that starts from some; None
+            for those of the config. Defaults to None.
+        cfg_options (dict): Settings to override in all configs. Defaults to none.
+
+    Raises:
+        ValueError: If ``iterations`` is not as above.
     """
 
     configs: str
     out: str
     data_root: str | None = None
     iterations: int | None = None
+    weights: str | None = None
     cfg_options: dict = field(default_factory=dict)
+
+    def __post_init__(self):
+        if self.iterations is not None and (self.iterations < 4 or self.iterations % 4):
+            raise ValueError(
+                'iterations must be a multiple of 4, to validate after each quarter, got '
+                f'{self.iterations}'
+            )
 
     def options(self, study: Study, length: float = 1) -> dict:
         """The settings that all runs of a study override, for a multiple of its length."""
         cfg = read_config(os.path.join(self.configs, study.config))
         iterations = round(length * (self.iterations or study.iterations))
         data_root = self.folder(study)
+        starts = bool(cfg.model.backbone.init_cfg) and self.weights is not None
         return {
             **({} if data_root is None else move_data(cfg, data_root)),
             **schedule_options(cfg, iterations),
-            'train_cfg.val_interval': max(1, iterations // 4),
+            'train_cfg.val_interval': iterations // 4,
             **_CHECKPOINTS,
+            **({'model.backbone.init_cfg.checkpoint': self.weights} if starts else {}),
             'custom_hooks.0.reseed': True,
             **study.cfg_options,
             **self.cfg_options,
@@ -105,6 +120,12 @@ class StudyRun(TrainingRun):
     row: StudyRow
     seed: int
     settings: StudySettings
+
+    @property
+    def selection(self) -> list[str]:
+        """The options of the tool that select this run."""
+        title = self.row.title
+        return ['--study', self.study.name, '--rows', title, '--seeds', f'{self.seed}']
 
     @property
     def folder(self) -> StudyFolder:
@@ -182,6 +203,7 @@ def make_initial_weights(run: StudyRun) -> None:
         with in_scope(cfg):
             model = MODELS.build(cfg.model)
             watch_pretrained(model)
+            model._dump_init_info = lambda: None  # prints a line for each weight
             model.init_weights()
         with whole_file(path) as partial:
             torch.save({'state_dict': model.state_dict()}, partial)
@@ -205,7 +227,7 @@ def list_study(
 
     Args:
         studies (Sequence[Study]): The studies.
-        rows (Sequence[str]): Which rows: their titles, or titles of upsamplers. Empty for all.
+        rows (Sequence[str]): Which rows, by their titles. Empty for all.
         seeds (Sequence[int] | None): Which of the rows' seeds; None for all.
         settings (StudySettings): How they are run.
 
@@ -215,11 +237,11 @@ def list_study(
     Raises:
         ValueError: If no study has such a row, or none of its rows such a seed.
     """
-    known = {key.lower() for study in studies for row in study.rows for key in _keys(row)}
-    if unknown := [name for name in rows if name.lower() not in known]:
-        titles = ', '.join(dict.fromkeys(row.title for study in studies for row in study.rows))
-        raise ValueError(f'rows: there is no row {", ".join(unknown)}; allowed are {titles}')
-    wanted = {name.lower() for name in rows}
+    titles = {row.title.lower(): row.title for study in studies for row in study.rows}
+    if unknown := [name for name in rows if name.lower() not in titles]:
+        allowed = '; '.join(titles.values())
+        raise ValueError(f'rows: there is no row {"; ".join(unknown)}, allowed are {allowed}')
+    wanted = {name.lower() for name in rows} or titles
     runs = [
         StudyRun(
             title=f'{study.name}: {row.title}, seed {seed}',
@@ -233,7 +255,7 @@ def list_study(
         )
         for study in studies
         for row in study.rows
-        if not wanted or wanted & {key.lower() for key in _keys(row)}
+        if row.title.lower() in wanted
         for seed in row.seeds
         if seeds is None or seed in seeds
     ]
@@ -242,8 +264,10 @@ def list_study(
     return sorted(runs, key=lambda run: (studies.index(run.study), run.row.length, run.seed))
 
 
-def _keys(row: StudyRow) -> tuple[str, str]:
-    return row.title, row.upsampler
+def list_states(runs: Sequence[StudyRun]) -> str:
+    """List runs with their states, a line each."""
+    width = max(len(run.title) for run in runs)
+    return '\n'.join(f'{run.title:{width}}  {run.state}' for run in runs)
 
 
 def run_study(
@@ -271,6 +295,9 @@ def run_study(
         ValueError: See ``list_study``.
     """
     launcher.check_program()
+    if settings.data_root is not None and len(studies) > 1:
+        names = ', '.join(study.name for study in studies)
+        raise ValueError(f'data_root takes the data of one study, got the studies {names}')
     runs = list_study(studies, rows, seeds, settings)
     check_writable(settings.out, 'out', is_folder=True)
     for study in dict.fromkeys(run.study for run in runs):

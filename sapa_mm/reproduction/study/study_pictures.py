@@ -1,0 +1,99 @@
+"""The pictures of the study: boundary IoU against cost, and what the models predict."""
+
+import os
+from collections.abc import Sequence
+
+import numpy as np
+from matplotlib.figure import Figure
+from matplotlib.patches import Patch
+from PIL import Image
+
+from ...datasets.scenes.scene import generate_scene
+from ...engine.config import read_config
+from ...utils.files import whole_file
+from ...visualization.canvas import grid, show
+from .studies import COMPARED, Study
+from .study_results import Results, StudyFolder, mean_of, seconds_per_iteration, titled
+
+
+def plot_costs(results: dict[Study, Results], path: str) -> None:
+    """Plot the last measure, of the boundaries, against the time of an iteration.
+
+    Args:
+        results (dict): By study; the first row is what costs are relative to.
+        path (str): The file.
+    """
+    figure = Figure((5.4 * len(results), 4.2), layout='constrained')
+    axes = figure.subplots(1, len(results), squeeze=False)[0]
+    for axis, (study, rows) in zip(axes, results.items(), strict=True):
+        done = {row: runs for row, runs in rows.items() if runs and row.length == 1}
+        base = seconds_per_iteration(next(iter(done.values())))
+        measure = next(iter(next(iter(done.values())).values())).test.measures[-1]
+        for row, runs in done.items():
+            metric = mean_of(runs, measure)
+            cost = seconds_per_iteration(runs) / base
+            is_compared = len(row.seeds) > 1
+            color = '#c1440e' if row.upsampler.startswith('SAPA') else '#444444'
+            axis.errorbar(
+                cost,
+                metric.mean,
+                yerr=metric.std,
+                fmt='o',
+                color=color,
+                fillstyle='full' if is_compared else 'none',
+                capsize=2,
+            )
+            axis.annotate(
+                row.title,
+                (cost, metric.mean),
+                (5, 4),
+                textcoords='offset points',
+                fontsize=8,
+                color=color,
+            )
+        axis.set_title(study.title, fontsize=9)
+        axis.set_xlabel(f'time of a training iteration, {next(iter(done)).title} = 1', fontsize=9)
+        axis.set_ylabel(f'{titled(measure)}, %', fontsize=9)
+        axis.margins(x=0.15)
+    figure.supxlabel(
+        'filled: mean and standard deviation over seeds; hollow: one run',
+        fontsize=8,
+        x=0.99,
+        ha='right',
+    )
+    with whole_file(path) as partial:
+        figure.savefig(partial, dpi=110)
+
+
+def draw_predictions(
+    results: dict[Study, Results], folders: Sequence[str], configs: str, path: str
+) -> None:
+    """Draw what the compared upsamplers predict of one image of each study, a row per study.
+
+    A generated image is drawn too, with its truth; an image of CamVid may not be passed on.
+
+    Args:
+        results (dict): By study.
+        folders (Sequence[str]): The folders with the predictions.
+        configs (str): Folder of the configs, which name the classes and their colours.
+        path (str): The file.
+    """
+    figure, axes = grid(len(results), 2 + len(COMPARED), 2.1, 2.1)
+    for panels, (study, rows) in zip(axes, results.items(), strict=True):
+        meta = read_config(os.path.join(configs, study.config)).test_dataloader.dataset.metainfo
+        palette = np.asarray(meta.palette, np.uint8)
+        if study.generated is not None:
+            scene = generate_scene(int(study.pictured.rpartition('_')[2]))
+            show(panels[0], scene.image, 'image')
+            # 0 is none of the classes.
+            show(panels[1], palette[scene.semantic - 1], 'truth')
+        else:
+            colors = [Patch(color=np.divide(color, 255)) for color in meta.palette]
+            panels[0].legend(colors, meta.classes, fontsize=7, ncols=2, loc='center', frameon=False)
+        compared = [row for row in rows if row.upsampler in COMPARED and row.length == 1]
+        for axis, row in zip(panels[2:], compared, strict=True):
+            paths = [StudyFolder(out, study).path(row, row.seeds[0], '.png') for out in folders]
+            if found := [path for path in paths if os.path.isfile(path)]:
+                show(axis, palette[np.asarray(Image.open(found[0]))], row.title)
+    with whole_file(path) as partial:
+        figure.savefig(partial, dpi=130)
