@@ -88,7 +88,7 @@ def count_pixels(
     by_sequence: dict[str, list[np.ndarray]] = {}
     picture = None
     model.eval()
-    for stem, prediction, truth in _predict(model, loader, metrics['bIoU']):
+    for stem, prediction, truth in _predict(model, loader):
         counts = [_count(prediction, truth, len(dataset.metainfo['classes']))]
         counts += [metric.evaluate_image(prediction, truth) for metric in metrics.values()]
         by_sequence.setdefault(stem.rpartition('_')[0], []).append(np.stack(counts))
@@ -109,8 +109,9 @@ def count_pixels(
 
 def _boundary_metrics(cfg: Config, meta: Mapping) -> dict[str, BoundaryIoUMetric]:
     metrics = {}
-    for evaluator in cfg.test_evaluator:
-        if type_name(evaluator.type) == BoundaryIoUMetric.__name__:
+    evaluators = cfg.test_evaluator
+    for evaluator in [evaluators] if isinstance(evaluators, dict) else evaluators:
+        if type_name(evaluator['type']) == BoundaryIoUMetric.__name__:
             metric = METRICS.build(evaluator)
             metric.dataset_meta = meta
             metrics['/'.join(filter(None, (metric.prefix, 'bIoU')))] = metric
@@ -118,10 +119,9 @@ def _boundary_metrics(cfg: Config, meta: Mapping) -> dict[str, BoundaryIoUMetric
 
 
 @torch.no_grad()
-def _predict(
-    model: nn.Module, loader, metric: BoundaryIoUMetric
-) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
+def _predict(model: nn.Module, loader) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
     """Name, prediction and truth of each image, in the order of their names."""
+    metric = BoundaryIoUMetric()
     for batch in loader:
         for sample in model.test_step(batch):
             prediction, truth = metric.prepare(sample.to_dict())

@@ -1,0 +1,249 @@
+"""Runs of the study: same initial weights and batches, resumed, merged, refused."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+import torch
+
+pytest.importorskip('mmseg')
+
+from mmengine.hooks import Hook
+
+from sapa_mm.datasets import write_scenes
+from sapa_mm.engine.checkpoint import read_checkpoint
+from sapa_mm.engine.training import build_trainer
+from sapa_mm.reproduction.launcher import Launcher
+from sapa_mm.reproduction.paper_tables import CONFIG_NAMES
+from sapa_mm.reproduction.run_files import OtherSettings
+from sapa_mm.reproduction.study.studies import COMPARED, STUDIES
+from sapa_mm.reproduction.study.study_results import StudyFolder, read_results
+from sapa_mm.reproduction.study.study_runs import (
+    StudySettings,
+    hash_weights,
+    list_states,
+    list_study,
+    make_initial_weights,
+    run_study,
+)
+from sapa_mm.reproduction.train_all import list_commands
+
+from ...support.configs import CONFIGS
+
+
+class Watch(Hook):
+    """Keeps what a training starts from, its batches, and the generator before each step."""
+
+    def __init__(self):
+        self.weights, self.batches, self.states = None, [], []
+
+    def before_train_iter(self, runner, batch_idx, data_batch=None):
+        if self.weights is None:
+            self.weights = {k: v.clone() for k, v in runner.model.state_dict().items()}
+        truths = [sample.gt_sem_seg.data for sample in data_batch['data_samples']]
+        self.batches.append(torch.stack([*data_batch['inputs']]).int().flatten(1).sum(1).tolist())
+        self.batches.append(torch.stack(truths).int().flatten(1).sum(1).tolist())
+        self.states.append(torch.get_rng_state().tolist())
+
+
+def watch(run, **options):
+    make_initial_weights(run)
+    trainer = build_trainer(run._prepare(**options))
+    hook = Watch()
+    trainer.register_hook(hook)
+    trainer.train()
+    return hook
+
+
+@pytest.mark.parametrize('upsampler', ['SAPA-D', 'DySample', 'Deconv'])
+def test_same_weights_and_batches(small_study, settings_in, tmp_path, safe_loading, upsampler):
+    """Whatever building the upsamplers drew; dropout draws the same, too."""
+    study = STUDIES['scenes']
+    short = {'train_cfg.max_iters': 3, 'train_cfg.val_interval': 9, 'randomness.seed': 3}
+    short |= {'model.decode_head.dropout_ratio': 0.5, 'load_from': None}
+    settings = settings_in(tmp_path)
+    root = settings.folder(small_study)
+    write_scenes(root, **small_study.generated)
+    seen = {}
+    for row in (r for r in study.rows if r.title in ('Bilinear', upsampler)):
+        run = next(r for r in list_study([study], [row.title], [0], settings))
+        short['load_from'] = run.initial_weights
+        seen[row.title] = watch(run, **short)
+    base, other = seen['Bilinear'], seen[upsampler]
+    shared = [name for name in other.weights if '.upsamplers.' not in name]
+    assert shared == list(base.weights)
+    assert len(shared) < len(other.weights)
+    for name in shared:
+        assert torch.equal(base.weights[name], other.weights[name]), name
+    assert base.batches == other.batches
+    assert base.states == other.states
+    assert base.batches[0] != base.batches[2]
+
+
+def test_initial_weights_of_seeds(small_study, settings_in, tmp_path):
+    runs = list_study([small_study], ['Bilinear'], None, settings_in(tmp_path))
+    hashes = []
+    for run in runs:
+        make_initial_weights(run)
+        hashes.append(hash_weights(run.initial_weights))
+        os.remove(run.initial_weights)
+        make_initial_weights(run)
+        assert hash_weights(run.initial_weights) == hashes[-1]
+    assert len(set(hashes)) == 2
+
+
+def test_results(small_study, finished):
+    results, settings = read_results([str(finished)], small_study)
+    bilinear, sapa_d, variant = results.values()
+    assert list(bilinear) == list(sapa_d) == [0]
+    assert variant == {}
+    ours, theirs = sapa_d[0], bilinear[0]
+    assert ours.initial_weights == theirs.initial_weights
+    assert list(ours.validations) == [2, 4, 6, 8]
+    assert ours.validations[8] == ours.training.metrics
+    # The test set of the scenes is their validation set.
+    assert ours.test.mean('IoU') == pytest.approx(ours.training.metrics['mIoU'], abs=0.006)
+    assert ours.test.mean('bIoU') == pytest.approx(ours.training.metrics['bIoU'])
+    assert ours.settings['upsample_cfg']['num_points'] == 9
+    assert ours.settings['iterations'] == theirs.settings['iterations'] == 8
+    assert 'train, images: 8 .jpg' in settings
+    assert str(finished) not in settings
+    assert sorted(path.name for path in (finished / 'small').iterdir()) == [
+        'bilinear_seed-0.json',
+        'bilinear_seed-0.png',
+        'sapa-d_seed-0.json',
+        'sapa-d_seed-0.png',
+        'settings.txt',
+    ]
+
+
+def test_finished_runs_need_the_small_files_alone(small_study, results, settings_in):
+    """As on a machine that has no more than what is committed."""
+    settings = settings_in(results)
+    assert not run_study([small_study], ['Bilinear'], None, settings, Launcher(gpus=0))
+    assert not (results / 'work_dirs').exists()
+    runs = list_study([small_study], [], None, settings)
+    assert [line.split()[-1] for line in list_states(runs).splitlines()] == [
+        *['finished', 'finished', 'run'],
+        *['finished', 'finished'],
+    ]
+    assert list_commands(runs, ['study', 'run'], ['--out', 'a b']) == [
+        "study run --study small --rows 'SAPA-D, four points' --seeds 0 --out 'a b'"
+    ]
+
+
+@pytest.mark.extended
+def test_a_run_that_is_killed_ends_as_one_that_was_not(
+    small_study, finished, settings_in, tmp_path
+):
+    run = list_study([small_study], ['SAPA-D'], [0], settings_in(tmp_path))[0]
+    whole = finished / 'work_dirs/small/sapa-d_seed-0'
+    # With the initial weights of the other folder.
+    run.files.claim((whole / 'settings/config.py').read_text())
+    command = [sys.executable, '-m', 'sapa_mm.reproduction.worker', run.work_dir]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as worker:
+        while not (run.files.read_progress() and run.files.read_progress().iteration >= 5):
+            assert worker.poll() is None
+            time.sleep(0.01)
+        worker.send_signal(signal.SIGKILL)
+    assert run.files.read_result() is None
+    assert not subprocess.run(command, capture_output=True, check=False).returncode
+    assert 'resumed epoch: 0, iter: ' in ''.join(
+        path.read_text() for path in tmp_path.rglob('*.log')
+    )
+    kept = StudyFolder(str(finished), small_study).read(run.row, 0)
+    assert run.files.read_test() == kept.test.to_json()
+    assert run.files.read_validations() == kept.validations
+    weights = [
+        read_checkpoint(os.path.join(place, 'iter_8.pth'))['state_dict']
+        for place in (run.work_dir, whole)
+    ]
+    for name, value in weights[0].items():
+        assert torch.equal(value, weights[1][name]), name
+
+
+def test_folders_of_two_machines(small_study, results, tmp_path):
+    """Each has some of the runs; a run that both have counts once."""
+    whole, settings = read_results([str(results)], small_study)
+    for name, moved in (('a', ['bilinear_seed-0', 'sapa-d_seed-0']), ('b', ['sapa-d_seed-1'])):
+        (tmp_path / name / 'small').mkdir(parents=True)
+        for run in [*moved, 'bilinear_seed-1']:
+            shutil.copy(results / 'small' / f'{run}.json', tmp_path / name / 'small')
+        shutil.copy(results / 'small/settings.txt', tmp_path / name / 'small')
+    folders = [str(tmp_path / name) for name in ('a', 'b', 'none')]
+    merged, same = read_results(folders, small_study)
+    assert same == settings
+    for row, by_seed in whole.items():
+        assert {s: r.to_json() for s, r in merged[row].items()} == {
+            s: r.to_json() for s, r in by_seed.items()
+        }
+
+
+class TestBadInput:
+    def test_other_settings(self, small_study, results, settings_in):
+        """Refused before anything is trained, with what differs."""
+        options = {'optim_wrapper.optimizer.lr': 0.5}
+        with pytest.raises(
+            OtherSettings,
+            match=r'^out: .*small has results of other settings \(optim_wrapper.optimizer.lr = '
+            r'0\.002; asked for: optim_wrapper.optimizer.lr = 0\.5\); choose another folder',
+        ):
+            run_study([small_study], [], None, settings_in(results, **options), Launcher(gpus=0))
+
+    def test_other_data(self, small_study, results, settings_in, tmp_path):
+        write_scenes(tmp_path, **{**small_study.generated, 'seed': 1})
+        settings = StudySettings(
+            str(CONFIGS), str(results), str(tmp_path), None, None, settings_in('').cfg_options
+        )
+        with pytest.raises(ValueError, match='^seed: .* holds scenes with seed=1'):
+            run_study([small_study], [], None, settings, Launcher(gpus=0))
+
+    def test_folders_of_other_settings(self, small_study, results, tmp_path):
+        shutil.copytree(results / 'small', tmp_path / 'small')
+        path = tmp_path / 'small/settings.txt'
+        path.write_text(path.read_text().replace('batch_size = 8', 'batch_size = 4', 1))
+        with pytest.raises(OtherSettings, match=r'batch_size = 8; in .*small: .*batch_size = 4\)'):
+            read_results([str(results), str(tmp_path)], small_study)
+
+    def test_other_initial_weights(self, small_study, results, tmp_path):
+        shutil.copytree(results / 'small', tmp_path / 'small')
+        path = tmp_path / 'small/sapa-d_seed-1.json'
+        content = json.loads(path.read_text())
+        path.write_text(json.dumps({**content, 'initial_weights': 'f' * 64}))
+        with pytest.raises(OtherSettings, match=r'start from other weights \(f{12} and .{12}\)'):
+            read_results([str(tmp_path)], small_study)
+
+    @pytest.mark.parametrize('text', ['{}', '{"seed": 0}', 'nothing', '[]'])
+    def test_damaged_results(self, small_study, results, tmp_path, text):
+        shutil.copytree(results / 'small', tmp_path / 'small')
+        (tmp_path / 'small/sapa-d_seed-1.json').write_text(text)
+        with pytest.raises(ValueError, match='^out: .*sapa-d_seed-1.json is no'):
+            read_results([str(tmp_path)], small_study)
+
+    def test_arguments(self, small_study, settings_in):
+        settings = settings_in('out')
+        with pytest.raises(ValueError, match='^rows: there is no row FADE, allowed are Bilinear; '):
+            list_study([small_study], ['FADE'], None, settings)
+        with pytest.raises(ValueError, match='^seeds: the rows have no seed 7'):
+            list_study([small_study], [], [7], settings)
+        with pytest.raises(ValueError, match='^iterations must be a multiple of 4, .*, got 10'):
+            StudySettings('configs', 'out', iterations=10)
+        with pytest.raises(ValueError, match='^data_root takes the data of one study, got'):
+            run_study([*STUDIES.values()], [], None, settings, Launcher(gpus=0))
+
+
+def test_rows():
+    """Each has a config for its upsampler; the compared ones come first, with several seeds."""
+    for study in STUDIES.values():
+        titles = [row.title for row in study.rows]
+        assert len(set(titles)) == len({row.name for row in study.rows}) == len(titles)
+        assert titles[: len(COMPARED)] == [*COMPARED]
+        for row in study.rows:
+            assert row.upsampler in CONFIG_NAMES
+            assert (CONFIGS / row.published_config).is_file()
+            assert (len(row.seeds) > 1) == (row.title in COMPARED)
