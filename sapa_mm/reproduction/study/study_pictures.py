@@ -90,10 +90,13 @@ def draw_predictions(
         else:
             colors = [Patch(color=np.divide(color, 255)) for color in meta.palette]
             panels[0].legend(colors, meta.classes, fontsize=7, ncols=2, loc='center', frameon=False)
-        compared = [row for row in rows if row.upsampler in COMPARED and row.length == 1]
-        for axis, row in zip(panels[2:], compared, strict=True):
-            paths = [StudyFolder(out, study).path(row, row.seeds[0], '.png') for out in folders]
+        by_title = {row.title: row for row in rows}
+        for axis, title in zip(panels[2:], COMPARED, strict=True):
+            row = by_title.get(title)
+            paths = [
+                StudyFolder(out, study).path(row, row.seeds[0], '.png') for out in folders if row
+            ]
             if found := [path for path in paths if os.path.isfile(path)]:
-                show(axis, palette[np.asarray(Image.open(found[0]))], row.title)
+                show(axis, palette[np.asarray(Image.open(found[0]))], title)
     with whole_file(path) as partial:
         figure.savefig(partial, dpi=130)
