@@ -145,7 +145,7 @@ def add_study(parser: argparse.ArgumentParser) -> None:
     training.add_argument('--out', default=STUDY_OUT, help=f'folder of results ({STUDY_OUT})')
     training.add_argument(
         '--data-root',
-        help='with one study: folder of its data (default: data/camvid, or data/study_scenes, '
+        help='with one study: folder of its data (default: data/camvid, or data/study_STUDY, '
         'written if missing)',
     )
     training.add_argument(

@@ -1,5 +1,6 @@
 """Base classes of SAPA-I, SAPA-B and SAPA-D."""
 
+import math
 from typing import Any
 
 import torch
@@ -24,9 +25,12 @@ class Sapa(Upsampler):
         pre_norm (bool): Whether x and guide pass GroupNorm(32) before the weights (and points)
             are generated; the values are never normalised. Section 3.7. Defaults to False.
         guided (bool): Whether there is a guide to normalise. Defaults to True.
+        temperature (float): What similarities are divided by before they are normalised, such as
+            the √d of attention; the paper has none. Defaults to 1.
 
     Raises:
-        ValueError: If a switch is not a boolean, or pre_norm is on and 32 does not divide C or C'.
+        ValueError: If a switch is not a boolean, temperature is not positive, or pre_norm is on and
+            32 does not divide C or C'.
     """
 
     guided = True
@@ -40,10 +44,15 @@ class Sapa(Upsampler):
         scale_factor: int = 2,
         pre_norm: bool = False,
         guided: bool = True,
+        temperature: float = 1.0,
     ):
         super().__init__(in_channels, guide_channels, scale_factor)
         self.check_switch(pre_norm=pre_norm, guided=guided)
+        is_number = isinstance(temperature, (int, float)) and not isinstance(temperature, bool)
+        if not (is_number and 0 < temperature < math.inf):
+            self.fail(f'temperature must be a positive number, got {temperature!r}')
         self.guided = guided
+        self.temperature = temperature
         self.norm_x = self._norm('in_channels', self.in_channels, pre_norm)
         self.norm_guide = self._norm('guide_channels', self.guide_channels, pre_norm and guided)
 
@@ -53,6 +62,10 @@ class Sapa(Upsampler):
         if channels % _NUM_NORM_GROUPS:
             self.fail(f'pre_norm needs {name} divisible by {_NUM_NORM_GROUPS}, got {channels}')
         return nn.GroupNorm(_NUM_NORM_GROUPS, channels)
+
+    def scale_query(self, query: Tensor) -> Tensor:
+        """Divides the queries, and with them all similarities, by the temperature."""
+        return query if self.temperature == 1 else query / self.temperature
 
     def init_weights(self) -> None:
         """Initialises the 1×1 convolutions as the authors do: weights N(0, 0.02), biases 0."""
@@ -84,6 +97,7 @@ class WindowSapa(Sapa, WindowUpsampler):
         similarity_norm (str): Normalisation of the similarity, 'softmax', 'none', 'relu',
             'sigmoid' or 'softplus' (Table 10). Defaults to 'softmax'.
         groups (int): g, groups of channels with kernels of their own. Defaults to 1.
+        temperature (float): See ``Sapa``. Defaults to 1.
 
     Raises:
         ValueError: If an option is out of range.
@@ -98,8 +112,11 @@ class WindowSapa(Sapa, WindowUpsampler):
         pre_norm: bool = False,
         similarity_norm: str = 'softmax',
         groups: int = 1,
+        temperature: float = 1.0,
     ):
-        super().__init__(in_channels, guide_channels, scale_factor, pre_norm)
+        super().__init__(
+            in_channels, guide_channels, scale_factor, pre_norm, temperature=temperature
+        )
         self.check_kernel_size(kernel_size=kernel_size)
         if similarity_norm not in SIMILARITY_NORMS:
             known = ', '.join(SIMILARITY_NORMS)
@@ -116,6 +133,7 @@ class WindowSapa(Sapa, WindowUpsampler):
     def generate_weights(self, x: Tensor, guide: Tensor, size: tuple[int, int]) -> Tensor:
         """See ``WindowUpsampler.generate_weights``."""
         query, key = self.embed(self.norm_x(x), self.norm_guide(guide))
+        query = self.scale_query(query)
         softmax = self.similarity_norm == 'softmax'
         similarity = window_similarity(query, key, self.kernel_size, self.groups, softmax)
         if softmax:

@@ -23,6 +23,8 @@ class SapaB(WindowSapa):
             Defaults to 'softmax'.
         groups (int): g, groups of channels with embeddings of d channels and kernels of their own
             (Table 13). Defaults to 1.
+        temperature (float): What similarities are divided by before they are normalised, such as
+            the √d of attention; the paper has none. Defaults to 1.
 
     Raises:
         ValueError: If an option is out of range.
@@ -42,6 +44,7 @@ class SapaB(WindowSapa):
         pre_norm: bool = False,
         similarity_norm: str = 'softmax',
         groups: int = 1,
+        temperature: float = 1.0,
     ):
         super().__init__(
             in_channels,
@@ -51,6 +54,7 @@ class SapaB(WindowSapa):
             pre_norm,
             similarity_norm,
             groups,
+            temperature,
         )
         self.check_positive(embed_dims=embed_dims)
         self.query = nn.Conv2d(self.guide_channels, groups * embed_dims, 1)

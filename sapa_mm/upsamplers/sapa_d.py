@@ -36,8 +36,10 @@ class SapaD(Sapa, PointUpsampler):
         pre_norm (bool): Whether x and guide pass GroupNorm(32) before points and weights are
             generated, as in Table 2 for SegFormer. Defaults to False.
         guided (bool): False is the first row of Table 12: weights are predicted from x alone, as
-            in CARAFE, for dynamically selected points, and ``embed_dims`` has no effect. Defaults
-            to True.
+            in CARAFE, for dynamically selected points, and ``embed_dims`` and ``temperature`` have
+            no effect. Defaults to True.
+        temperature (float): What similarities are divided by before they are normalised, such as
+            the √d of attention; the paper has none. Defaults to 1.
 
     Raises:
         ValueError: If an option is out of range.
@@ -70,8 +72,9 @@ class SapaD(Sapa, PointUpsampler):
         offset_init: str = 'origin',
         pre_norm: bool = False,
         guided: bool = True,
+        temperature: float = 1.0,
     ):
-        super().__init__(in_channels, guide_channels, scale_factor, pre_norm, guided)
+        super().__init__(in_channels, guide_channels, scale_factor, pre_norm, guided, temperature)
         self.check_positive(embed_dims=embed_dims, num_points=num_points)
         self.check_switch(shared_offset=shared_offset)
         self.check_groups(in_channels, groups=groups)
@@ -147,7 +150,7 @@ class SapaD(Sapa, PointUpsampler):
             Tensor: (N, g, S, H, W), sums to 1 over the points.
         """
         if self.guided:
-            query, key = self.query(guide), self.key(x)
+            query, key = self.scale_query(self.query(guide)), self.key(x)
             return point_similarity(query, key, offset, self.groups, softmax=True)
         predicted = predict_kernels(
             self.channel_compressor,

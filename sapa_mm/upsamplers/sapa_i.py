@@ -18,6 +18,8 @@ class SapaI(WindowSapa):
             computed (section 3.7). Defaults to False.
         similarity_norm (str): 'softmax', 'none', 'relu', 'sigmoid' or 'softplus' (Table 10).
             Defaults to 'softmax'.
+        temperature (float): What similarities are divided by before they are normalised, such as
+            the √C of attention; the paper has none. Defaults to 1.
 
     Raises:
         ValueError: If the channels of x and guide differ, or an option is out of range.
@@ -35,9 +37,16 @@ class SapaI(WindowSapa):
         kernel_size: int = 5,
         pre_norm: bool = False,
         similarity_norm: str = 'softmax',
+        temperature: float = 1.0,
     ):
         super().__init__(
-            in_channels, guide_channels, scale_factor, kernel_size, pre_norm, similarity_norm
+            in_channels,
+            guide_channels,
+            scale_factor,
+            kernel_size,
+            pre_norm,
+            similarity_norm,
+            temperature=temperature,
         )
         if self.guide_channels != self.in_channels:
             self.fail(

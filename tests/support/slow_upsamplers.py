@@ -39,14 +39,14 @@ def _sapa_b(params, x, guide, embed_dims=32, groups=1, **options):
     return torch.cat([_window_sapa(*part, **options) for part in parts], 1)
 
 
-def _window_sapa(query, key, x, kernel_size=5, similarity_norm='softmax'):
-    similarity = reference.window_similarity(query, key, kernel_size)
+def _window_sapa(query, key, x, kernel_size=5, similarity_norm='softmax', temperature=1):
+    similarity = reference.window_similarity(query, key, kernel_size) / temperature
     return reference.window_assemble(_normalized(similarity, similarity_norm), x, kernel_size)
 
 
 def _sapa_d(
     params, x, guide, num_points=9, groups=4, shared_offset=False, guided=True, embed_dims=32,
-    scale_factor=2, offset_init='origin', **options,
+    scale_factor=2, offset_init='origin', temperature=1, **options,
 ):  # fmt: skip
     key, query, _ = _normed(params, x, guide if guided else None, **options)
     size = guide.shape[2:] if guide is not None else [scale_factor * side for side in x.shape[2:]]
@@ -58,7 +58,7 @@ def _sapa_d(
     if guided:
         query, own_key = _conv(params, 'query', query), _conv(params, 'key', key)
         assert query.shape[1] == groups * embed_dims
-        similarity = reference.point_similarity(query, own_key, offset, groups)
+        similarity = reference.point_similarity(query, own_key, offset, groups) / temperature
     else:
         similarity = _predicted(params, key, size, scale_factor)
         similarity = similarity.view(len(x), groups, num_points, *size)

@@ -39,6 +39,9 @@ SAPA_OPTIONS = [
         for norm in ('softmax', 'none', 'relu', 'sigmoid', 'softplus')
     ],
     ('sapa_i', dict()),
+    ('sapa_i', dict(kernel_size=3, temperature=2)),
+    ('sapa_b', dict(kernel_size=3, temperature=0.5, similarity_norm='sigmoid')),
+    ('sapa_d', dict(embed_dims=4, temperature=2)),
     ('sapa_b', dict()),
     ('sapa_i', dict(kernel_size=1)),
     ('sapa_b', dict(kernel_size=7, embed_dims=3)),

@@ -60,6 +60,9 @@ NORMS = 'softmax, none, relu, sigmoid, softplus'
         (dict(type='dysample', style='p'), "style must be one of lp, pl, got 'p'"),
         (dict(type='dysample', scope_bias=True), 'scope_bias=True needs dynamic_scope=True'),
         (dict(type='dysample', groups=5), 'groups=5 must divide the 32 channels of x'),
+        (dict(type='sapa_i', temperature=0), 'temperature must be a positive number, got 0'),
+        (dict(type='sapa_b', temperature=True), 'temperature must be a positive number, got True'),
+        (dict(type='sapa_d', temperature='8'), "temperature must be a positive number, got '8'"),
         (dict(type='sapa_i', similarity_norm='l2'), f"one of {NORMS}, got 'l2'"),
         (dict(type='sapa_b', similarity_norm=None), f'one of {NORMS}, got None'),
         *[

@@ -64,8 +64,11 @@ def test_not_a_dict(cfg):
     [
         (dict(type='nearest', size=3), 'none'),
         (dict(type='bilinear', size=3), 'align_corners, crop'),
-        (dict(type='sapa_i', size=3), 'kernel_size, pre_norm, similarity_norm'),
-        (dict(type='sapa_b', size=3), 'embed_dims, kernel_size, pre_norm, similarity_norm, groups'),
+        (dict(type='sapa_i', size=3), 'kernel_size, pre_norm, similarity_norm, temperature'),
+        (
+            dict(type='sapa_b', size=3),
+            'embed_dims, kernel_size, pre_norm, similarity_norm, groups, temperature',
+        ),
         (
             dict(type='sapa_d', size=3),
             'embed_dims, num_points, groups, shared_offset, offset_init, pre_norm, guided',

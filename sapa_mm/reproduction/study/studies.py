@@ -40,7 +40,7 @@ class StudyRow:
     @property
     def name(self) -> str:
         """Its name in names of files."""
-        words = self.variant.replace(' ', '-')
+        words = self.variant.replace('√', 'root-').replace(' ', '-')
         return '_'.join(filter(None, (CONFIG_NAMES[self.upsampler], words)))
 
     @property
@@ -81,6 +81,23 @@ def _rows(seeds: int, *others: str) -> tuple[StudyRow, ...]:
     return *compared, *(StudyRow(upsampler, (0,)) for upsampler in others)
 
 
+def _faster(part: str) -> dict[str, Any]:
+    """Ten times the learning rate for the parameters whose names contain a part."""
+    return {'optim_wrapper.paramwise_cfg': dict(custom_keys={part: dict(lr_mult=10.0)})}
+
+
+def _trials(upsampler: str, *trials: tuple[str, dict], **cfg_options) -> tuple[StudyRow, ...]:
+    """The published settings and as many trials: of options, of learning rates, of length."""
+    return (
+        StudyRow(upsampler, (0,)),
+        *(StudyRow(upsampler, (0,), variant, options) for variant, options in trials),
+        *(StudyRow(upsampler, (0,), v.replace('_', ' '), {}, o) for v, o in cfg_options.items()),
+        StudyRow(upsampler, (0,), 'twice as long', length=2),
+    )
+
+
+#: √32, by which attention divides the similarities of 32 channels.
+_ROOT = 5.656854249492381
 _STUDIES = (
     Study(
         name='scenes',
@@ -108,6 +125,52 @@ _STUDIES = (
         ),
         # Of the images with all classes, that with the most of poles, signs and people.
         pictured='0001TP_009930',
+    ),
+    Study(
+        name='why',
+        title='trials of settings on generated scenes that the first study does not report',
+        config=_SCENES,
+        iterations=1500,
+        rows=(
+            StudyRow('Bilinear', (0,)),
+            StudyRow('Bilinear', (0,), 'twice as long', length=2),
+            *_trials(
+                'SAPA-D',
+                ('4 points', dict(num_points=4)),
+                ('25 points', dict(num_points=25)),
+                ('offsets start as a grid', dict(offset_init='grid')),
+                ('offsets for each child', dict(shared_offset=False)),
+                ('without pre_norm', dict(pre_norm=False)),
+                ('temperature √d', dict(temperature=_ROOT)),
+                faster_offsets=_faster('.offset'),
+                faster_upsamplers=_faster('.upsamplers'),
+            ),
+            *_trials(
+                'SAPA-B',
+                ('kernel of 3', dict(kernel_size=3)),
+                ('kernel of 7', dict(kernel_size=7)),
+                ('16 channels', dict(embed_dims=16)),
+                ('64 channels', dict(embed_dims=64)),
+                ('4 groups', dict(groups=4)),
+                ('without pre_norm', dict(pre_norm=False)),
+                ('temperature √d', dict(temperature=_ROOT)),
+                faster_upsamplers=_faster('.upsamplers'),
+            ),
+            *_trials(
+                'CARAFE',
+                ('kernel of 3', dict(up_kernel=3)),
+                ('kernel of 7', dict(up_kernel=7)),
+                ('16 channels', dict(compressed_channels=16)),
+                ('32 channels', dict(compressed_channels=32)),
+                ('128 channels', dict(compressed_channels=128)),
+                ('encoder kernel of 1', dict(encoder_kernel=1)),
+                ('4 groups', dict(up_group=4)),
+                faster_upsamplers=_faster('.upsamplers'),
+            ),
+        ),
+        pictured='',
+        generated=dict(num_train=1600, num_val=400),
+        cfg_options={f'{split}_dataloader.dataset.indices': -200 for split in ('val', 'test')},
     ),
 )
 

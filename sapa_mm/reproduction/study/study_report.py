@@ -41,14 +41,14 @@ def make_tables(study: Study, results: Results, settings: str) -> dict[str, str]
         return {}
     compared = {row.title: runs for row, runs in results.items() if len(row.seeds) > 1}
     test = _first(results).test
-    tables = {
-        'results': _results(results),
-        'differences': _differences(compared, test),
-        'classes': _classes(compared, test),
-        'sequences': _sequences(compared, test),
-        'curves': _curves(results),
-        'data': _data(settings),
-    }
+    tables = {'results': _results(results)}
+    if compared:
+        tables |= {
+            'differences': _differences(compared, test),
+            'classes': _classes(compared, test),
+            'sequences': _sequences(compared, test),
+        }
+    tables |= {'curves': _curves(results), 'data': _data(settings)}
     return {f'{study.name} {name}': text for name, text in tables.items() if text}
 
 
@@ -230,6 +230,7 @@ def write_study(
         images = os.path.join(os.path.dirname(page), 'images')
     write_whole(report, text + '\n')
     pictures = [os.path.join(images, f'study_{name}.png') for name in ('cost', 'predictions')]
-    plot_costs(results, pictures[0])
-    draw_predictions(results, folders, configs, pictures[1])
+    pictured = {study: rows for study, rows in results.items() if study.pictured}
+    plot_costs(pictured, pictures[0])
+    draw_predictions(pictured, folders, configs, pictures[1])
     return text, [report, *([page] if page else []), *pictures]

@@ -55,7 +55,7 @@ class StudySettings:
     Attributes:
         configs (str): Folder of the configs.
         out (str): Folder of the results.
-        data_root (str | None): Folder of the data; None for ``data/study_scenes``, which is written
+        data_root (str | None): Folder of the data; None for ``data/study_NAME``, which is written
             if missing, or that of the configs. Defaults to None.
         iterations (int | None): Training iterations, a multiple of 4; None for those of the
             study. Defaults to None.
@@ -102,7 +102,7 @@ class StudySettings:
         """The folder of a study's data; None for that of its config."""
         if study.generated is None:
             return self.data_root and os.path.abspath(self.data_root)
-        return os.path.abspath(self.data_root or os.path.join('data', 'study_scenes'))
+        return os.path.abspath(self.data_root or os.path.join('data', f'study_{study.name}'))
 
 
 @dataclass(frozen=True, kw_only=True)

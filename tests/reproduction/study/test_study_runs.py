@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections import Counter
 
 import pytest
 import torch
@@ -17,6 +18,7 @@ from mmengine.hooks import Hook
 
 from sapa_mm.datasets import write_scenes
 from sapa_mm.engine.checkpoint import read_checkpoint
+from sapa_mm.engine.config import read_config
 from sapa_mm.engine.training import build_trainer
 from sapa_mm.reproduction.launcher import Launcher
 from sapa_mm.reproduction.paper_tables import CONFIG_NAMES
@@ -32,6 +34,7 @@ from sapa_mm.reproduction.study.study_runs import (
     run_study,
 )
 from sapa_mm.reproduction.train_all import list_commands
+from sapa_mm.upsamplers import build_upsampler
 
 from ...support.configs import CONFIGS
 
@@ -238,12 +241,25 @@ class TestBadInput:
 
 
 def test_rows():
-    """Each has a config for its upsampler; the compared ones come first, with several seeds."""
+    """Each has a published config; the compared ones come first, with several seeds."""
     for study in STUDIES.values():
         titles = [row.title for row in study.rows]
         assert len(set(titles)) == len({row.name for row in study.rows}) == len(titles)
-        assert titles[: len(COMPARED)] == [*COMPARED]
+        if study.name != 'why':
+            assert titles[: len(COMPARED)] == [*COMPARED]
         for row in study.rows:
             assert row.upsampler in CONFIG_NAMES
             assert (CONFIGS / row.published_config).is_file()
-            assert (len(row.seeds) > 1) == (row.title in COMPARED)
+            is_compared = study.name != 'why' and row.title in COMPARED
+            assert (len(row.seeds) > 1) == is_compared
+
+
+def test_trials():
+    """As many for each upsampler, all of options that it has."""
+    rows = STUDIES['why'].rows
+    counts = Counter(row.upsampler for row in rows)
+    assert counts == {'Bilinear': 2, 'SAPA-D': 10, 'SAPA-B': 10, 'CARAFE': 10}
+    for row in rows:
+        cfg = read_config(str(CONFIGS / row.published_config)).model.decode_head.upsample_cfg
+        build_upsampler({**cfg, **row.upsample_cfg}, 64, 64)
+        assert row.upsample_cfg == {} or {**cfg, **row.upsample_cfg} != cfg
