@@ -18,12 +18,11 @@ def lay_out_ade20k(root, pattern='*'):
 
 
 def lay_out_camvid(root, count=4):
-    """Link a few images and label maps."""
+    """Link a few images and label maps; those to test on are those of the validation."""
     for kind in ('images', 'annotations'):
-        for split in ('train', 'val'):
-            _link(
-                root / kind / split, sorted((SAMPLES / 'camvid' / kind / split).iterdir())[:count]
-            )
+        for split, source in (('train', 'train'), ('val', 'val'), ('test', 'val')):
+            paths = sorted((SAMPLES / 'camvid' / kind / source).iterdir())
+            _link(root / kind / split, paths[:count])
 
 
 def lay_out_matting(root, pattern='*'):

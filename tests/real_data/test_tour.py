@@ -46,7 +46,7 @@ pytestmark = [
     pytest.mark.skipif(bool(MISSING), reason=f'no {", ".join(MISSING)} in {SAMPLES}'),
 ]
 SEGFORMER = PATHS['segformer_mit-b1_sapa-d_8xb2-80k_ade20k-512x512']
-CAMVID = Path(__file__).with_name('segformer_mit-tiny_sapa-d_1xb8-300_camvid-128x128.py')
+CAMVID = PATHS['segformer_mobilenet-v2_sapa-d_1xb8-1200_camvid-192x192']
 TWO_ITERATIONS = ['train_cfg.max_iters=2', 'train_cfg.val_interval=2']
 TWO_ITERATIONS += ['default_hooks.checkpoint.interval=2']
 

@@ -7,7 +7,13 @@ from sapa_mm.datasets import CLASSES, STUFF_CLASSES, THING_CLASSES
 
 from .configs import A2U_MATTING, CONFIGS, load
 
-LOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
+#: Folders of the scenes, by dataloader.
+SPLITS = {
+    'train_dataloader': 'training',
+    'val_dataloader': 'validation',
+    'test_dataloader': 'validation',
+}
+LOADERS = tuple(SPLITS)
 SIDE, SCALE = 64, (96, 64)
 
 
@@ -51,6 +57,12 @@ def _segmentor(cfg, scenes):
     options = {'model.backbone.init_cfg': None, 'model.data_preprocessor.size': (SIDE, SIDE)}
     if 'crop_type' in cfg.val_evaluator:
         options['val_evaluator.crop_type'] = None
+    if 'camvid' in cfg.data_root:
+        for loader in LOADERS:
+            split, dataset = SPLITS[loader], f'{loader}.dataset'
+            options[f'{dataset}.data_prefix.img_path'] = f'images/{split}'
+            options[f'{dataset}.data_prefix.seg_map_path'] = f'annotations/{split}'
+            options[f'{dataset}.reduce_zero_label'] = True
     return options
 
 
@@ -83,8 +95,7 @@ def _detector(cfg, scenes):
             options[f'model.{head}.num_things_classes'] = len(THING_CLASSES)
             options[f'model.{head}.num_stuff_classes'] = len(STUFF_CLASSES)
     for loader in LOADERS:
-        split = 'training' if loader == 'train_dataloader' else 'validation'
-        dataset = f'{loader}.dataset'
+        split, dataset = SPLITS[loader], f'{loader}.dataset'
         options[f'{dataset}.metainfo'] = metainfo
         options[f'{dataset}.ann_file'] = f'annotations/{kind}_{split}.json'
         options[f'{dataset}.data_prefix.img'] = f'images/{split}/'
