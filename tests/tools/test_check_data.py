@@ -11,14 +11,17 @@ pytest.importorskip('mmdet')
 pytest.importorskip('mmseg')
 
 from sapa_mm.datasets import write_rooms, write_scenes
+from sapa_mm.datasets.camvid import prepare_camvid
 from sapa_mm.utils.text import printable
 
+from ..support.camvid_data import write_camvid
 from ..support.run_tool import TOOLS, call_tool
 
 CONFIGS = TOOLS.parent / 'configs'
 SEGFORMER = 'segformer/segformer_mit-tiny_bilinear_1xb8-300_scenes-128x128.py'
 ADE20K = 'segformer/segformer_mit-b1_bilinear_8xb2-80k_ade20k-512x512.py'
 DEPTHFORMER = 'depthformer/depthformer_swin-mini_bilinear_1xb8-1500_scenes-128x128.py'
+CAMVID = 'segformer/segformer_mobilenet-v2_bilinear_1xb8-1200_camvid-192x192.py'
 MASK_RCNN = 'mask_rcnn/mask-rcnn_r18-small_fpn-nearest_1xb8-300_scenes-160x160.py'
 PANOPTIC = 'panoptic_fpn/panoptic-fpn_r18-small_nearest_1xb8-300_scenes-160x160.py'
 
@@ -134,6 +137,23 @@ def test_label_above_the_classes(check, root, config, most):
         f'error: train_dataloader.dataset: /annotations/training/{path.name} has label '
         f'{most + 1}, allowed are 0 to {most} and 255'
     )
+
+
+def test_unlabelled_pixels_numbered_after_the_classes(check, root, tmp_path):
+    """CamVid's void is 11, one more than its classes."""
+    prepare_camvid(str(write_camvid(tmp_path / 'public')), str(root))
+    path = first(root / 'annotations' / 'train')
+    for labels, hint in (
+        ([11], '; if it stands for unlabelled pixels, make it 255, or set ignore_index'),
+        ([12], ''),
+        ([11, 12], ''),
+    ):
+        Image.fromarray(np.resize(np.uint8(labels), (36, 48))).save(path)
+        (line,) = (line for line in check(CAMVID) if line.startswith('error'))
+        assert line == (
+            f'error: train_dataloader.dataset: /annotations/train/{path.name} has label '
+            f'{labels[-1]}, allowed are 0 to 10 and 255{hint}'
+        )
 
 
 def test_many_problems_of_a_kind_are_counted(check, root):

@@ -168,7 +168,7 @@ class LabelCounts:
         elif has_8_bits and label != label % 256:
             yield f'{text}, which is read as {label % 256}: {self._allowed()}'
         else:
-            yield f'{text}, {self._allowed()}'
+            yield f'{text}, {self._allowed()}{self._unlabelled(wrong)}'
 
     def _is_right(self, label: float, read: int, has_8_bits: bool) -> bool:
         if not float(label).is_integer():
@@ -181,6 +181,15 @@ class LabelCounts:
     def _allowed(self) -> str:
         others = sorted(label for label in self._ignored if label > self._highest)
         return ' and '.join([f'allowed are 0 to {self._highest}', *map(str, others)])
+
+    def _unlabelled(self, wrong: Sequence[tuple[float, int]]) -> str:
+        """Some data sets number unlabelled pixels after their classes."""
+        next_label, ignored = self._highest + 1, max(self._ignored)
+        # Not where labels are reduced or left out: there, mmseg itself makes them 255.
+        is_plain = next_label == len(self._classes) <= ignored
+        if not is_plain or [label for label, _ in wrong] != [next_label]:
+            return ''
+        return f'; if it stands for unlabelled pixels, make it {ignored}, or set ignore_index'
 
     def summarize(self, name: str, is_complete: bool) -> Iterator[ReportLine]:
         """Tell which classes are missing in all label maps together.
