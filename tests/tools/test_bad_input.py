@@ -106,6 +106,16 @@ def test_missing_checkpoints(error_of, seg):
     assert 'model.backbone.init_cfg.checkpoint: no.pth does not exist' in error
 
 
+def test_first_weights_with_a_prefix(error_of, seg, tmp_path):
+    """Those of a whole model, as weights of the backbone."""
+    torch.save({'backbone.layers.0.0.projection.weight': torch.zeros(1)}, tmp_path / 'model.pth')
+    key = 'model.backbone.init_cfg'
+    options = (f'{key}.type=Pretrained', f'{key}.checkpoint=model.pth')
+    error = error_of('train', seg, '--cfg-options', *options)
+    assert error.startswith(f'error: {key}.checkpoint: model.pth has none of the ')
+    assert error.endswith("its names have the prefix 'backbone.': give init_cfg prefix='backbone.'")
+
+
 def test_truncated_checkpoint(error_of, seg, checkpoint):
     os.truncate(checkpoint, 300)
     assert f'checkpoint: {checkpoint} is truncated' in error_of('test', seg, checkpoint)
