@@ -25,6 +25,7 @@ from sapa_mm.reproduction.launcher import LAUNCHERS, Launcher
 from sapa_mm.reproduction.paper_tables import PAPER_TABLES, PaperTable
 from sapa_mm.reproduction.report_formats import write_report
 from sapa_mm.reproduction.study.studies import STUDIES
+from sapa_mm.reproduction.study.study_costs import time_study
 from sapa_mm.reproduction.study.study_report import write_study
 from sapa_mm.reproduction.study.study_runs import (
     StudySettings,
@@ -158,6 +159,7 @@ def add_study(parser: argparse.ArgumentParser) -> None:
     for name, text in (
         ('list', 'the runs and their states'),
         ('run', 'train; run again, it continues where it stopped; several at once share the runs'),
+        ('time', 'time training steps in turns; keep the machine quiet meanwhile'),
         ('commands', 'print a command for each run that is not finished, for a scheduler'),
     ):
         commands.add_parser(name, parents=parents, help=text)
@@ -288,6 +290,8 @@ def study(parser: argparse.ArgumentParser, args: argparse.Namespace) -> int:
         program = ['python', sys.argv[0], 'study', 'run']
         for command in list_commands(list_study(*runs), program, options):
             print(command)
+    elif args.action == 'time':
+        time_study(studies, settings)
     else:
         return print_failures(parser, run_study(*runs, make_launcher(args)))
     return 0

@@ -63,25 +63,14 @@ def time_steps(
             raise ValueError(f'{name} must be {least} or more, got {value}')
     if out is not None:
         check_writable(out, 'out')
-    steps = [_make_step(config, cfg_options, side, batch, device) for config in configs]
-    stopwatch = make_stopwatch(device)
+    steps = [make_step(config, cfg_options, side, batch, device) for config in configs]
     results: list[dict[str, Any]] = []
     try:
         for number in threads:
             torch.set_num_threads(number)
-            for step in steps:
-                warm_up(step, stopwatch, float('inf'))
-            runs = time_interleaved(steps, [repeats] * len(steps), stopwatch)
-            medians = list(map(statistics.median, runs))
             results += [
-                {
-                    'config': Path(config).stem,
-                    'threads': number,
-                    'seconds': median,
-                    'ratio': median / medians[0],
-                    'spread': max(seconds) / min(seconds),
-                }
-                for config, median, seconds in zip(configs, medians, runs, strict=True)
+                {'config': Path(config).stem, 'threads': number, **time}
+                for config, time in zip(configs, time_in_turns(steps, repeats, device), strict=True)
             ]
     finally:
         torch.set_num_threads(threads_before)
@@ -96,10 +85,54 @@ def time_steps(
     return results
 
 
-def _make_step(
+def time_in_turns(
+    steps: Sequence[Callable[[], Any]], repeats: int, device: str
+) -> list[dict[str, float]]:
+    """Times functions in turns, after a warm-up.
+
+    Args:
+        steps (Sequence[Callable]): The functions; the others are compared with the first.
+        repeats (int): Calls of each.
+        device (str): 'cpu' or 'cuda'.
+
+    Returns:
+        list[dict[str, float]]: For each, ``seconds`` (the median), ``ratio`` to the first, and
+        ``spread``, the slowest call over the fastest.
+    """
+    stopwatch = make_stopwatch(device)
+    for step in steps:
+        warm_up(step, stopwatch, float('inf'))
+    runs = time_interleaved(steps, [repeats] * len(steps), stopwatch)
+    medians = list(map(statistics.median, runs))
+    return [
+        {
+            'seconds': median,
+            'ratio': median / medians[0],
+            'spread': max(seconds) / min(seconds),
+        }
+        for median, seconds in zip(medians, runs, strict=True)
+    ]
+
+
+def make_step(
     config: str, options: dict[str, Any] | None, side: int | None, batch: int, device: str
 ) -> Callable[[], Any]:
-    """Builds a model and its optimizer, and returns a function that trains one step."""
+    """Builds a segmentor and its optimizer, and returns a function that trains one step.
+
+    Args:
+        config (str): The config file.
+        options (dict | None): Settings to override.
+        side (int | None): Side of the images; None for that of the config.
+        batch (int): Images in a batch.
+        device (str): 'cpu' or 'cuda'.
+
+    Returns:
+        Callable: The function.
+
+    Raises:
+        OSError: If the config is missing.
+        ValueError: If it is none of a segmentor.
+    """
     cfg = read_config(config, options)
     side = _set_side(cfg, side)
     torch.manual_seed(0)

@@ -13,25 +13,25 @@ from ...engine.config import read_config
 from ...utils.files import whole_file
 from ...visualization.canvas import grid, show
 from .studies import COMPARED, Study
-from .study_results import Results, StudyFolder, mean_of, seconds_per_iteration, titled
+from .study_results import StudyFolder, StudyRecord, mean_of, titled
 
 
-def plot_costs(results: dict[Study, Results], path: str) -> None:
+def plot_costs(records: dict[Study, StudyRecord], path: str) -> None:
     """Plot the last measure, of the boundaries, against the time of an iteration.
 
     Args:
-        results (dict): By study; the first row is what costs are relative to.
+        records (dict): By study; the first row is what costs are relative to.
         path (str): The file.
     """
-    figure = Figure((5.4 * len(results), 4.2), layout='constrained')
-    axes = figure.subplots(1, len(results), squeeze=False)[0]
-    for axis, (study, rows) in zip(axes, results.items(), strict=True):
-        done = {row: runs for row, runs in rows.items() if runs and row.length == 1}
-        base = seconds_per_iteration(next(iter(done.values())))
-        measure = next(iter(next(iter(done.values())).values())).test.measures[-1]
-        for row, runs in done.items():
+    figure = Figure((5.4 * len(records), 4.2), layout='constrained')
+    axes = figure.subplots(1, len(records), squeeze=False)[0]
+    for axis, (study, record) in zip(axes, records.items(), strict=True):
+        first, measure = next(iter(record.results)), record.measures[-1]
+        for row, runs in record.results.items():
+            if row.length != 1:
+                continue
             metric = mean_of(runs, measure)
-            cost = seconds_per_iteration(runs) / base
+            cost = record.seconds[row] / record.seconds[first]
             is_compared = len(row.seeds) > 1
             color = '#c1440e' if row.upsampler.startswith('SAPA') else '#444444'
             axis.errorbar(
@@ -52,7 +52,7 @@ def plot_costs(results: dict[Study, Results], path: str) -> None:
                 color=color,
             )
         axis.set_title(study.title, fontsize=9)
-        axis.set_xlabel(f'time of a training iteration, {next(iter(done)).title} = 1', fontsize=9)
+        axis.set_xlabel(f'time of a training iteration, {first.title} = 1', fontsize=9)
         axis.set_ylabel(f'{titled(measure)}, %', fontsize=9)
         axis.margins(x=0.15)
     figure.supxlabel(
@@ -66,20 +66,20 @@ def plot_costs(results: dict[Study, Results], path: str) -> None:
 
 
 def draw_predictions(
-    results: dict[Study, Results], folders: Sequence[str], configs: str, path: str
+    records: dict[Study, StudyRecord], folders: Sequence[str], configs: str, path: str
 ) -> None:
     """Draw what the compared upsamplers predict of one image of each study, a row per study.
 
     A generated image is drawn too, with its truth; an image of CamVid may not be passed on.
 
     Args:
-        results (dict): By study.
+        records (dict): By study.
         folders (Sequence[str]): The folders with the predictions.
         configs (str): Folder of the configs, which name the classes and their colours.
         path (str): The file.
     """
-    figure, axes = grid(len(results), 2 + len(COMPARED), 2.1, 2.1)
-    for panels, (study, rows) in zip(axes, results.items(), strict=True):
+    figure, axes = grid(len(records), 2 + len(COMPARED), 2.1, 2.1)
+    for panels, (study, record) in zip(axes, records.items(), strict=True):
         meta = read_config(os.path.join(configs, study.config)).test_dataloader.dataset.metainfo
         palette = np.asarray(meta.palette, np.uint8)
         if study.generated is not None:
@@ -90,7 +90,7 @@ def draw_predictions(
         else:
             colors = [Patch(color=np.divide(color, 255)) for color in meta.palette]
             panels[0].legend(colors, meta.classes, fontsize=7, ncols=2, loc='center', frameon=False)
-        by_title = {row.title: row for row in rows}
+        by_title = {row.title: row for row in record.results}
         for axis, title in zip(panels[2:], COMPARED, strict=True):
             row = by_title.get(title)
             paths = [

@@ -10,45 +10,33 @@ import numpy as np
 from ...utils.files import check_writable, write_whole
 from ...utils.text import markdown_table
 from .comparisons import Interval, compare_all
-from .pixel_counts import PixelCounts
 from .studies import Study
 from .study_pictures import draw_predictions, plot_costs
-from .study_results import (
-    Results,
-    StudyResult,
-    mean_of,
-    read_results,
-    seconds_per_iteration,
-    titled,
-)
+from .study_results import StudyRecord, mean_of, read_results, titled
 
 _PART = r'(<!-- study: {} -->\n).*?(<!-- end -->)'
 
 
-def make_tables(study: Study, results: Results, settings: str) -> dict[str, str]:
+def make_tables(study: Study, record: StudyRecord) -> dict[str, str]:
     """Make the tables of a study.
 
     Args:
         study (Study): The study.
-        results (dict): The results by row and seed; see ``read_results``.
-        settings (str): What all runs have in common.
+        record (StudyRecord): What is on record of it.
 
     Returns:
         dict[str, str]: Markdown by name, each such as 'scenes results'; none without a result.
     """
-    results = {row: by_seed for row, by_seed in results.items() if by_seed}
-    if not results:
+    if not record.results:
         return {}
-    compared = {row.title: runs for row, runs in results.items() if len(row.seeds) > 1}
-    test = _first(results).test
-    tables = {'results': _results(results)}
-    if compared:
+    tables = {'results': _results(record)}
+    if record.compared:
         tables |= {
-            'differences': _differences(compared, test),
-            'classes': _classes(compared, test),
-            'sequences': _sequences(compared, test),
+            'differences': _differences(record),
+            'classes': _classes(record),
+            'sequences': _sequences(record),
         }
-    tables |= {'curves': _curves(results), 'data': _data(settings)}
+    tables |= {'curves': _curves(record), 'data': _data(record.settings)}
     return {f'{study.name} {name}': text for name, text in tables.items() if text}
 
 
@@ -69,43 +57,36 @@ def fill_in(page: str, tables: dict[str, str]) -> str:
     return page
 
 
-def _first(results: Results) -> StudyResult:
-    return next(iter(next(iter(results.values())).values()))
-
-
-def _results(results: Results) -> str:
-    measures = _first(results).test.measures
-    base = _first(results)
-    header = ['upsampler', 'seeds', *map(titled, measures), 'parameters', 's / iteration']
+def _results(record: StudyRecord) -> str:
+    header = ['upsampler', 'seeds', *map(titled, record.measures), 'parameters', 's / iteration']
     header += ['ratio', 'memory, MB', 'hours each']
-    rows = []
-    for row, runs in results.items():
+    first, rows = next(iter(record.seconds.values())), []
+    for row, runs in record.results.items():
         run = next(iter(runs.values()))
-        seconds = seconds_per_iteration(runs)
+        seconds = record.seconds[row]
+        own = statistics.median(run.training.seconds_per_iteration for run in runs.values())
         memory = statistics.median(run.training.peak_memory for run in runs.values())
-        ratio = seconds / seconds_per_iteration(next(iter(results.values())))
         rows.append(
             [
                 row.title,
                 len(runs) if len(row.seeds) > 1 else 'one run',
-                *(mean_of(runs, measure).format(2) for measure in measures),
+                *(mean_of(runs, measure).format(2) for measure in record.measures),
                 f'{run.training.parameters:,}',
                 f'{seconds:.3f}',
-                f'{ratio:.2f}',
+                f'{seconds / first:.2f}',
                 f'{memory / 1e6:.0f}',
-                f'{seconds * run.settings["iterations"] / 3600:.2f}',
+                f'{own * run.settings["iterations"] / 3600:.2f}',
             ]
         )
-    devices = {run.training.device for runs in results.values() for run in runs.values()}
-    iterations = base.settings['iterations']
+    runs = [run for by_seed in record.results.values() for run in by_seed.values()]
+    devices = '; '.join(sorted({run.training.device for run in runs}))
     return (
-        f'{markdown_table(header, rows)}\n\n{iterations:,} iterations. Measured on: '
-        f'{"; ".join(sorted(devices))}.'
+        f'{markdown_table(header, rows)}\n\n{runs[0].settings["iterations"]:,} iterations, '
+        f'on: {devices}. Seconds of an iteration: {record.timing}. Hours: of the runs.'
     )
 
 
-def _differences(compared: dict[str, dict[int, StudyResult]], test: PixelCounts) -> str:
-    by_measure = {measure: compare_all(compared, measure) for measure in test.measures}
+def _differences(record: StudyRecord) -> str:
     header = ['difference', 'of', 'points', '95 % over seeds', 'p (Holm)', '95 % over images']
     rows = [
         [
@@ -117,8 +98,8 @@ def _differences(compared: dict[str, dict[int, StudyResult]], test: PixelCounts)
             _interval(one.over_images),
             'yes' if one.is_resolved else 'no',
         ]
-        for measure, comparisons in by_measure.items()
-        for one in comparisons
+        for measure in record.measures
+        for one in compare_all(record.compared, measure)
     ]
     return markdown_table([*header, 'resolved'], rows) if rows else ''
 
@@ -127,21 +108,20 @@ def _interval(interval: Interval) -> str:
     return f'{interval.low:+.2f} to {interval.high:+.2f}'
 
 
-def _classes(compared: dict[str, dict[int, StudyResult]], test: PixelCounts) -> str:
+def _classes(record: StudyRecord) -> str:
     """The last measure, which is of the boundaries, for each class."""
-    measure = test.measures[-1]
-    columns = [
-        np.mean([run.test.ious(measure) for run in runs.values()], axis=0)
-        for runs in compared.values()
-    ]
+    measure, runs = record.measures[-1], list(record.compared.values())
+    columns = [np.mean([run.test.ious(measure) for run in one.values()], axis=0) for one in runs]
+    classes = next(iter(runs[0].values())).test.classes
     rows = [
         [name, *(f'{value:.2f}' for value in values)]
-        for name, *values in zip(test.classes, *columns, strict=True)
+        for name, *values in zip(classes, *columns, strict=True)
     ]
-    return markdown_table([f'{titled(measure).removeprefix("m")} of', *compared], rows)
+    return markdown_table([f'{titled(measure)} of', *record.compared], rows)
 
 
-def _sequences(compared: dict[str, dict[int, StudyResult]], test: PixelCounts) -> str:
+def _sequences(record: StudyRecord) -> str:
+    test = next(iter(next(iter(record.compared.values())).values())).test
     images = dict.fromkeys(test.sequences, 0)
     for name, count in zip(test.sequences, test.images, strict=True):
         images[name] += count
@@ -151,20 +131,20 @@ def _sequences(compared: dict[str, dict[int, StudyResult]], test: PixelCounts) -
         [
             f'{sequence}, {count} images',
             titled(measure),
-            *(mean_of(runs, measure, sequence).format(2) for runs in compared.values()),
+            *(mean_of(runs, measure, sequence).format(2) for runs in record.compared.values()),
         ]
         for sequence, count in images.items()
         for measure in test.measures
     ]
-    return markdown_table(['sequence', 'of', *compared], rows)
+    return markdown_table(['sequence', 'of', *record.compared], rows)
 
 
-def _curves(results: Results) -> str:
+def _curves(record: StudyRecord) -> str:
     """The metrics of the validation set after each quarter of the training."""
     quarters = ['25 %', '50 %', '75 %', '100 %']  # see StudySettings
     rows = []
-    for row, runs in results.items():
-        for measure in _first(results).test.measures:
+    for row, runs in record.results.items():
+        for measure in record.measures:
             key = 'mIoU' if measure == 'IoU' else measure
             curves = [
                 [metrics[key] for _, metrics in sorted(run.validations.items())]
@@ -202,22 +182,16 @@ def write_study(
         OtherSettings: See ``read_results``.
         ValueError: If there is no result, or a file is damaged.
     """
-    results, tables = {}, {}
-    for study in studies:
-        found, settings = read_results(folders, study)
-        if own := make_tables(study, found, settings):
-            results[study] = found
-            tables |= own
-    if not results:
+    records = {study: read_results(folders, study) for study in studies}
+    records = {study: record for study, record in records.items() if record.results}
+    if not records:
         raise ValueError(f'out: there are no results in {", ".join(folders)}')
-    parts = []
-    for study in results:
+    parts, tables = [], {}
+    for study, record in records.items():
+        own = make_tables(study, record)
+        tables |= own
         parts.append(f'# {study.title}')
-        parts += [
-            f'## {name.removeprefix(study.name).strip()}\n\n{text}'
-            for name, text in tables.items()
-            if name.startswith(f'{study.name} ')
-        ]
+        parts += [f'## {name.partition(" ")[2]}\n\n{text}' for name, text in own.items()]
     text = '\n\n'.join(parts)
     report = os.path.join(folders[0], 'report.md')
     images = folders[0]
@@ -230,7 +204,7 @@ def write_study(
         images = os.path.join(os.path.dirname(page), 'images')
     write_whole(report, text + '\n')
     pictures = [os.path.join(images, f'study_{name}.png') for name in ('cost', 'predictions')]
-    pictured = {study: rows for study, rows in results.items() if study.pictured}
+    pictured = {study: record for study, record in records.items() if study.pictured}
     plot_costs(pictured, pictures[0])
     draw_predictions(pictured, folders, configs, pictures[1])
     return text, [report, *([page] if page else []), *pictures]

@@ -14,7 +14,7 @@ from ..training_result import MeanOverSeeds, TrainingResult
 from .pixel_counts import PixelCounts
 from .studies import Study, StudyRow
 
-_SETTINGS = 'settings.txt'
+_SETTINGS, _COSTS = 'settings.txt', 'costs.json'
 
 
 @dataclasses.dataclass(frozen=True)
@@ -64,6 +64,33 @@ class StudyResult:
 Results = dict[StudyRow, dict[int, StudyResult]]
 
 
+@dataclasses.dataclass(frozen=True)
+class StudyRecord:
+    """What is on record of a study.
+
+    Attributes:
+        results (dict): The results by row and seed; rows without a result are left out.
+        settings (str): What all runs have in common; '' if there are none.
+        seconds (dict[StudyRow, float]): Time of a training step of each row, with one thread.
+        timing (str): How that was measured: in turns on a quiet machine, or during the runs.
+    """
+
+    results: Results
+    settings: str
+    seconds: dict[StudyRow, float]
+    timing: str
+
+    @property
+    def compared(self) -> dict[str, dict[int, StudyResult]]:
+        """By title, the results of rows that have several seeds."""
+        return {row.title: runs for row, runs in self.results.items() if len(row.seeds) > 1}
+
+    @property
+    def measures(self) -> list[str]:
+        """See ``PixelCounts``; the last one is of the boundaries."""
+        return next(iter(next(iter(self.results.values())).values())).test.measures
+
+
 class StudyFolder:
     """The folder of a study's results.
 
@@ -85,18 +112,27 @@ class StudyFolder:
         except FileNotFoundError:
             return None
 
+    def keep_costs(self, costs: dict) -> None:
+        """Write the times of training steps; see ``time_study``."""
+        write_whole(os.path.join(self.folder, _COSTS), json.dumps(costs, indent=1) + '\n')
+
+    def read_costs(self) -> dict | None:
+        """Read the times of training steps; None if none were measured."""
+        path = os.path.join(self.folder, _COSTS)
+        return read_json(path, 'out') if os.path.isfile(path) else None
+
     def claim(self, settings: str) -> None:
         """Write the settings, unless they are there already.
 
         Raises:
             OtherSettings: If there are others.
         """
+        self.compare(settings, 'asked for')
         if self.settings is None:
             write_whole(os.path.join(self.folder, _SETTINGS), settings)
-        self.compare(settings, 'asked for')
 
     def compare(self, settings: str, what: str) -> None:
-        """Compare settings with those of the folder.
+        """Compare settings with those of the folder, if it has any.
 
         Args:
             settings (str): The settings.
@@ -105,7 +141,9 @@ class StudyFolder:
         Raises:
             OtherSettings: If they differ.
         """
-        kept = (self.settings or '').splitlines()
+        if self.settings is None:
+            return
+        kept = self.settings.splitlines()
         for before, now in itertools.zip_longest(kept, settings.splitlines(), fillvalue='nothing'):
             if before != now:
                 raise OtherSettings(
@@ -159,7 +197,7 @@ def _format(content: dict) -> str:
     return '{\n' + ',\n'.join(lines) + '\n}'
 
 
-def read_results(folders: Sequence[str], study: Study) -> tuple[Results, str]:
+def read_results(folders: Sequence[str], study: Study) -> StudyRecord:
     """Read the results of a study from several folders, such as those of several machines.
 
     Args:
@@ -167,7 +205,7 @@ def read_results(folders: Sequence[str], study: Study) -> tuple[Results, str]:
         study (Study): The study.
 
     Returns:
-        tuple[dict, str]: The results by row and seed, and the settings; '' if there are none.
+        StudyRecord: What is there.
 
     Raises:
         OtherSettings: If the folders differ in their settings, or runs of a seed in their initial
@@ -175,14 +213,12 @@ def read_results(folders: Sequence[str], study: Study) -> tuple[Results, str]:
         ValueError: If a file is damaged.
     """
     results: Results = {row: {} for row in study.rows}
-    first: StudyFolder | None = None
     initial: dict[int, tuple[str, str]] = {}
-    for out in folders:
-        folder = StudyFolder(out, study)
-        if folder.settings is None:
-            continue
-        first = first or folder
-        first.compare(folder.settings, f'in {folder.folder}')
+    with_results = [
+        folder for out in folders if (folder := StudyFolder(out, study)).settings is not None
+    ]
+    for folder in with_results:
+        with_results[0].compare(folder.settings or '', f'in {folder.folder}')
         for row, seed in _runs(study):
             result = folder.read(row, seed)
             if result is None:
@@ -195,7 +231,21 @@ def read_results(folders: Sequence[str], study: Study) -> tuple[Results, str]:
                     f'({result.initial_weights[:12]} and {weights[:12]}), and cannot be paired'
                 )
             results[row].setdefault(seed, result)
-    return results, (first.settings or '') if first else ''
+    results = {row: by_seed for row, by_seed in results.items() if by_seed}
+    costs = next((costs for folder in with_results if (costs := folder.read_costs())), None)
+    settings = (with_results[0].settings or '') if with_results else ''
+    return StudyRecord(results, settings, *_step_seconds(results, costs))
+
+
+def _step_seconds(results: Results, costs: dict | None) -> tuple[dict[StudyRow, float], str]:
+    steps = costs['steps'] if costs else {}
+    if costs and all(row.title in steps for row in results):
+        text = f'in turns, on a quiet {costs["device"]}, one thread'
+        return {row: steps[row.title]['seconds'] for row in results}, text
+    return {
+        row: statistics.median(run.training.seconds_per_iteration for run in runs.values())
+        for row, runs in results.items()
+    }, 'medians of the runs, beside other work'
 
 
 def titled(measure: str) -> str:
@@ -203,11 +253,6 @@ def titled(measure: str) -> str:
     distance, _, kind = measure.rpartition('/')
     title = 'mIoU' if kind == 'IoU' else kind
     return f'{title}, {distance.removesuffix("px")} px' if distance else title
-
-
-def seconds_per_iteration(runs: dict[int, StudyResult]) -> float:
-    """Median over the seeds."""
-    return statistics.median(run.training.seconds_per_iteration for run in runs.values())
 
 
 def mean_of(

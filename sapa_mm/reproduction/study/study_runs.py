@@ -4,6 +4,7 @@ import hashlib
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import cv2
@@ -11,8 +12,9 @@ import torch
 from mmengine.registry import MODELS
 from mmengine.runner import set_random_seed
 
+from ...datasets.checks import check_data
 from ...datasets.scenes.writers import WRITERS
-from ...engine.config import in_scope, read_config
+from ...engine.config import check_checkpoint, in_scope, read_config
 from ...engine.data_root import move_data
 from ...engine.loading import watch_pretrained
 from ...utils.configs import datasets_of, nested_configs
@@ -156,7 +158,6 @@ class StudyRun(TrainingRun):
         """See ``TrainingRun.train``; a result that is on record is not measured again."""
         if (kept := self.folder.read(self.row, self.seed)) is not None:
             return kept.training
-        make_initial_weights(self)
         return super().train(launcher, on_progress)
 
     @property
@@ -292,12 +293,15 @@ def run_study(
     Raises:
         OSError: If data, weights or a config is missing, or a folder cannot be written to.
         OtherSettings: If the folder has results of other settings.
-        ValueError: See ``list_study``.
+        ValueError: If the weights do not fit, or several studies are given one folder of data; see
+            also ``list_study``.
     """
     launcher.check_program()
     if settings.data_root is not None and len(studies) > 1:
         names = ', '.join(study.name for study in studies)
         raise ValueError(f'data_root takes the data of one study, got the studies {names}')
+    if settings.weights is not None:
+        check_checkpoint(settings.weights, 'weights')
     runs = list_study(studies, rows, seeds, settings)
     check_writable(settings.out, 'out', is_folder=True)
     for study in dict.fromkeys(run.study for run in runs):
@@ -305,7 +309,13 @@ def run_study(
             root = settings.folder(study)
             with file_lock(root + '.lock'):
                 WRITERS['scenes'](root, **study.generated)
-        StudyFolder(settings.out, study).claim(describe_settings(study, settings))
+        folder = StudyFolder(settings.out, study)
+        text = describe_settings(study, settings)
+        folder.compare(text, 'asked for')
+        for run in runs:
+            if run.study is study and run.state != 'finished':
+                make_initial_weights(run)
+        folder.claim(text)
 
     def keep_result(run: StudyRun, result: TrainingResult) -> None:
         if run.folder.read(run.row, run.seed) is None:
@@ -325,10 +335,12 @@ def describe_settings(study: Study, settings: StudySettings) -> str:
         str: The description, in which no path of this machine is named.
 
     Raises:
-        OSError: If data or weights are missing.
-        ValueError: If a config cannot be read.
+        OSError: If weights are missing.
+        ValueError: If a config cannot be read, or data are missing or unfit.
     """
     cfg = read_config(os.path.join(settings.configs, study.config), settings.options(study))
+    with in_scope(cfg):
+        check_data(cfg, ('train', 'val', 'test'))
     lines = []
     for split in ('train', 'val', 'test'):
         for _, dataset in datasets_of(cfg, split):
@@ -343,14 +355,19 @@ def describe_settings(study: Study, settings: StudySettings) -> str:
     for key, nested in nested_configs(cfg.model, 'model'):
         checkpoint = nested.get('checkpoint')
         if isinstance(checkpoint, str):
-            with open(checkpoint, 'rb') as file:
-                digest = hashlib.file_digest(file, 'sha256').hexdigest()
-            lines.append(f'# {key}.checkpoint: SHA-256 {digest}')
+            lines.append(f'# {key}.checkpoint: {_identify(checkpoint)}')
     settings = cfg.to_dict()
     lines += [
         f'{key} = {value!r}' for part in _PARTS for key, value in _leaves(settings[part], part)
     ]
     return '\n'.join([*lines, ''])
+
+
+def _identify(checkpoint: str) -> str:
+    """SHA-256 of a file, or the address of a download."""
+    if '://' in checkpoint:
+        return checkpoint
+    return f'SHA-256 {hashlib.sha256(Path(checkpoint).read_bytes()).hexdigest()}'
 
 
 def _hash_images(folder: str, suffix: str) -> tuple[int, str]:

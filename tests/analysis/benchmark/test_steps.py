@@ -34,7 +34,7 @@ def test_steps_are_timed_in_turns(tmp_path, monkeypatch):
 
 
 def test_a_step_trains():
-    step = steps._make_step(CONFIG_FILES[1], None, 64, 2, 'cpu')
+    step = steps.make_step(CONFIG_FILES[1], None, 64, 2, 'cpu')
     losses = [step()['loss'].item() for _ in range(8)]
     assert losses[-1] < losses[0]
 

@@ -1,5 +1,7 @@
 """The report of the study: its tables, pictures, and the page that carries them."""
 
+import json
+
 import numpy as np
 import pytest
 
@@ -7,6 +9,7 @@ pytest.importorskip('mmseg')
 
 from matplotlib.image import imread
 
+from sapa_mm.reproduction.study.study_costs import time_study
 from sapa_mm.reproduction.study.study_report import fill_in, make_tables, write_study
 from sapa_mm.reproduction.study.study_results import read_results
 
@@ -19,11 +22,11 @@ def cells(line):
 
 @pytest.fixture
 def tables(small_study, results):
-    return make_tables(small_study, *read_results([str(results)], small_study))
+    return make_tables(small_study, read_results([str(results)], small_study))
 
 
 def test_results_and_costs(small_study, results, tables):
-    bilinear, sapa_d, _ = read_results([str(results)], small_study)[0].values()
+    bilinear, sapa_d = read_results([str(results)], small_study).results.values()
     header, _, *rows, _, note = tables['small results'].splitlines()
     assert cells(header)[:5] == ['upsampler', 'seeds', 'mIoU', 'bIoU', 'parameters']
     for row, runs in zip(rows, (bilinear, sapa_d), strict=True):
@@ -34,11 +37,27 @@ def test_results_and_costs(small_study, results, tables):
     seconds = [runs[0].training.seconds_per_iteration for runs in (bilinear, sapa_d)]
     assert cells(rows[1])[5:7] == [f'{seconds[1]:.3f}', f'{seconds[1] / seconds[0]:.2f}']
     assert cells(rows[1])[-1] == f'{seconds[1] * 8 / 3600:.2f}'
-    assert note.startswith('8 iterations. Measured on: ')
+    assert note.startswith('8 iterations, on: ')
+    assert 'medians of the runs, beside other work' in note
+
+
+def test_quiet_times(small_study, results, settings_in):
+    """Of all rows, measured in turns, they take the place of those of the runs."""
+    time_study([small_study], settings_in(results), repeats=3)
+    costs = json.loads((results / 'small/costs.json').read_text())
+    steps = costs['steps']
+    assert list(steps) == ['Bilinear', 'SAPA-D', 'SAPA-D, four points']
+    table = make_tables(small_study, read_results([str(results)], small_study))['small results']
+    _, _, *rows, _, note = table.splitlines()
+    for row, title in zip(rows, ('Bilinear', 'SAPA-D'), strict=True):
+        seconds = steps[title]['seconds']
+        ratio = seconds / steps['Bilinear']['seconds']
+        assert cells(row)[5:7] == [f'{seconds:.3f}', f'{ratio:.2f}']
+    assert f'in turns, on a quiet {costs["device"]}, one thread' in note
 
 
 def test_differences(small_study, results, tables):
-    bilinear, sapa_d, _ = read_results([str(results)], small_study)[0].values()
+    bilinear, sapa_d = read_results([str(results)], small_study).results.values()
     _, _, miou, biou = tables['small differences'].splitlines()
     for line, measure in ((miou, 'IoU'), (biou, 'bIoU')):
         gains = [sapa_d[s].test.mean(measure) - bilinear[s].test.mean(measure) for s in (0, 1)]
@@ -47,7 +66,7 @@ def test_differences(small_study, results, tables):
 
 
 def test_classes_and_curves(small_study, results, tables):
-    bilinear, sapa_d, _ = read_results([str(results)], small_study)[0].values()
+    bilinear, sapa_d = read_results([str(results)], small_study).results.values()
     header, _, disk, *_ = tables['small classes'].splitlines()
     assert cells(header) == ['bIoU of', 'Bilinear', 'SAPA-D']
     values = [
@@ -73,7 +92,7 @@ def test_written(small_study, results, tmp_path):
         *(str(page.parent / f'images/study_{name}.png') for name in ('cost', 'predictions')),
     ]
     assert (results / 'report.md').read_text() == text + '\n'
-    tables = make_tables(small_study, *read_results(folders, small_study))
+    tables = make_tables(small_study, read_results(folders, small_study))
     table = tables['small results']
     assert page.read_text() == (
         f'Before\n<!-- study: small results -->\n{table}\n<!-- end -->\nAfter\n'

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from dataclasses import replace
 
 import pytest
 import torch
@@ -23,10 +24,11 @@ from sapa_mm.engine.training import build_trainer
 from sapa_mm.reproduction.launcher import Launcher
 from sapa_mm.reproduction.paper_tables import CONFIG_NAMES
 from sapa_mm.reproduction.run_files import OtherSettings
-from sapa_mm.reproduction.study.studies import COMPARED, STUDIES
+from sapa_mm.reproduction.study.studies import COMPARED, STUDIES, Study, StudyRow
 from sapa_mm.reproduction.study.study_results import StudyFolder, read_results
 from sapa_mm.reproduction.study.study_runs import (
     StudySettings,
+    describe_settings,
     hash_weights,
     list_states,
     list_study,
@@ -52,6 +54,22 @@ class Watch(Hook):
         self.batches.append(torch.stack([*data_batch['inputs']]).int().flatten(1).sum(1).tolist())
         self.batches.append(torch.stack(truths).int().flatten(1).sum(1).tolist())
         self.states.append(torch.get_rng_state().tolist())
+
+
+@pytest.fixture(scope='module')
+def streets(tmp_path_factory):
+    """CamVid's study on a few scenes, and their folder."""
+    data = tmp_path_factory.mktemp('streets')
+    write_scenes(data, num_train=2, num_val=2, size=(64, 64))
+    options = {}
+    for split, folder in (('train', 'training'), ('val', 'validation'), ('test', 'validation')):
+        dataset = f'{split}_dataloader.dataset'
+        options[f'{dataset}.reduce_zero_label'] = True
+        for key, kind in (('img_path', 'images'), ('seg_map_path', 'annotations')):
+            options[f'{dataset}.data_prefix.{key}'] = f'{kind}/{folder}'
+    rows = (StudyRow('Bilinear', (0,)),)
+    config = STUDIES['camvid'].config
+    return Study('streets', 'streets', config, 4, rows, '', None, options), str(data)
 
 
 def watch(run, **options):
@@ -101,10 +119,9 @@ def test_initial_weights_of_seeds(small_study, settings_in, tmp_path):
 
 
 def test_results(small_study, finished):
-    results, settings = read_results([str(finished)], small_study)
-    bilinear, sapa_d, variant = results.values()
+    record = read_results([str(finished)], small_study)
+    bilinear, sapa_d = record.results.values()
     assert list(bilinear) == list(sapa_d) == [0]
-    assert variant == {}
     ours, theirs = sapa_d[0], bilinear[0]
     assert ours.initial_weights == theirs.initial_weights
     assert list(ours.validations) == [2, 4, 6, 8]
@@ -114,8 +131,8 @@ def test_results(small_study, finished):
     assert ours.test.mean('bIoU') == pytest.approx(ours.training.metrics['bIoU'])
     assert ours.settings['upsample_cfg']['num_points'] == 9
     assert ours.settings['iterations'] == theirs.settings['iterations'] == 8
-    assert 'train, images: 8 .jpg' in settings
-    assert str(finished) not in settings
+    assert 'train, images: 8 .jpg' in record.settings
+    assert str(finished) not in record.settings
     assert sorted(path.name for path in (finished / 'small').iterdir()) == [
         'bilinear_seed-0.json',
         'bilinear_seed-0.png',
@@ -172,17 +189,18 @@ def test_a_run_that_is_killed_ends_as_one_that_was_not(
 
 def test_folders_of_two_machines(small_study, results, tmp_path):
     """Each has some of the runs; a run that both have counts once."""
-    whole, settings = read_results([str(results)], small_study)
+    whole = read_results([str(results)], small_study)
     for name, moved in (('a', ['bilinear_seed-0', 'sapa-d_seed-0']), ('b', ['sapa-d_seed-1'])):
         (tmp_path / name / 'small').mkdir(parents=True)
         for run in [*moved, 'bilinear_seed-1']:
             shutil.copy(results / 'small' / f'{run}.json', tmp_path / name / 'small')
         shutil.copy(results / 'small/settings.txt', tmp_path / name / 'small')
     folders = [str(tmp_path / name) for name in ('a', 'b', 'none')]
-    merged, same = read_results(folders, small_study)
-    assert same == settings
-    for row, by_seed in whole.items():
-        assert {s: r.to_json() for s, r in merged[row].items()} == {
+    merged = read_results(folders, small_study)
+    assert merged.settings == whole.settings
+    assert merged.results.keys() == whole.results.keys()
+    for row, by_seed in whole.results.items():
+        assert {s: r.to_json() for s, r in merged.results[row].items()} == {
             s: r.to_json() for s, r in by_seed.items()
         }
 
@@ -228,6 +246,33 @@ class TestBadInput:
         with pytest.raises(ValueError, match='^out: .*sapa-d_seed-1.json is no'):
             read_results([str(tmp_path)], small_study)
 
+    def test_weights(self, streets, tmp_path):
+        """Refused before anything is kept of them, so that others can be given next."""
+        study, data = streets
+        settings = StudySettings(str(CONFIGS), str(tmp_path / 'out'), data, weights='none.pth')
+        with pytest.raises(FileNotFoundError, match='^weights: none.pth does not exist'):
+            run_study([study], [], None, settings, Launcher(gpus=0))
+        path = str(tmp_path / 'prefixed.pth')
+        torch.save({'backbone.conv1.conv.weight': torch.zeros(32, 3, 3, 3)}, path)
+        settings = StudySettings(str(CONFIGS), str(tmp_path / 'out'), data, weights=path)
+        with pytest.raises(ValueError, match="its names have the prefix 'backbone.'"):
+            run_study([study], [], None, settings, Launcher(gpus=0))
+        assert StudyFolder(settings.out, study).settings is None
+
+    def test_data(self, streets, tmp_path):
+        """Those to test on, too, which are read after an hour."""
+        study, data = streets
+        study = replace(
+            study,
+            cfg_options={
+                **study.cfg_options,
+                'test_dataloader.dataset.data_prefix.img_path': 'images/test',
+            },
+        )
+        settings = StudySettings(str(CONFIGS), str(tmp_path / 'out'), data)
+        with pytest.raises(ValueError, match='^test_dataloader.dataset.data_prefix.img_path: no'):
+            run_study([study], [], None, settings, Launcher(gpus=0))
+
     def test_arguments(self, small_study, settings_in):
         settings = settings_in('out')
         with pytest.raises(ValueError, match='^rows: there is no row FADE, allowed are Bilinear; '):
@@ -238,6 +283,18 @@ class TestBadInput:
             StudySettings('configs', 'out', iterations=10)
         with pytest.raises(ValueError, match='^data_root takes the data of one study, got'):
             run_study([*STUDIES.values()], [], None, settings, Launcher(gpus=0))
+
+
+def test_downloaded_weights_are_named(streets, tmp_path):
+    study, data = streets
+    text = describe_settings(study, StudySettings(str(CONFIGS), str(tmp_path), data))
+    assert '# model.backbone.init_cfg.checkpoint: mmcls://mobilenet_v2\n' in text
+    path = tmp_path / 'weights.pth'
+    path.write_bytes(b'abc')
+    settings = StudySettings(str(CONFIGS), str(tmp_path), data, weights=str(path))
+    text = describe_settings(study, settings)
+    assert '# model.backbone.init_cfg.checkpoint: SHA-256 ba7816bf8f01cfea' in text
+    assert str(tmp_path) not in text
 
 
 def test_rows():
