@@ -171,7 +171,13 @@ def add_study(parser: argparse.ArgumentParser) -> None:
         default=[STUDY_OUT],
         help=f'folders of results, of several machines; the report goes to the first ({STUDY_OUT})',
     )
-    report.add_argument('--page', help='a page whose tables are replaced, such as docs/study.md')
+    report.add_argument(
+        '--pages',
+        nargs='+',
+        default=[],
+        help='pages whose tables are replaced, such as docs/study.md, beside whose first the '
+        'pictures go',
+    )
 
 
 def make_table_parser() -> argparse.ArgumentParser:
@@ -271,7 +277,7 @@ def study(parser: argparse.ArgumentParser, args: argparse.Namespace) -> int:
     """Do what is asked of the study; return the exit code."""
     studies = [STUDIES[name] for name in args.study]
     if args.action == 'report':
-        text, files = write_study(studies, args.out, args.configs, args.page)
+        text, files = write_study(studies, args.out, args.configs, args.pages)
         print(f'{text}\nWritten: {", ".join(files)}')
         return 0
     settings = StudySettings(

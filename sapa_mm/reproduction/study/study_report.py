@@ -4,6 +4,7 @@ import os
 import re
 import statistics
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 
@@ -38,6 +39,29 @@ def make_tables(study: Study, record: StudyRecord) -> dict[str, str]:
         }
     tables |= {'curves': _curves(record), 'data': _data(record.settings)}
     return {f'{study.name} {name}': text for name, text in tables.items() if text}
+
+
+def summarize(records: dict[Study, StudyRecord]) -> str:
+    """Make one table of all studies: the upsamplers with several seeds, and what they cost."""
+    compared = {study: record for study, record in records.items() if record.compared}
+    header, columns = ['upsampler'], []
+    for study, record in compared.items():
+        # The means over all pixels, and over those at boundaries.
+        for measure in (record.measures[0], record.measures[-1]):
+            header.append(f'{study.name}: {titled(measure)}')
+            columns.append({t: mean_of(runs, measure) for t, runs in record.compared.items()})
+    header.append('time of an iteration')
+    rows = []
+    for title in dict.fromkeys(title for column in columns for title in column):
+        cells = [column[title].format(2) if title in column else '' for column in columns]
+        ratios = [
+            f'{seconds / next(iter(record.seconds.values())):.2f}'
+            for record in compared.values()
+            for row, seconds in record.seconds.items()
+            if row.title == title
+        ]
+        rows.append([title, *cells, ', '.join(ratios)])
+    return markdown_table(header, rows)
 
 
 def fill_in(page: str, tables: dict[str, str]) -> str:
@@ -162,7 +186,7 @@ def _data(settings: str) -> str:
 
 
 def write_study(
-    studies: Sequence[Study], folders: Sequence[str], configs: str, page: str | None = None
+    studies: Sequence[Study], folders: Sequence[str], configs: str, pages: Sequence[str] = ()
 ) -> tuple[str, list[str]]:
     """Write ``report.md``, ``cost.png`` and ``predictions.png`` to the first folder.
 
@@ -171,14 +195,14 @@ def write_study(
         folders (Sequence[str]): Folders with results of all studies, such as those of several
             machines.
         configs (str): Folder of the configs.
-        page (str, optional): A page in which the tables are replaced, see ``fill_in``; the pictures
-            go to ``images`` beside it. Defaults to None.
+        pages (Sequence[str]): Pages in which the tables are replaced, see ``fill_in``; the pictures
+            go to ``images`` beside the first. Defaults to none.
 
     Returns:
         tuple[str, list[str]]: The report, and the files that were written.
 
     Raises:
-        OSError: If a folder cannot be written to, or the page is missing.
+        OSError: If a folder cannot be written to, or a page is missing.
         OtherSettings: See ``read_results``.
         ValueError: If there is no result, or a file is damaged.
     """
@@ -186,7 +210,7 @@ def write_study(
     records = {study: record for study, record in records.items() if record.results}
     if not records:
         raise ValueError(f'out: there are no results in {", ".join(folders)}')
-    parts, tables = [], {}
+    parts, tables = [], {'summary': summarize(records)}
     for study, record in records.items():
         own = make_tables(study, record)
         tables |= own
@@ -194,17 +218,18 @@ def write_study(
         parts += [f'## {name.partition(" ")[2]}\n\n{text}' for name, text in own.items()]
     text = '\n\n'.join(parts)
     report = os.path.join(folders[0], 'report.md')
-    images = folders[0]
     check_writable(report, 'out')
-    if page is not None:
-        check_writable(page, 'page')
-        with open(page, encoding='utf-8') as file:
-            filled = fill_in(file.read(), tables)
-        write_whole(page, filled)
-        images = os.path.join(os.path.dirname(page), 'images')
-    write_whole(report, text + '\n')
+    filled = {}
+    for page in pages:
+        if not os.path.isfile(page):
+            raise FileNotFoundError(f'pages: {page} is not a file')
+        check_writable(page, 'pages')
+        filled[page] = fill_in(Path(page).read_text(encoding='utf-8'), tables)
+    for path, content in {report: text + '\n', **filled}.items():
+        write_whole(path, content)
+    images = os.path.join(os.path.dirname(pages[0]), 'images') if pages else folders[0]
     pictures = [os.path.join(images, f'study_{name}.png') for name in ('cost', 'predictions')]
     pictured = {study: record for study, record in records.items() if study.pictured}
     plot_costs(pictured, pictures[0])
     draw_predictions(pictured, folders, configs, pictures[1])
-    return text, [report, *([page] if page else []), *pictures]
+    return text, [report, *pages, *pictures]

@@ -10,7 +10,7 @@ pytest.importorskip('mmseg')
 from matplotlib.image import imread
 
 from sapa_mm.reproduction.study.study_costs import time_study
-from sapa_mm.reproduction.study.study_report import fill_in, make_tables, write_study
+from sapa_mm.reproduction.study.study_report import fill_in, make_tables, summarize, write_study
 from sapa_mm.reproduction.study.study_results import read_results
 
 from ...support.configs import CONFIGS
@@ -80,12 +80,26 @@ def test_classes_and_curves(small_study, results, tables):
     assert 'small sequences' not in tables
 
 
+def test_summary(small_study, results):
+    record = read_results([str(results)], small_study)
+    header, _, *rows = summarize({small_study: record}).splitlines()
+    assert cells(header) == [
+        'upsampler',
+        'small: mIoU',
+        'small: bIoU',
+        'time of an iteration',
+    ]
+    table = make_tables(small_study, record)['small results'].splitlines()[2:4]
+    for ours, theirs in zip(map(cells, rows), map(cells, table), strict=True):
+        assert ours == [theirs[0], *theirs[2:4], theirs[6]]
+
+
 def test_written(small_study, results, tmp_path):
     page = tmp_path / 'docs/study.md'
     page.parent.mkdir()
     page.write_text('Before\n<!-- study: small results -->\nold\n<!-- end -->\nAfter\n')
     folders = [str(results), str(tmp_path / 'no results')]
-    text, files = write_study([small_study], folders, str(CONFIGS), str(page))
+    text, files = write_study([small_study], folders, str(CONFIGS), [str(page)])
     assert files == [
         str(results / 'report.md'),
         str(page),
@@ -113,5 +127,5 @@ def test_fill_in_keeps_what_has_no_table():
 def test_bad_input(small_study, results, tmp_path):
     with pytest.raises(ValueError, match='^out: there are no results in '):
         write_study([small_study], [str(tmp_path / 'none')], str(CONFIGS))
-    with pytest.raises(OSError, match='none.md'):
-        write_study([small_study], [str(results)], str(CONFIGS), str(tmp_path / 'none.md'))
+    with pytest.raises(FileNotFoundError, match='^pages: .*none.md is not a file'):
+        write_study([small_study], [str(results)], str(CONFIGS), [str(tmp_path / 'none.md')])
