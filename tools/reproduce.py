@@ -159,10 +159,11 @@ def add_study(parser: argparse.ArgumentParser) -> None:
     for name, text in (
         ('list', 'the runs and their states'),
         ('run', 'train; run again, it continues where it stopped; several at once share the runs'),
-        ('time', 'time training steps in turns; keep the machine quiet meanwhile'),
         ('commands', 'print a command for each run that is not finished, for a scheduler'),
     ):
         commands.add_parser(name, parents=parents, help=text)
+    parents, help = [make_study_parser(), configs, training], 'time training steps in turns'
+    commands.add_parser('time', parents=parents, help=help)
     parents, help = [make_study_parser(), configs], 'write report.md and pictures'
     report = commands.add_parser('report', parents=parents, help=help)
     report.add_argument(
@@ -277,6 +278,8 @@ def study(parser: argparse.ArgumentParser, args: argparse.Namespace) -> int:
     """Do what is asked of the study; return the exit code."""
     studies = [STUDIES[name] for name in args.study]
     if args.action == 'report':
+        if args.pages and len(studies) < len(STUDIES):
+            parser.error('--pages take the tables of all studies, leave out --study')
         text, files = write_study(studies, args.out, args.configs, args.pages)
         print(f'{text}\nWritten: {", ".join(files)}')
         return 0
@@ -288,6 +291,9 @@ def study(parser: argparse.ArgumentParser, args: argparse.Namespace) -> int:
         args.weights,
         args.cfg_options or {},
     )
+    if args.action == 'time':
+        time_study(studies, settings)
+        return 0
     runs = (studies, args.rows, args.seeds, settings)
     if args.action == 'list':
         print(list_states(list_study(*runs)))
@@ -296,8 +302,6 @@ def study(parser: argparse.ArgumentParser, args: argparse.Namespace) -> int:
         program = ['python', sys.argv[0], 'study', 'run']
         for command in list_commands(list_study(*runs), program, options):
             print(command)
-    elif args.action == 'time':
-        time_study(studies, settings)
     else:
         return print_failures(parser, run_study(*runs, make_launcher(args)))
     return 0

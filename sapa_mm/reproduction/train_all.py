@@ -99,7 +99,7 @@ def list_commands(
 
 
 def _is_to_be_trained(run: TrainingRun) -> bool:
-    return not run.files.is_locked and run.files.read_result() is None
+    return not run.files.is_locked and run.state != 'finished'
 
 
 class _ProgressPrinter(contextlib.AbstractContextManager):

@@ -9,7 +9,7 @@ import time
 from mmengine.config import Config
 from mmengine.dist import all_gather_object, is_main_process
 from mmengine.hooks import Hook
-from mmengine.runner import Runner
+from mmengine.runner import IterBasedTrainLoop, Runner
 from torch import nn
 from torch.distributed import DistError
 
@@ -59,6 +59,11 @@ class _ValidationsHook(Hook):
     def before_train(self, runner: Runner) -> None:
         passed = self._files.read_validations().items()
         self._validations = {iteration: m for iteration, m in passed if iteration <= runner.iter}
+        loop = runner.train_loop
+        due = 0 < runner.iter < runner.max_iters and isinstance(loop, IterBasedTrainLoop)
+        if due and runner.iter % loop.val_interval == 0 and runner.iter not in self._validations:
+            # Killed after it had saved a checkpoint, and before the validation was complete.
+            runner.val_loop.run()
 
     def after_val_epoch(self, runner: Runner, metrics: dict[str, float] | None = None) -> None:
         self._validations[runner.iter] = {

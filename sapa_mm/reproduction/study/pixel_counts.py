@@ -89,8 +89,9 @@ def count_pixels(
     picture = None
     model.eval()
     for stem, prediction, truth in _predict(model, loader):
-        counts = [_count(prediction, truth, len(dataset.metainfo['classes']))]
-        counts += [metric.evaluate_image(prediction, truth) for metric in metrics.values()]
+        # First those that refuse labels beyond the classes.
+        of_boundaries = [metric.evaluate_image(prediction, truth) for metric in metrics.values()]
+        counts = [_count(prediction, truth, len(dataset.metainfo['classes'])), *of_boundaries]
         by_sequence.setdefault(stem.rpartition('_')[0], []).append(np.stack(counts))
         if stem == pictured:
             picture = prediction.astype(np.uint8)

@@ -7,6 +7,8 @@ import torch
 
 from ...analysis.benchmark.conditions import describe_conditions
 from ...analysis.benchmark.steps import make_step, time_in_turns
+from ...engine.config import read_config
+from ...utils.files import check_writable
 from .studies import Study
 from .study_results import StudyFolder
 from .study_runs import StudySettings, list_study
@@ -28,13 +30,18 @@ def time_study(studies: Sequence[Study], settings: StudySettings, repeats: int =
         OSError: If a config is missing, or nothing can be written.
         ValueError: If a config cannot be read.
     """
+    check_writable(settings.out, 'out', is_folder=True)
     threads = torch.get_num_threads()
     for study in studies:
         runs = {run.row: run for run in list_study([study], [], None, settings)}
         load = os.getloadavg()[0]
         torch.set_num_threads(1)
         try:
-            steps = [make_step(*run.recipe(), None, 8, 'cpu') for run in runs.values()]
+            steps = []
+            for run in runs.values():
+                config, options = run.recipe()
+                batch = read_config(config, options).train_dataloader.batch_size
+                steps.append(make_step(config, options, None, batch, 'cpu'))
             times = time_in_turns(steps, repeats, 'cpu')
         finally:
             torch.set_num_threads(threads)

@@ -26,12 +26,13 @@ def plot_costs(records: dict[Study, StudyRecord], path: str) -> None:
     figure = Figure((5.4 * len(records), 4.2), layout='constrained')
     axes = figure.subplots(1, len(records), squeeze=False)[0]
     for axis, (study, record) in zip(axes, records.items(), strict=True):
-        first, measure = next(iter(record.results)), record.measures[-1]
+        measure = record.measures[-1]
+        base = next((row for row in record.results if row.title == COMPARED[0]), None)
         for row, runs in record.results.items():
             if row.length != 1:
                 continue
             metric = mean_of(runs, measure)
-            cost = record.seconds[row] / record.seconds[first]
+            cost = record.seconds[row] / (record.seconds[base] if base else 1)
             is_compared = len(row.seeds) > 1
             color = '#c1440e' if row.upsampler.startswith('SAPA') else '#444444'
             axis.errorbar(
@@ -52,7 +53,8 @@ def plot_costs(records: dict[Study, StudyRecord], path: str) -> None:
                 color=color,
             )
         axis.set_title(study.title, fontsize=9)
-        axis.set_xlabel(f'time of a training iteration, {first.title} = 1', fontsize=9)
+        unit = f'{base.title} = 1' if base else 'seconds'
+        axis.set_xlabel(f'time of a training iteration, {unit}', fontsize=9)
         axis.set_ylabel(f'{titled(measure)}, %', fontsize=9)
         axis.margins(x=0.15)
     figure.supxlabel(

@@ -11,7 +11,7 @@ import numpy as np
 from ...utils.files import check_writable, write_whole
 from ...utils.text import markdown_table
 from .comparisons import Interval, compare_all
-from .studies import Study
+from .studies import COMPARED, Study, StudyRow
 from .study_pictures import draw_predictions, plot_costs
 from .study_results import StudyRecord, mean_of, read_results, titled
 
@@ -49,19 +49,19 @@ def summarize(records: dict[Study, StudyRecord]) -> str:
         # The means over all pixels, and over those at boundaries.
         for measure in (record.measures[0], record.measures[-1]):
             header.append(f'{study.name}: {titled(measure)}')
-            columns.append({t: mean_of(runs, measure) for t, runs in record.compared.items()})
-    header.append('time of an iteration')
-    rows = []
-    for title in dict.fromkeys(title for column in columns for title in column):
-        cells = [column[title].format(2) if title in column else '' for column in columns]
-        ratios = [
-            f'{seconds / next(iter(record.seconds.values())):.2f}'
-            for record in compared.values()
-            for row, seconds in record.seconds.items()
-            if row.title == title
-        ]
-        rows.append([title, *cells, ', '.join(ratios)])
+            means = {t: mean_of(runs, measure).format(2) for t, runs in record.compared.items()}
+            columns.append(means)
+        header.append('time')
+        columns.append({row.title: _ratio(record, row) for row in record.results})
+    titles = dict.fromkeys(title for record in compared.values() for title in record.compared)
+    rows = [[title, *(column.get(title, '') for column in columns)] for title in titles]
     return markdown_table(header, rows)
+
+
+def _ratio(record: StudyRecord, row: StudyRow) -> str:
+    """Time of a row's training step over that of bilinear interpolation, if that was measured."""
+    base = next((record.seconds[one] for one in record.results if one.title == COMPARED[0]), None)
+    return f'{record.seconds[row] / base:.2f}' if base else ''
 
 
 def fill_in(page: str, tables: dict[str, str]) -> str:
@@ -84,7 +84,7 @@ def fill_in(page: str, tables: dict[str, str]) -> str:
 def _results(record: StudyRecord) -> str:
     header = ['upsampler', 'seeds', *map(titled, record.measures), 'parameters', 's / iteration']
     header += ['ratio', 'memory, MB', 'hours each']
-    first, rows = next(iter(record.seconds.values())), []
+    rows = []
     for row, runs in record.results.items():
         run = next(iter(runs.values()))
         seconds = record.seconds[row]
@@ -97,7 +97,7 @@ def _results(record: StudyRecord) -> str:
                 *(mean_of(runs, measure).format(2) for measure in record.measures),
                 f'{run.training.parameters:,}',
                 f'{seconds:.3f}',
-                f'{seconds / first:.2f}',
+                _ratio(record, row),
                 f'{memory / 1e6:.0f}',
                 f'{own * run.settings["iterations"] / 3600:.2f}',
             ]
@@ -106,7 +106,7 @@ def _results(record: StudyRecord) -> str:
     devices = '; '.join(sorted({run.training.device for run in runs}))
     return (
         f'{markdown_table(header, rows)}\n\n{runs[0].settings["iterations"]:,} iterations, '
-        f'on: {devices}. Seconds of an iteration: {record.timing}. Hours: of the runs.'
+        f'on: {devices}. Seconds of an iteration: {record.timing}. Hours: of all training steps.'
     )
 
 
@@ -165,7 +165,9 @@ def _sequences(record: StudyRecord) -> str:
 
 def _curves(record: StudyRecord) -> str:
     """The metrics of the validation set after each quarter of the training."""
-    quarters = ['25 %', '50 %', '75 %', '100 %']  # see StudySettings
+    first = next(iter(next(iter(record.results.values())).values()))
+    moments = sorted(first.validations)
+    quarters = [f'{100 * moment / moments[-1]:.0f} %' for moment in moments]
     rows = []
     for row, runs in record.results.items():
         for measure in record.measures:
@@ -228,8 +230,10 @@ def write_study(
     for path, content in {report: text + '\n', **filled}.items():
         write_whole(path, content)
     images = os.path.join(os.path.dirname(pages[0]), 'images') if pages else folders[0]
-    pictures = [os.path.join(images, f'study_{name}.png') for name in ('cost', 'predictions')]
     pictured = {study: record for study, record in records.items() if study.pictured}
-    plot_costs(pictured, pictures[0])
-    draw_predictions(pictured, folders, configs, pictures[1])
+    pictures = []
+    if pictured:
+        pictures = [os.path.join(images, f'study_{name}.png') for name in ('cost', 'predictions')]
+        plot_costs(pictured, pictures[0])
+        draw_predictions(pictured, folders, configs, pictures[1])
     return text, [report, *pages, *pictures]

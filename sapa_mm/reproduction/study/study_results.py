@@ -151,6 +151,25 @@ class StudyFolder:
                     f'{now.strip()}); choose another folder'
                 )
 
+    def compare_weights(self, seed: int, weights: str) -> None:
+        """Compare initial weights with those of the results of a seed.
+
+        Args:
+            seed (int): The seed.
+            weights (str): SHA-256 of the initial weights.
+
+        Raises:
+            OtherSettings: If they differ.
+        """
+        for row in self.study.rows:
+            kept = self.read(row, seed)
+            if kept is not None and kept.initial_weights != weights:
+                raise OtherSettings(
+                    f'out: {self.path(row, seed)} starts from other weights '
+                    f'({kept.initial_weights[:12]}) than this machine makes of seed {seed} '
+                    f'({weights[:12]}), and cannot be paired; choose another folder'
+                )
+
     def path(self, row: StudyRow, seed: int, suffix: str = '.json') -> str:
         """The file of a result, or with '.png' of a prediction."""
         return os.path.join(self.folder, f'{row.name}_seed-{seed}{suffix}')
@@ -208,8 +227,8 @@ def read_results(folders: Sequence[str], study: Study) -> StudyRecord:
         StudyRecord: What is there.
 
     Raises:
-        OtherSettings: If the folders differ in their settings, or runs of a seed in their initial
-            weights.
+        OtherSettings: If the folders differ in their settings, runs of a row in theirs, or runs of
+            a seed in their initial weights.
         ValueError: If a file is damaged.
     """
     results: Results = {row: {} for row in study.rows}
@@ -224,6 +243,8 @@ def read_results(folders: Sequence[str], study: Study) -> StudyRecord:
             if result is None:
                 continue
             own = folder.path(row, seed), result.initial_weights
+            for other in results[row].values():
+                check_same_row(other.settings, result.settings, own[0])
             path, weights = initial.setdefault(seed, own)
             if weights != result.initial_weights:
                 raise OtherSettings(
@@ -246,6 +267,27 @@ def _step_seconds(results: Results, costs: dict | None) -> tuple[dict[StudyRow, 
         row: statistics.median(run.training.seconds_per_iteration for run in runs.values())
         for row, runs in results.items()
     }, 'medians of the runs, beside other work'
+
+
+def check_same_row(kept: dict, settings: dict, path: str) -> None:
+    """Check that a row's runs have the same settings.
+
+    Args:
+        kept (dict): Those of a result.
+        settings (dict): Those of another, or those asked for.
+        path (str): The file that has one of them.
+
+    Raises:
+        OtherSettings: If they differ.
+    """
+    # As files have them, which know no tuples.
+    kept, settings = (json.loads(json.dumps(one)) for one in (kept, settings))
+    for key in [*kept, *settings]:
+        if kept.get(key) != settings.get(key):
+            raise OtherSettings(
+                f'out: {path}: runs of one row have {key} {kept.get(key)} and {settings.get(key)}; '
+                'choose another folder'
+            )
 
 
 def titled(measure: str) -> str:

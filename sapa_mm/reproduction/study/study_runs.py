@@ -13,13 +13,13 @@ from mmengine.registry import MODELS
 from mmengine.runner import set_random_seed
 
 from ...datasets.checks import check_data
-from ...datasets.scenes.writers import WRITERS
 from ...engine.config import check_checkpoint, in_scope, read_config
 from ...engine.data_root import move_data
 from ...engine.loading import watch_pretrained
 from ...utils.configs import datasets_of, nested_configs
 from ...utils.files import check_writable, whole_file
 from ..file_lock import file_lock
+from ..generated_data import data_folder, make_missing_data
 from ..launcher import Launcher
 from ..small_models import schedule_options
 from ..train_all import train_all
@@ -27,7 +27,7 @@ from ..training_result import TrainingResult
 from ..training_run import OnProgress, TrainingRun
 from .pixel_counts import PixelCounts
 from .studies import Study, StudyRow
-from .study_results import StudyFolder, StudyResult
+from .study_results import StudyFolder, StudyResult, check_same_row
 
 _CHECKPOINTS = {
     'default_hooks.checkpoint.interval': 100,
@@ -89,12 +89,13 @@ class StudySettings:
         iterations = round(length * (self.iterations or study.iterations))
         data_root = self.folder(study)
         starts = bool(cfg.model.backbone.init_cfg) and self.weights is not None
+        weights = self.weights and os.path.abspath(self.weights)
         return {
             **({} if data_root is None else move_data(cfg, data_root)),
             **schedule_options(cfg, iterations),
             'train_cfg.val_interval': iterations // 4,
             **_CHECKPOINTS,
-            **({'model.backbone.init_cfg.checkpoint': self.weights} if starts else {}),
+            **({'model.backbone.init_cfg.checkpoint': weights} if starts else {}),
             'custom_hooks.0.reseed': True,
             **study.cfg_options,
             **self.cfg_options,
@@ -104,7 +105,7 @@ class StudySettings:
         """The folder of a study's data; None for that of its config."""
         if study.generated is None:
             return self.data_root and os.path.abspath(self.data_root)
-        return os.path.abspath(self.data_root or os.path.join('data', f'study_{study.name}'))
+        return data_folder(self.data_root, f'study_{study.name}')
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -165,20 +166,21 @@ class StudyRun(TrainingRun):
         """See ``TrainingRun.state``."""
         return super().state if self.folder.read(self.row, self.seed) is None else 'finished'
 
-    def collect(self, training: TrainingResult) -> StudyResult:
-        """Collect what is kept of a finished run."""
+    def own_settings(self) -> dict:
+        """The settings that distinguish the row: all options of its upsampler, and its length."""
         options = self.recipe()[1]
         prefix = 'model.decode_head.upsample_cfg.'
         own = {k.removeprefix(prefix): v for k, v in options.items() if k.startswith(prefix)}
+        iterations = options['train_cfg.max_iters']
+        return {'upsample_cfg': own, 'iterations': iterations, **self.row.cfg_options}
+
+    def collect(self, training: TrainingResult) -> StudyResult:
+        """Collect what is kept of a finished run."""
         return StudyResult(
             upsampler=self.row.upsampler,
             variant=self.row.variant,
             seed=self.seed,
-            settings={
-                'upsample_cfg': own,
-                'iterations': options['train_cfg.max_iters'],
-                **self.row.cfg_options,
-            },
+            settings=self.own_settings(),
             initial_weights=hash_weights(self.initial_weights),
             training=training,
             validations=self.files.read_validations(),
@@ -186,17 +188,18 @@ class StudyRun(TrainingRun):
         )
 
 
-def make_initial_weights(run: StudyRun) -> None:
+def make_initial_weights(run: StudyRun, settings: str) -> None:
     """Write the initial weights of a seed, backbone and head, unless they are there.
 
     Those of upsamplers are left out, since each has its own.
 
     Args:
         run (StudyRun): A run with that seed.
+        settings (str): What they are made of; see ``describe_settings``.
     """
-    path = run.initial_weights
+    path, made_of = run.initial_weights, hashlib.sha256(settings.encode()).hexdigest()
     with file_lock(f'{path}.lock'):
-        if os.path.isfile(path):
+        if os.path.isfile(path) and torch.load(path, weights_only=True)['made_of'] == made_of:
             return
         options = {**run.settings.options(run.study), 'randomness.seed': run.seed}
         cfg = read_config(run.config, options)
@@ -207,7 +210,7 @@ def make_initial_weights(run: StudyRun) -> None:
             model._dump_init_info = lambda: None  # prints a line for each weight
             model.init_weights()
         with whole_file(path) as partial:
-            torch.save({'state_dict': model.state_dict()}, partial)
+            torch.save({'state_dict': model.state_dict(), 'made_of': made_of}, partial)
 
 
 def hash_weights(path: str) -> str:
@@ -297,6 +300,9 @@ def run_study(
             also ``list_study``.
     """
     launcher.check_program()
+    if launcher.world_size != 1:
+        # More would change the batch, and the test set is read by one.
+        raise ValueError(f'processes must be 1 in a study, got {launcher.world_size}')
     if settings.data_root is not None and len(studies) > 1:
         names = ', '.join(study.name for study in studies)
         raise ValueError(f'data_root takes the data of one study, got the studies {names}')
@@ -306,15 +312,17 @@ def run_study(
     check_writable(settings.out, 'out', is_folder=True)
     for study in dict.fromkeys(run.study for run in runs):
         if study.generated is not None:
-            root = settings.folder(study)
-            with file_lock(root + '.lock'):
-                WRITERS['scenes'](root, **study.generated)
+            make_missing_data(settings.folder(study), 'scenes', **study.generated)
         folder = StudyFolder(settings.out, study)
         text = describe_settings(study, settings)
         folder.compare(text, 'asked for')
-        for run in runs:
-            if run.study is study and run.state != 'finished':
-                make_initial_weights(run)
+        for run in (run for run in runs if run.study is study):
+            kept = folder.read(run.row, run.seed)
+            if kept is not None:
+                check_same_row(kept.settings, run.own_settings(), folder.path(run.row, run.seed))
+            else:
+                make_initial_weights(run, text)
+                folder.compare_weights(run.seed, hash_weights(run.initial_weights))
         folder.claim(text)
 
     def keep_result(run: StudyRun, result: TrainingResult) -> None:
@@ -356,10 +364,8 @@ def describe_settings(study: Study, settings: StudySettings) -> str:
         checkpoint = nested.get('checkpoint')
         if isinstance(checkpoint, str):
             lines.append(f'# {key}.checkpoint: {_identify(checkpoint)}')
-    settings = cfg.to_dict()
-    lines += [
-        f'{key} = {value!r}' for part in _PARTS for key, value in _leaves(settings[part], part)
-    ]
+    whole = cfg.to_dict()
+    lines += [f'{key} = {value!r}' for part in _PARTS for key, value in _leaves(whole[part], part)]
     return '\n'.join([*lines, ''])
 
 

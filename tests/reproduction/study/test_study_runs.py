@@ -73,7 +73,7 @@ def streets(tmp_path_factory):
 
 
 def watch(run, **options):
-    make_initial_weights(run)
+    make_initial_weights(run, '')
     trainer = build_trainer(run._prepare(**options))
     hook = Watch()
     trainer.register_hook(hook)
@@ -110,10 +110,14 @@ def test_initial_weights_of_seeds(small_study, settings_in, tmp_path):
     runs = list_study([small_study], ['Bilinear'], None, settings_in(tmp_path))
     hashes = []
     for run in runs:
-        make_initial_weights(run)
+        make_initial_weights(run, 'settings')
         hashes.append(hash_weights(run.initial_weights))
-        os.remove(run.initial_weights)
-        make_initial_weights(run)
+        written = os.stat(run.initial_weights).st_ino
+        make_initial_weights(run, 'settings')
+        assert os.stat(run.initial_weights).st_ino == written
+        # Those of other settings, such as other weights of the backbone, are not taken.
+        make_initial_weights(run, 'other settings')
+        assert os.stat(run.initial_weights).st_ino != written
         assert hash_weights(run.initial_weights) == hashes[-1]
     assert len(set(hashes)) == 2
 
@@ -187,6 +191,23 @@ def test_a_run_that_is_killed_ends_as_one_that_was_not(
         assert torch.equal(value, weights[1][name]), name
 
 
+@pytest.mark.extended
+def test_a_validation_that_was_cut_off_is_made_up_for(small_study, finished, tmp_path):
+    """A checkpoint is saved before the validation after the same iteration."""
+    run = tmp_path / 'run'
+    shutil.copytree(finished / 'work_dirs/small/sapa-d_seed-0', run)
+    for name in ('result.json', 'test.json', 'iter_8.pth'):
+        os.remove(run / name)
+    (run / 'last_checkpoint').write_text(str(run / 'iter_6.pth'))
+    whole = json.loads((run / 'validations.json').read_text())
+    (run / 'validations.json').write_text(json.dumps({at: whole[at] for at in ('2', '4')}))
+    command = [sys.executable, '-m', 'sapa_mm.reproduction.worker', str(run)]
+    assert not subprocess.run(command, capture_output=True, check=False).returncode
+    assert json.loads((run / 'validations.json').read_text()) == whole
+    counts = StudyFolder(str(finished), small_study).read(small_study.rows[1], 0).test.to_json()
+    assert json.loads((run / 'test.json').read_text()) == counts
+
+
 def test_folders_of_two_machines(small_study, results, tmp_path):
     """Each has some of the runs; a run that both have counts once."""
     whole = read_results([str(results)], small_study)
@@ -206,6 +227,31 @@ def test_folders_of_two_machines(small_study, results, tmp_path):
 
 
 class TestBadInput:
+    def test_another_row_of_the_same_name(self, small_study, results, settings_in):
+        """As where a published config has changed since."""
+        path = results / 'small/sapa-d_seed-0.json'
+        path.write_text(path.read_text().replace('"num_points": 9', '"num_points": 4'))
+        message = (
+            r"^out: .*sapa-d_seed-[01].json: runs of one row have upsample_cfg {.*'num_points'"
+        )
+        with pytest.raises(OtherSettings, match=message):
+            read_results([str(results)], small_study)
+        with pytest.raises(OtherSettings, match=message):
+            run_study([small_study], ['SAPA-D'], [0], settings_in(results), Launcher(gpus=0))
+
+    def test_weights_that_another_machine_makes(self, small_study, results, settings_in):
+        path = results / 'small/bilinear_seed-0.json'
+        content = json.loads(path.read_text())
+        path.write_text(json.dumps({**content, 'initial_weights': 64 * 'f'}))
+        os.remove(results / 'small/sapa-d_seed-0.json')
+        with pytest.raises(OtherSettings, match=r'bilinear_seed-0.json starts from other weights'):
+            run_study([small_study], ['SAPA-D'], [0], settings_in(results), Launcher(gpus=0))
+
+    def test_processes(self, small_study, settings_in, tmp_path):
+        launcher = Launcher('pytorch', processes=2)
+        with pytest.raises(ValueError, match='^processes must be 1 in a study, got 2'):
+            run_study([small_study], [], None, settings_in(tmp_path), launcher)
+
     def test_other_settings(self, small_study, results, settings_in):
         """Refused before anything is trained, with what differs."""
         options = {'optim_wrapper.optimizer.lr': 0.5}
@@ -217,11 +263,13 @@ class TestBadInput:
             run_study([small_study], [], None, settings_in(results, **options), Launcher(gpus=0))
 
     def test_other_data(self, small_study, results, settings_in, tmp_path):
-        write_scenes(tmp_path, **{**small_study.generated, 'seed': 1})
+        write_scenes(tmp_path, **{**small_study.generated, 'num_train': 9})
         settings = StudySettings(
             str(CONFIGS), str(results), str(tmp_path), None, None, settings_in('').cfg_options
         )
-        with pytest.raises(ValueError, match='^seed: .* holds scenes with seed=1'):
+        with pytest.raises(
+            ValueError, match='^data_root: .* has scenes of num_train 9, 8 are needed'
+        ):
             run_study([small_study], [], None, settings, Launcher(gpus=0))
 
     def test_folders_of_other_settings(self, small_study, results, tmp_path):
