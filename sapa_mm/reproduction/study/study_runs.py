@@ -4,7 +4,6 @@ import hashlib
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import cv2
@@ -13,6 +12,7 @@ from mmengine.registry import MODELS
 from mmengine.runner import set_random_seed
 
 from ...datasets.checks import check_data
+from ...engine.checkpoint import read_checkpoint
 from ...engine.config import check_checkpoint, in_scope, read_config
 from ...engine.data_root import move_data
 from ...engine.loading import watch_pretrained
@@ -216,7 +216,8 @@ def make_initial_weights(run: StudyRun, settings: str) -> None:
 def hash_weights(path: str) -> str:
     """SHA-256 of the tensors of a file, in the order of their names."""
     digest = hashlib.sha256()
-    for name, value in sorted(torch.load(path, weights_only=True)['state_dict'].items()):
+    content = read_checkpoint(path, 'cpu')
+    for name, value in sorted(content.get('state_dict', content).items()):
         digest.update(name.encode() + value.contiguous().numpy().tobytes())
     return digest.hexdigest()
 
@@ -370,10 +371,8 @@ def describe_settings(study: Study, settings: StudySettings) -> str:
 
 
 def _identify(checkpoint: str) -> str:
-    """SHA-256 of a file, or the address of a download."""
-    if '://' in checkpoint:
-        return checkpoint
-    return f'SHA-256 {hashlib.sha256(Path(checkpoint).read_bytes()).hexdigest()}'
+    """SHA-256 of a file's tensors, or the address of a download."""
+    return checkpoint if '://' in checkpoint else f'SHA-256 of tensors {hash_weights(checkpoint)}'
 
 
 def _hash_images(folder: str, suffix: str) -> tuple[int, str]:

@@ -1,9 +1,11 @@
 """Runs of the study: same initial weights and batches, resumed, merged, refused."""
 
+import hashlib
 import json
 import os
 import shutil
 import signal
+import struct
 import subprocess
 import sys
 import time
@@ -333,15 +335,22 @@ class TestBadInput:
             run_study([*STUDIES.values()], [], None, settings, Launcher(gpus=0))
 
 
+def packed(*numbers):
+    """Numbers as float32, byte by byte."""
+    return (struct.pack('<f', number) for number in numbers)
+
+
 def test_downloaded_weights_are_named(streets, tmp_path):
     study, data = streets
     text = describe_settings(study, StudySettings(str(CONFIGS), str(tmp_path), data))
     assert '# model.backbone.init_cfg.checkpoint: mmcls://mobilenet_v2\n' in text
     path = tmp_path / 'weights.pth'
-    path.write_bytes(b'abc')
+    tensor = torch.arange(3, dtype=torch.float32)
+    torch.save({'b': tensor, 'a': tensor + 1}, path)
+    digest = hashlib.sha256(b''.join((b'a', *packed(1, 2, 3), b'b', *packed(0, 1, 2)))).hexdigest()
     settings = StudySettings(str(CONFIGS), str(tmp_path), data, weights=str(path))
     text = describe_settings(study, settings)
-    assert '# model.backbone.init_cfg.checkpoint: SHA-256 ba7816bf8f01cfea' in text
+    assert f'# model.backbone.init_cfg.checkpoint: SHA-256 of tensors {digest}\n' in text
     assert str(tmp_path) not in text
 
 
