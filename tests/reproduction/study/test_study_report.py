@@ -9,6 +9,7 @@ pytest.importorskip('mmseg')
 
 from matplotlib.image import imread
 
+from sapa_mm.reproduction.study.studies import STUDIES
 from sapa_mm.reproduction.study.study_costs import time_study
 from sapa_mm.reproduction.study.study_report import fill_in, make_tables, summarize, write_study
 from sapa_mm.reproduction.study.study_results import read_results
@@ -117,6 +118,21 @@ def test_written(small_study, results, tmp_path):
         assert pixels.std() > 0.05
     # The same files give the same report, to the digit.
     assert write_study([small_study], folders, str(CONFIGS))[0] == text
+
+
+@pytest.mark.parametrize('page', ['README.md', 'docs/study.md'])
+def test_the_committed_results_give_the_committed_tables(page):
+    """To the digit; `reproduce.py study report` fills them in."""
+    root = CONFIGS.parent
+    records = {s: read_results([str(root / 'benchmarks/study')], s) for s in STUDIES.values()}
+    records = {study: record for study, record in records.items() if record.results}
+    assert {'scenes', 'camvid'} <= {study.name for study in records}
+    tables = {'summary': summarize(records)}
+    for study, record in records.items():
+        tables |= make_tables(study, record)
+    text = (root / page).read_text()
+    assert fill_in(text, tables) == text
+    assert '| Bilinear | ' in text
 
 
 def test_fill_in_keeps_what_has_no_table():
