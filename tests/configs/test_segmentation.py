@@ -24,6 +24,7 @@ from ..support.shrunken import last_metrics, shrunken
 NAMES = names_in('segformer', 'upernet')
 PAPER = [name for name in NAMES if 'ade20k' in name]
 SCENES = [name for name in NAMES if 'scenes' in name]
+CAMVID = [name for name in NAMES if 'camvid' in name]
 METHODS = [
     'bilinear', 'deconv', 'pixel-shuffle', 'carafe', 'index-net', 'a2u', 'fade', 'dysample',
     'sapa-i', 'sapa-b', 'sapa-d',
@@ -45,10 +46,11 @@ def find(model, method):
 
 
 def test_every_row_is_there():
-    assert sorted(PAPER + SCENES) == sorted(NAMES)
+    assert sorted(PAPER + SCENES + CAMVID) == sorted(NAMES)
     methods = {
         'segformer_mit-b1': METHODS + ABLATIONS,
         'segformer_mit-tiny': METHODS,
+        'segformer_mobilenet-v2': [*METHODS, 'nearest'],
         'upernet_r50': METHODS,
         'upernet_r101': ['bilinear', 'sapa-d'],
         'upernet_r18-small': ['bilinear', 'sapa-d'],
@@ -101,7 +103,9 @@ def test_paper_configs_keep_the_recipe(name):
     assert upsample_cfg.get('pre_norm', False) is normed
 
 
-@pytest.mark.parametrize('model', ['segformer_mit-b1', 'segformer_mit-tiny', 'upernet_r50'])
+@pytest.mark.parametrize(
+    'model', ['segformer_mit-b1', 'segformer_mit-tiny', 'segformer_mobilenet-v2', 'upernet_r50']
+)
 def test_rows_differ_in_the_upsampler_only(model):
     base, *others = (load(find(model, method)).to_dict() for method in METHODS)
     for cfg in (base, *others):

@@ -66,7 +66,7 @@ def test_validations_of_a_resumed_run(files):
 
     def validate(start, *iterations):
         hook = worker._ValidationsHook(files)
-        hook.before_train(mock.Mock(iter=start))
+        hook.before_train(mock.Mock(iter=start, max_iters=50))
         for iteration in iterations:
             hook.after_val_epoch(mock.Mock(iter=iteration), dict(SAD=start + iteration))
 

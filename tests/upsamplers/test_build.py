@@ -71,7 +71,8 @@ def test_not_a_dict(cfg):
         ),
         (
             dict(type='sapa_d', size=3),
-            'embed_dims, num_points, groups, shared_offset, offset_init, pre_norm, guided',
+            'embed_dims, num_points, groups, shared_offset, offset_init, pre_norm, guided, '
+            'temperature',
         ),
     ],
 )

@@ -188,7 +188,12 @@ class TestLabels:
             (1, np.uint16, None),
             (65535, np.uint16, None),
             (255, np.uint8, None),
-            (2, np.uint8, 'has label 2, allowed are 0 to 1 and 255'),
+            (
+                2,
+                np.uint8,
+                'has label 2, allowed are 0 to 1 and 255; if it stands for unlabelled pixels, make '
+                'it 255, or set ignore_index',
+            ),
             (254, np.uint8, 'has label 254, allowed are 0 to 1 and 255'),
             (257, np.uint16, 'has label 257, which is read as 1: allowed are 0 to 1 and 255'),
             (511, np.uint16, 'has label 511, which is read as 255: allowed are 0 to 1 and 255'),
