@@ -93,13 +93,12 @@ class RunFiles:
         kept = self.read_settings()
         if kept is None:
             return
-        lines = itertools.zip_longest(_lines(kept), _lines(settings), fillvalue='nothing')
-        for before, now in lines:
-            if before != now:
-                raise OtherSettings(
-                    f'{self.work_dir} has a run with other settings in it (see {_SETTINGS}: '
-                    f'{before.strip()}; now: {now.strip()}); remove it, or choose another folder'
-                )
+        if (difference := find_difference(_lines(kept), _lines(settings))) is not None:
+            before, now = difference
+            raise OtherSettings(
+                f'{self.work_dir} has a run with other settings in it (see {_SETTINGS}: '
+                f'{before}; now: {now}); remove it, or choose another folder'
+            )
 
     def read_settings(self) -> str | None:
         """Read the run's settings; None if it was never started."""
@@ -204,6 +203,12 @@ class RunFiles:
 
     def _write(self, name, text):
         write_whole(self.path(name), text)
+
+
+def find_difference(before: list[str], now: list[str]) -> tuple[str, str] | None:
+    """Find the first of the lines of settings that differ; None if none do."""
+    lines = itertools.zip_longest(before, now, fillvalue='nothing')
+    return next(((one.strip(), other.strip()) for one, other in lines if one != other), None)
 
 
 def _lines(settings: str) -> list[str]:

@@ -1,7 +1,6 @@
 """The small files of a study: its settings, and a result of each run."""
 
 import dataclasses
-import itertools
 import json
 import os
 import shutil
@@ -9,7 +8,7 @@ import statistics
 from collections.abc import Iterator, Sequence
 
 from ...utils.files import read_json, whole_file, write_whole
-from ..run_files import OtherSettings
+from ..run_files import OtherSettings, find_difference
 from ..training_result import MeanOverSeeds, TrainingResult
 from .pixel_counts import PixelCounts
 from .studies import Study, StudyRow
@@ -143,13 +142,13 @@ class StudyFolder:
         """
         if self.settings is None:
             return
-        kept = self.settings.splitlines()
-        for before, now in itertools.zip_longest(kept, settings.splitlines(), fillvalue='nothing'):
-            if before != now:
-                raise OtherSettings(
-                    f'out: {self.folder} has results of other settings ({before.strip()}; {what}: '
-                    f'{now.strip()}); choose another folder'
-                )
+        difference = find_difference(self.settings.splitlines(), settings.splitlines())
+        if difference is not None:
+            before, now = difference
+            raise OtherSettings(
+                f'out: {self.folder} has results of other settings ({before}; {what}: {now}); '
+                'choose another folder'
+            )
 
     def compare_weights(self, seed: int, weights: str) -> None:
         """Compare initial weights with those of the results of a seed.
