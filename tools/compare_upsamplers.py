@@ -1,8 +1,8 @@
 """Train a small model with every upsampler on generated data and compare them over seeds.
 
 Example:
-    python tools/compare_upsamplers.py --seeds 0 1 2 --out work_dirs/upsamplers
     python tools/compare_upsamplers.py --task depth --upsamplers Bilinear SAPA-D --seeds 0 1
+    python tools/compare_upsamplers.py --task matting --out work_dirs/upsamplers
 """
 
 import argparse
@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 from sapa_mm.engine.arguments import add_cfg_options, start_tool
-from sapa_mm.reproduction.upsampler_study import STUDIES, UPSAMPLERS, run_study
+from sapa_mm.reproduction.upsampler_comparison import COMPARISONS, UPSAMPLERS, compare_upsamplers
 from sapa_mm.utils.flags import exit_on, name_flags
 
 
@@ -20,9 +20,9 @@ def make_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__.partition('\n')[0])
     parser.add_argument(
         '--task',
-        choices=list(STUDIES),
-        default='segmentation',
-        help='SegFormer (default), DepthFormer, or A2U matting',
+        choices=list(COMPARISONS),
+        required=True,
+        help='DepthFormer or A2U matting (SegFormer: `reproduce.py study`)',
     )
     parser.add_argument(
         '--upsamplers',
@@ -36,7 +36,7 @@ def make_parser() -> argparse.ArgumentParser:
     parser.add_argument('--configs', default=str(configs), help='folder of the configs')
     parser.add_argument(
         '--data-root',
-        help='the generated data; written if missing (default: data/scenes, data/rooms for depth, '
+        help='the generated data; written if missing (default: data/rooms for depth, '
         'data/mattes for matting)',
     )
     parser.add_argument(
@@ -53,7 +53,7 @@ def main() -> None:
     parser = make_parser()
     args = start_tool(parser)
     with exit_on(parser, OSError, ValueError):
-        failures = run_study(**vars(args))
+        failures = compare_upsamplers(**vars(args))
     for failure in failures:
         print(f'error: {name_flags(failure, parser)}', file=sys.stderr)
     sys.exit(1 if failures else 0)

@@ -253,10 +253,14 @@ def test_tables_that_cannot_be_run(error_of, arguments, message):
 
 @pytest.mark.parametrize(
     ('tool', 'arguments'),
-    [('demo', ()), ('compare_upsamplers', ()), ('reproduce', ('run', '--scenes', '--table', 10))],
+    [
+        ('demo', ()),
+        ('compare_upsamplers', ('--task', 'depth')),
+        ('reproduce', ('run', '--scenes', '--table', 10)),
+    ],
 )
 @pytest.mark.parametrize('flag', ['--out', '--data-root'])
-def test_runs_on_scenes_in_the_place_of_a_file(error_of, tmp_path, tool, arguments, flag):
+def test_runs_on_generated_data_in_the_place_of_a_file(error_of, tmp_path, tool, arguments, flag):
     pytest.importorskip('mmseg')
     (tmp_path / 'file').touch()
     assert f'error: {flag}: {tmp_path}/file is not a folder, ' in error_of(
@@ -273,10 +277,10 @@ def test_commands_for_a_folder_in_the_place_of_a_file(error_of, tmp_path):
     assert f'error: root: {tmp_path}/file is not a folder, ' in error
 
 
-def test_seeds_of_a_study(error_of):
+def test_seeds_of_a_comparison(error_of):
     pytest.importorskip('mmseg')
     message = 'error: --seeds must be from 0 to 2**32 - 1, got -1'
-    assert error_of('compare_upsamplers', '--seeds', 0, -1) == message
+    assert error_of('compare_upsamplers', '--task', 'depth', '--seeds', 0, -1) == message
 
 
 def test_launcher_options_with_an_open_quote(error_of):

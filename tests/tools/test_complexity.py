@@ -52,11 +52,15 @@ def test_bad_input(error_of, arguments, message):
 @pytest.mark.parametrize(
     ('arguments', 'message'),
     [
-        (('--upsamplers', 'SAPA-E'), "argument --upsamplers: invalid choice: 'SAPA-E'"),
-        (('--seeds', 'one'), "argument --seeds: invalid int value: 'one'"),
-        (('--configs', '/nowhere'), 'error: config: /nowhere'),
+        ((), 'the following arguments are required: --task'),
+        (
+            ('--task', 'depth', '--upsamplers', 'SAPA-E'),
+            "argument --upsamplers: invalid choice: 'SAPA-E'",
+        ),
+        (('--task', 'depth', '--seeds', 'one'), "argument --seeds: invalid int value: 'one'"),
+        (('--task', 'depth', '--configs', '/nowhere'), 'error: config: /nowhere'),
     ],
 )
 def test_bad_input_of_the_comparison(error_of, arguments, message, tmp_path):
-    folders = ('--data-root', tmp_path / 'scenes', '--out', tmp_path / 'out')
+    folders = ('--data-root', tmp_path / 'rooms', '--out', tmp_path / 'out')
     assert message in error_of('compare_upsamplers', *folders, *arguments)

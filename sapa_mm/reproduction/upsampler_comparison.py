@@ -1,4 +1,4 @@
-"""A study of all upsamplers in one small model on generated data, over several seeds."""
+"""All upsamplers in one small model of depth or matting on generated data, over several seeds."""
 
 import dataclasses
 import json
@@ -24,8 +24,8 @@ Results = dict[str, dict[int, TrainingResult]]
 
 
 @dataclasses.dataclass(frozen=True)
-class Study:
-    """What is studied for a task.
+class Comparison:
+    """What is compared for a task.
 
     Attributes:
         model (SmallModel): The model.
@@ -48,36 +48,35 @@ def _upsamplers(*left_out: str) -> list[str]:
     return sorted(CONFIG_NAMES.keys() - {'Nearest', *left_out}, key=paper_order)
 
 
-STUDIES = {
-    'segmentation': Study(SMALL_MODELS['segformer'], [Metric('mIoU', 'mIoU')], _upsamplers()),
-    'depth': Study(
+COMPARISONS = {
+    'depth': Comparison(
         SMALL_MODELS['depthformer'],
         [Metric(title, DEPTH_COLUMNS[title], digits=3) for title in ('δ < 1.25', 'Abs Rel')],
         # In this model, x and its guide have different numbers of channels.
         _upsamplers('SAPA-I'),
         {"each pixel's median": evaluate_median},
     ),
-    'matting': Study(
+    'matting': Comparison(
         SMALL_MODELS['a2u_matting'],
         [Metric(title, title, digits=3) for title in ('SAD', 'Grad')],
         _upsamplers(),
         {'the trimap alone': evaluate_trimap},
     ),
 }
-"""The studies, by task."""
+"""The comparisons, by task."""
 
-#: Titles of the upsamplers of all studies.
+#: Titles of the upsamplers of all comparisons.
 UPSAMPLERS = _upsamplers()
 
 
-def run_study(
+def compare_upsamplers(
+    task: str,
     configs: str,
     data_root: str | None,
     out: str | None,
     upsamplers: list[str] | None,
     seeds: list[int],
     cfg_options: dict | None = None,
-    task: str = 'segmentation',
 ) -> list[str]:
     """Train a small model with each upsampler and each seed, one after another.
 
@@ -85,6 +84,7 @@ def run_study(
     The table is rewritten after each run.
 
     Args:
+        task (str): One of ``COMPARISONS``: 'depth' for DepthFormer, 'matting' for A2U matting.
         configs (str): Folder of the configs.
         data_root (str | None): Folder of the generated data, made where it is missing; None for
             that of the task's kind of data in ``data``.
@@ -94,8 +94,6 @@ def run_study(
             compared with the first; None for all.
         seeds (list[int]): The seeds.
         cfg_options (dict, optional): Settings to override in all configs. Defaults to None.
-        task (str): One of ``STUDIES``: 'segmentation' for SegFormer, 'depth' for DepthFormer,
-            'matting' for A2U matting. Defaults to 'segmentation'.
 
     Returns:
         list[str]: An error message for each run that failed.
@@ -105,15 +103,15 @@ def run_study(
         ValueError: If a config cannot be read, a seed is none that numpy takes, or an upsampler
             has no config.
     """
-    study = STUDIES[task]
-    upsamplers = study.upsamplers if upsamplers is None else upsamplers
-    missing = [title for title in upsamplers if title not in study.upsamplers]
+    comparison = COMPARISONS[task]
+    upsamplers = comparison.upsamplers if upsamplers is None else upsamplers
+    missing = [title for title in upsamplers if title not in comparison.upsamplers]
     if missing:
         raise ValueError(
-            f'upsamplers must be of {", ".join(study.upsamplers)} for {task}, got '
+            f'upsamplers must be of {", ".join(comparison.upsamplers)} for {task}, got '
             f'{", ".join(missing)}'
         )
-    data_root = data_folder(data_root, study.model.kind)
+    data_root = data_folder(data_root, comparison.model.kind)
     out = out or os.path.join('work_dirs', f'upsamplers_{task}')
     runs, keys = [], {}
     for seed in seeds:
@@ -123,18 +121,18 @@ def run_study(
         for title in upsamplers:
             work_dir = os.path.join(out, 'work_dirs', f'{CONFIG_NAMES[title]}_seed-{seed}')
             name = f'{title}, seed {seed}'
-            runs.append(study.model.run(name, title, configs, data_root, work_dir, options))
+            runs.append(comparison.model.run(name, title, configs, data_root, work_dir, options))
             keys[work_dir] = title, seed
     check_writable(out, 'out', is_folder=True)
-    make_missing_data(data_root, study.model.kind)
+    make_missing_data(data_root, comparison.model.kind)
     cfg = read_config(*runs[0].recipe())
-    baselines = {title: evaluate(cfg) for title, evaluate in study.baselines.items()}
+    baselines = {title: evaluate(cfg) for title, evaluate in comparison.baselines.items()}
     results: Results = {title: {} for title in upsamplers}
 
     def keep_result(run: TrainingRun, result: TrainingResult) -> None:
         title, seed = keys[run.work_dir]
         results[title][seed] = result
-        table = format_study(results, study.metrics, cfg.train_cfg.max_iters, baselines)
+        table = format_comparison(results, comparison.metrics, cfg.train_cfg.max_iters, baselines)
         write_whole(os.path.join(out, 'table.md'), table + '\n')
         content = {
             title: {seed: dataclasses.asdict(result) for seed, result in by_seed.items()}
@@ -146,7 +144,7 @@ def run_study(
     return train_all(runs, on_result=keep_result)
 
 
-def format_study(
+def format_comparison(
     results: Results,
     metrics: Sequence[Metric],
     iterations: int,

@@ -13,50 +13,56 @@ from sapa_mm.datasets import write_mattes, write_rooms
 from sapa_mm.reproduction.paper_tables import CONFIG_NAMES
 from sapa_mm.reproduction.training_result import Metric, TrainingResult
 from sapa_mm.reproduction.training_run import TrainingFailed, TrainingRun
-from sapa_mm.reproduction.upsampler_study import STUDIES, format_study, run_study
+from sapa_mm.reproduction.upsampler_comparison import (
+    COMPARISONS,
+    compare_upsamplers,
+    format_comparison,
+)
 
 from ..support.configs import CONFIGS
 
 
-@pytest.mark.parametrize('task', STUDIES)
+@pytest.mark.parametrize('task', COMPARISONS)
 def test_titles_have_configs(task):
-    study = STUDIES[task]
-    assert study.upsamplers[0] == 'Bilinear'
+    comparison = COMPARISONS[task]
+    assert comparison.upsamplers[0] == 'Bilinear'
     for title in CONFIG_NAMES:
-        config = CONFIGS / study.model.config(title)
-        assert config.is_file() == (title in study.upsamplers)
+        config = CONFIGS / comparison.model.config(title)
+        assert config.is_file() == (title in comparison.upsamplers)
 
 
-def test_study_goes_on_after_a_failure(scenes, tmp_path, monkeypatch, capsys):
+def test_comparison_goes_on_after_a_failure(tmp_path, monkeypatch, capsys):
+    root = tmp_path / 'rooms'
+    write_rooms(root, num_train=1, num_val=1, size=(64, 64))
     results = {
-        ('bilinear', 0): 40.0,
-        ('carafe', 0): 43.0,
-        ('bilinear', 1): 42.0,
+        ('bilinear', 0): 0.40,
+        ('carafe', 0): 0.43,
+        ('bilinear', 1): 0.42,
         ('carafe', 1): None,
     }
 
     def train(run, *args):
         method = next(m for m in ('bilinear', 'carafe') if f'_{m}_' in run.config)
-        miou = results[method, run.cfg_options['randomness.seed']]
-        if miou is None:
+        d1 = results[method, run.cfg_options['randomness.seed']]
+        if d1 is None:
             raise TrainingFailed('broken')
-        return TrainingResult(dict(mIoU=miou), 1000, 0.5, 2_000_000, 'cpu, 1 thread')
+        return TrainingResult(dict(d1=d1), 1000, 0.5, 2_000_000, 'cpu, 1 thread')
 
     monkeypatch.setattr(TrainingRun, 'train', train)
-    failures = run_study(
-        str(CONFIGS), str(scenes[0]), str(tmp_path / 'out'), ['Bilinear', 'CARAFE'], seeds=[0, 1]
-    )
+    out = tmp_path / 'out'
+    comparison = dict(upsamplers=['Bilinear', 'CARAFE'], seeds=[0, 1])
+    failures = compare_upsamplers('depth', str(CONFIGS), str(root), str(out), **comparison)
     assert failures == ['CARAFE, seed 1: broken']
     printed = capsys.readouterr().out
     assert 'Run 4 of 4: CARAFE, seed 1' in printed
-    table = (tmp_path / 'out' / 'table.md').read_text()
-    assert '| Bilinear | 2 | 41.00 ± 1.41 | +0.00 |' in table
-    assert '| CARAFE | 1 | 43.00 | +3.00 |' in table
-    content = json.loads((tmp_path / 'out' / 'results.json').read_text())
-    assert content['Bilinear']['1']['metrics'] == dict(mIoU=42.0)
+    table = (out / 'table.md').read_text()
+    assert '| Bilinear | 2 | 0.410 ± 0.014 | +0.000 |' in table
+    assert '| CARAFE | 1 | 0.430 | +0.030 |' in table
+    content = json.loads((out / 'results.json').read_text())
+    assert content['Bilinear']['1']['metrics'] == dict(d1=0.42)
 
 
-def test_study_of_depth(tmp_path, monkeypatch):
+def test_comparison_of_depth(tmp_path, monkeypatch):
     """With what no model predicts as the first row."""
     pytest.importorskip('sapa_mm.depth')
     root = tmp_path / 'rooms'
@@ -68,8 +74,8 @@ def test_study_of_depth(tmp_path, monkeypatch):
 
     monkeypatch.setattr(TrainingRun, 'train', train)
     out = tmp_path / 'out'
-    study = dict(upsamplers=['Bilinear', 'SAPA-D'], seeds=[0], task='depth')
-    assert not run_study(str(CONFIGS), str(root), str(out), **study)
+    comparison = dict(upsamplers=['Bilinear', 'SAPA-D'], seeds=[0])
+    assert not compare_upsamplers('depth', str(CONFIGS), str(root), str(out), **comparison)
     header, _, median, bilinear, sapa_d, *_ = (out / 'table.md').read_text().splitlines()
     assert header.startswith(
         '| upsampler | seeds | δ < 1.25 | difference | Abs Rel | difference | parameters |'
@@ -80,7 +86,9 @@ def test_study_of_depth(tmp_path, monkeypatch):
     assert bilinear.startswith('| Bilinear | 1 | 0.750 | +0.000 | 0.250 | +0.000 | 1,000 |')
     assert sapa_d.startswith('| SAPA-D | 1 | 0.812 | +0.062 | 0.250 | +0.000 | 1,000 |')
     with pytest.raises(ValueError, match='upsamplers must be of .* for depth, got SAPA-I'):
-        run_study(str(CONFIGS), str(root), str(out), **{**study, 'upsamplers': ['SAPA-I']})
+        compare_upsamplers(
+            'depth', str(CONFIGS), str(root), str(out), **{**comparison, 'upsamplers': ['SAPA-I']}
+        )
 
 
 def literal_median(root):
@@ -100,7 +108,7 @@ def literal_median(root):
     return np.mean(scores, axis=0)
 
 
-def test_study_of_matting(tmp_path, monkeypatch):
+def test_comparison_of_matting(tmp_path, monkeypatch):
     """With what the trimap alone tells as the first row."""
     pytest.importorskip('sapa_mm.matting')
     root = tmp_path / 'mattes'
@@ -112,8 +120,8 @@ def test_study_of_matting(tmp_path, monkeypatch):
 
     monkeypatch.setattr(TrainingRun, 'train', train)
     out = tmp_path / 'out'
-    study = dict(upsamplers=['Bilinear', 'SAPA-D'], seeds=[0], task='matting')
-    assert not run_study(str(CONFIGS), str(root), str(out), **study)
+    comparison = dict(upsamplers=['Bilinear', 'SAPA-D'], seeds=[0])
+    assert not compare_upsamplers('matting', str(CONFIGS), str(root), str(out), **comparison)
     header, _, trimap, bilinear, sapa_d, *_ = (out / 'table.md').read_text().splitlines()
     assert header.startswith('| upsampler | seeds | SAD | difference | Grad | difference |')
     sads = []
@@ -141,7 +149,7 @@ def test_format():
         'C': {0: result(50, 0.4, 15 * 10**7)},
     }
     metrics, baselines = [Metric('mIoU', 'mIoU')], {'guess': dict(mIoU=5.0)}
-    assert format_study(results, metrics, 300, baselines).splitlines()[2:] == [
+    assert format_comparison(results, metrics, 300, baselines).splitlines()[2:] == [
         '| guess | - | 5.00 | - | - | - | - | - | - | - |',
         '| A | 3 | 42.00 ± 2.00 | +0.00 | 1,000 | 0.200 | 1.00 | 1.0 | 100 | 1.00 |',
         '| C | 1 | 50.00 | +10.00 | 1,000 | 0.400 | 2.00 | 2.0 | 150 | 1.50 |',
@@ -149,5 +157,5 @@ def test_format():
         '300 iterations. Measured on: cpu, 1 thread.',
     ]
     # Without the first one there is nothing to compare the others with.
-    row = format_study({**results, 'A': {}}, metrics, 300).splitlines()[2]
+    row = format_comparison({**results, 'A': {}}, metrics, 300).splitlines()[2]
     assert row == '| C | 1 | 50.00 | - | 1,000 | 0.400 | - | 2.0 | 150 | - |'
