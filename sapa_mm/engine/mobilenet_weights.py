@@ -42,8 +42,12 @@ def convert_mobilenet_v2(source: str, out: str) -> int:
         for name, value in MobileNetV2().state_dict().items()
         if not name.endswith('num_batches_tracked')
     }
-    shapes, wanted = ([tuple(v.shape) for v in one.values()] for one in (theirs, ours))
-    if shapes != wanted:
+    # Such as ('running_mean', (32,)).
+    kinds, wanted = (
+        [(name.rpartition('.')[2], tuple(value.shape)) for name, value in one.items()]
+        for one in (theirs, ours)
+    )
+    if kinds != wanted:
         raise ValueError(
             f"source: {source} must have the {len(ours)} weights of torchvision's MobileNetV2 "
             f'before features.18, got {len(theirs)} like them; it has {first_of(list(weights))}'

@@ -59,6 +59,8 @@ def train_all(
             try:
                 with _ProgressPrinter(others, durations) as printer:
                     result = run.train(launcher, printer)
+                if on_result is not None:
+                    on_result(run, result)
             except LockTaken:
                 print('  skipped for now: another process holds it', flush=True)
                 taken.append((number, run))
@@ -69,8 +71,6 @@ def train_all(
             else:
                 if state != 'finished':
                     durations.append(time.monotonic() - start)
-                if on_result is not None:
-                    on_result(run, result)
         if taken and is_first_round:
             titles = '; '.join(run.title for _, run in taken)
             print(f'Waiting for runs of other processes: {titles}', flush=True)

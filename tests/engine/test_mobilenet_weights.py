@@ -58,4 +58,13 @@ def test_bad_input(tmp_path):
         ValueError, match='^source: .* before features.18, got 0 like them; it has '
     ):
         convert_mobilenet_v2(path, out)
+    # The same shapes in another order: bias before weight.
+    weights = torchvision_names(MobileNetV2())
+    swapped = {}
+    for name in weights:
+        first, *rest = (n for n in weights if n.rpartition('.')[0] == name.rpartition('.')[0])
+        swapped |= {n: weights[n] for n in (*rest[:1], first, *rest[1:])}
+    torch.save(swapped, path)
+    with pytest.raises(ValueError, match='^source: .* must have the 255 weights of torchvision'):
+        convert_mobilenet_v2(path, out)
     assert not (tmp_path / 'out.pth').exists()

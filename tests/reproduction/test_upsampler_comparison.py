@@ -33,7 +33,7 @@ def test_titles_have_configs(task):
 
 def test_comparison_goes_on_after_a_failure(tmp_path, monkeypatch, capsys):
     root = tmp_path / 'rooms'
-    write_rooms(root, num_train=1, num_val=1, size=(64, 64))
+    write_rooms(root, num_train=3, num_val=2, size=(64, 64))
     results = {
         ('bilinear', 0): 0.40,
         ('carafe', 0): 0.43,

@@ -23,7 +23,7 @@ class Interval:
 
     @property
     def has_zero(self) -> bool:
-        """Whether it does not tell the sign."""
+        """Whether it has zero in it, and so does not tell the sign."""
         return self.low <= 0 <= self.high
 
 
@@ -38,9 +38,9 @@ class Comparison:
         difference (float): Mean over the seeds.
         over_seeds (Interval): Student's t interval of the n paired differences, n - 1 degrees of
             freedom: how much another seed may change.
-        p (float): Of the paired t test, adjusted by Holm's method for all comparisons made.
+        p (float): Of the paired t test, adjusted by Holm's method for all comparisons planned.
         over_images (Interval): Percentiles of a bootstrap over blocks of images: how much other
-            test images may change.
+            test images may change. They are those of Hesterberg (2015), "expanded" for few blocks.
     """
 
     first: str
@@ -57,15 +57,19 @@ class Comparison:
         return self.p < _LEVEL and not self.over_images.has_zero
 
 
-def compare_all(results: dict[str, dict[int, StudyResult]], measure: str) -> list[Comparison]:
+def compare_all(
+    results: dict[str, dict[int, StudyResult]], measure: str, planned: int
+) -> list[Comparison]:
     """Compare each upsampler with each, where they share two seeds or more.
 
     Args:
         results (dict[str, dict[int, StudyResult]]): By title and seed.
         measure (str): One of the measures of ``PixelCounts``, whose mean over the classes counts.
+        planned (int): The number of pairs when all runs are finished. Adjusted for it, what is
+            resolved before stays so.
 
     Returns:
-        list[Comparison]: A comparison for each pair, adjusted for their number.
+        list[Comparison]: A comparison for each pair.
     """
     comparisons = []
     for (first, theirs), (second, ours) in combinations(results.items(), 2):
@@ -73,7 +77,7 @@ def compare_all(results: dict[str, dict[int, StudyResult]], measure: str) -> lis
         if len(seeds) > 1:
             pairs = [(theirs[seed], ours[seed]) for seed in seeds]
             comparisons.append(_compare(first, second, pairs, measure))
-    adjusted = holm([comparison.p for comparison in comparisons])
+    adjusted = holm([comparison.p for comparison in comparisons], planned)
     return [replace(c, p=p) for c, p in zip(comparisons, adjusted, strict=True)]
 
 
@@ -94,11 +98,11 @@ def _compare(
     )
 
 
-def holm(p: Sequence[float]) -> list[float]:
-    """Adjust p values for their number by Holm's step-down method (1979)."""
+def holm(p: Sequence[float], planned: int) -> list[float]:
+    """Adjust p values for the number of tests planned by Holm's step-down method (1979)."""
     adjusted, largest = [0.0] * len(p), 0.0
     for rank, index in enumerate(sorted(range(len(p)), key=p.__getitem__)):
-        largest = max(largest, min(1.0, (len(p) - rank) * p[index]))
+        largest = max(largest, min(1.0, (planned - rank) * p[index]))
         adjusted[index] = largest
     return adjusted
 
@@ -106,6 +110,8 @@ def holm(p: Sequence[float]) -> list[float]:
 def _bootstrap(pairs: Sequence[tuple[StudyResult, StudyResult]], measure: str) -> Interval:
     """Interval of the mean difference over the seeds if blocks of images are drawn anew."""
     blocks = len(pairs[0][0].test.images)
+    if blocks == 1:
+        return Interval(-np.inf, np.inf)  # tells no spread
     rng = np.random.default_rng(0)
     # How often each block is drawn.
     draws = rng.multinomial(blocks, np.full(blocks, 1 / blocks), _RESAMPLES)
@@ -116,6 +122,8 @@ def _bootstrap(pairs: Sequence[tuple[StudyResult, StudyResult]], measure: str) -
             for counts in (r.test.counts[:, r.test.measures.index(measure)] for r in pair)
         )
         differences.append(ours - theirs)
-    edges = 100 * _LEVEL / 2
-    low, high = np.percentile(np.mean(differences, axis=0), [edges, 100 - edges])
+    # Means of n draws vary by √((n - 1) / n) too little, and n values tell their spread as t does.
+    wide = stats.t.ppf(1 - _LEVEL / 2, blocks - 1) * np.sqrt(blocks / (blocks - 1))
+    edges = [100 * stats.norm.cdf(sign * wide) for sign in (-1, 1)]
+    low, high = np.percentile(np.mean(differences, axis=0), edges)
     return Interval(float(low), float(high))

@@ -1,8 +1,11 @@
 """What is studied, as data: rows of upsampler, options and seeds, on two sets of data."""
 
+import math
+import os
 from dataclasses import dataclass, field
 from typing import Any
 
+from ...engine.config import read_config
 from ..paper_tables import CONFIG_NAMES
 
 _CAMVID = 'segformer/segformer_mobilenet-v2_{}_1xb8-1200_camvid-192x192.py'
@@ -48,6 +51,19 @@ class StudyRow:
         """The config with the upsampler's published settings for SegFormer."""
         return _CAMVID.format(CONFIG_NAMES[self.upsampler])
 
+    def own_settings(self, configs: str) -> dict[str, Any]:
+        """The settings that distinguish the row, its length left out.
+
+        Args:
+            configs (str): Folder of the configs.
+
+        Returns:
+            dict[str, Any]: All options of the upsampler as ``upsample_cfg``, and ``cfg_options``.
+        """
+        published = read_config(os.path.join(configs, self.published_config))
+        upsample_cfg = {**published.model.decode_head.upsample_cfg, **self.upsample_cfg}
+        return {'upsample_cfg': upsample_cfg, **self.cfg_options}
+
 
 @dataclass(frozen=True, eq=False)
 class Study:
@@ -74,6 +90,11 @@ class Study:
     pictured: str
     generated: dict[str, int] | None = None
     cfg_options: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def pairs(self) -> int:
+        """The number of pairs of upsamplers with several seeds."""
+        return math.comb(sum(len(row.seeds) > 1 for row in self.rows), 2)
 
 
 def _rows(seeds: int, *others: str) -> tuple[StudyRow, ...]:

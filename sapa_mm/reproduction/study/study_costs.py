@@ -13,7 +13,7 @@ from .studies import Study
 from .study_results import StudyFolder
 from .study_runs import StudySettings, list_study
 
-_REPEATS = 7
+_REPEATS = 15
 
 
 def time_study(studies: Sequence[Study], settings: StudySettings, repeats: int = _REPEATS) -> None:
@@ -24,10 +24,11 @@ def time_study(studies: Sequence[Study], settings: StudySettings, repeats: int =
     Args:
         studies (Sequence[Study]): The studies.
         settings (StudySettings): How they are run.
-        repeats (int): Steps of each row. Defaults to 7.
+        repeats (int): Steps of each row. Defaults to 15.
 
     Raises:
         OSError: If a config is missing, or nothing can be written.
+        OtherSettings: If the folder has results of other settings.
         ValueError: If a config cannot be read.
     """
     check_writable(settings.out, 'out', is_folder=True)

@@ -33,7 +33,6 @@ def plot_costs(records: dict[Study, StudyRecord], path: str) -> None:
                 continue
             metric = mean_of(runs, measure)
             cost = record.seconds[row] / (record.seconds[base] if base else 1)
-            is_compared = len(row.seeds) > 1
             color = '#c1440e' if row.upsampler.startswith('SAPA') else '#444444'
             axis.errorbar(
                 cost,
@@ -41,7 +40,7 @@ def plot_costs(records: dict[Study, StudyRecord], path: str) -> None:
                 yerr=metric.std,
                 fmt='o',
                 color=color,
-                fillstyle='full' if is_compared else 'none',
+                fillstyle='full' if len(runs) > 1 else 'none',
                 capsize=2,
             )
             axis.annotate(

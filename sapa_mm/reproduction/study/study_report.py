@@ -15,7 +15,7 @@ from .studies import COMPARED, Study, StudyRow
 from .study_pictures import draw_predictions, plot_costs
 from .study_results import StudyRecord, mean_of, read_results, titled
 
-_PART = r'(<!-- study: {} -->\n).*?(<!-- end -->)'
+_PLACE = re.compile(r'(<!-- study: (.*?) -->\n).*?(<!-- end -->)', re.DOTALL)
 
 
 def make_tables(study: Study, record: StudyRecord) -> dict[str, str]:
@@ -33,7 +33,7 @@ def make_tables(study: Study, record: StudyRecord) -> dict[str, str]:
     tables = {'results': _results(record)}
     if record.compared:
         tables |= {
-            'differences': _differences(record),
+            'differences': _differences(study, record),
             'classes': _classes(record),
             'sequences': _sequences(record),
         }
@@ -72,13 +72,10 @@ def fill_in(page: str, tables: dict[str, str]) -> str:
         tables (dict[str, str]): By name; those that the page has no place for are left out.
 
     Returns:
-        str: The page.
+        str: The page; where it has a place for a table that there is not, nothing.
     """
-    for name, text in tables.items():
-        pattern = _PART.format(re.escape(name))
-        # The table may hold backslashes.
-        page = re.sub(pattern, lambda m, t=text: f'{m[1]}{t}\n{m[2]}', page, flags=re.DOTALL)
-    return page
+    texts = {name: f'{text}\n' for name, text in tables.items()}
+    return _PLACE.sub(lambda m: m[1] + texts.get(m[2], '') + m[3], page)
 
 
 def _results(record: StudyRecord) -> str:
@@ -87,7 +84,6 @@ def _results(record: StudyRecord) -> str:
     rows = []
     for row, runs in record.results.items():
         run = next(iter(runs.values()))
-        seconds = record.seconds[row]
         own = statistics.median(run.training.seconds_per_iteration for run in runs.values())
         memory = statistics.median(run.training.peak_memory for run in runs.values())
         rows.append(
@@ -96,7 +92,7 @@ def _results(record: StudyRecord) -> str:
                 len(runs) if len(row.seeds) > 1 else 'one run',
                 *(mean_of(runs, measure).format(2) for measure in record.measures),
                 f'{run.training.parameters:,}',
-                f'{seconds:.3f}',
+                f'{record.seconds[row]:.3f}',
                 _ratio(record, row),
                 f'{memory / 1e6:.0f}',
                 f'{own * run.settings["iterations"] / 3600:.2f}',
@@ -106,11 +102,12 @@ def _results(record: StudyRecord) -> str:
     devices = '; '.join(sorted({run.training.device for run in runs}))
     return (
         f'{markdown_table(header, rows)}\n\n{runs[0].settings["iterations"]:,} iterations, '
-        f'on: {devices}. Seconds of an iteration: {record.timing}. Hours: of all training steps.'
+        f'on: {devices}. Seconds of a training step of the whole model: {record.timing}. Hours: of '
+        "a run's training steps."
     )
 
 
-def _differences(record: StudyRecord) -> str:
+def _differences(study: Study, record: StudyRecord) -> str:
     header = ['difference', 'of', 'points', '95 % over seeds', 'p (Holm)', '95 % over images']
     rows = [
         [
@@ -123,7 +120,7 @@ def _differences(record: StudyRecord) -> str:
             'yes' if one.is_resolved else 'no',
         ]
         for measure in record.measures
-        for one in compare_all(record.compared, measure)
+        for one in compare_all(record.compared, measure, study.pairs)
     ]
     return markdown_table([*header, 'resolved'], rows) if rows else ''
 
@@ -190,7 +187,7 @@ def _data(settings: str) -> str:
 def write_study(
     studies: Sequence[Study], folders: Sequence[str], configs: str, pages: Sequence[str] = ()
 ) -> tuple[str, list[str]]:
-    """Write ``report.md``, ``cost.png`` and ``predictions.png`` to the first folder.
+    """Write ``report.md``, ``study_cost.png`` and ``study_predictions.png`` to the first folder.
 
     Args:
         studies (Sequence[Study]): The studies.
@@ -198,17 +195,17 @@ def write_study(
             machines.
         configs (str): Folder of the configs.
         pages (Sequence[str]): Pages in which the tables are replaced, see ``fill_in``; the pictures
-            go to ``images`` beside the first. Defaults to none.
+            go to ``images`` beside the first instead. Defaults to none.
 
     Returns:
         tuple[str, list[str]]: The report, and the files that were written.
 
     Raises:
-        OSError: If a folder cannot be written to, or a page is missing.
+        OSError: If a folder is missing or cannot be written to, or a page is missing.
         OtherSettings: See ``read_results``.
-        ValueError: If there is no result, or a file is damaged.
+        ValueError: If there is no result, a file is damaged, or a page has no place for a table.
     """
-    records = {study: read_results(folders, study) for study in studies}
+    records = {study: read_results(folders, study, configs) for study in studies}
     records = {study: record for study, record in records.items() if record.results}
     if not records:
         raise ValueError(f'out: there are no results in {", ".join(folders)}')
@@ -226,7 +223,10 @@ def write_study(
         if not os.path.isfile(page):
             raise FileNotFoundError(f'pages: {page} is not a file')
         check_writable(page, 'pages')
-        filled[page] = fill_in(Path(page).read_text(encoding='utf-8'), tables)
+        old = Path(page).read_text(encoding='utf-8')
+        if not _PLACE.search(old):
+            raise ValueError(f'pages: {page} has no place for a table, <!-- study: NAME -->')
+        filled[page] = fill_in(old, tables)
     for path, content in {report: text + '\n', **filled}.items():
         write_whole(path, content)
     images = os.path.join(os.path.dirname(pages[0]), 'images') if pages else folders[0]

@@ -14,6 +14,7 @@ from .pixel_counts import PixelCounts
 from .studies import Study, StudyRow
 
 _SETTINGS, _COSTS = 'settings.txt', 'costs.json'
+_DATA = '# '  # before a line of settings that is of the data or of pretrained weights
 
 
 @dataclasses.dataclass(frozen=True)
@@ -71,7 +72,7 @@ class StudyRecord:
         results (dict): The results by row and seed; rows without a result are left out.
         settings (str): What all runs have in common; '' if there are none.
         seconds (dict[StudyRow, float]): Time of a training step of each row, with one thread.
-        timing (str): How that was measured: in turns on a quiet machine, or during the runs.
+        timing (str): How that was measured: in turns, or during the runs.
     """
 
     results: Results
@@ -110,15 +111,29 @@ class StudyFolder:
                 return file.read()
         except FileNotFoundError:
             return None
+        except NotADirectoryError as error:
+            raise NotADirectoryError(f'out: {self.folder} is not a folder') from error
 
     def keep_costs(self, costs: dict) -> None:
         """Write the times of training steps; see ``time_study``."""
         write_whole(os.path.join(self.folder, _COSTS), json.dumps(costs, indent=1) + '\n')
 
-    def read_costs(self) -> dict | None:
-        """Read the times of training steps; None if none were measured."""
+    def read_costs(self) -> tuple[dict[str, float], str] | None:
+        """Read the seconds of a step by title, and how they were measured; None if they were not.
+
+        Raises:
+            ValueError: If the file is damaged.
+        """
         path = os.path.join(self.folder, _COSTS)
-        return read_json(path, 'out') if os.path.isfile(path) else None
+        if not os.path.isfile(path):
+            return None
+        costs = read_json(path, 'out')
+        try:
+            seconds = {title: float(step['seconds']) for title, step in costs['steps'].items()}
+            load = max(costs['load_average'])
+            return seconds, f'in turns, one thread of {costs["device"]}, load average {load:.1f}'
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            raise ValueError(f'out: {path} has no times of steps: {error}') from error
 
     def claim(self, settings: str) -> None:
         """Write the settings, unless they are there already.
@@ -134,7 +149,7 @@ class StudyFolder:
         """Compare settings with those of the folder, if it has any.
 
         Args:
-            settings (str): The settings.
+            settings (str): The settings; those of the config alone are compared with these alone.
             what (str): What the error calls them.
 
         Raises:
@@ -142,7 +157,10 @@ class StudyFolder:
         """
         if self.settings is None:
             return
-        difference = find_difference(self.settings.splitlines(), settings.splitlines())
+        kept, now = (text.splitlines() for text in (self.settings, settings))
+        if not now[0].startswith(_DATA):
+            kept = [line for line in kept if not line.startswith(_DATA)]
+        difference = find_difference(kept, now)
         if difference is not None:
             before, now = difference
             raise OtherSettings(
@@ -177,15 +195,22 @@ class StudyFolder:
         """Read a result; None if there is none.
 
         Raises:
-            ValueError: If the file is damaged.
+            ValueError: If the file is damaged, or of another run.
         """
         path = self.path(row, seed)
         if not os.path.isfile(path):
             return None
+        content = read_json(path, 'out')
         try:
-            return StudyResult.from_json(read_json(path, 'out'))
-        except (AttributeError, KeyError, TypeError) as error:
+            result = StudyResult.from_json(content)
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise ValueError(f'out: {path} is no result of a study: {error}') from error
+        of = result.upsampler, result.variant, result.seed
+        if of != (row.upsampler, row.variant, seed):
+            raise ValueError(
+                f'out: {path} has the result of {", ".join(filter(None, map(str, of)))}'
+            )
+        return result
 
     def keep(self, row: StudyRow, result: StudyResult, picture: str) -> None:
         """Write a result, and the prediction of a row's first seed.
@@ -215,35 +240,45 @@ def _format(content: dict) -> str:
     return '{\n' + ',\n'.join(lines) + '\n}'
 
 
-def read_results(folders: Sequence[str], study: Study) -> StudyRecord:
+def read_results(folders: Sequence[str], study: Study, configs: str) -> StudyRecord:
     """Read the results of a study from several folders, such as those of several machines.
 
     Args:
         folders (Sequence[str]): The folders of all studies; the first that has a run counts.
         study (Study): The study.
+        configs (str): Folder of the configs, whose settings the rows must have.
 
     Returns:
         StudyRecord: What is there.
 
     Raises:
+        OSError: If there is no such folder, or a config is missing.
         OtherSettings: If the folders differ in their settings, runs of a row in theirs, or runs of
             a seed in their initial weights.
-        ValueError: If a file is damaged.
+        ValueError: If a file is damaged, or one of another run, or there are results without
+            settings.
     """
+    if missing := [out for out in folders if not os.path.isdir(out)]:
+        raise FileNotFoundError(f'out: {missing[0]} is not a folder')
     results: Results = {row: {} for row in study.rows}
     initial: dict[int, tuple[str, str]] = {}
-    with_results = [
-        folder for out in folders if (folder := StudyFolder(out, study)).settings is not None
-    ]
-    for folder in with_results:
-        with_results[0].compare(folder.settings or '', f'in {folder.folder}')
-        for row, seed in _runs(study):
-            result = folder.read(row, seed)
-            if result is None:
-                continue
+    with_results: list[StudyFolder] = []
+    for folder in (StudyFolder(out, study) for out in folders):
+        found = {run: result for run in _runs(study) if (result := folder.read(*run)) is not None}
+        if folder.settings is None:
+            if found:
+                raise ValueError(f'out: {folder.folder} has results, but no {_SETTINGS}')
+            continue
+        with_results.append(folder)
+        with_results[0].compare(folder.settings, f'in {folder.folder}')
+        for (row, seed), result in found.items():
             own = folder.path(row, seed), result.initial_weights
-            for other in results[row].values():
-                check_same_row(other.settings, result.settings, own[0])
+            wanted = row.own_settings(configs)
+            for other in (
+                {**result.settings, **wanted},
+                *(r.settings for r in results[row].values()),
+            ):
+                check_same_row(other, result.settings, own[0])
             path, weights = initial.setdefault(seed, own)
             if weights != result.initial_weights:
                 raise OtherSettings(
@@ -257,11 +292,12 @@ def read_results(folders: Sequence[str], study: Study) -> StudyRecord:
     return StudyRecord(results, settings, *_step_seconds(results, costs))
 
 
-def _step_seconds(results: Results, costs: dict | None) -> tuple[dict[StudyRow, float], str]:
-    steps = costs['steps'] if costs else {}
-    if costs and all(row.title in steps for row in results):
-        text = f'in turns, on a quiet {costs["device"]}, one thread'
-        return {row: steps[row.title]['seconds'] for row in results}, text
+def _step_seconds(
+    results: Results, costs: tuple[dict[str, float], str] | None
+) -> tuple[dict[StudyRow, float], str]:
+    seconds, text = costs or ({}, '')
+    if all(row.title in seconds for row in results):
+        return {row: seconds[row.title] for row in results}, text
     return {
         row: statistics.median(run.training.seconds_per_iteration for run in runs.values())
         for row, runs in results.items()

@@ -8,6 +8,7 @@ from typing import Any
 
 import cv2
 import torch
+from mmengine.config import Config
 from mmengine.registry import MODELS
 from mmengine.runner import set_random_seed
 
@@ -18,6 +19,7 @@ from ...engine.data_root import move_data
 from ...engine.loading import watch_pretrained
 from ...utils.configs import datasets_of, nested_configs
 from ...utils.files import check_writable, whole_file
+from ...utils.text import first_of
 from ..file_lock import file_lock
 from ..generated_data import data_folder, make_missing_data
 from ..launcher import Launcher
@@ -88,7 +90,7 @@ class StudySettings:
         cfg = read_config(os.path.join(self.configs, study.config))
         iterations = round(length * (self.iterations or study.iterations))
         data_root = self.folder(study)
-        starts = bool(cfg.model.backbone.init_cfg) and self.weights is not None
+        starts = _starts_from_weights(cfg) and self.weights is not None
         weights = self.weights and os.path.abspath(self.weights)
         return {
             **({} if data_root is None else move_data(cfg, data_root)),
@@ -143,12 +145,12 @@ class StudyRun(TrainingRun):
 
     def recipe(self) -> tuple[str, dict]:
         """The study's config, and the settings that give it the row's upsampler and seed."""
-        published = read_config(os.path.join(self.settings.configs, self.row.published_config))
-        upsample_cfg = {**published.model.decode_head.upsample_cfg, **self.row.upsample_cfg}
+        own = self.row.own_settings(self.settings.configs)
+        upsample_cfg = own.pop('upsample_cfg')
         return self.config, {
             **self.settings.options(self.study, self.row.length),
             **{f'model.decode_head.upsample_cfg.{k}': v for k, v in upsample_cfg.items()},
-            **self.row.cfg_options,
+            **own,
             'randomness.seed': self.seed,
             'load_from': self.initial_weights,
         }
@@ -167,12 +169,15 @@ class StudyRun(TrainingRun):
         return super().state if self.folder.read(self.row, self.seed) is None else 'finished'
 
     def own_settings(self) -> dict:
-        """The settings that distinguish the row: all options of its upsampler, and its length."""
-        options = self.recipe()[1]
-        prefix = 'model.decode_head.upsample_cfg.'
-        own = {k.removeprefix(prefix): v for k, v in options.items() if k.startswith(prefix)}
-        iterations = options['train_cfg.max_iters']
-        return {'upsample_cfg': own, 'iterations': iterations, **self.row.cfg_options}
+        """The settings that distinguish the row, and its length."""
+        iterations = self.recipe()[1]['train_cfg.max_iters']
+        return {**self.row.own_settings(self.settings.configs), 'iterations': iterations}
+
+    def _settings(self, launcher: Launcher) -> dict:
+        # The same paths may have other data, or other weights, than when the run was started.
+        weights = read_checkpoint(self.initial_weights, 'cpu')
+        own = {'made_of': weights['made_of'], 'starts_from': _hash_tensors(weights['state_dict'])}
+        return {**super()._settings(launcher), **own}
 
     def collect(self, training: TrainingResult) -> StudyResult:
         """Collect what is kept of a finished run."""
@@ -214,11 +219,22 @@ def make_initial_weights(run: StudyRun, settings: str) -> None:
 
 
 def hash_weights(path: str) -> str:
-    """SHA-256 of the tensors of a file, in the order of their names."""
-    digest = hashlib.sha256()
+    """SHA-256 of the tensors of a file, in the order of their names.
+
+    Raises:
+        ValueError: If it is no checkpoint, or has other things than tensors.
+    """
     content = read_checkpoint(path, 'cpu')
-    for name, value in sorted(content.get('state_dict', content).items()):
-        digest.update(name.encode() + value.contiguous().numpy().tobytes())
+    weights = content.get('state_dict', content)
+    if others := [name for name, value in weights.items() if not torch.is_tensor(value)]:
+        raise ValueError(f'weights: {path} must have tensors only, {first_of(others)} are none')
+    return _hash_tensors(weights)
+
+
+def _hash_tensors(weights: dict[str, torch.Tensor]) -> str:
+    digest = hashlib.sha256()
+    for name, value in sorted(weights.items()):
+        digest.update(name.encode() + value.flatten().view(torch.uint8).numpy().tobytes())
     return digest.hexdigest()
 
 
@@ -240,7 +256,10 @@ def list_study(
         list[StudyRun]: The runs.
 
     Raises:
-        ValueError: If no study has such a row, or none of its rows such a seed.
+        OSError: If a config is missing, or ``out`` is no folder.
+        OtherSettings: If the folder has results of other settings; whether those are of other data
+            or weights is not looked at.
+        ValueError: If no study has such a row, no row such a seed, or no study starts from weights.
     """
     titles = {row.title.lower(): row.title for study in studies for row in study.rows}
     if unknown := [name for name in rows if name.lower() not in titles]:
@@ -264,8 +283,15 @@ def list_study(
         for seed in row.seeds
         if seeds is None or seed in seeds
     ]
-    if not runs:
-        raise ValueError(f'seeds: the rows have no seed {", ".join(map(str, seeds or ()))}')
+    if unknown := set(seeds or ()) - {run.seed for run in runs}:
+        raise ValueError(f'seeds: the rows have no seed {", ".join(map(str, sorted(unknown)))}')
+    if settings.weights is not None:
+        check_checkpoint(settings.weights, 'weights')
+        if not any(_starts_from_weights(_read(study, settings)) for study in studies):
+            names = ', '.join(study.name for study in studies)
+            raise ValueError(f'weights: no study starts from any, of {names}')
+    for study in dict.fromkeys(run.study for run in runs):
+        StudyFolder(settings.out, study).compare(describe_config(study, settings), 'asked for')
     return sorted(runs, key=lambda run: (studies.index(run.study), run.row.length, run.seed))
 
 
@@ -307,8 +333,6 @@ def run_study(
     if settings.data_root is not None and len(studies) > 1:
         names = ', '.join(study.name for study in studies)
         raise ValueError(f'data_root takes the data of one study, got the studies {names}')
-    if settings.weights is not None:
-        check_checkpoint(settings.weights, 'weights')
     runs = list_study(studies, rows, seeds, settings)
     check_writable(settings.out, 'out', is_folder=True)
     for study in dict.fromkeys(run.study for run in runs):
@@ -347,7 +371,7 @@ def describe_settings(study: Study, settings: StudySettings) -> str:
         OSError: If weights are missing.
         ValueError: If a config cannot be read, or data are missing or unfit.
     """
-    cfg = read_config(os.path.join(settings.configs, study.config), settings.options(study))
+    cfg = _read(study, settings)
     with in_scope(cfg):
         check_data(cfg, ('train', 'val', 'test'))
     lines = []
@@ -365,9 +389,22 @@ def describe_settings(study: Study, settings: StudySettings) -> str:
         checkpoint = nested.get('checkpoint')
         if isinstance(checkpoint, str):
             lines.append(f'# {key}.checkpoint: {_identify(checkpoint)}')
-    whole = cfg.to_dict()
-    lines += [f'{key} = {value!r}' for part in _PARTS for key, value in _leaves(whole[part], part)]
+    return '\n'.join([*lines, describe_config(study, settings)])
+
+
+def describe_config(study: Study, settings: StudySettings) -> str:
+    """Describe the config that all runs of a study have in common; see ``describe_settings``."""
+    whole = _read(study, settings).to_dict()
+    lines = [f'{key} = {value!r}' for part in _PARTS for key, value in _leaves(whole[part], part)]
     return '\n'.join([*lines, ''])
+
+
+def _read(study: Study, settings: StudySettings) -> Config:
+    return read_config(os.path.join(settings.configs, study.config), settings.options(study))
+
+
+def _starts_from_weights(cfg: Config) -> bool:
+    return bool(cfg.model.backbone.init_cfg)
 
 
 def _identify(checkpoint: str) -> str:

@@ -23,11 +23,11 @@ def cells(line):
 
 @pytest.fixture
 def tables(small_study, results):
-    return make_tables(small_study, read_results([str(results)], small_study))
+    return make_tables(small_study, read_results([str(results)], small_study, str(CONFIGS)))
 
 
 def test_results_and_costs(small_study, results, tables):
-    bilinear, sapa_d = read_results([str(results)], small_study).results.values()
+    bilinear, sapa_d = read_results([str(results)], small_study, str(CONFIGS)).results.values()
     header, _, *rows, _, note = tables['small results'].splitlines()
     assert cells(header)[:5] == ['upsampler', 'seeds', 'mIoU', 'bIoU', 'parameters']
     for row, runs in zip(rows, (bilinear, sapa_d), strict=True):
@@ -48,17 +48,19 @@ def test_quiet_times(small_study, results, settings_in):
     costs = json.loads((results / 'small/costs.json').read_text())
     steps = costs['steps']
     assert list(steps) == ['Bilinear', 'SAPA-D', 'SAPA-D, four points']
-    table = make_tables(small_study, read_results([str(results)], small_study))['small results']
+    table = make_tables(small_study, read_results([str(results)], small_study, str(CONFIGS)))[
+        'small results'
+    ]
     _, _, *rows, _, note = table.splitlines()
     for row, title in zip(rows, ('Bilinear', 'SAPA-D'), strict=True):
         seconds = steps[title]['seconds']
         ratio = seconds / steps['Bilinear']['seconds']
         assert cells(row)[5:7] == [f'{seconds:.3f}', f'{ratio:.2f}']
-    assert f'in turns, on a quiet {costs["device"]}, one thread' in note
+    assert f'in turns, one thread of {costs["device"]}, load average' in note
 
 
 def test_differences(small_study, results, tables):
-    bilinear, sapa_d = read_results([str(results)], small_study).results.values()
+    bilinear, sapa_d = read_results([str(results)], small_study, str(CONFIGS)).results.values()
     _, _, miou, biou = tables['small differences'].splitlines()
     for line, measure in ((miou, 'IoU'), (biou, 'bIoU')):
         gains = [sapa_d[s].test.mean(measure) - bilinear[s].test.mean(measure) for s in (0, 1)]
@@ -67,7 +69,7 @@ def test_differences(small_study, results, tables):
 
 
 def test_classes_and_curves(small_study, results, tables):
-    bilinear, sapa_d = read_results([str(results)], small_study).results.values()
+    bilinear, sapa_d = read_results([str(results)], small_study, str(CONFIGS)).results.values()
     header, _, disk, *_ = tables['small classes'].splitlines()
     assert cells(header) == ['bIoU of', 'Bilinear', 'SAPA-D']
     values = [
@@ -82,7 +84,7 @@ def test_classes_and_curves(small_study, results, tables):
 
 
 def test_summary(small_study, results):
-    record = read_results([str(results)], small_study)
+    record = read_results([str(results)], small_study, str(CONFIGS))
     header, _, *rows = summarize({small_study: record}).splitlines()
     assert cells(header) == [
         'upsampler',
@@ -99,7 +101,7 @@ def test_written(small_study, results, tmp_path):
     page = tmp_path / 'docs/study.md'
     page.parent.mkdir()
     page.write_text('Before\n<!-- study: small results -->\nold\n<!-- end -->\nAfter\n')
-    folders = [str(results), str(tmp_path / 'no results')]
+    folders = [str(results), str(tmp_path)]
     text, files = write_study([small_study], folders, str(CONFIGS), [str(page)])
     assert files == [
         str(results / 'report.md'),
@@ -107,7 +109,7 @@ def test_written(small_study, results, tmp_path):
         *(str(page.parent / f'images/study_{name}.png') for name in ('cost', 'predictions')),
     ]
     assert (results / 'report.md').read_text() == text + '\n'
-    tables = make_tables(small_study, read_results(folders, small_study))
+    tables = make_tables(small_study, read_results(folders, small_study, str(CONFIGS)))
     table = tables['small results']
     assert page.read_text() == (
         f'Before\n<!-- study: small results -->\n{table}\n<!-- end -->\nAfter\n'
@@ -124,7 +126,8 @@ def test_written(small_study, results, tmp_path):
 def test_the_committed_results_give_the_committed_tables(page):
     """To the digit; `reproduce.py study report` fills them in."""
     root = CONFIGS.parent
-    records = {s: read_results([str(root / 'benchmarks/study')], s) for s in STUDIES.values()}
+    folders = [str(root / 'benchmarks/study')]
+    records = {study: read_results(folders, study, str(CONFIGS)) for study in STUDIES.values()}
     records = {study: record for study, record in records.items() if record.results}
     assert {'scenes', 'camvid'} <= {study.name for study in records}
     tables = {'summary': summarize(records)}
@@ -135,13 +138,26 @@ def test_the_committed_results_give_the_committed_tables(page):
     assert '| Bilinear | ' in text
 
 
-def test_fill_in_keeps_what_has_no_table():
-    page = '<!-- study: a -->\n1\n<!-- end -->\n<!-- study: b -->\n2\n<!-- end -->\n'
-    assert fill_in(page, {'b': r'\1', 'c': 'x'}) == page.replace('2', r'\1')
+def test_fill_in_leaves_nothing_old():
+    page = '<!-- study: a -->\n1\n<!-- end -->\nkept\n<!-- study: b -->\n2\n<!-- end -->\n'
+    filled = fill_in(page, {'b': r'\1', 'c': 'x'})
+    assert filled == page.replace('1\n', '').replace('2', r'\1')
+
+
+@pytest.mark.parametrize('text', ['{"device": "x"}', '[]', '{"steps": {"Bilinear": {}}}'])
+def test_damaged_costs(small_study, results, text):
+    (results / 'small/costs.json').write_text(text)
+    with pytest.raises(ValueError, match='^out: .*costs.json has no times of steps: '):
+        read_results([str(results)], small_study, str(CONFIGS))
 
 
 def test_bad_input(small_study, results, tmp_path):
+    with pytest.raises(FileNotFoundError, match='^out: .*none is not a folder'):
+        write_study([small_study], [str(results), str(tmp_path / 'none')], str(CONFIGS))
     with pytest.raises(ValueError, match='^out: there are no results in '):
-        write_study([small_study], [str(tmp_path / 'none')], str(CONFIGS))
+        write_study([small_study], [str(tmp_path)], str(CONFIGS))
+    (tmp_path / 'page.md').write_text('# A page\n')
+    with pytest.raises(ValueError, match='^pages: .*page.md has no place for a table'):
+        write_study([small_study], [str(results)], str(CONFIGS), [str(tmp_path / 'page.md')])
     with pytest.raises(FileNotFoundError, match='^pages: .*none.md is not a file'):
         write_study([small_study], [str(results)], str(CONFIGS), [str(tmp_path / 'none.md')])

@@ -12,12 +12,14 @@ import time
 from collections import Counter
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 
 pytest.importorskip('mmseg')
 
 from mmengine.hooks import Hook
+from PIL import Image
 
 from sapa_mm.datasets import write_scenes
 from sapa_mm.engine.checkpoint import read_checkpoint
@@ -38,7 +40,10 @@ from sapa_mm.reproduction.study.study_runs import (
     run_study,
 )
 from sapa_mm.reproduction.train_all import list_commands
+from sapa_mm.reproduction.training_result import TrainingResult
+from sapa_mm.reproduction.training_run import _format
 from sapa_mm.upsamplers import build_upsampler
+from sapa_mm.utils.files import write_image
 
 from ...support.configs import CONFIGS
 
@@ -125,7 +130,7 @@ def test_initial_weights_of_seeds(small_study, settings_in, tmp_path):
 
 
 def test_results(small_study, finished):
-    record = read_results([str(finished)], small_study)
+    record = read_results([str(finished)], small_study, str(CONFIGS))
     bilinear, sapa_d = record.results.values()
     assert list(bilinear) == list(sapa_d) == [0]
     ours, theirs = sapa_d[0], bilinear[0]
@@ -212,14 +217,15 @@ def test_a_validation_that_was_cut_off_is_made_up_for(small_study, finished, tmp
 
 def test_folders_of_two_machines(small_study, results, tmp_path):
     """Each has some of the runs; a run that both have counts once."""
-    whole = read_results([str(results)], small_study)
+    whole = read_results([str(results)], small_study, str(CONFIGS))
     for name, moved in (('a', ['bilinear_seed-0', 'sapa-d_seed-0']), ('b', ['sapa-d_seed-1'])):
         (tmp_path / name / 'small').mkdir(parents=True)
         for run in [*moved, 'bilinear_seed-1']:
             shutil.copy(results / 'small' / f'{run}.json', tmp_path / name / 'small')
         shutil.copy(results / 'small/settings.txt', tmp_path / name / 'small')
+    (tmp_path / 'none').mkdir()
     folders = [str(tmp_path / name) for name in ('a', 'b', 'none')]
-    merged = read_results(folders, small_study)
+    merged = read_results(folders, small_study, str(CONFIGS))
     assert merged.settings == whole.settings
     assert merged.results.keys() == whole.results.keys()
     for row, by_seed in whole.results.items():
@@ -237,7 +243,7 @@ class TestBadInput:
             r"^out: .*sapa-d_seed-[01].json: runs of one row have upsample_cfg {.*'num_points'"
         )
         with pytest.raises(OtherSettings, match=message):
-            read_results([str(results)], small_study)
+            read_results([str(results)], small_study, str(CONFIGS))
         with pytest.raises(OtherSettings, match=message):
             run_study([small_study], ['SAPA-D'], [0], settings_in(results), Launcher(gpus=0))
 
@@ -248,6 +254,34 @@ class TestBadInput:
         os.remove(results / 'small/sapa-d_seed-0.json')
         with pytest.raises(OtherSettings, match=r'bilinear_seed-0.json starts from other weights'):
             run_study([small_study], ['SAPA-D'], [0], settings_in(results), Launcher(gpus=0))
+
+    def test_other_data_under_the_same_path(self, small_study, settings_in, tmp_path):
+        """Of a finished run, even if the small files, which tell so first, are gone."""
+        root = tmp_path / 'scenes'
+        shutil.copytree(settings_in('').folder(small_study), root)
+        study = replace(small_study, rows=small_study.rows[:1])
+        settings = replace(settings_in(tmp_path / 'out'), data_root=str(root))
+        run = list_study([study], [], [0], settings)[0]
+        make_initial_weights(run, describe_settings(study, settings))
+        run.files.claim(_format(run._settings(Launcher(gpus=0))))
+        run.files.write_result(TrainingResult({}, 1, 0.5, 10, 'cpu'))
+        label_map = next((root / 'annotations/training').iterdir())
+        write_image(label_map, 1 - np.asarray(Image.open(label_map)) % 2)
+        (failure,) = run_study([study], [], [0], settings, Launcher(gpus=0))
+        assert 'has a run with other settings in it' in failure
+        assert 'made_of' in failure
+
+    @pytest.mark.parametrize('name', ['bilinear_seed-1', 'sapa-d_seed-0'])
+    def test_a_copied_result(self, small_study, results, name):
+        shutil.copy(results / 'small/sapa-d_seed-1.json', results / f'small/{name}.json')
+        message = f'^out: .*{name}.json has the result of SAPA-D, 1'
+        with pytest.raises(ValueError, match=message):
+            read_results([str(results)], small_study, str(CONFIGS))
+
+    def test_results_without_settings(self, small_study, results):
+        (results / 'small/settings.txt').unlink()
+        with pytest.raises(ValueError, match='^out: .*small has results, but no settings.txt'):
+            read_results([str(results)], small_study, str(CONFIGS))
 
     def test_processes(self, small_study, settings_in, tmp_path):
         launcher = Launcher('pytorch', processes=2)
@@ -279,7 +313,7 @@ class TestBadInput:
         path = tmp_path / 'small/settings.txt'
         path.write_text(path.read_text().replace('batch_size = 8', 'batch_size = 4', 1))
         with pytest.raises(OtherSettings, match=r'batch_size = 8; in .*small: .*batch_size = 4\)'):
-            read_results([str(results), str(tmp_path)], small_study)
+            read_results([str(results), str(tmp_path)], small_study, str(CONFIGS))
 
     def test_other_initial_weights(self, small_study, results, tmp_path):
         shutil.copytree(results / 'small', tmp_path / 'small')
@@ -287,14 +321,14 @@ class TestBadInput:
         content = json.loads(path.read_text())
         path.write_text(json.dumps({**content, 'initial_weights': 'f' * 64}))
         with pytest.raises(OtherSettings, match=r'start from other weights \(f{12} and .{12}\)'):
-            read_results([str(tmp_path)], small_study)
+            read_results([str(tmp_path)], small_study, str(CONFIGS))
 
     @pytest.mark.parametrize('text', ['{}', '{"seed": 0}', 'nothing', '[]'])
     def test_damaged_results(self, small_study, results, tmp_path, text):
         shutil.copytree(results / 'small', tmp_path / 'small')
         (tmp_path / 'small/sapa-d_seed-1.json').write_text(text)
         with pytest.raises(ValueError, match='^out: .*sapa-d_seed-1.json is no'):
-            read_results([str(tmp_path)], small_study)
+            read_results([str(tmp_path)], small_study, str(CONFIGS))
 
     def test_weights(self, streets, tmp_path):
         """Refused before anything is kept of them, so that others can be given next."""
@@ -323,12 +357,22 @@ class TestBadInput:
         with pytest.raises(ValueError, match='^test_dataloader.dataset.data_prefix.img_path: no'):
             run_study([study], [], None, settings, Launcher(gpus=0))
 
-    def test_arguments(self, small_study, settings_in):
+    def test_arguments(self, small_study, settings_in, finished, tmp_path):
         settings = settings_in('out')
         with pytest.raises(ValueError, match='^rows: there is no row FADE, allowed are Bilinear; '):
             list_study([small_study], ['FADE'], None, settings)
-        with pytest.raises(ValueError, match='^seeds: the rows have no seed 7'):
-            list_study([small_study], [], [7], settings)
+        with pytest.raises(ValueError, match='^seeds: the rows have no seed 7, 9'):
+            list_study([small_study], [], [0, 9, 7], settings)
+        path = str(tmp_path / 'weights.pth')
+        torch.save({'conv1.conv.weight': torch.zeros(1)}, path)
+        with pytest.raises(ValueError, match='^weights: no study starts from any, of small'):
+            list_study([small_study], [], None, replace(settings, weights=path))
+        with pytest.raises(FileNotFoundError, match='^weights: /nowhere does not exist'):
+            list_study([small_study], [], None, replace(settings, weights='/nowhere'))
+        with pytest.raises(NotADirectoryError, match='^out: .*weights.pth/small is not a folder'):
+            list_study([small_study], [], None, replace(settings, out=path))
+        with pytest.raises(OtherSettings, match='asked for: .*= 4'):
+            list_study([small_study], [], None, replace(settings_in(finished), iterations=4))
         with pytest.raises(ValueError, match='^iterations must be a multiple of 4, .*, got 10'):
             StudySettings('configs', 'out', iterations=10)
         with pytest.raises(ValueError, match='^data_root takes the data of one study, got'):
