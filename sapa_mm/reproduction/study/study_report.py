@@ -115,7 +115,7 @@ def _differences(study: Study, record: StudyRecord) -> str:
             titled(measure),
             f'{one.difference:+.2f}',
             _interval(one.over_seeds),
-            f'{one.p:.3f}',
+            f'{one.p:.4f}',
             _interval(one.over_images),
             'yes' if one.is_resolved else 'no',
         ]
