@@ -271,11 +271,11 @@ def read_results(folders: Sequence[str], study: Study, configs: str) -> StudyRec
             continue
         with_results.append(folder)
         with_results[0].compare(folder.settings, f'in {folder.folder}')
+        wanted = {row: row.own_settings(configs) for row in {row for row, _ in found}}
         for (row, seed), result in found.items():
             own = folder.path(row, seed), result.initial_weights
-            wanted = row.own_settings(configs)
             for other in (
-                {**result.settings, **wanted},
+                {**result.settings, **wanted[row]},
                 *(r.settings for r in results[row].values()),
             ):
                 check_same_row(other, result.settings, own[0])
