@@ -19,7 +19,6 @@ from ..support.operators import (
     assert_matches_oracle,
     call,
     make_inputs,
-    mixed_layouts,
     relayout,
     solve,
 )
@@ -55,6 +54,16 @@ BORDER_SIZES = [
 TINY = Case((2, 3), (3, 5), batch=1, channels=2, groups=2, points=2)
 
 
+def pairs_of_layouts(**others):
+    """Parametrize with pairs of dtypes, of the layouts of all tensors, and of other values."""
+    layouts = dict.fromkeys(('first', 'second', 'offset', 'upstream'), LAYOUTS)
+    return pytest.mark.parametrize(
+        'chosen',
+        pairs(**others, dtype=LAYOUT_DTYPES, **layouts),
+        ids=lambda chosen: '-'.join(map(str, chosen.values())),
+    )
+
+
 @pytest.mark.parametrize('device', DEVICES)
 class TestAgainstOracle:
     @parametrize_pairs(
@@ -81,19 +90,7 @@ class TestAgainstOracle:
         case = Case((2, 2), (3, 4), channels=channels, groups=groups, batch=1)
         assert_matches_oracle(operator, form, case, dtype, device, (layout,) * 4)
 
-    @pytest.mark.parametrize(
-        'chosen',
-        pairs(
-            operator=OPERATORS,
-            form=FORMS,
-            dtype=LAYOUT_DTYPES,
-            first=LAYOUTS,
-            second=LAYOUTS,
-            offset=LAYOUTS,
-            upstream=LAYOUTS,
-        ),
-        ids=lambda chosen: '-'.join(map(str, chosen.values())),
-    )
+    @pairs_of_layouts(operator=OPERATORS, form=FORMS)
     def test_pairs_of_layouts(self, device, chosen):
         """The inputs and the gradient of the output have a layout each."""
         operator, form, dtype, *layouts = chosen.values()
@@ -102,9 +99,9 @@ class TestAgainstOracle:
     @pytest.mark.extended
     @pytest.mark.parametrize('operator', OPERATORS)
     @pytest.mark.parametrize('form', FORMS)
-    @pytest.mark.parametrize('dtype', LAYOUT_DTYPES)
-    @pytest.mark.parametrize('layouts', mixed_layouts(4), ids='-'.join)
-    def test_pairs_of_layouts_for_every_operator(self, operator, form, device, layouts, dtype):
+    @pairs_of_layouts()
+    def test_pairs_of_layouts_for_every_operator(self, operator, form, device, chosen):
+        dtype, *layouts = chosen.values()
         assert_matches_oracle(operator, form, LAYOUT_CASE, dtype, device, layouts)
 
     @parametrize_pairs(

@@ -56,7 +56,7 @@ HALF = (torch.float16, torch.bfloat16)
 # Of gradients from run to run, since on a GPU threads add in no fixed order.
 NONDETERMINISM = {'cpu': 0.0, 'cuda': 1e-10}
 
-# Memory layouts. Seven is a prime, so `mixed_layouts` reaches every pair.
+# Memory layouts.
 LAYOUTS = (
     'contiguous',
     'channels_last',
@@ -364,16 +364,6 @@ def assert_close(actual, wanted, dtype, from_rounded=False):
         rtol=TOLERANCES[dtype] / 2 if half else 0,  # rounding to the nearest
         equal_nan=True,
     )
-
-
-def mixed_layouts(count):
-    """List tuples of count layouts in which any two tensors have any two layouts once."""
-    number = len(LAYOUTS)
-    return [
-        tuple(LAYOUTS[(first + step * tensor) % number] for tensor in range(count))
-        for first in range(number)
-        for step in range(number)
-    ]
 
 
 def relayout(tensor, layout):
