@@ -51,7 +51,7 @@ def summarize(records: dict[Study, StudyRecord]) -> str:
             header.append(f'{study.name}: {titled(measure)}')
             means = {t: mean_of(runs, measure).format(2) for t, runs in record.compared.items()}
             columns.append(means)
-        header.append('time')
+        header.append('time of a step')
         columns.append({row.title: _ratio(record, row) for row in record.results})
     titles = dict.fromkeys(title for record in compared.values() for title in record.compared)
     rows = [[title, *(column.get(title, '') for column in columns)] for title in titles]

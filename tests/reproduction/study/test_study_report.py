@@ -90,7 +90,7 @@ def test_summary(small_study, results):
         'upsampler',
         'small: mIoU',
         'small: bIoU',
-        'time',
+        'time of a step',
     ]
     table = make_tables(small_study, record)['small results'].splitlines()[2:4]
     for ours, theirs in zip(map(cells, rows), map(cells, table), strict=True):
