@@ -218,8 +218,10 @@ def test_a_head_for_some_sizes_only(images, tmp_path):
         if name.startswith('depthformer_swin-mini_')
     ],
 )
-def test_the_whole_model_at_three_sizes(upsampler, tmp_path):
-    config, checkpoint, options = small_model(tmp_path, upsampler, {})
+def test_every_upsampler_at_three_sizes(upsampler, tmp_path):
+    """In a short model; SAPA-D in the whole one."""
+    options = {} if upsampler == 'sapa-d' else SHORT
+    config, checkpoint, options = small_model(tmp_path, upsampler, options)
     exported = wrap(load_trained(config, checkpoint, options).model)
     FORMATS['.onnx'].write(trace(exported), {}, str(tmp_path / 'depth.onnx'))
     run = FORMATS['.onnx'].open(str(tmp_path / 'depth.onnx'))
