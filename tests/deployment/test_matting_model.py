@@ -157,8 +157,9 @@ def test_images_without_their_trimaps(files, images, trimaps, got):
 
 
 @pytest.mark.extended
-@pytest.mark.parametrize('suffix', ['.onnx', '.pt2'])
-@pytest.mark.parametrize('upsampler', sorted(UPSAMPLERS))
+@pytest.mark.parametrize(
+    ('upsampler', 'suffix'), [*((name, '.onnx') for name in sorted(UPSAMPLERS)), ('sapa_d', '.pt2')]
+)
 def test_every_upsampler_at_three_sizes(upsampler, suffix, tmp_path):
     generator = torch.manual_seed(0)
     model = A2UMatting(dict(type=upsampler), base_channels=32, blocks=(1, 1, 1))
