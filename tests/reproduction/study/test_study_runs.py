@@ -8,7 +8,6 @@ import signal
 import struct
 import subprocess
 import sys
-import time
 from collections import Counter
 from dataclasses import replace
 
@@ -168,6 +167,21 @@ def test_finished_runs_need_the_small_files_alone(small_study, results, settings
     ]
 
 
+_KILLED_IN_THE_FIFTH_STEP = """
+import os, signal
+from sapa_mm.reproduction import worker
+
+class Hook(worker._ProgressHook):
+    def after_train_iter(self, runner, *args, **kwargs):
+        super().after_train_iter(runner, *args, **kwargs)
+        if runner.iter == 4:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+worker._ProgressHook = Hook
+worker.main()
+"""
+
+
 @pytest.mark.extended
 def test_a_run_that_is_killed_ends_as_one_that_was_not(
     small_study, finished, settings_in, tmp_path
@@ -176,15 +190,12 @@ def test_a_run_that_is_killed_ends_as_one_that_was_not(
     whole = finished / 'work_dirs/small/sapa-d_seed-0'
     # With the initial weights of the other folder.
     run.files.claim((whole / 'settings/config.py').read_text())
-    command = [sys.executable, '-m', 'sapa_mm.reproduction.worker', run.work_dir]
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as worker:
-        while not (run.files.read_progress() and run.files.read_progress().iteration >= 5):
-            assert worker.poll() is None
-            time.sleep(0.01)
-        worker.send_signal(signal.SIGKILL)
+    killed = [sys.executable, '-c', _KILLED_IN_THE_FIFTH_STEP, run.work_dir]
+    assert subprocess.run(killed, capture_output=True).returncode == -signal.SIGKILL
     assert run.files.read_result() is None
-    assert not subprocess.run(command, capture_output=True, check=False).returncode
-    assert 'resumed epoch: 0, iter: ' in ''.join(
+    command = [sys.executable, '-m', 'sapa_mm.reproduction.worker', run.work_dir]
+    assert not subprocess.run(command, capture_output=True).returncode
+    assert 'resumed epoch: 0, iter: 4' in ''.join(
         path.read_text() for path in tmp_path.rglob('*.log')
     )
     kept = StudyFolder(str(finished), small_study).read(run.row, 0)
