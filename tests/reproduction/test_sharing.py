@@ -17,7 +17,7 @@ from sapa_mm.reproduction.paper_tables import PAPER_TABLES
 from sapa_mm.reproduction.run_files import RunFiles
 from sapa_mm.reproduction.table_runs import row_dir
 
-from ..support.run_tool import TOOLS
+from ..support.run_tool import TOOLS, environment
 
 OPTIONS = {
     'train_dataloader.dataset.pipeline.2.crop_size': '(64,64)',
@@ -39,9 +39,8 @@ class Calls:
         self.rows = [RunFiles(os.path.join(folder, 'seed-0')) for folder in folders]
 
     def start(self):
-        env = {**os.environ, 'PYTHONPATH': os.pathsep.join(sys.path), 'OMP_NUM_THREADS': '1'}
         with open(self.out / f'{len(self.processes)}.log', 'w') as log:
-            process = subprocess.Popen(self.command, stdout=log, stderr=log, env=env)
+            process = subprocess.Popen(self.command, stdout=log, stderr=log, env=environment())
         self.processes.append(process)
 
     def start_two_that_wait(self):

@@ -6,10 +6,10 @@ import os
 import shutil
 import signal
 import struct
-import subprocess
 import sys
 from collections import Counter
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -45,6 +45,7 @@ from sapa_mm.upsamplers import build_upsampler
 from sapa_mm.utils.files import write_image
 
 from ...support.configs import CONFIGS
+from ...support.run_tool import finish
 
 
 class Watch(Hook):
@@ -167,34 +168,21 @@ def test_finished_runs_need_the_small_files_alone(small_study, results, settings
     ]
 
 
-_KILLED_IN_THE_FIFTH_STEP = """
-import os, signal
-from sapa_mm.reproduction import worker
-
-class Hook(worker._ProgressHook):
-    def after_train_iter(self, runner, *args, **kwargs):
-        super().after_train_iter(runner, *args, **kwargs)
-        if runner.iter == 4:
-            os.kill(os.getpid(), signal.SIGKILL)
-
-worker._ProgressHook = Hook
-worker.main()
-"""
-
-
 @pytest.mark.extended
 def test_a_run_that_is_killed_ends_as_one_that_was_not(
     small_study, finished, settings_in, tmp_path
 ):
     run = list_study([small_study], ['SAPA-D'], [0], settings_in(tmp_path))[0]
     whole = finished / 'work_dirs/small/sapa-d_seed-0'
-    # With the initial weights of the other folder.
-    run.files.claim((whole / 'settings/config.py').read_text())
-    killed = [sys.executable, '-c', _KILLED_IN_THE_FIFTH_STEP, run.work_dir]
-    assert subprocess.run(killed, capture_output=True).returncode == -signal.SIGKILL
-    assert run.files.read_result() is None
     command = [sys.executable, '-m', 'sapa_mm.reproduction.worker', run.work_dir]
-    assert not subprocess.run(command, capture_output=True).returncode
+    # With the initial weights of the other folder.
+    settings = (whole / 'settings/config.py').read_text()
+    kill = dict(type='tests.support.tiny_run.Kill', at=5)
+    run.files.claim(f'{settings}\ncustom_hooks.append({kill})\n')
+    finish(command, code=-signal.SIGKILL)
+    assert run.files.read_result() is None
+    Path(run.files.settings).write_text(settings)
+    finish(command)
     assert 'resumed epoch: 0, iter: 4' in ''.join(
         path.read_text() for path in tmp_path.rglob('*.log')
     )
@@ -220,7 +208,7 @@ def test_a_validation_that_was_cut_off_is_made_up_for(small_study, finished, tmp
     whole = json.loads((run / 'validations.json').read_text())
     (run / 'validations.json').write_text(json.dumps({at: whole[at] for at in ('2', '4')}))
     command = [sys.executable, '-m', 'sapa_mm.reproduction.worker', str(run)]
-    assert not subprocess.run(command, capture_output=True, check=False).returncode
+    finish(command)
     assert json.loads((run / 'validations.json').read_text()) == whole
     counts = StudyFolder(str(finished), small_study).read(small_study.rows[1], 0).test.to_json()
     assert json.loads((run / 'test.json').read_text()) == counts
