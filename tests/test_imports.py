@@ -2,12 +2,12 @@
 only its own part."""
 
 import ast
-import os
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+from .support.run_tool import finish
 
 PACKAGE = Path(__file__).parents[1] / 'sapa_mm'
 #: docs/design.md, "The house". A room imports from the rows above its own only.
@@ -30,11 +30,7 @@ OPENMMLAB = ('mmengine', 'mmcv', 'mmseg', 'mmdet')
 def run_without(modules, script):
     """Runs a script in a fresh interpreter in which some modules cannot be imported."""
     block = f'import sys; sys.modules.update(dict.fromkeys({modules!r}))\n'
-    env = {**os.environ, 'PYTHONPATH': os.pathsep.join(sys.path)}
-    result = subprocess.run(
-        [sys.executable, '-c', block + script], capture_output=True, text=True, env=env
-    )
-    assert result.returncode == 0, result.stderr
+    finish([sys.executable, '-c', block + script])
 
 
 def imported_modules(source, package):

@@ -23,6 +23,7 @@ from sapa_mm.engine import (
 from sapa_mm.engine.resume import resumed_seed, set_damaged_aside
 from sapa_mm.engine.training import _set_resume as set_resume
 
+from ..support.run_tool import environment
 from ..support.tiny_run import build_runner
 
 
@@ -320,8 +321,9 @@ def test_one_import_makes_loading_safe(work_dir, tmp_path):
         f'CheckpointLoader.load_checkpoint({str(work_dir / "iter_6.pth")!r}, logger=None)\n'
         f'CheckpointLoader.load_checkpoint({str(tmp_path / "evil.pth")!r}, logger=None)\n'
     )
-    env = {**os.environ, 'PYTHONPATH': os.pathsep.join(sys.path)}
-    result = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True, env=env)
+    result = subprocess.run(
+        [sys.executable, '-c', code], capture_output=True, text=True, env=environment()
+    )
     assert 'evil.pth is refused' in result.stderr
     assert not marker.exists()
 

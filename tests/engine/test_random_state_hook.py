@@ -1,10 +1,8 @@
 """A run that is killed and resumed ends like an uninterrupted one."""
 
 import inspect
-import os
 import random
 import signal
-import subprocess
 import sys
 from pathlib import Path
 
@@ -16,6 +14,7 @@ from mmengine.runner import IterBasedTrainLoop
 from sapa_mm.engine import RandomStateHook, read_checkpoint
 from sapa_mm.engine.random_state_hook import get_random_state, set_random_state
 
+from ..support.run_tool import finish
 from ..support.tiny_run import build_runner
 
 pytestmark = pytest.mark.usefixtures('safe_loading')
@@ -34,10 +33,7 @@ def equal(first, second):
 
 def kill(work_dir, loop, *options):
     """Run in a separate process that is killed before the eighth iteration."""
-    env = {**os.environ, 'PYTHONPATH': os.pathsep.join(sys.path)}
-    command = [sys.executable, str(SCRIPT), str(work_dir), loop, *options]
-    killed = subprocess.run(command, capture_output=True, text=True, env=env)
-    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    finish([sys.executable, SCRIPT, work_dir, loop, *options], code=-signal.SIGKILL)
     assert (work_dir / 'last_checkpoint').exists()
     assert not (work_dir / LAST[loop]).exists()
 

@@ -38,15 +38,12 @@ class Calls:
         folders = [row_dir(str(out / 'results'), row) for row in PAPER_TABLES[10].rows[:2]]
         self.rows = [RunFiles(os.path.join(folder, 'seed-0')) for folder in folders]
 
-    def start(self):
-        with open(self.out / f'{len(self.processes)}.log', 'w') as log:
-            process = subprocess.Popen(self.command, stdout=log, stderr=log, env=environment())
-        self.processes.append(process)
-
     def start_two_that_wait(self):
         """Start two calls that find all rows taken."""
-        for _ in range(2):
-            self.start()
+        for index in range(2):
+            with open(self.out / f'{index}.log', 'w') as log:
+                process = subprocess.Popen(self.command, stdout=log, stderr=log, env=environment())
+            self.processes.append(process)
         for index in range(2):
             self.wait_for(lambda index=index: 'Waiting for ' in self.printed(index))
 

@@ -19,6 +19,7 @@ from sapa_mm.reproduction.train_all import train_all
 from sapa_mm.reproduction.training_result import TrainingResult
 from sapa_mm.reproduction.training_run import TrainingFailed, TrainingRun
 
+from ..support.run_tool import environment
 from ..support.scenes import CONFIG, few_steps
 
 
@@ -198,7 +199,7 @@ def test_killed_and_called_again(long_run):
     """No process keeps training, and nothing of the run is lost."""
     run, files = long_run, long_run.files
     call = [sys.executable, '-c', _CALL, CONFIG, run.work_dir, repr(run.cfg_options)]
-    process = subprocess.Popen(call, env={**os.environ, 'PYTHONPATH': os.pathsep.join(sys.path)})
+    process = subprocess.Popen(call, env=environment())
     wait_until_it_trains(run, process)
     assert run.state.startswith('running, at iteration ')
     workers = children_of(process.pid)

@@ -1,14 +1,13 @@
 """tools/benchmark.py as a user starts it."""
 
 import json
-import os
 import runpy
 import subprocess
 import sys
 
 import pytest
 
-from ..support.run_tool import TOOLS, run_tool
+from ..support.run_tool import TOOLS, environment, run_tool
 
 SMALL = ('--sizes', 4, 6, '--channels', 8, '--repeats', 3, '--device', 'cpu', '--threads', 1)
 SMALL += ('--dtypes', 'float32', '--pages', 'fresh')
@@ -42,8 +41,9 @@ sys.modules.update(dict.fromkeys({absent!r}))
 sys.argv = {[tool, *map(str, arguments)]!r}
 runpy.run_path({tool!r}, run_name='__main__')
 """
-    env = {**os.environ, 'PYTHONPATH': os.pathsep.join(sys.path)}
-    result = subprocess.run([sys.executable, '-c', script], capture_output=True, text=True, env=env)
+    result = subprocess.run(
+        [sys.executable, '-c', script], capture_output=True, text=True, env=environment()
+    )
     assert result.returncode == 0, result.stderr
     assert 'No picture: matplotlib is not installed' in result.stdout
     assert (tmp_path / 'benchmark.json').exists()
